@@ -1,0 +1,67 @@
+// The disk, behind a small interface: everything below `app` that touches files goes through a FileSystem, so that
+// tests inject short writes, ENOSPC, EIO and failed renames (base/fake_file.h).
+// Paths are absolute. Files are created 0600, directories 0700. Errors: kNotFound, kRefused (permission),
+// kConflict (exists, locked), kIo (everything else: full disk, I/O error), with the path in the sentence.
+// A FileSystem is thread-safe; a File belongs to one thread at a time.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+
+namespace sluice {
+
+class File {
+ public:
+  virtual ~File() = default;  // closes; errors at close are lost: sync() first where they matter
+  // Writes all of it at the end of the file, or fails; a partial write leaves a torn tail.
+  virtual Status append(std::span<const Bytes> pieces) = 0;
+  Status append(Bytes octets) { return append(std::span<const Bytes>(&octets, 1)); }
+  // Reads up to out.size() octets at `offset`; fewer only at the end of the file.
+  virtual Result<std::size_t> read_at(ByteCount offset, MutableBytes out) const = 0;
+  virtual Result<ByteCount> size() const = 0;
+  virtual Status truncate(ByteCount size) = 0;
+  virtual Status sync() = 0;
+  // An exclusive advisory lock (flock) that ends with the File or the process; kConflict if another holds it.
+  virtual Status lock() = 0;
+};
+
+enum class OpenMode {
+  kRead,       // must exist
+  kAppend,     // created if absent; reads allowed
+  kCreateNew,  // kConflict if it exists; reads allowed
+};
+
+class FileSystem {
+ public:
+  virtual ~FileSystem() = default;
+  virtual Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) = 0;
+  virtual Status make_directories(const std::string& path) = 0;
+  virtual Result<std::vector<std::string>> list(const std::string& directory) = 0;  // names, sorted
+  virtual Status rename(const std::string& from, const std::string& to) = 0;
+  virtual Status remove(const std::string& path) = 0;          // a file; absent is success
+  virtual Status remove_tree(const std::string& directory) = 0; // absent is success; never follows links
+  virtual bool exists(const std::string& path) = 0;
+
+  // Whole small files. load_file fails with kTooLarge beyond `limit`.
+  Result<std::string> load_file(const std::string& path, ByteCount limit = 16 * kMiB);
+  // To a temporary name in the same directory, synced, renamed: a reader sees the old or the new, never half.
+  Status save_file(const std::string& path, Bytes content);
+};
+
+// The real one.
+class SystemFileSystem final : public FileSystem {
+ public:
+  Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override;
+  Status make_directories(const std::string& path) override;
+  Result<std::vector<std::string>> list(const std::string& directory) override;
+  Status rename(const std::string& from, const std::string& to) override;
+  Status remove(const std::string& path) override;
+  Status remove_tree(const std::string& directory) override;
+  bool exists(const std::string& path) override;
+};
+
+}  // namespace sluice

@@ -1,0 +1,108 @@
+// Capture watches and never delays: it implements flow::Sink for each worker, moves records over bounded queues to its
+// own thread of work, and keeps the ring, an unnamed session: heads and index in memory, bodies in append-only
+// segments under `<home>/spool/<pid>-<id>/`, oldest segment dropped at the budget. engine.md 5; docs/formats/segment.md.
+//
+//   Ring ring(options, files, clock, entropy);  ring.open();
+//   flow::Sink& sink = ring.sink(worker);        // one per worker, made before traffic starts
+//   ring.pump();                                 // on the capture thread, every CaptureLimits::flush
+//   ring.sync();                                 // readers: what was emitted before this call is visible after it
+//
+// Thread-safety: a Sink belongs to its worker; pump() to one thread; all readers lock inside and may be called from any
+// thread. What is stored is what was on the wire; decoding and masking happen at reading.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/entropy.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/result.h"
+#include "flow/sink.h"
+
+namespace sluice::capture {
+
+// What proxy_list_traffic filters by; empty members do not filter. AND-combined.
+struct Filter {
+  std::string method;             // any case
+  std::string url_contains;       // any case
+  std::string host_contains;      // any case
+  std::optional<int> status;
+  std::optional<flow::Source> source;
+  std::vector<flow::State> states;           // empty: ended ones (done, failed, aborted, dropped)
+  std::optional<std::uint64_t> after_rev;    // records of every state (unless `states` narrows) with a greater rev
+};
+
+struct Page {
+  std::size_t total = 0;          // after filters
+  std::size_t offset = 0;         // as clamped
+  std::uint64_t last_rev = 0;     // the process-wide rev when the page was made: the next after_rev
+  std::vector<flow::Exchange> exchanges;  // completion order; with after_rev: rev order
+};
+
+struct BodySlice {
+  std::string octets;
+  ByteCount offset = 0;
+  ByteCount stored = 0;           // readable in all
+  ByteCount size = 0;             // that passed
+  bool complete = true;           // stored == size
+};
+
+struct Counters {
+  std::uint64_t exchanges = 0;            // ever opened
+  std::uint64_t bodies_cut = 0;           // bodies not stored whole
+  ByteCount bytes_cut = 0;
+  std::uint64_t records_lost = 0;         // a queue was full
+  std::uint64_t evicted = 0;              // exchanges that left the ring
+  ByteCount spool_bytes = 0, memory_bytes = 0;
+  std::uint64_t write_errors = 0;
+  std::string last_error;
+};
+
+class Ring {
+ public:
+  struct Options {
+    CaptureLimits limits;
+    std::string spool_directory;  // `<home>/spool/<pid>-<id>`; made by open(), removed by the destructor
+    std::size_t workers = 1;
+  };
+  Ring(Options options, FileSystem& files, const Clock& clock, Entropy& entropy);
+  ~Ring();
+  Status open();
+
+  flow::Sink& sink(std::size_t worker);
+
+  // Drains the queues, writes segments, publishes revisions, evicts. Returns how many records were handled.
+  std::size_t pump();
+  // Blocks (bounded, 2 s) until a pump has taken in everything emitted before; pumps itself if no thread does.
+  void sync();
+  // False while only sync() and tests pump.
+  void set_pump_thread(bool running);
+
+  Page list(const Filter& filter, std::int64_t offset, std::size_t limit) const;  // a negative offset counts from the end
+  std::optional<flow::Exchange> find(std::string_view id) const;
+  // Content as it was on the wire, [offset, offset + limit). kNotFound: no such exchange, or its segment is gone.
+  Result<BodySlice> read_body(std::string_view id, flow::Direction direction, ByteCount offset, ByteCount limit) const;
+  // Oldest first; return false to stop. A consistent snapshot of ids; entries evicted meanwhile are skipped.
+  void for_each(const Filter& filter, const std::function<bool(const flow::Exchange&)>& visit) const;
+
+  std::size_t size() const;       // ended exchanges in the ring
+  std::size_t clear();            // forgets ended exchanges; open ones stay; how many were forgotten
+  std::uint64_t last_rev() const;
+  Counters counters() const;
+
+  // Called from the pump after new revisions were published, at most once for each pump. Set before traffic starts.
+  void on_change(std::function<void()> callback);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sluice::capture

@@ -1,0 +1,46 @@
+// Content codings: bounded streaming decoders and the encoders that rules need to code a changed body again.
+// gzip, x-gzip, deflate (zlib-wrapped and raw: told apart by looking), br, zstd, identity, and stacks of them
+// (at most 4). RFC 9110 §8.4, RFC 1950-1952, RFC 7932, RFC 8878. Every decoder has an output budget, so that a
+// bomb ends as kTooLarge and not as a dead process. A decoder belongs to one thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+
+namespace sluice::codings {
+
+enum class Coding { kIdentity, kGzip, kDeflate, kBrotli, kZstd };
+
+inline constexpr std::size_t kMaxStack = 4;
+
+// "gzip, br" → the codings in the order they were applied. kInvalid: one that is not known; kTooLarge: a taller stack.
+Result<std::vector<Coding>> parse_codings(std::string_view content_encoding);
+
+class Decoder {
+ public:
+  virtual ~Decoder() = default;
+  // Appends what could be decoded; kInvalid for damaged data, kTooLarge at the budget (what fits was appended).
+  virtual Status decode(Bytes octets, std::string& out) = 0;
+  // True once the coded stream said that it ended. Octets after it are ignored (gzip members: decoded too).
+  virtual bool ended() const = 0;
+};
+
+// For a whole stack. `budget` bounds the octets that each stage may produce in all.
+std::unique_ptr<Decoder> make_decoder(const std::vector<Coding>& codings, ByteCount budget);
+
+struct Decoded {
+  std::string text;
+  bool complete = true;   // false: truncated input, or the budget ended
+  std::string problem;    // one sentence if something went wrong; text is then what could be had
+};
+// All at once, never fails: an unknown coding gives the octets as they are and says so.
+Decoded decode_all(Bytes octets, std::string_view content_encoding, ByteCount budget);
+// Coded again with the same stack, default levels.
+Result<std::string> encode_all(Bytes octets, const std::vector<Coding>& codings);
+
+}  // namespace sluice::codings

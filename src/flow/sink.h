@@ -1,0 +1,67 @@
+// Where the proxy reports what passes: `capture` implements it, one Sink for each worker thread. Nothing here blocks,
+// allocates for each record, or wakes another thread; what cannot be kept is cut and counted (engine.md 5).
+//
+// Order of calls for one exchange: opened, request_sent?, responded*, body* and trailers? of either direction, ended.
+// ended() comes exactly once for each opened(), also after failures. Views are copied or referenced before return.
+// A Sink belongs to its worker's thread.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "base/ids.h"
+#include "flow/chunk.h"
+#include "flow/exchange.h"
+
+namespace sluice::flow {
+
+struct Opened {
+  ConnectionPtr connection;
+  Protocol protocol = Protocol::kHttp1;
+  WallTime started;
+  std::string_view method, scheme, host, target;  // host without brackets
+  std::uint16_t port = 0;
+  Bytes head;                                     // raw, as it came
+};
+
+struct Responded {
+  int status = 0;          // as sent to the client
+  Bytes head;              // raw, as it came from the origin, or as a rule or Sluice made it
+  Bytes effective;         // raw, as sent to the client; empty if unchanged
+  UpstreamPtr upstream;    // null for mocks and error pages made here
+  bool upstream_reused = false;
+};
+
+struct Ended {
+  State state = State::kDone;
+  Timings timings;
+  const Failure* failure = nullptr;               // set unless kDone
+  bool request_ended = false, response_ended = false;
+  http::AnomalySet anomalies = 0;
+  std::span<const std::uint32_t> rule_ids;
+  std::uint32_t matched_rule = 0;
+  Protocol protocol = Protocol::kHttp1;           // may have become kWebSocket or kTcp
+};
+
+class Sink {
+ public:
+  virtual ~Sink() = default;
+
+  // Room to read into: at least 16 KiB, at most `want` octets (64 KiB is a good wish). Valid until the next call of
+  // read_space() on this sink, by anyone: read, hand to a codec, report and forward before the next suspension point,
+  // or hold() what is left.
+  virtual MutableBytes read_space(std::size_t want) = 0;
+  // Keeps octets of the read space (or any others, by copying) over a suspension point.
+  virtual Held hold(Bytes octets) = 0;
+
+  virtual ExchangeSeq opened(const Opened& opened) = 0;
+  // The head as it was sent to the origin, if a rule or a URL rewrite made it differ beyond engine.md 1.
+  virtual void request_sent(ExchangeSeq seq, Bytes effective_head) = 0;
+  virtual void responded(ExchangeSeq seq, const Responded& responded) = 0;  // interim answers too; the last one stays
+  // A piece of content (transfer coding removed). Inside the read space it is kept by reference.
+  virtual void body(ExchangeSeq seq, Direction direction, Bytes content) = 0;
+  virtual void trailers(ExchangeSeq seq, Direction direction, Bytes raw) = 0;
+  virtual void ended(ExchangeSeq seq, const Ended& ended) = 0;
+};
+
+}  // namespace sluice::flow

@@ -1,0 +1,61 @@
+// The fields of one head or trailer section: order, case, duplicates and odd spelling kept as they came.
+// Fields live in one text buffer; a field that nothing touched keeps its raw line, so that a head can be written
+// again octet for octet. A FieldList owns its text and is cheap to reuse (clear() keeps the capacity).
+// Views returned are valid until the next change of the list. Not thread-safe.
+// RFC 9110 §5 (fields), RFC 9112 §5 (field syntax).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace sluice::http {
+
+class FieldList {
+ public:
+  std::size_t size() const { return entries_.size(); }
+  bool empty() const { return entries_.empty(); }
+  void clear();
+
+  std::string_view name(std::size_t index) const { return view(entries_[index].name); }
+  std::string_view value(std::size_t index) const { return view(entries_[index].value); }
+  // The line as it came, with its line end; empty for a field that was made here.
+  Bytes raw_line(std::size_t index) const { return view(entries_[index].line); }
+
+  // First value of this name (any case), or nullopt.
+  std::optional<std::string_view> find(std::string_view name) const;
+  std::size_t count(std::string_view name) const;
+  // All values of this name joined with ", " (RFC 9110 §5.3); nullopt if there is none.
+  std::optional<std::string> joined(std::string_view name) const;
+  // True if the comma-separated lists of all fields of this name hold `token` (any case).
+  bool has_token(std::string_view name, std::string_view token) const;
+
+  void append(std::string_view name, std::string_view value);
+  // As append, with the octets as they came. `line` ends with its line end; name and value lie inside it.
+  void append_raw(Bytes line, std::size_t name_length, std::size_t value_offset, std::size_t value_length);
+  // The first field of this name gets the value in its place, others of the name go; appended if there was none.
+  void set(std::string_view name, std::string_view value);
+  // Removes all fields of this name; how many they were.
+  std::size_t erase(std::string_view name);
+  void erase_at(std::size_t index);
+
+ private:
+  struct Span {
+    std::uint32_t position = 0;
+    std::uint32_t length = 0;
+  };
+  struct Entry {
+    Span name, value, line;
+  };
+  std::string_view view(Span span) const { return std::string_view(text_).substr(span.position, span.length); }
+  Span store(std::string_view text);
+
+  std::string text_;
+  std::vector<Entry> entries_;
+};
+
+}  // namespace sluice::http

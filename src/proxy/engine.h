@@ -1,0 +1,70 @@
+// The running proxy: listeners, workers, pools. What tools and the command line steer; constructed in app/wiring.
+// Thread-safety: every method may be called from any thread; start and stop are serialised inside.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/entropy.h"
+#include "base/limits.h"
+#include "base/result.h"
+#include "flow/sink.h"
+#include "rules/rules.h"
+#include "tls/authority.h"
+#include "tls/session.h"
+
+namespace sluice::proxy {
+
+struct ListenAddress {
+  std::string host = "127.0.0.1";  // an IP literal
+  std::uint16_t port = 0;          // 0: any free port
+};
+
+struct EngineOptions {
+  ProxyLimits limits;
+  std::size_t workers = 1;
+  std::vector<std::string> allow_clients;   // CIDRs; needed to bind beyond loopback
+  bool upstream_insecure = false;           // upstream certificates are recorded, not required
+  std::vector<std::string> upstream_ca_files;
+  std::string key_log_file;                 // SSLKEYLOGFILE; empty: none
+  bool strip_alt_svc = true;                // engine.md 1
+};
+
+struct EngineStatus {
+  bool running = false;
+  std::vector<ListenAddress> listeners;     // really bound
+  std::uint16_t last_port = 0;              // of the explicit listener, also after a stop; 0: never started
+  std::size_t connections = 0;
+  std::uint64_t connections_refused = 0;    // over max_connections or from a client that is not allowed
+};
+
+// What the engine asks of the rest of the program. All outlive it.
+struct EngineDeps {
+  const Clock& clock;
+  Entropy& entropy;
+  std::shared_ptr<const tls::CertificateAuthority> authority;
+  rules::RuleStore& rules;
+  std::function<flow::Sink&(std::size_t worker)> sink;
+};
+
+class Engine {
+ public:
+  static Result<std::unique_ptr<Engine>> create(EngineOptions options, EngineDeps deps);
+  virtual ~Engine() = default;
+
+  // Opens the explicit listeners. All or nothing. kConflict: "Proxy is already running. Stop it first."; kUnavailable:
+  // the address is in use or cannot be bound, in one sentence; kRefused: beyond loopback without --allow-client.
+  virtual Status start(const std::vector<ListenAddress>& addresses) = 0;
+  // Closes the listeners, lets exchanges in flight end for `drain`, then resets them. kConflict: "Proxy is not running."
+  virtual Status stop(std::chrono::milliseconds drain) = 0;
+  virtual EngineStatus status() const = 0;
+  // More of our own ports that must never be dialled (the control port): engine.md 2.
+  virtual void add_own_listener(const ListenAddress& address) = 0;
+};
+
+}  // namespace sluice::proxy

@@ -1,0 +1,34 @@
+// What tools may call: made by app/wiring, passed in CallContext. Interfaces and public classes of lower floors only.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "capture/capture.h"
+#include "proxy/engine.h"
+#include "rules/rules.h"
+#include "tls/authority.h"
+
+namespace sluice::tools {
+
+// How a start of the proxy is to be understood in this process (engine.md 9): `serve` has a listener of its own that
+// proxy_start adopts; `mcp` opens one when asked.
+enum class StartMode { kAdopt, kOpen };
+
+struct Services {
+  const Clock& clock;
+  proxy::Engine& engine;
+  capture::Ring& ring;
+  rules::RuleStore& rules;
+  std::shared_ptr<const tls::CertificateAuthority> authority;
+  std::string ca_pem_path;
+  StartMode start_mode = StartMode::kOpen;
+  proxy::ListenAddress default_listen;      // where proxy_start listens when no port is given
+  std::string sessions_directory;           // `<home>/sessions`
+  // Callers that have adopted the running listener until the next stop (engine.md 9).
+  class Adoptions* adoptions = nullptr;
+};
+
+}  // namespace sluice::tools
