@@ -18,15 +18,18 @@ enum class Coding { kIdentity, kGzip, kDeflate, kBrotli, kZstd };
 
 inline constexpr std::size_t kMaxStack = 4;
 
-// "gzip, br" → the codings in the order they were applied. kInvalid: one that is not known; kTooLarge: a taller stack.
+// "gzip, br" → the codings in the order they were applied, without identity; empty: the body is as it is.
+// kInvalid: one that is not known; kTooLarge: a taller stack.
 Result<std::vector<Coding>> parse_codings(std::string_view content_encoding);
 
 class Decoder {
  public:
   virtual ~Decoder() = default;
   // Appends what could be decoded; kInvalid for damaged data, kTooLarge at the budget (what fits was appended).
+  // After an error every further call answers the same error and appends nothing.
   virtual Status decode(Bytes octets, std::string& out) = 0;
-  // True once the coded stream said that it ended. Octets after it are ignored (gzip members: decoded too).
+  // True once the coded stream said that it ended (all of a stack's; always true without codings). Octets after it
+  // are ignored, but further gzip members and zstd frames are decoded too.
   virtual bool ended() const = 0;
 };
 
@@ -35,12 +38,13 @@ std::unique_ptr<Decoder> make_decoder(const std::vector<Coding>& codings, ByteCo
 
 struct Decoded {
   std::string text;
-  bool complete = true;   // false: truncated input, or the budget ended
-  std::string problem;    // one sentence if something went wrong; text is then what could be had
+  bool complete = true;  // false: truncated or damaged input, or the budget ended
+  std::string problem;   // one sentence if something went wrong; text is then what could be had
 };
-// All at once, never fails: an unknown coding gives the octets as they are and says so.
+// All at once, never fails: an unknown coding, or data damaged from its start (servers lie about codings), gives the
+// octets as they are and says so. Do not code a text again whose `problem` is not empty. No octets: complete.
 Decoded decode_all(Bytes octets, std::string_view content_encoding, ByteCount budget);
-// Coded again with the same stack, default levels.
+// Coded again with the same stack, at quick levels; deflate with its zlib header. kTooLarge: beyond 2 GiB.
 Result<std::string> encode_all(Bytes octets, const std::vector<Coding>& codings);
 
 }  // namespace sluice::codings
