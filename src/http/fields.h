@@ -1,7 +1,8 @@
 // The fields of one head or trailer section: order, case, duplicates and odd spelling kept as they came.
 // Fields live in one text buffer; a field that nothing touched keeps its raw line, so that a head can be written
 // again octet for octet. A FieldList owns its text and is cheap to reuse (clear() keeps the capacity).
-// Views returned are valid until the next change of the list. Not thread-safe.
+// Views returned are valid until the next change of the list (arguments may be such views). Not thread-safe.
+// Sizes: all text together stays below 4 GiB; what readers put in is bounded by HttpLimits.
 // RFC 9110 §5 (fields), RFC 9112 §5 (field syntax).
 #pragma once
 
@@ -15,11 +16,19 @@
 
 namespace sluice::http {
 
+// RFC 9110 §5.6.2: what a method or a field name must be.
+bool is_token(std::string_view text);
+// What a field value made here may hold: no CR, LF or NUL (RFC 9110 §5.5). Rules and tools ask before they set one;
+// the writers turn such octets into blanks, so that no value ever becomes a line of its own.
+bool is_field_value(std::string_view text);
+
 class FieldList {
  public:
   std::size_t size() const { return entries_.size(); }
   bool empty() const { return entries_.empty(); }
   void clear();
+  // Room for a head of this size, so that filling it allocates once.
+  void reserve(std::size_t octets, std::size_t fields);
 
   std::string_view name(std::size_t index) const { return view(entries_[index].name); }
   std::string_view value(std::size_t index) const { return view(entries_[index].value); }
@@ -37,6 +46,8 @@ class FieldList {
   void append(std::string_view name, std::string_view value);
   // As append, with the octets as they came. `line` ends with its line end; name and value lie inside it.
   void append_raw(Bytes line, std::size_t name_length, std::size_t value_offset, std::size_t value_length);
+  // A field over several lines (obs-fold): `value` is the unfolded value, `line` all its lines.
+  void append_folded(Bytes line, std::size_t name_length, std::string_view value);
   // The first field of this name gets the value in its place, others of the name go; appended if there was none.
   void set(std::string_view name, std::string_view value);
   // Removes all fields of this name; how many they were.
@@ -52,6 +63,7 @@ class FieldList {
     Span name, value, line;
   };
   std::string_view view(Span span) const { return std::string_view(text_).substr(span.position, span.length); }
+  bool owns(std::string_view text) const;
   Span store(std::string_view text);
 
   std::string text_;

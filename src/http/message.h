@@ -4,8 +4,10 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 #include "base/bytes.h"
@@ -19,19 +21,21 @@ std::string_view to_string(Version version);  // "HTTP/1.1"
 
 // What was odd but passed on as it stood; a bit each, so that marking costs nothing.
 enum class Anomaly : std::uint32_t {
-  kBareLf = 1u << 0,               // a line ended with LF alone
-  kLeadingEmptyLine = 1u << 1,     // blank lines before the start line (RFC 9112 §2.2)
-  kObsFold = 1u << 2,              // obsolete line folding in an answer (RFC 9112 §5.2)
-  kOddStartLine = 1u << 3,         // more than one blank between the parts, no reason phrase, ...
-  kOddFieldOctets = 1u << 4,       // control or non-ASCII octets in a field value
-  kRepeatedLength = 1u << 5,       // Content-Length given twice with one value
-  kTruncatedTls = 1u << 6,         // TLS ended without close_notify
-  kTruncatedBody = 1u << 7,        // fewer octets than announced
-  kAuthorityMismatch = 1u << 8,    // dialled address, SNI and Host disagree (engine.md 2)
-  kRuleBodyLimit = 1u << 9,        // too large for a rule: passed unchanged (engine.md 6)
-  kCaptureCut = 1u << 10,          // a body was not kept whole (engine.md 5)
-  kExtraBytes = 1u << 11,          // octets after the end of an answer that nobody asked for
-  kConnectionField = 1u << 12,     // a field named in Connection that must not be (RFC 9110 §7.6.1)
+  kBareLf = 1u << 0,             // a line ended with LF alone
+  kLeadingEmptyLine = 1u << 1,   // blank lines before the start line (RFC 9112 §2.2)
+  kObsFold = 1u << 2,            // obsolete line folding in an answer (RFC 9112 §5.2)
+  kOddStartLine = 1u << 3,       // more than one blank between the parts, no reason phrase, ...
+  kOddFieldOctets = 1u << 4,     // control or non-ASCII octets in a field value
+  kRepeatedLength = 1u << 5,     // Content-Length given twice with one value
+  kTruncatedTls = 1u << 6,       // TLS ended without close_notify
+  kTruncatedBody = 1u << 7,      // fewer octets than announced
+  kAuthorityMismatch = 1u << 8,  // dialled address, SNI and Host disagree (engine.md 2)
+  kRuleBodyLimit = 1u << 9,      // too large for a rule: passed unchanged (engine.md 6)
+  kCaptureCut = 1u << 10,        // a body was not kept whole (engine.md 5)
+  kExtraBytes = 1u << 11,        // octets after the end of an answer that nobody asked for
+  kConnectionField = 1u << 12,   // a field named in Connection that must not be (RFC 9110 §7.6.1)
+  kBlankBeforeColon = 1u << 13,  // in an answer's field name; removed, as RFC 9112 §5.1 demands
+  kOddChunkLine = 1u << 14,      // an answer's chunk size padded with blanks (RFC 9112 §7.1)
 };
 using AnomalySet = std::uint32_t;  // Anomaly bits
 constexpr AnomalySet bit(Anomaly anomaly) { return static_cast<AnomalySet>(anomaly); }
@@ -39,10 +43,12 @@ std::string_view to_string(Anomaly anomaly);  // "bare_lf"; the names in records
 
 struct RequestHead {
   std::string method;
-  std::string target;     // as on the wire: origin, absolute, authority or asterisk form
+  std::string target;  // as on the wire: origin, absolute, authority or asterisk form
   Version version = Version::kHttp11;
-  std::string start_line; // as it came, with its line end; empty: write method, target, version
+  // As it came, with its line end; empty: write method, target, version. Whoever changes one of those clears it.
+  std::string start_line;
   FieldList fields;
+  bool ends_with_bare_lf = false;  // the empty line after the fields was LF alone
 };
 
 struct ResponseHead {
@@ -51,15 +57,17 @@ struct ResponseHead {
   Version version = Version::kHttp11;
   std::string start_line;  // as it came, with its line end; empty: write version, status, reason
   FieldList fields;
+  bool ends_with_bare_lf = false;
   bool is_interim() const { return status >= 100 && status < 200; }
 };
 
-// --- events: what a reader's next() returns. Views point into the octets last fed or into the reader, and are valid
-// until the next call of the reader.
+// --- events: what a reader's next() returns. A view that lies inside the octets last fed is valid as long as those
+// are; any other lies in the reader and is valid until its next call.
 
 struct NeedMore {};  // feed more octets
 // A piece of a body. `wire` is what stood on the wire, framing included; `content` the part of it that is content:
-// a sub-range of `wire` in memory, possibly empty (a chunk line). Consecutive pieces are usually adjacent in memory.
+// all of `wire`, or empty for a piece of framing (chunk lines, the line end after a chunk). Consecutive pieces are
+// usually adjacent in memory, so that a pump can write many at once.
 struct BodyPiece {
   Bytes wire;
   Bytes content;
@@ -76,5 +84,10 @@ using ResponseEvent = std::variant<NeedMore, ResponseHead, BodyPiece, Trailers, 
 
 // The registered phrase for a status, or "" (RFC 9110 §15).
 std::string_view reason_phrase(int status);
+
+// --- heads made by Sluice itself: HTTP/1.1, CRLF, the fields in this order. Content-Length is the caller's to add.
+using FieldInit = std::initializer_list<std::pair<std::string_view, std::string_view>>;
+ResponseHead make_response(int status, FieldInit fields = {});
+RequestHead make_request(std::string_view method, std::string_view target, FieldInit fields = {});
 
 }  // namespace sluice::http
