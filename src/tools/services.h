@@ -1,15 +1,17 @@
 // What tools may call: made by app/wiring, passed in CallContext. Interfaces and public classes of lower floors only.
 #pragma once
 
-#include <functional>
+#include <chrono>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "capture/capture.h"
 #include "proxy/engine.h"
 #include "rules/rules.h"
 #include "tls/authority.h"
+#include "tools/adoptions.h"
 
 namespace sluice::tools {
 
@@ -25,10 +27,11 @@ struct Services {
   std::shared_ptr<const tls::CertificateAuthority> authority;
   std::string ca_pem_path;
   StartMode start_mode = StartMode::kOpen;
-  proxy::ListenAddress default_listen;      // where proxy_start listens when no port is given
-  std::string sessions_directory;           // `<home>/sessions`
-  // Callers that have adopted the running listener until the next stop (engine.md 9).
-  class Adoptions* adoptions = nullptr;
+  proxy::ListenAddress default_listen;               // where proxy_start listens when no port is given
+  std::vector<proxy::ListenAddress> more_listeners;  // opened beside it at each start
+  std::chrono::milliseconds stop_drain{1'000};       // proxy_stop: for exchanges in flight
+  std::string sessions_directory;                    // `<home>/sessions`
+  Adoptions* adoptions = nullptr;                    // needed for StartMode::kAdopt
 };
 
 }  // namespace sluice::tools

@@ -1,6 +1,6 @@
-// A tool is one constant beside its function: name, title, summary, group, risk, fields, result fields. From it come the
-// input schema and its strict parsing, the output schema, MCP annotations, CLI help, docs/tools.md and the class that
-// policies see. A tool function takes parsed arguments and a context and returns a result; it never builds MCP
+// A tool is one constant beside its function: name, title, summary, group, risk, fields, result fields. From it come
+// the input schema and its strict parsing, the output schema, MCP annotations, CLI help, docs/tools.md and the class
+// that policies see. A tool function takes parsed arguments and a context and returns a result; it never builds MCP
 // envelopes, truncates, masks or logs (DESIGN 4, engine.md 8).
 #pragma once
 
@@ -25,79 +25,95 @@ enum class Risk { kRead, kWrite, kExecute, kDestructive };
 std::string_view to_string(Risk risk);
 
 enum class Toolset { kProxy, kCore, kAll };
+std::optional<Toolset> find_toolset(std::string_view name);  // "proxy", "core", "all"
 
-enum class FieldType { kString, kNumber, kInteger, kBoolean, kObject, kArray, kStringMap, kNullableStringMap };
+enum class FieldType {
+  kString,
+  kNumber,
+  kInteger,  // a number on the wire; a fraction is cut off, never refused
+  kBoolean,
+  kObject,             // `fields`
+  kStringArray,        // `choices` hold for each item
+  kStringMap,          // {name: string}
+  kNullableStringMap,  // {name: string or null}
+  kPairs,              // [[string, string], …]
+};
 
 struct Field {
   std::string_view name;
   FieldType type = FieldType::kString;
-  std::string_view meaning;                 // one line
+  std::string_view meaning;  // one line
   bool required = false;
-  Json default_value = nullptr;             // null: none
-  std::vector<std::string_view> choices;    // enum
-  std::vector<Field> fields;                // of an object, or of an array's items (then see `items`)
-  std::optional<FieldType> items;           // element type of an array
-  std::optional<double> minimum, maximum;   // clamped, never refused; numbers are truncated where kInteger
-  std::size_t fixed_length = 0;             // an array of exactly this many items (the contract's pairs)
+  Json default_value = nullptr;            // null: none
+  std::vector<std::string_view> choices;   // enum
+  std::vector<Field> fields;               // of an object
+  std::optional<double> minimum, maximum;  // clamped, never refused
 };
 
 // What is answered: enough to make an output schema. `type` uses JSON Schema words.
 struct ResultField {
   std::string_view name;
-  std::string_view type;                    // "string", "number", "integer", "boolean", "object", "array", "any"
+  std::string_view type;  // "string", "number", "boolean", "object", "array", "any"; items: "string[]", "object[]"
   std::string_view meaning;
   bool optional = false;
   bool nullable = false;
-  std::vector<ResultField> fields;          // of an object or of an array's items
+  std::vector<ResultField> fields = {};  // of an object or of an array's items
 };
 
 // Who calls, how long they wait, and what the call may do besides answering.
 struct CallContext {
-  std::string grant = "default";            // identity: "default", "owner", …
+  std::string grant = "default";  // identity: "default", "owner", …
   std::string server = "sluice";
-  std::string session;                      // legacy session id or connection; empty for stateless calls
-  bool unmasked = false;                    // owner: never masked
-  std::stop_token stop;                     // cancelled: stop the work
+  std::string session;    // legacy session id or connection; empty for stateless calls
+  bool unmasked = false;  // owner: never masked
+  std::stop_token stop;   // cancelled: stop the work
   std::optional<MonoTime> deadline;
   std::function<void(double progress, double total, std::string_view message)> progress;  // may be empty
   Services* services = nullptr;
 };
 
-// A failure's text goes to the caller as the contract prints it.
+// The members beside `status`, in the contract's order. A failure's text goes to the caller as the contract prints it,
+// "Error: " included where the contract has it.
 using ToolResult = Result<Json>;
 using ToolFunction = ToolResult (*)(const Json& arguments, CallContext& context);
 
 enum ToolHints : unsigned {
   kNoHints = 0,
-  kReturnsTraffic = 1u << 0,   // gets show_secrets; the presenter masks
-  kIncludesBody = 1u << 1,     // an explicit `limit` lifts the answer cap to 1 MiB
-  kUncapped = 1u << 2,         // answers up to 1 MiB (proxy_list_rules, proxy_get_ca_cert)
-  kCore = 1u << 3,             // part of the toolset `core`
+  kReturnsTraffic = 1u << 0,  // gets show_secrets; the presenter masks
+  kIncludesBody = 1u << 1,    // an explicit `limit` lifts the answer cap to 1 MiB
+  kUncapped = 1u << 2,        // answers up to 1 MiB (proxy_list_rules, proxy_get_ca_cert)
+  kCore = 1u << 3,            // part of the toolset `core`
   kIdempotent = 1u << 4,
-  kOpenWorld = 1u << 5,        // reaches beyond this machine
-  kErrorPrefix = 1u << 6,      // the contract prints failures as "Error: …"
-  kSlow = 1u << 7,             // may pass 5 ms: runs on the background pool
+  kOpenWorld = 1u << 5,  // reaches beyond this machine
+  kSlow = 1u << 6,       // may pass 5 ms: runs on the background pool
 };
 
 struct Tool {
   std::string_view name;
   std::string_view title;
-  std::string_view summary;                 // when to use it and what it answers
-  std::string_view group;                   // "lifecycle", "rules", "traffic", "modification", "tls"
-  Risk risk;                                // no default: a tool without one does not compile
+  std::string_view summary;  // when to use it and what it answers
+  std::string_view group;    // "lifecycle", "rules", "traffic", "modification", "tls"
+  Risk risk;                 // no default: a tool without one does not compile
   unsigned hints = kNoHints;
   std::vector<Field> fields;
-  std::vector<ResultField> result;          // beside `status`
+  std::vector<ResultField> result;  // beside `status`
   ToolFunction function = nullptr;
 };
 
 // Every tool of this build, in the order of the contract. Built once by app/wiring.
 std::vector<Tool> all_tools();
+bool belongs_to(const Tool& tool, Toolset toolset);
 
-Json input_schema(const Tool& tool);   // JSON Schema, additionalProperties: false
-Json output_schema(const Tool& tool);  // type: object
-// Strict: unknown keys refused with the nearest name at every depth, null = absent, defaults filled in, numbers truncated
-// and clamped. The result holds the effective arguments that policies judge. kInvalid with the contract's sentence.
+// Valid in draft-07 and in 2020-12; additionalProperties: false at every depth.
+Json input_schema(const Tool& tool);
+// Type object; members that the presenter adds (redacted, cut, truncated, …) are allowed.
+Json output_schema(const Tool& tool);
+// Strict: unknown keys refused with the nearest name at every depth, null = absent, defaults filled in, numbers
+// truncated and clamped. The result holds the effective arguments that policies judge. kInvalid with the contract's
+// sentence.
 Result<Json> parse_arguments(const Tool& tool, const Json& arguments);
+
+// docs/tools.md.
+std::string tools_markdown(const std::vector<Tool>& tools);
 
 }  // namespace sluice::tools

@@ -1,0 +1,215 @@
+// proxy_start, proxy_stop, proxy_status, proxy_get_ca_cert. engine.md 9, proxy.md (a).
+#include <fmt/format.h>
+
+#include "base/url.h"
+#include "tools/status.h"
+#include "tools/subjects.h"
+
+namespace sluice::tools {
+namespace {
+
+Json start_answer(const Services& services, const proxy::EngineStatus& status) {
+  const proxy::ListenAddress bound = status.listeners.empty() ? services.default_listen : status.listeners.front();
+  const std::string address = authority_text(bound.host, bound.port, 0);
+  Json answer = Json::object();
+  answer["port"] = bound.port;
+  answer["url"] = fmt::format("https://localhost:{}", bound.port);
+  answer["certFingerprint"] = services.authority->spki_sha256_base64();
+  answer["persistence"] = persistence_json(services);
+  answer["setup"] = {
+      {"proxyHost", bound.host},
+      {"proxyPort", bound.port},
+      {"instructions",
+       Json::array({fmt::format("Set the HTTP and HTTPS proxy of the device or browser to {}.", address),
+                    fmt::format("Install the CA certificate as trusted: proxy_get_ca_cert, {}, or http://{}/.",
+                                services.ca_pem_path, address),
+                    fmt::format("Or for one command: HTTP_PROXY=http://{0} HTTPS_PROXY=http://{0} "
+                                "CURL_CA_BUNDLE={1} NODE_EXTRA_CA_CERTS={1} SSL_CERT_FILE={1}.",
+                                address, services.ca_pem_path)})}};
+  return answer;
+}
+
+tl::unexpected<Error> already_running() {
+  return fail(Code::kConflict, "Error: Proxy is already running. Stop it first.");
+}
+
+Status open_listeners(Services& services, const proxy::EngineStatus& before, std::optional<std::int64_t> port) {
+  proxy::ListenAddress first = services.default_listen;
+  if (port) {
+    first.port = static_cast<std::uint16_t>(*port);
+  } else if (services.start_mode == StartMode::kAdopt && before.last_port != 0) {
+    first.port = before.last_port;  // engine.md 9: port absent, the same one
+  }
+  std::vector<proxy::ListenAddress> addresses{first};
+  addresses.insert(addresses.end(), services.more_listeners.begin(), services.more_listeners.end());
+  return services.engine.start(addresses);
+}
+
+ToolResult proxy_start(const Json& arguments, CallContext& context) {
+  Services& services = *context.services;
+  if (flag_argument(arguments, "persistence_enabled")) {
+    return fail(Code::kInvalid,
+                "Error: Recordings do not exist yet in this version. Start without persistence_enabled: full bodies "
+                "are kept in the ring anyway. Nothing was started.");
+  }
+  const auto port = integer_argument(arguments, "port");
+  const proxy::EngineStatus before = services.engine.status();
+  if (before.running) {
+    if (services.start_mode != StartMode::kAdopt || !services.adoptions) return already_running();
+    const bool same = !port || *port == 0 || *port == before.last_port;
+    if (!same || !services.adoptions->adopt(context)) return already_running();
+    return start_answer(services, before);
+  }
+  if (const Status started = open_listeners(services, before, port); !started) return thrown(started.error());
+  if (services.adoptions) services.adoptions->adopt(context);
+  return start_answer(services, services.engine.status());
+}
+
+ToolResult proxy_stop(const Json&, CallContext& context) {
+  Services& services = *context.services;
+  if (const Status stopped = services.engine.stop(services.stop_drain); !stopped) return thrown(stopped.error());
+  if (services.adoptions) services.adoptions->clear();
+  return Json{{"message", "Proxy stopped. Traffic and cert retained."}};
+}
+
+ToolResult proxy_status(const Json&, CallContext& context) {
+  context.services->ring.sync();
+  return status_json(*context.services);
+}
+
+ToolResult proxy_get_ca_cert(const Json& arguments, CallContext& context) {
+  const Services& services = *context.services;
+  if (!services.authority) return fail(Code::kNotFound, "No certificate. Start the proxy first.");
+  const std::string format = text_argument(arguments, "format").value_or("both");
+  Json answer = Json::object();
+  if (format != "fingerprint") answer["certPem"] = services.authority->certificate_pem();
+  if (format != "pem") answer["fingerprint"] = services.authority->spki_sha256_base64();
+  answer["instructions"] = fmt::format(
+      "Trust this CA in the client that uses the proxy. It is also in {} and on the proxy's own port (open it in a "
+      "browser, or http://sluice.setup/ through it). The fingerprint is base64 SHA-256 of the public key, as "
+      "Chromium's --ignore-certificate-errors-spki-list takes it.",
+      services.ca_pem_path);
+  return answer;
+}
+
+const std::vector<ResultField> kPersistence = {
+    {"enabled", "boolean", ""},
+    {"sessionId", "string", "", false, true},
+    {"captureProfile", "string", "", false, true},
+    {"storageDir", "string", ""},
+    {"bytesWritten", "number", ""},
+    {"droppedWrites", "number", ""},
+    {"lastFlushAt", "number", "", false, true},
+    {"maxDiskMb", "number", "", false, true},
+    {"recoveryState", "string", "", false, true},
+    {"lastError", "string", "", false, true},
+};
+
+Tool start_tool() {
+  return {
+      .name = "proxy_start",
+      .title = "Start the proxy",
+      .summary =
+          "Open the interception proxy for HTTP and HTTPS. Answers where it listens, the CA's fingerprint and "
+          "how to point a client at it.",
+      .group = "lifecycle",
+      .risk = Risk::kExecute,
+      .hints = kCore | kSlow,
+      .fields = {{.name = "port",
+                  .type = FieldType::kInteger,
+                  .meaning = "Absent or 0: any free port.",
+                  .minimum = 0,
+                  .maximum = 65535},
+                 {.name = "persistence_enabled",
+                  .type = FieldType::kBoolean,
+                  .meaning = "Also record to disk; not available yet.",
+                  .default_value = false},
+                 {.name = "session_name", .meaning = "Name of the recording."},
+                 {.name = "capture_profile",
+                  .meaning = "What is recorded.",
+                  .default_value = "preview",
+                  .choices = {"preview", "full"}},
+                 {.name = "storage_dir", .meaning = "Where it is recorded."},
+                 {.name = "max_disk_mb",
+                  .type = FieldType::kInteger,
+                  .meaning = "Its budget in MiB.",
+                  .default_value = 1024,
+                  .minimum = 1}},
+      .result = {{"port", "number", ""},
+                 {"url", "string", ""},
+                 {"certFingerprint", "string", "base64 SHA-256 of the CA's public key"},
+                 {"persistence", "object", "", false, false, kPersistence},
+                 {"setup",
+                  "object",
+                  "",
+                  false,
+                  false,
+                  {{"proxyHost", "string", ""}, {"proxyPort", "number", ""}, {"instructions", "string[]", ""}}}},
+      .function = proxy_start,
+  };
+}
+
+Tool status_tool() {
+  return {
+      .name = "proxy_status",
+      .title = "Proxy status",
+      .summary = "Whether the proxy runs and where, how many rules and captured exchanges there are.",
+      .group = "lifecycle",
+      .risk = Risk::kRead,
+      .hints = kCore | kSlow | kIdempotent,
+      .result = {{"running", "boolean", ""},
+                 {"port", "number", "", false, true},
+                 {"url", "string", "", false, true},
+                 {"certFingerprint", "string", "", false, true},
+                 {"globalUpstream", "object", "", false, true},
+                 {"hostUpstreams", "object", ""},
+                 {"ruleCount", "number", ""},
+                 {"trafficCount", "number", "ended exchanges that can be read"},
+                 {"transparentProxy",
+                  "object",
+                  "",
+                  false,
+                  false,
+                  {{"running", "boolean", ""}, {"port", "number", "", false, true}, {"trafficCount", "number", ""}}},
+                 {"persistence", "object", "", false, false, kPersistence}},
+      .function = proxy_status,
+  };
+}
+
+}  // namespace
+
+std::vector<Tool> lifecycle_tools() {
+  Tool stop = {
+      .name = "proxy_stop",
+      .title = "Stop the proxy",
+      .summary = "Close the proxy's listener for everyone. Captured traffic, rules and the CA stay.",
+      .group = "lifecycle",
+      .risk = Risk::kExecute,
+      .hints = kCore | kSlow,
+      .fields = {{.name = "all",
+                  .type = FieldType::kBoolean,
+                  .meaning = "End everyone's targets, not only one's own.",
+                  .default_value = false}},
+      .result = {{"message", "string", ""}},
+      .function = proxy_stop,
+  };
+  Tool certificate = {
+      .name = "proxy_get_ca_cert",
+      .title = "CA certificate",
+      .summary = "The CA certificate that clients must trust, as PEM and as fingerprint. Works before the first start.",
+      .group = "lifecycle",
+      .risk = Risk::kRead,
+      .hints = kCore | kUncapped | kIdempotent,
+      .fields = {{.name = "format",
+                  .meaning = "What to answer.",
+                  .default_value = "both",
+                  .choices = {"pem", "fingerprint", "both"}}},
+      .result = {{"certPem", "string", "", true},
+                 {"fingerprint", "string", "base64 SHA-256 of the public key", true},
+                 {"instructions", "string", ""}},
+      .function = proxy_get_ca_cert,
+  };
+  return {start_tool(), std::move(stop), status_tool(), std::move(certificate)};
+}
+
+}  // namespace sluice::tools

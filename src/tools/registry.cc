@@ -1,0 +1,30 @@
+#include "tools/subjects.h"
+#include "tools/tool.h"
+
+namespace sluice::tools {
+namespace {
+
+void take(std::vector<Tool>& all, std::vector<Tool> some) {
+  for (Tool& tool : some) all.push_back(std::move(tool));
+}
+
+}  // namespace
+
+std::vector<Tool> all_tools() {
+  std::vector<Tool> all;
+  take(all, lifecycle_tools());
+  take(all, rules_tools());
+  take(all, traffic_tools());
+  take(all, modification_tools());
+  take(all, tls_tools());
+  for (Tool& tool : all) {
+    if ((tool.hints & kReturnsTraffic) == 0) continue;
+    tool.fields.push_back({.name = "show_secrets",
+                           .type = FieldType::kBoolean,
+                           .meaning = "Answer secrets unmasked.",
+                           .default_value = false});
+  }
+  return all;
+}
+
+}  // namespace sluice::tools

@@ -1,0 +1,97 @@
+#include "tools/status.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "tools/exchange_json.h"
+
+namespace sluice::tools {
+namespace {
+
+using Counts = std::map<std::string, std::uint64_t>;
+
+// Clients choose their methods: an answer names the commonest ones only.
+constexpr std::size_t kMostNames = 64;
+
+// The `most` commonest; equal counts in order of name, so that the answer is the same each time.
+std::vector<std::pair<std::string, std::uint64_t>> commonest(const Counts& counts, std::size_t most) {
+  std::vector<std::pair<std::string, std::uint64_t>> sorted(counts.begin(), counts.end());
+  std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  if (sorted.size() > most) sorted.resize(most);
+  return sorted;
+}
+
+Json object_of(const Counts& counts) {
+  Json object = Json::object();
+  for (const auto& [name, count] : commonest(counts, kMostNames)) object[name] = count;
+  return object;
+}
+
+Json top(const Counts& counts, std::size_t most, const char* name_key) {
+  Json array = Json::array();
+  for (const auto& [name, count] : commonest(counts, most)) array.push_back({{name_key, name}, {"count", count}});
+  return array;
+}
+
+}  // namespace
+
+Json persistence_json(const Services& services) {
+  return {{"enabled", false},          {"sessionId", nullptr},
+          {"captureProfile", nullptr}, {"storageDir", services.sessions_directory},
+          {"bytesWritten", 0},         {"droppedWrites", 0},
+          {"lastFlushAt", nullptr},    {"maxDiskMb", nullptr},
+          {"recoveryState", nullptr},  {"lastError", nullptr}};
+}
+
+Json status_json(const Services& services) {
+  const proxy::EngineStatus engine = services.engine.status();
+  const std::uint16_t port = engine.listeners.empty() ? engine.last_port : engine.listeners.front().port;
+  Json status = Json::object();
+  status["running"] = engine.running;
+  status["port"] = port == 0 ? Json() : Json(port);
+  status["url"] = port == 0 ? Json() : Json(fmt::format("https://localhost:{}", port));
+  status["certFingerprint"] = services.authority ? Json(services.authority->spki_sha256_base64()) : Json();
+  status["globalUpstream"] = nullptr;
+  status["hostUpstreams"] = Json::object();
+  status["ruleCount"] = services.rules.list().size();
+  status["trafficCount"] = services.ring.size();
+  status["transparentProxy"] = {{"running", false}, {"port", nullptr}, {"trafficCount", 0}};
+  status["persistence"] = persistence_json(services);
+  return status;
+}
+
+Json traffic_summary(const Services& services) {
+  Counts methods, statuses, hosts, ja3, ja4;
+  std::uint64_t total = 0, with_tls = 0, timed = 0;
+  double duration = 0;
+  services.ring.for_each({}, [&](const flow::Exchange& exchange) {
+    ++total;
+    ++methods[exchange.method];
+    if (exchange.status != 0) ++statuses[std::to_string(exchange.status)];
+    ++hosts[exchange.host];
+    if (const auto milliseconds = duration_ms(exchange)) {
+      duration += static_cast<double>(*milliseconds);
+      ++timed;
+    }
+    if (!exchange.connection || !exchange.connection->tls) return true;
+    ++with_tls;
+    const flow::ClientTls& tls = *exchange.connection->tls;
+    if (!tls.ja3.empty()) ++ja3[tls.ja3];
+    if (!tls.ja4.empty()) ++ja4[tls.ja4];
+    return true;
+  });
+  Json summary = Json::object();
+  summary["totalExchanges"] = total;
+  summary["methods"] = object_of(methods);
+  summary["statuses"] = object_of(statuses);
+  summary["topHostnames"] = top(hosts, 10, "host");
+  summary["avgDurationMs"] = timed == 0 ? Json() : Json(std::llround(duration / static_cast<double>(timed)));
+  summary["tls"] = {
+      {"exchangesWithTls", with_tls}, {"topJa3", top(ja3, 5, "fingerprint")}, {"topJa4", top(ja4, 5, "fingerprint")}};
+  return summary;
+}
+
+}  // namespace sluice::tools

@@ -1,0 +1,14 @@
+// Shapes that a tool and a resource share: proxy_status and proxy://status, proxy://traffic/summary (proxy.md k).
+#pragma once
+
+#include "tools/services.h"
+
+namespace sluice::tools {
+
+Json persistence_json(const Services& services);
+// The members of proxy_status beside `status`, in the contract's order.
+Json status_json(const Services& services);
+// {totalExchanges, methods, statuses, topHostnames, avgDurationMs, tls}.
+Json traffic_summary(const Services& services);
+
+}  // namespace sluice::tools

@@ -1,0 +1,167 @@
+// proxy_list_traffic, proxy_get_exchange, proxy_clear_traffic. proxy.md (c), engine.md 5.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "tools/exchange_json.h"
+#include "tools/search.h"
+#include "tools/subjects.h"
+#include "tools/traffic_filter.h"
+
+namespace sluice::tools {
+namespace {
+
+constexpr double kMostRows = 10'000;
+
+ToolResult list_traffic(const Json& arguments, CallContext& context) {
+  capture::Filter filter;
+  filter.method = to_upper(text_argument(arguments, "method_filter").value_or(""));
+  filter.url_contains = text_argument(arguments, "url_filter").value_or("");
+  filter.host_contains = text_argument(arguments, "hostname_filter").value_or("");
+  if (const auto status = integer_argument(arguments, "status_filter")) filter.status = static_cast<int>(*status);
+  if (const auto source = text_argument(arguments, "source_filter")) {
+    filter.source = *source == "explicit" ? flow::Source::kExplicit : flow::Source::kTransparent;
+  }
+  read_cursor(arguments, filter);
+
+  capture::Ring& ring = context.services->ring;
+  ring.sync();
+  const std::int64_t limit = *integer_argument(arguments, "limit");
+  const capture::Page page = ring.list(filter, *integer_argument(arguments, "offset"), static_cast<std::size_t>(limit));
+  Json rows = Json::array();
+  for (const flow::Exchange& exchange : page.exchanges) rows.push_back(list_row(exchange));
+  Json answer = {{"total", page.total},
+                 {"count", page.total},
+                 {"offset", page.offset},
+                 {"limit", limit},
+                 {"showing", rows.size()}};
+  answer["exchanges"] = std::move(rows);
+  answer["lastRev"] = page.last_rev;
+  return answer;
+}
+
+unsigned include_of(const Json& arguments) {
+  static constexpr std::pair<std::string_view, Include> kNames[] = {
+      {"request_body", kRequestBody}, {"response_body", kResponseBody}, {"original", kOriginal}, {"raw_head", kRawHead},
+      {"timings", kTimings},          {"connection", kConnection},      {"messages", kMessages}};
+  unsigned bits = 0;
+  const Json* include = find_member(arguments, "include");
+  if (!include) return 0;
+  for (const Json& name : *include) {
+    for (const auto& [known, bit] : kNames) {
+      if (name == known) bits |= bit;
+    }
+  }
+  return bits;
+}
+
+ToolResult get_exchange(const Json& arguments, CallContext& context) {
+  const std::string id = *text_argument(arguments, "exchange_id");
+  capture::Ring& ring = context.services->ring;
+  ring.sync();
+  const auto exchange = ring.find(id);
+  if (!exchange) return fail(Code::kNotFound, fmt::format("Exchange '{}' not found", id));
+  ExchangeView view;
+  view.include = include_of(arguments);
+  view.body.decoded = flag_argument(arguments, "decoded");
+  view.body.offset = static_cast<ByteCount>(*integer_argument(arguments, "offset"));
+  view.body.limit = static_cast<ByteCount>(integer_argument(arguments, "limit").value_or(kDefaultBodyLimit));
+  view.body.stop = context.stop;
+  SLUICE_TRY(Json json, exchange_json(ring, *exchange, view));
+  return Json{{"exchange", std::move(json)}};
+}
+
+ToolResult clear_traffic(const Json&, CallContext& context) {
+  context.services->ring.sync();
+  return Json{{"cleared", context.services->ring.clear()}};
+}
+
+Tool list_tool() {
+  Tool tool = {
+      .name = "proxy_list_traffic",
+      .title = "List traffic",
+      .summary =
+          "Captured exchanges, oldest first, by filters that must all hold. To follow traffic pass after_rev: the "
+          "rev of the last row seen.",
+      .group = "traffic",
+      .risk = Risk::kRead,
+      .hints = kCore | kSlow | kReturnsTraffic | kIdempotent,
+      .fields =
+          {{.name = "limit",
+            .type = FieldType::kInteger,
+            .meaning = "Page size.",
+            .default_value = 50,
+            .minimum = 0,
+            .maximum = kMostRows},
+           {.name = "offset", .type = FieldType::kInteger, .meaning = "Negative: from the end.", .default_value = 0},
+           {.name = "method_filter", .meaning = "Verb."},
+           {.name = "url_filter", .meaning = "Part of the URL, any case."},
+           {.name = "status_filter", .type = FieldType::kInteger, .meaning = "Exact status."},
+           {.name = "hostname_filter", .meaning = "Part of the host, any case."},
+           {.name = "source_filter", .meaning = "Listener.", .choices = {"explicit", "transparent"}}},
+      .result = {{"total", "number", "after filters"},
+                 {"count", "number", "as total"},
+                 {"offset", "number", ""},
+                 {"limit", "number", ""},
+                 {"showing", "number", ""},
+                 {"exchanges", "object[]", "", false, false, list_row_result()},
+                 {"lastRev", "number", "newest revision"}},
+      .function = list_traffic,
+  };
+  add_cursor_fields(tool.fields);
+  return tool;
+}
+
+Tool get_tool() {
+  return {
+      .name = "proxy_get_exchange",
+      .title = "One exchange",
+      .summary =
+          "One captured exchange: heads, previews of the bodies, TLS, and with include whole bodies in pieces, raw "
+          "heads, timings, connection.",
+      .group = "traffic",
+      .risk = Risk::kRead,
+      .hints = kCore | kSlow | kReturnsTraffic | kIncludesBody | kIdempotent,
+      .fields = {{.name = "exchange_id", .meaning = "From a list.", .required = true},
+                 {.name = "include",
+                  .type = FieldType::kStringArray,
+                  .meaning = "What else to answer.",
+                  .choices = {"request_body", "response_body", "original", "raw_head", "timings", "connection",
+                              "messages"}},
+                 {.name = "decoded",
+                  .type = FieldType::kBoolean,
+                  .meaning = "Take content codings off.",
+                  .default_value = true},
+                 {.name = "offset",
+                  .type = FieldType::kInteger,
+                  .meaning = "Of the bodies.",
+                  .default_value = 0,
+                  .minimum = 0},
+                 {.name = "limit",
+                  .type = FieldType::kInteger,
+                  .meaning = "Bytes of each body, 16384 if absent, at most 1048576.",
+                  .minimum = 0,
+                  .maximum = static_cast<double>(kMiB)}},
+      .result = {{"exchange", "object", "", false, false, exchange_result()}},
+      .function = get_exchange,
+  };
+}
+
+}  // namespace
+
+std::vector<Tool> traffic_tools() {
+  Tool clear = {
+      .name = "proxy_clear_traffic",
+      .title = "Forget traffic",
+      .summary = "Forget all ended exchanges. Open ones stay.",
+      .group = "traffic",
+      .risk = Risk::kDestructive,
+      .hints = kSlow | kIdempotent,
+      .result = {{"cleared", "number", ""}},
+      .function = clear_traffic,
+  };
+  return {list_tool(), get_tool(), search_tool(), std::move(clear)};
+}
+
+}  // namespace sluice::tools
