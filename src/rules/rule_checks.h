@@ -1,0 +1,21 @@
+// What a rule may hold besides patterns: tokens, hosts, field names and values, statuses, sizes. Private to this
+// folder. Pure. Errors: kInvalid or kTooLarge, one sentence that begins with the member.
+#pragma once
+
+#include <string_view>
+
+#include "base/result.h"
+#include "rules/rule.h"
+
+namespace sluice::rules {
+
+inline constexpr std::size_t kMaxHeaders = 1'000;    // of one matcher, mock or transform: as many as a head may hold
+inline constexpr std::size_t kMaxBodyEdits = 1'000;  // pairs of one transform
+inline constexpr std::size_t kMaxText = 16u << 20;   // octets of a body or a replacement: above any MCP message
+
+bool is_token(std::string_view text);  // RFC 9110 §5.6.2
+Status check_host(std::string_view member, std::string_view host);
+Status check_matcher(const Matcher& matcher);  // all but hosts and patterns
+Status check_handler(const Handler& handler);  // forwardTo and statuses included
+
+}  // namespace sluice::rules

@@ -1,0 +1,166 @@
+#include "rules/rule_program.h"
+
+#include <cmath>
+
+#include "base/text.h"
+#include "base/url.h"
+#include "rules/apply.h"
+#include "rules/rule_checks.h"
+
+namespace sluice::rules {
+namespace {
+
+std::string_view without_final_dot(std::string_view host) {
+  if (host.size() > 1 && host.ends_with('.')) host.remove_suffix(1);
+  return host;
+}
+
+// The same text, or a copy with U+FFFD where it is not UTF-8: JavaScript's view of a URL.
+std::string_view as_utf8(std::string_view text, std::optional<std::string>& store) {
+  if (is_utf8(text)) return text;
+  store = repair_utf8(text);
+  return *store;
+}
+
+// Path and query of any request target (RFC 9112 §3.2).
+std::string_view path_of(std::string_view target) {
+  if (target.empty() || target.front() == '/' || target == "*") return target;
+  const std::size_t scheme = target.find("://");
+  if (scheme == std::string_view::npos) return target;
+  const std::size_t path = target.find_first_of("/?", scheme + 3);
+  return path == std::string_view::npos ? std::string_view("/") : target.substr(path);
+}
+
+std::string normal_host(std::string_view text) {
+  if (text.size() > 2 && text.front() == '[' && text.back() == ']') text = text.substr(1, text.size() - 2);
+  return to_lower(without_final_dot(text));
+}
+
+}  // namespace
+
+std::string_view Asked::host() const { return without_final_dot(subject_.host); }
+
+std::string_view Asked::url() const {
+  if (url_) return *url_;
+  if (!subject_.url.empty()) {
+    url_ = repair_utf8(subject_.url);
+    return *url_;
+  }
+  std::string made;
+  made.reserve(subject_.scheme.size() + subject_.host.size() + subject_.target.size() + 16);
+  made.append(subject_.scheme).append("://");
+  const bool brackets = subject_.host.find(':') != std::string_view::npos;
+  if (brackets) made += '[';
+  made.append(subject_.host);
+  if (brackets) made += ']';
+  if (subject_.port != 0 && subject_.port != default_port(subject_.scheme)) {
+    made.append(":").append(std::to_string(subject_.port));
+  }
+  if (subject_.target != "*") made.append(path_of(subject_.target));  // RFC 9112 §3.2.4: the asterisk is no path
+  url_ = is_utf8(made) ? std::move(made) : repair_utf8(made);
+  return *url_;
+}
+
+std::string_view Asked::path() const {
+  return path_ ? std::string_view(*path_) : as_utf8(path_of(subject_.target), path_);
+}
+
+bool RuleProgram::method_holds(const Matcher& matcher, const Asked& asked) {
+  return matcher.method.empty() || iequals(matcher.method, asked.subject().method);
+}
+
+bool RuleProgram::url_holds(const Asked& asked) const {
+  if (!url) return true;
+  // Without ^ or \b, what matches the path matches the URL that ends with it.
+  return url->matches(asked.url()) || (url->source().looks_left && url->matches(asked.path()));
+}
+
+bool RuleProgram::hostname_holds(const Asked& asked) const { return host.empty() || iequals(host, asked.host()); }
+
+bool RuleProgram::host_pattern_holds(const Asked& asked) const {
+  if (!host_exact.empty()) return iequals(host_exact, asked.host());
+  if (host_suffix.empty()) return true;
+  const std::string_view name = asked.host();
+  if (name.size() < host_suffix.size()) return false;
+  const std::size_t rest = name.size() - host_suffix.size();
+  return iequals(name.substr(rest), host_suffix) && (rest == 0 || name[rest - 1] == '.');
+}
+
+bool RuleProgram::path_holds(const Asked& asked) const { return !path || path->matches(asked.path()); }
+
+bool RuleProgram::header_holds(const http::FieldList* fields, std::string_view name, std::string_view value) {
+  if (fields == nullptr) return false;
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < fields->size(); ++i) {
+    if (!iequals(fields->name(i), name)) continue;
+    if (fields->value(i) == value) return true;
+    ++count;
+  }
+  return count > 1 && fields->joined(name) == value;
+}
+
+bool RuleProgram::headers_hold(const Matcher& matcher, const Asked& asked) {
+  for (const auto& [name, value] : matcher.headers) {
+    if (!header_holds(asked.subject().fields, name, value)) return false;
+  }
+  return true;
+}
+
+Body RuleProgram::body_holds(const Matcher& matcher, const Asked& asked) {
+  if (matcher.body_includes.empty()) return Body::kHolds;
+  const std::string* body = asked.subject().body;
+  if (body == nullptr) return Body::kUnknown;
+  return body->find(matcher.body_includes) == std::string::npos ? Body::kFails : Body::kHolds;
+}
+
+namespace {
+
+Status compile_hosts(const Matcher& matcher, RuleProgram& program) {
+  if (!matcher.hostname.empty()) {
+    program.host = normal_host(matcher.hostname);
+    if (matcher.hostname.find('*') != std::string::npos) {
+      return fail(Code::kInvalid, "matcher.hostname is one exact name; for *.example.com use hostPattern");
+    }
+    SLUICE_CHECK(check_host("matcher.hostname", program.host));
+  }
+  const std::string& pattern = matcher.host_pattern;
+  if (pattern.empty() || pattern == "*") return {};
+  std::string& into = pattern.starts_with("*.") ? program.host_suffix : program.host_exact;
+  into = normal_host(pattern.starts_with("*.") ? std::string_view(pattern).substr(2) : std::string_view(pattern));
+  if (into.find('*') != std::string::npos) {
+    return fail(Code::kInvalid, "matcher.hostPattern takes one star, as its first label: *.example.com");
+  }
+  return check_host("matcher.hostPattern", into);
+}
+
+Status compile_patterns(const Matcher& matcher, RuleProgram& program) {
+  if (!matcher.url_pattern.empty()) {
+    auto pattern = Pattern::compile(matcher.url_pattern);
+    if (!pattern) return fail(std::move(pattern.error()).with_context("matcher.urlPattern"));
+    program.url = *std::move(pattern);
+  }
+  if (!matcher.path_pattern.empty()) {
+    auto pattern = Pattern::compile(matcher.path_pattern);
+    if (!pattern) return fail(std::move(pattern.error()).with_context("matcher.pathPattern"));
+    program.path = *std::move(pattern);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const RuleProgram>> compile_rule(const RuleSpec& spec) {
+  auto program = std::make_shared<RuleProgram>();
+  if (!std::isfinite(spec.priority)) return fail(Code::kInvalid, "priority must be a finite number");
+  SLUICE_CHECK(check_matcher(spec.matcher));
+  SLUICE_CHECK(check_handler(spec.handler));
+  if (spec.on_match == OnMatch::kContinue && spec.handler.type != HandlerType::kPassthrough) {
+    return fail(Code::kInvalid, "on_match continue is for rules that only edit: their handler is passthrough");
+  }
+  SLUICE_CHECK(compile_hosts(spec.matcher, *program));
+  SLUICE_CHECK(compile_patterns(spec.matcher, *program));
+  program->answers = spec.handler.type != HandlerType::kPassthrough;
+  return std::shared_ptr<const RuleProgram>(std::move(program));
+}
+
+}  // namespace sluice::rules
