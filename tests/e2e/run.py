@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""Runs the end-to-end tests, several modules at a time, and says why a test was skipped.
+
+Usage: run.py [--quick] [--soak] [-j N] [MODULE[.Class[.test]]...]
+With CI=true a skipped test is a failure. E2E_COUNTS names a file for the counts.
+"""
+import argparse
+import concurrent.futures
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+SLOW = {"test_browser", "test_other_clients", "test_mcp_clients"}  # started first
+
+
+class Result(unittest.TextTestResult):
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason)
+        print(f"skipped: {test.id()}: {reason}", file=sys.stderr, flush=True)
+
+
+def run_module(names):
+    """In a child: results as JSON on stdout, everything else on stderr."""
+    sys.path.insert(0, str(HERE))
+    suite = unittest.defaultTestLoader.loadTestsFromNames(names)
+    runner = unittest.TextTestRunner(stream=sys.stderr, verbosity=2, resultclass=Result)
+    result = runner.run(suite)
+    print(json.dumps({"total": result.testsRun, "skipped": [[str(t), r] for t, r in result.skipped],
+                      "failed": len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses),
+                      "names": [str(t) for t, _ in result.failures + result.errors]}))
+
+
+def start(names, environment):
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, __file__, "--child", *names], capture_output=True, text=True, cwd=HERE,
+                          env=environment, stdin=subprocess.DEVNULL)
+    try:
+        result = json.loads(done.stdout.strip().splitlines()[-1])
+    except (ValueError, IndexError):
+        result = {"total": 1, "skipped": [], "failed": 1, "names": [f"{names}: the test program itself failed"]}
+    result["seconds"], result["text"] = time.monotonic() - began, done.stderr
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--quick", action="store_true", help="for slow builds: no browsers and no other languages")
+    parser.add_argument("--soak", action="store_true", help="the long loops only")
+    parser.add_argument("-j", type=int, default=int(os.environ.get("E2E_JOBS", "3")))
+    parser.add_argument("names", nargs="*")
+    args = parser.parse_args()
+    if args.child:
+        return run_module(args.names)
+    environment = dict(os.environ)
+    modules = sorted((p.stem for p in HERE.glob("test_*.py")), key=lambda m: (m not in SLOW, m))
+    if args.quick:
+        environment["E2E_PATIENCE"] = "5"
+        modules = [m for m in modules if m not in SLOW]
+    if args.soak:
+        environment["E2E_SOAK"] = "1"
+        modules = ["test_soak"]
+    names = args.names or modules
+    totals = {"total": 0, "failed": 0, "skipped": 0}
+    failed_names = []
+    with concurrent.futures.ThreadPoolExecutor(max(1, args.j)) as pool:
+        futures = {pool.submit(start, [name], environment): name for name in names}
+        for future in concurrent.futures.as_completed(futures):
+            name, result = futures[future], future.result()
+            skipped = result["skipped"]
+            state = "FAILED" if result["failed"] else "ok"
+            print(f"{name}: {state}, {result['total']} tests, {len(skipped)} skipped, {result['seconds']:.1f} s",
+                  file=sys.stderr, flush=True)
+            if result["failed"] or args.names:
+                print(result["text"], file=sys.stderr)
+            for test, reason in skipped:
+                print(f"  skipped: {reason} ({test})", file=sys.stderr)
+            totals["total"] += result["total"]
+            totals["failed"] += result["failed"]
+            totals["skipped"] += len(skipped)
+            failed_names += result["names"]
+    if os.environ.get("CI") == "true" and totals["skipped"]:
+        print(f"{totals['skipped']} tests were skipped, which CI does not accept", file=sys.stderr)
+        totals["failed"] += totals["skipped"]
+    for name in failed_names:
+        print(f"FAILED: {name}", file=sys.stderr)
+    print(f"e2e: {totals['total']} tests, {totals['failed']} failed, {totals['skipped']} skipped", file=sys.stderr)
+    if os.environ.get("E2E_COUNTS"):
+        pathlib.Path(os.environ["E2E_COUNTS"]).write_text(json.dumps(totals))
+    return 1 if totals["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
