@@ -1,30 +1,13 @@
 #include "http/fields.h"
 
 #include <algorithm>
-#include <array>
 #include <functional>
 
 #include "base/text.h"
+#include "http/token.h"
 
 namespace sluice::http {
-namespace {
-
-constexpr std::array<bool, 256> kTokenOctets = [] {
-  std::array<bool, 256> table{};
-  for (int c = '0'; c <= '9'; ++c) table[c] = true;
-  for (int c = 'A'; c <= 'Z'; ++c) table[c] = table[c + 32] = true;
-  for (char c : {'!', '#', '$', '%', '&', '\'', '*', '+', '-', '.', '^', '_', '`', '|', '~'}) {
-    table[static_cast<unsigned char>(c)] = true;
-  }
-  return table;
-}();
-
-}  // namespace
-
-bool is_token(std::string_view text) {
-  return !text.empty() &&
-         std::all_of(text.begin(), text.end(), [](char c) { return kTokenOctets[static_cast<unsigned char>(c)]; });
-}
+bool is_token(std::string_view text) { return !text.empty() && std::all_of(text.begin(), text.end(), is_token_octet); }
 
 bool is_field_value(std::string_view text) { return text.find_first_of(std::string_view("\r\n\0", 3)) == text.npos; }
 

@@ -6,10 +6,19 @@
 //   for (;;) { auto event = reader.next(); if (!event) …400/431…; if NeedMore: break; … }
 //
 // The reader keeps only what it must (an unfinished head or chunk line), never a body. Errors: kInvalid (400 for a
-// request, 502 for an answer), kTooLarge (431, 502), kClosed (finish() before the message was whole). After an
-// error the reader is of no more use. Not thread-safe.
+// request, 502 for an answer), kTooLarge (431, 502), kClosed (finish() before the message was whole); whether a head
+// or a body was refused is told by in_head(). After an error the reader is of no more use. Not thread-safe.
+//
+// Refused, because it could be read two ways: everything that framing.h refuses, blanks before a colon and folded
+// lines in requests, CR or NUL anywhere in a head, chunk lines and trailers that do not end with CRLF.
+// Passed on and marked (Anomaly): bare LF in heads, several blanks in a start line, no reason phrase, folded lines in
+// answers, control and non-ASCII octets in values. Whoever pools connections should not reuse one that carried a
+// request marked kBareLf: its peer may have read another head.
+// The kinds of body: one piece for each feed; for chunks also pieces of framing, adjacent to their data in memory.
+// HEAD, 1xx, 204, 304, CONNECT and 101 are known; after CONNECT's MessageEnd or a 101's call take_rest().
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,8 +28,16 @@
 #include "base/result.h"
 #include "http/framing.h"
 #include "http/message.h"
+#include "http1/body_reader.h"
+#include "http1/fed_octets.h"
+#include "http1/head_gatherer.h"
 
 namespace sluice::http1 {
+
+// The sentences of two errors that callers may want to tell from others (both kInvalid).
+inline constexpr std::string_view kHttp2Preface =
+    "this is the HTTP/2 connection preface, not an HTTP/1 request (RFC 9113 §3.4)";
+inline constexpr std::string_view kUnsupportedVersion = "the HTTP version is neither 1.0 nor 1.1 (RFC 9112 §2.3)";
 
 class RequestReader {
  public:
@@ -28,24 +45,33 @@ class RequestReader {
 
   void feed(Bytes octets);
   // After MessageEnd the reader is ready for the next request: what was fed beyond the end is kept in view, so call
-  // next() again for a pipelined one; if that returns NeedMore after consuming nothing, the connection is idle.
+  // next() again for a pipelined one; if that returns NeedMore and in_head() is false, the connection is idle.
   Result<http::RequestEvent> next();
   // The peer closed. Success if no message was begun.
   Status finish();
 
-  // True once an octet of a head has been seen that is not yet complete.
-  bool in_head() const;
-  http::BodyFraming framing() const;       // of the message whose head was last returned
-  http::AnomalySet anomalies() const;      // of that message
-  // What was fed and not consumed: the first octets of a tunnel after CONNECT or Upgrade, or a pipelined request.
-  // Valid like the fed octets. After this call the reader no longer has them.
+  // True once an octet of a head has been seen that is not yet complete, or was refused.
+  bool in_head() const { return gatherer_.begun(); }
+  // After next() refused a head: its octets as far as they were gathered, for the record. Valid like the fed octets.
+  Bytes refused_head() const { return gatherer_.head(); }
+  http::BodyFraming framing() const { return framing_; }                         // of the message whose head came last
+  http::AnomalySet anomalies() const { return anomalies_ | body_.anomalies(); }  // of that message
+  // What was fed and not consumed, and a head not yet whole: the first octets of a tunnel after CONNECT or Upgrade,
+  // or a pipelined request. After this call the reader no longer has them.
   std::string take_rest();
   // True if fed octets remain that no event has consumed.
-  bool has_rest() const;
+  bool has_rest() const { return !fed_.empty() || !gatherer_.partial().empty(); }
 
  private:
-  struct Impl;  // replaced by plain members where that reads better
-  std::string placeholder_;
+  enum class State : std::uint8_t { kHead, kBody, kFailed };
+  Result<http::RequestEvent> read_head();
+
+  State state_ = State::kHead;
+  FedOctets fed_;
+  HeadGatherer gatherer_;
+  BodyReader body_;
+  http::BodyFraming framing_;
+  http::AnomalySet anomalies_ = 0;
 };
 
 class ResponseReader {
@@ -53,27 +79,42 @@ class ResponseReader {
   explicit ResponseReader(const HttpLimits& limits);
 
   // Before each answer: the method decides whether a body follows. Interim (1xx) heads are returned as ResponseHead
-  // and followed by another head; 101 is final.
+  // and followed by another head; 101 is final. What is left of earlier octets is read as this answer: ask has_rest()
+  // first, an answer that came before its request is none of it.
   void begin(std::string_view request_method);
   void feed(Bytes octets);
+  // After MessageEnd: NeedMore until begin(). Octets after the end stay unread and show in has_rest() (kExtraBytes).
   Result<http::ResponseEvent> next();
-  // The peer closed: MessageEnd for a body until close, kClosed for one cut short.
+  // The peer closed: MessageEnd for a body until close and after an answer's end, kClosed for one cut short.
   Result<http::ResponseEvent> finish();
 
-  bool in_head() const;
-  http::BodyFraming framing() const;
-  http::AnomalySet anomalies() const;
+  bool in_head() const { return gatherer_.begun(); }
+  Bytes refused_head() const { return gatherer_.head(); }
+  http::BodyFraming framing() const { return framing_; }
+  http::AnomalySet anomalies() const { return anomalies_ | body_.anomalies(); }
   std::string take_rest();
-  bool has_rest() const;
+  bool has_rest() const { return !fed_.empty() || !gatherer_.partial().empty(); }
 
  private:
-  std::string placeholder_;
+  enum class State : std::uint8_t { kIdle, kHead, kBody, kFailed };
+  Result<http::ResponseEvent> read_head();
+
+  State state_ = State::kIdle;
+  FedOctets fed_;
+  HeadGatherer gatherer_;
+  BodyReader body_;
+  std::string method_;
+  http::BodyFraming framing_;
+  http::AnomalySet anomalies_ = 0;
 };
 
 // --- writers: append to `out` ---
+// What came is written as it came. Of what was made here, CR, LF and NUL become blanks (in a target: %XX, blanks
+// too), so that nothing a rule sets becomes a line of its own.
 void append_head(std::string& out, const http::RequestHead& head);
 void append_head(std::string& out, const http::ResponseHead& head);
-void append_chunk(std::string& out, Bytes content);                       // nothing for empty content
+void append_chunk(std::string& out, Bytes content);        // nothing for empty content
+void append_chunk_line(std::string& out, ByteCount size);  // the line alone: content and CRLF follow; size > 0
 void append_last_chunk(std::string& out, const http::FieldList& trailers);
 
 }  // namespace sluice::http1

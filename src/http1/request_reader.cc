@@ -1,0 +1,63 @@
+#include "http1/body_event.h"
+#include "http1/head_parser.h"
+#include "http1/http1.h"
+
+namespace sluice::http1 {
+
+using http::RequestEvent;
+
+RequestReader::RequestReader(const HttpLimits& limits)
+    : gatherer_(limits, LeadingLines::kSkip), body_(limits, Side::kRequest) {}
+
+void RequestReader::feed(Bytes octets) { fed_.feed(octets); }
+
+Result<RequestEvent> RequestReader::next() {
+  Result<RequestEvent> event = fail(Code::kInternal, "a failed reader was asked for more");
+  switch (state_) {
+    case State::kFailed:
+      return event;
+    case State::kHead:
+      event = read_head();
+      break;
+    case State::kBody:
+      event = next_body_event<RequestEvent>(body_, fed_.view());
+      if (event && std::holds_alternative<http::MessageEnd>(*event)) state_ = State::kHead;
+      break;
+  }
+  if (!event) state_ = State::kFailed;
+  return event;
+}
+
+Result<RequestEvent> RequestReader::read_head() {
+  SLUICE_TRY(const bool whole, gatherer_.take(fed_.view()));
+  Result<RequestEvent> event(tl::in_place, http::NeedMore{});
+  if (!whole) return event;
+  auto& head = event->emplace<http::RequestHead>();
+  SLUICE_TRY(http::AnomalySet odd, parse_request_head(gatherer_.head(), gatherer_.line_ends(), head));
+  SLUICE_CHECK(http::check_host(head));
+  SLUICE_TRY(framing_, http::request_framing(head));
+  odd |= framing_.anomalies | http::connection_anomalies(head.fields);
+  if (gatherer_.skipped_lines()) odd |= http::bit(http::Anomaly::kLeadingEmptyLine);
+  anomalies_ = odd;
+  gatherer_.reset();
+  body_.begin(framing_);
+  state_ = State::kBody;
+  return event;
+}
+
+Status RequestReader::finish() {
+  if (state_ == State::kHead && !gatherer_.begun()) return {};
+  if (state_ == State::kHead) return fail(Code::kClosed, "the client closed inside the head of a request");
+  if (state_ == State::kBody && body_.ends_at_close()) return {};
+  return fail(Code::kClosed, "the client closed before its request was whole");
+}
+
+std::string RequestReader::take_rest() {
+  std::string rest(gatherer_.partial());
+  rest.append(fed_.view());
+  gatherer_.reset();
+  fed_.clear();
+  return rest;
+}
+
+}  // namespace sluice::http1

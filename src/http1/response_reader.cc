@@ -1,0 +1,84 @@
+#include "http1/body_event.h"
+#include "http1/head_parser.h"
+#include "http1/http1.h"
+
+namespace sluice::http1 {
+
+using http::ResponseEvent;
+
+ResponseReader::ResponseReader(const HttpLimits& limits)
+    : gatherer_(limits, LeadingLines::kKeep), body_(limits, Side::kAnswer) {}
+
+void ResponseReader::begin(std::string_view request_method) {
+  method_ = request_method;
+  framing_ = {};
+  anomalies_ = 0;
+  body_.begin(framing_);
+  gatherer_.reset();
+  state_ = State::kHead;
+}
+
+void ResponseReader::feed(Bytes octets) { fed_.feed(octets); }
+
+Result<ResponseEvent> ResponseReader::next() {
+  Result<ResponseEvent> event = fail(Code::kInternal, "a failed reader was asked for more");
+  switch (state_) {
+    case State::kFailed:
+      return event;
+    case State::kIdle:
+      return ResponseEvent(http::NeedMore{});
+    case State::kHead:
+      event = read_head();
+      break;
+    case State::kBody:
+      event = next_body_event<ResponseEvent>(body_, fed_.view());
+      if (event && std::holds_alternative<http::MessageEnd>(*event)) state_ = State::kIdle;
+      break;
+  }
+  if (!event) state_ = State::kFailed;
+  return event;
+}
+
+Result<ResponseEvent> ResponseReader::read_head() {
+  SLUICE_TRY(const bool whole, gatherer_.take(fed_.view()));
+  Result<ResponseEvent> event(tl::in_place, http::NeedMore{});
+  if (!whole) return event;
+  auto& head = event->emplace<http::ResponseHead>();
+  SLUICE_TRY(http::AnomalySet odd, parse_response_head(gatherer_.head(), gatherer_.line_ends(), head));
+  SLUICE_TRY(framing_, http::response_framing(head, method_));
+  odd |= framing_.anomalies | http::connection_anomalies(head.fields);
+  anomalies_ = odd;
+  gatherer_.reset();
+  // RFC 9110 §15.2: any number of interim answers comes first; 101 ends HTTP here (§15.2.2).
+  if (head.is_interim() && head.status != 101) return event;
+  body_.begin(framing_);
+  state_ = State::kBody;
+  return event;
+}
+
+Result<ResponseEvent> ResponseReader::finish() {
+  switch (state_) {
+    case State::kIdle:
+      return ResponseEvent(http::MessageEnd{});
+    case State::kBody:
+      if (!body_.ends_at_close()) break;
+      state_ = State::kIdle;
+      return ResponseEvent(http::MessageEnd{});
+    case State::kHead:
+      if (gatherer_.begun()) return fail(Code::kClosed, "the server closed inside the head of an answer");
+      return fail(Code::kClosed, "the server closed without an answer");
+    case State::kFailed:
+      break;
+  }
+  return fail(Code::kClosed, "the server closed before its answer was whole");
+}
+
+std::string ResponseReader::take_rest() {
+  std::string rest(gatherer_.partial());
+  rest.append(fed_.view());
+  gatherer_.reset();
+  fed_.clear();
+  return rest;
+}
+
+}  // namespace sluice::http1
