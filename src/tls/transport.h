@@ -33,15 +33,12 @@ class ByteTransport {
   // True while octets that write() took (or an end that close_write() was asked for) have not reached the bottom. A
   // caller who has nothing more to write calls flush(), at writability, until it is false.
   virtual bool has_pending_output() const { return false; }
-  // Empties the buffers of this layer and those beneath. kOk (count 0): nothing is pending any more.
-  virtual IoResult flush() { return {}; }
+  // Empties the buffers of this layer and those beneath. kOk (count 0): nothing is pending any more;
+  // kWouldBlock: see write_waits_for().
+  virtual IoResult flush() { return {IoStatus::kOk, 0}; }
   // What the bottom of the stack must become ready for after read() (write()) answered kWouldBlock.
   virtual WaitFor read_waits_for() const { return WaitFor::kRead; }
   virtual WaitFor write_waits_for() const { return WaitFor::kWrite; }
-  // write() may take octets in before they reached the bottom; what is left is flushed by the next write() or flush().
-  // kOk with count 0: nothing is pending any more; kWouldBlock: see write_waits_for().
-  virtual bool has_pending_output() const { return false; }
-  virtual IoResult flush() { return {IoStatus::kOk, 0}; }
   // Ends our direction in order (close_notify, FIN), after what is pending. Best effort, never blocks: if
   // has_pending_output() is true afterwards, flush() finishes it.
   virtual void close_write() = 0;
