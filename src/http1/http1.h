@@ -90,6 +90,9 @@ class ResponseReader {
 
   bool in_head() const { return gatherer_.begun(); }
   Bytes refused_head() const { return gatherer_.head(); }
+  // The last head where it lies in what was fed, so that a pump can forward it as it stands; empty if it came in pieces.
+  // Valid like the fed octets.
+  Bytes head_wire() const { return head_wire_; }
   http::BodyFraming framing() const { return framing_; }
   http::AnomalySet anomalies() const { return anomalies_ | body_.anomalies(); }
   std::string take_rest();
@@ -104,6 +107,7 @@ class ResponseReader {
   HeadGatherer gatherer_;
   BodyReader body_;
   std::string method_;
+  Bytes head_wire_;
   http::BodyFraming framing_;
   http::AnomalySet anomalies_ = 0;
 };

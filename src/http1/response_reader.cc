@@ -48,6 +48,7 @@ Result<ResponseEvent> ResponseReader::read_head() {
   SLUICE_TRY(framing_, http::response_framing(head, method_));
   odd |= framing_.anomalies | http::connection_anomalies(head.fields);
   anomalies_ = odd;
+  head_wire_ = gatherer_.partial().empty() ? gatherer_.head() : Bytes();
   gatherer_.reset();
   // RFC 9110 §15.2: any number of interim answers comes first; 101 ends HTTP here (§15.2.2).
   if (head.is_interim() && head.status != 101) return event;
