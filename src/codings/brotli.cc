@@ -18,6 +18,16 @@ class BrotliStage final : public Stage {
   bool ended() const override { return ended_; }
 
   Status accept(Bytes octets) override {
+    while (!ended_ && !octets.empty()) {
+      const Bytes slice = octets.substr(0, kFeedSlice);
+      octets.remove_prefix(slice.size());
+      SLUICE_CHECK(run(slice));
+    }
+    return {};
+  }
+
+ private:
+  Status run(Bytes octets) {
     std::size_t in_left = octets.size();
     const auto* in = reinterpret_cast<const std::uint8_t*>(octets.data());
     while (!ended_) {
@@ -32,7 +42,6 @@ class BrotliStage final : public Stage {
     return {};
   }
 
- private:
   struct Destroyer {
     void operator()(BrotliDecoderState* state) const { ::BrotliDecoderDestroyInstance(state); }
   };

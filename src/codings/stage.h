@@ -14,6 +14,8 @@
 namespace sluice::codings {
 
 inline constexpr std::size_t kStageBuffer = 32 * kKiB;  // a deflate window; larger ones are no faster
+// brotli and zstd give nothing of a call that meets damage: feed them so much at once, and little is lost.
+inline constexpr std::size_t kFeedSlice = 4 * kKiB;
 
 class Sink {
  public:
@@ -65,7 +67,7 @@ class MemberStage : public Stage {
     std::size_t consumed = 0;
     bool ended = false;
   };
-  // Decodes until the octets are used up or the stream has ended.
+  // Decodes some of the octets, at least one; all that they give is emitted.
   virtual Result<Step> run(Bytes octets) = 0;
   virtual std::string_view name() const = 0;
   tl::unexpected<Error> damaged() const { return fail(Code::kInvalid, fmt::format("the {} data is damaged", name())); }

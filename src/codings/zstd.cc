@@ -1,6 +1,7 @@
 // zstd (RFC 8878; window as RFC 9659 asks).
 #include <zstd.h>
 
+#include <algorithm>
 #include <new>
 
 #include "codings/stage.h"
@@ -32,7 +33,7 @@ class ZstdStage final : public MemberStage {
   std::string_view name() const override { return "zstd"; }
 
   Result<Step> run(Bytes octets) override {
-    ZSTD_inBuffer in{octets.data(), octets.size(), 0};
+    ZSTD_inBuffer in{octets.data(), std::min(octets.size(), kFeedSlice), 0};
     for (;;) {
       ZSTD_outBuffer out{buffer(), kStageBuffer, 0};
       const std::size_t result = ::ZSTD_decompressStream(context_.get(), &out, &in);
