@@ -28,19 +28,19 @@ struct ListenAddress {
 struct EngineOptions {
   ProxyLimits limits;
   std::size_t workers = 1;
-  std::vector<std::string> allow_clients;   // CIDRs; needed to bind beyond loopback
-  bool upstream_insecure = false;           // upstream certificates are recorded, not required
+  std::vector<std::string> allow_clients;  // CIDRs; needed to bind beyond loopback
+  bool upstream_insecure = false;          // upstream certificates are recorded, not required
   std::vector<std::string> upstream_ca_files;
-  std::string key_log_file;                 // SSLKEYLOGFILE; empty: none
-  bool strip_alt_svc = true;                // engine.md 1
+  std::string key_log_file;   // SSLKEYLOGFILE; empty: none
+  bool strip_alt_svc = true;  // engine.md 1
 };
 
 struct EngineStatus {
   bool running = false;
-  std::vector<ListenAddress> listeners;     // really bound
-  std::uint16_t last_port = 0;              // of the explicit listener, also after a stop; 0: never started
+  std::vector<ListenAddress> listeners;  // really bound
+  std::uint16_t last_port = 0;           // of the explicit listener, also after a stop; 0: never started
   std::size_t connections = 0;
-  std::uint64_t connections_refused = 0;    // over max_connections or from a client that is not allowed
+  std::uint64_t connections_refused = 0;  // over max_connections or from a client that is not allowed
 };
 
 // What the engine asks of the rest of the program. All outlive it.
@@ -50,6 +50,8 @@ struct EngineDeps {
   std::shared_ptr<const tls::CertificateAuthority> authority;
   rules::RuleStore& rules;
   std::function<flow::Sink&(std::size_t worker)> sink;
+  std::function<void(std::string_view what)> on_bug;              // an exception that ended one connection
+  std::function<void(const flow::ConnectionPtr&)> on_connection;  // may look for the client's process; must not block
 };
 
 class Engine {
@@ -60,7 +62,8 @@ class Engine {
   // Opens the explicit listeners. All or nothing. kConflict: "Proxy is already running. Stop it first."; kUnavailable:
   // the address is in use or cannot be bound, in one sentence; kRefused: beyond loopback without --allow-client.
   virtual Status start(const std::vector<ListenAddress>& addresses) = 0;
-  // Closes the listeners, lets exchanges in flight end for `drain`, then resets them. kConflict: "Proxy is not running."
+  // Closes the listeners, lets exchanges in flight end for `drain`, then resets them. kConflict: "Proxy is not
+  // running."
   virtual Status stop(std::chrono::milliseconds drain) = 0;
   virtual EngineStatus status() const = 0;
   // More of our own ports that must never be dialled (the control port): engine.md 2.

@@ -1,0 +1,42 @@
+#include "net/tls_stream.h"
+
+namespace sluice::net {
+
+TlsStream::~TlsStream() = default;
+
+Task<Status> TlsStream::handshake() {
+  for (;;) {
+    switch (session_->handshake()) {
+      case tls::HandshakeStep::kDone:
+        done_ = true;
+        co_return Status{};
+      case tls::HandshakeStep::kFailed:
+        co_return fail(Code::kInvalid, session_->failure().text);
+      case tls::HandshakeStep::kWouldBlock:
+        break;
+    }
+    const Status ready = session_->handshake_waits_for() == tls::WaitFor::kRead ? co_await lower_->wait_readable()
+                                                                                : co_await lower_->wait_writable();
+    if (!ready) co_return fail(ready.error());
+  }
+}
+
+tls::IoResult TlsStream::read(MutableBytes out) {
+  const tls::IoResult got = session_->read(out);
+  if (got.status == tls::IoStatus::kTruncated) truncated_ = true;
+  return got;
+}
+
+void TlsStream::close() {
+  if (done_) session_->close_write();
+  lower_->close();
+}
+
+bool TlsStream::is_quiet() {
+  if (lower_->is_quiet()) return true;
+  // Octets are there: tickets are quiet, data and ends are not.
+  char octet;
+  return session_->read(MutableBytes(&octet, 1)).status == tls::IoStatus::kWouldBlock;
+}
+
+}  // namespace sluice::net

@@ -1,0 +1,325 @@
+#include "proxy/client_connection.h"
+
+#include <algorithm>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+
+#include "base/url.h"
+#include "fingerprint/fingerprint.h"
+#include "proxy/raw_relay.h"
+#include "proxy/sniff.h"
+#include "proxy/worker.h"
+
+namespace sluice::proxy {
+namespace {
+
+constexpr std::string_view kEstablished = "HTTP/1.1 200 Connection Established\r\n\r\n";
+constexpr std::size_t kFirstLook = 4096;
+
+std::string address_text(const net::asio::ip::tcp::endpoint& endpoint) {
+  const auto address = endpoint.address();
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+    return net::asio::ip::make_address_v4(net::asio::ip::v4_mapped, address.to_v6()).to_string();
+  }
+  return address.to_string();
+}
+
+}  // namespace
+
+net::Task<void> ClientConnection::serve(Worker& worker, net::asio::ip::tcp::socket socket, ListenAddress listener) {
+  ClientConnection connection(worker, std::move(socket), std::move(listener));
+  co_await connection.run();
+}
+
+ClientConnection::ClientConnection(Worker& worker, net::asio::ip::tcp::socket socket, ListenAddress listener)
+    : worker_(worker),
+      listener_(std::move(listener)),
+      tcp_(std::make_unique<net::TcpStream>(std::move(socket), worker.deadlines())),
+      bottom_(tcp_.get()),
+      id_{worker.shared().next_connection.fetch_add(1, std::memory_order_relaxed)},
+      accepted_(worker.clock().wall()) {
+  worker_.connections_.insert(this);
+}
+
+ClientConnection::~ClientConnection() {
+  worker_.connections_.erase(this);
+  worker_.load_.fetch_sub(1, std::memory_order_relaxed);
+  worker_.shared().connections.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void ClientConnection::drain() {
+  draining_ = true;
+  if (server_)
+    server_->drain();
+  else
+    bottom_->cancel(Code::kCancelled);
+}
+
+void ClientConnection::abort() {
+  draining_ = true;
+  if (server_) server_->abort();
+  bottom_->reset();
+}
+
+std::shared_ptr<flow::Connection> ClientConnection::describe(const std::string& destination) const {
+  auto connection = std::make_shared<flow::Connection>();
+  connection->id = id_;
+  connection->client_address = address_text(bottom_->peer());
+  connection->client_port = bottom_->peer().port();
+  connection->listener_address = listener_.host;
+  connection->listener_port = listener_.port;
+  connection->destination = destination;
+  connection->accepted = accepted_;
+  return connection;
+}
+
+net::Task<Result<std::string>> ClientConnection::peek_first(MonoTime deadline) {
+  std::string octets(kFirstLook, '\0');
+  bottom_->set_deadline(deadline);
+  auto got = co_await bottom_->read_some(octets);
+  bottom_->clear_deadline();
+  if (!got) co_return fail(got.error());
+  octets.resize(*got);
+  bottom_->unread(octets);
+  co_return octets;
+}
+
+net::Task<void> ClientConnection::run() {
+  const auto first = co_await peek_first(worker_.clock().mono() + worker_.limits().timeouts.idle);
+  if (!first || first->empty()) co_return;
+  auto connection = describe("");
+  worker_.shared().on_connection(connection);
+  connection_ = std::move(connection);
+  Target unknown;
+  unknown.host = listener_.host;
+  unknown.port = listener_.port;
+  switch (sniff(*first)) {
+    case Sniffed::kTls:
+      record_failed_tls(unknown, connection_, "the client spoke TLS to the proxy port; use it as an HTTP proxy");
+      co_return;
+    case Sniffed::kSocks4:
+    case Sniffed::kSocks5:
+      record_failed_tls(unknown, connection_, "the client spoke SOCKS; this listener takes HTTP proxy requests");
+      co_return;
+    case Sniffed::kHttp:
+    case Sniffed::kNeedMore:
+    case Sniffed::kOther:
+      break;  // the reader says what is wrong, with a page
+  }
+  co_await serve_http(*tcp_, ClientFacts{}, std::nullopt);
+}
+
+net::Task<void> ClientConnection::serve_http(net::Stream& stream, ClientFacts facts,
+                                             std::optional<std::pair<std::string, ConnectFailure>> failure) {
+  Http1Server::Outcome outcome;
+  {
+    Http1Server server(worker_, stream, std::move(facts), connection_,
+                       authority_text(listener_.host, listener_.port, 0));
+    if (failure) server.set_first_failure(std::move(failure->first), std::move(failure->second));
+    server_ = &server;
+    if (draining_) server.drain();
+    outcome = co_await server.run();
+    server_ = nullptr;
+  }
+  if (outcome.connect) co_await serve_connect(*outcome.connect, std::move(outcome.rest));
+}
+
+net::Task<void> ClientConnection::serve_connect(const Target& target, std::string rest) {
+  auto connection = describe(authority_text(target.host, target.port, 0));
+  connection->process.store(connection_->process.load());
+  connection_ = std::move(connection);
+  const auto& timeouts = worker_.limits().timeouts;
+  bottom_->set_deadline(worker_.clock().mono() + timeouts.idle);
+  if (!co_await bottom_->write_all(kEstablished)) co_return;
+  if (!rest.empty()) bottom_->unread(std::move(rest));
+  const auto first = co_await peek_first(worker_.clock().mono() + timeouts.server_first);
+  if (!first) {
+    if (first.error().code == Code::kTimeout) co_await serve_silent_client(target);
+    co_return;
+  }
+  if (first->empty()) co_return;
+  switch (sniff(*first)) {
+    case Sniffed::kTls:
+      co_return co_await intercept(target);
+    case Sniffed::kHttp: {
+      ClientFacts facts;
+      facts.destination_host = target.host;
+      facts.destination_port = target.port;
+      co_return co_await serve_http(*tcp_, std::move(facts), std::nullopt);
+    }
+    case Sniffed::kSocks4:
+    case Sniffed::kSocks5:
+    case Sniffed::kNeedMore:
+    case Sniffed::kOther:
+      co_return co_await tunnel(target, nullptr);
+  }
+}
+
+// engine.md 4: no octet from the client for a while: perhaps the server speaks first. If the client turns out to have
+// been slow only, it is intercepted after all.
+net::Task<void> ClientConnection::serve_silent_client(const Target& target) {
+  using namespace boost::asio::experimental::awaitable_operators;
+  Route route{false, target.dial_host, target.dial_port, {}, {}};
+  auto upstream = co_await connect_upstream(worker_, route, nullptr);
+  if (!upstream) {
+    // Nobody to wait for: the client's own first octets decide how it is told.
+    const auto first = co_await peek_first(worker_.clock().mono() + worker_.limits().timeouts.idle);
+    if (first && !first->empty() && sniff(*first) == Sniffed::kTls)
+      co_await intercept(target);
+    else
+      co_await tunnel(target, nullptr);
+    co_return;
+  }
+  net::Stream& origin = *(*upstream)->stream;
+  bottom_->set_deadline(worker_.clock().mono() + worker_.limits().timeouts.idle);
+  const auto ready = co_await (bottom_->wait_readable() || origin.wait_readable());
+  bottom_->clear_deadline();
+  if (ready.index() == 0) {
+    const auto first = co_await peek_first(worker_.clock().mono() + worker_.limits().timeouts.idle);
+    if (!first || first->empty()) co_return;
+    const Sniffed what = sniff(*first);
+    if (what == Sniffed::kTls) co_return co_await intercept(target);
+    if (what == Sniffed::kHttp) {
+      ClientFacts facts;
+      facts.destination_host = target.host;
+      facts.destination_port = target.port;
+      co_return co_await serve_http(*tcp_, std::move(facts), std::nullopt);
+    }
+  }
+  co_await tunnel(target, *std::move(upstream));
+}
+
+// Raw octets, recorded as protocol tcp.
+net::Task<void> ClientConnection::tunnel(const Target& target, UpstreamConnectionPtr upstream) {
+  Exchange exchange(worker_.sink(), worker_.clock(), worker_.exchange_settings());
+  exchange.open_tunnel(target, connection_);
+  if (!upstream) {
+    Route route{false, target.dial_host, target.dial_port, {}, {}};
+    auto connected = co_await connect_upstream(worker_, route, nullptr);
+    if (!connected) {
+      exchange.fail(connected.error().kind, connected.error().message);
+      exchange.finish();
+      bottom_->reset();
+      co_return;
+    }
+    upstream = *std::move(connected);
+  }
+  exchange.tunnel_connected(upstream->info);
+  const Status relayed = co_await relay_raw(*tcp_, *upstream->stream, worker_, [&](flow::Direction way, Bytes octets) {
+    if (way == flow::Direction::kRequest)
+      exchange.request_body(octets);
+    else
+      exchange.response_body(octets);
+  });
+  if (!relayed) {
+    const bool idle = relayed.error().code == Code::kTimeout;
+    exchange.fail(idle ? FailureKind::kIdleTimeout : FailureKind::kBodyCut, relayed.error().message);
+  }
+  exchange.request_ended();
+  exchange.response_ended();
+  exchange.finish();
+}
+
+void ClientConnection::record_failed_tls(const Target& target, const flow::ConnectionPtr& connection,
+                                         std::string_view message) {
+  Exchange exchange(worker_.sink(), worker_.clock(), worker_.exchange_settings());
+  exchange.open_tunnel(target, connection);
+  exchange.become(flow::Protocol::kTls);
+  exchange.fail(FailureKind::kClientTls, message);
+  exchange.finish();
+}
+
+net::Task<Result<tls::ClientHello>> ClientConnection::read_hello() {
+  std::string octets;
+  bottom_->set_deadline(worker_.clock().mono() + worker_.limits().timeouts.tls);
+  for (;;) {
+    const std::size_t had = octets.size();
+    octets.resize(had + kFirstLook);
+    auto got = co_await bottom_->read_some(MutableBytes(octets).subspan(had));
+    octets.resize(had + (got ? *got : 0));
+    if (!got) co_return fail(got.error());
+    if (*got == 0) co_return fail(Code::kClosed, "the client ended in the middle of its ClientHello");
+    auto hello = tls::parse_client_hello(octets);
+    if (!hello) co_return fail(hello.error());
+    if (*hello) {
+      bottom_->unread(std::move(octets));
+      co_return **std::move(hello);
+    }
+  }
+}
+
+// engine.md 2: the origin is dialled first, so that the client is offered what the server took. A failure is kept for
+// the first request, which gets it as a page inside TLS.
+net::Task<std::optional<std::pair<std::string, ConnectFailure>>> ClientConnection::dial_ahead(const Route& route) {
+  const std::string key = route.key();
+  if (worker_.pool().has(key) || worker_.find_route(key)) co_return std::nullopt;
+  auto upstream = co_await connect_upstream(worker_, route, nullptr);
+  if (!upstream) co_return std::pair(key, std::move(upstream.error()));
+  worker_.pool().put(*std::move(upstream), worker_.clock().mono());
+  co_return std::nullopt;
+}
+
+net::Task<void> ClientConnection::intercept(const Target& target) {
+  auto connection = describe(connection_->destination);
+  connection->process.store(connection_->process.load());
+  connection->tls.emplace();
+  connection_ = connection;
+  auto hello = co_await read_hello();
+  if (!hello) {
+    record_failed_tls(target, connection_, "no TLS ClientHello: " + hello.error().message);
+    co_return;
+  }
+  flow::ClientTls& facts_of_tls = *connection->tls;
+  facts_of_tls.sni = hello->sni;
+  facts_of_tls.alpn_offered = hello->alpn;
+  const auto ja3 = fingerprint::ja3(*hello);
+  const auto ja4 = fingerprint::ja4(*hello);
+  facts_of_tls.ja3 = ja3.hash;
+  facts_of_tls.ja3_text = ja3.text;
+  facts_of_tls.ja4 = ja4.hash;
+  facts_of_tls.ja4_raw = ja4.text;
+
+  ClientFacts facts;
+  facts.tls = true;
+  facts.sni = hello->sni;
+  facts.destination_host = target.host;
+  facts.destination_port = target.port;
+  const std::string name = hello->sni.empty() ? target.host : hello->sni;
+  const bool offers_http1 = std::find(hello->alpn.begin(), hello->alpn.end(), "http/1.1") != hello->alpn.end();
+
+  std::optional<std::pair<std::string, ConnectFailure>> failure;
+  if (name != kSetupHost && !worker_.book()->may_answer(name)) {
+    Target origin = target;
+    origin.scheme = "https";
+    origin.server_name = name;
+    failure = co_await dial_ahead(route_of(worker_, origin));
+  }
+  const auto kind = tls::accepts_ecdsa(*hello) ? tls::KeyKind::kEcdsaP256 : tls::KeyKind::kRsa2048;
+  auto leaf = worker_.leaves().find_or_mint(name, kind);
+  if (!leaf) {
+    record_failed_tls(target, connection_, leaf.error().message);
+    co_return;
+  }
+  auto session = worker_.shared().server_tls->accept(*tcp_, *leaf, offers_http1 ? "http/1.1" : "",
+                                                     worker_.shared().authority->spki_sha256_base64() + name);
+  if (!session) {
+    record_failed_tls(target, connection_, session.error().message);
+    co_return;
+  }
+  tls_ = std::make_unique<net::TlsStream>(std::move(tcp_), *std::move(session));
+  tls_->set_deadline(worker_.clock().mono() + worker_.limits().timeouts.tls);
+  const Status done = co_await tls_->handshake();
+  tls_->clear_deadline();
+  const tls::SessionInfo info = tls_->session().info();
+  facts_of_tls.protocol = info.protocol;
+  facts_of_tls.cipher = info.cipher;
+  facts_of_tls.alpn = info.alpn;
+  facts_of_tls.resumed = info.resumed;
+  if (!done) {
+    record_failed_tls(target, connection_, done.error().message);
+    co_return;
+  }
+  co_await serve_http(*tls_, std::move(facts), std::move(failure));
+  tls_->close();
+}
+
+}  // namespace sluice::proxy

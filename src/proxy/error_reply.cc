@@ -1,0 +1,130 @@
+#include "proxy/error_reply.h"
+
+#include <fmt/format.h>
+
+namespace sluice::proxy {
+namespace {
+
+struct Entry {
+  int status;
+  std::string_view code;
+  flow::Phase phase;
+  std::string_view hint;
+};
+
+Entry entry_of(FailureKind kind) {
+  using flow::Phase;
+  switch (kind) {
+    case FailureKind::kBadRequest:
+      return {400, "bad_request", Phase::kRequestHead, ""};
+    case FailureKind::kHeadTooLarge:
+      return {431, "head_too_large", Phase::kRequestHead, ""};
+    case FailureKind::kTooManyConnections:
+      return {503, "too_many_connections", Phase::kRequestHead, "Raise --max-connections, or close some."};
+    case FailureKind::kClientForbidden:
+      return {403, "client_forbidden", Phase::kRequestHead, "Start Sluice with --allow-client for this address."};
+    case FailureKind::kTargetForbidden:
+      return {403, "target_forbidden", Phase::kConnect, ""};
+    case FailureKind::kLoop:
+      return {508, "loop", Phase::kConnect, "The request was addressed to Sluice itself."};
+    case FailureKind::kResolve:
+      return {502, "resolve", Phase::kResolve, "Check the name, or this machine's DNS."};
+    case FailureKind::kConnectRefused:
+      return {502, "connect_refused", Phase::kConnect, "Nothing listens there. Check the port, or start the server."};
+    case FailureKind::kConnect:
+      return {502, "connect", Phase::kConnect, ""};
+    case FailureKind::kConnectTimeout:
+      return {504, "connect_timeout", Phase::kConnect, ""};
+    case FailureKind::kUpstreamTls:
+      return {502, "upstream_tls", Phase::kUpstreamTls, ""};
+    case FailureKind::kCertificate:
+      return {502, "certificate", Phase::kUpstreamTls,
+              "If you trust this server, start Sluice with --upstream-ca FILE (its CA), or --upstream-insecure."};
+    case FailureKind::kUpstreamTlsTimeout:
+      return {504, "upstream_tls_timeout", Phase::kUpstreamTls, ""};
+    case FailureKind::kUpstreamClosed:
+      return {502, "upstream_closed", Phase::kFirstByte, ""};
+    case FailureKind::kFirstByteTimeout:
+      return {504, "first_byte_timeout", Phase::kFirstByte, ""};
+    case FailureKind::kBadAnswer:
+      return {502, "bad_answer", Phase::kResponseHead, ""};
+    case FailureKind::kAnswerTooLarge:
+      return {502, "answer_head_too_large", Phase::kResponseHead, ""};
+    case FailureKind::kBodyCut:
+      return {502, "body_cut", Phase::kResponseBody, ""};
+    case FailureKind::kIdleTimeout:
+      return {504, "idle_timeout", Phase::kResponseBody, ""};
+    case FailureKind::kClientAborted:
+      return {0, "client_aborted", Phase::kResponseBody, ""};
+    case FailureKind::kClientTls:
+      return {0, "client_tls", Phase::kClientTls, ""};
+    case FailureKind::kDropped:
+      return {0, "dropped", Phase::kRule, ""};
+    case FailureKind::kRule:
+      return {500, "rule", Phase::kRule, ""};
+    case FailureKind::kShutdown:
+      return {503, "shutting_down", Phase::kRequestHead, ""};
+  }
+  return {500, "internal", flow::Phase::kRequestHead, ""};
+}
+
+}  // namespace
+
+std::string_view code_of(FailureKind kind) { return entry_of(kind).code; }
+int status_of(FailureKind kind) { return entry_of(kind).status; }
+flow::Phase phase_of(FailureKind kind) { return entry_of(kind).phase; }
+
+std::string html_escape(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out += c;
+    }
+  }
+  return out;
+}
+
+Reply error_reply(const ReplyRequest& request) {
+  const Entry entry = entry_of(request.kind);
+  Reply reply;
+  reply.head.status = entry.status;
+  reply.head.reason = http::reason_phrase(entry.status);
+  if (request.wants_html) {
+    reply.body = fmt::format(
+        "<!doctype html><meta charset=utf-8><title>{0} {1}</title>"
+        "<body style=\"font:16px/1.5 system-ui;max-width:44em;margin:4em auto;padding:0 1em\">"
+        "<h1>{0} {1}</h1><p>{2}</p><p>{3}</p><p><code>{4} {5}</code></p>"
+        "<p><small>This page was made by Sluice, not by the site. Cause: <code>{6}</code></small></p>\n",
+        entry.status, reply.head.reason, html_escape(request.message), html_escape(entry.hint),
+        html_escape(request.method), html_escape(request.url), entry.code);
+  } else {
+    reply.body = fmt::format("Sluice: {}{}{}\n", request.message, entry.hint.empty() ? "" : ". ", entry.hint);
+  }
+  auto& fields = reply.head.fields;
+  fields.append("Content-Type", request.wants_html ? "text/html; charset=utf-8" : "text/plain; charset=utf-8");
+  fields.append("Content-Length", std::to_string(reply.body.size()));
+  fields.append("Sluice-Error", entry.code);
+  fields.append("Cache-Control", "no-store");
+  fields.append("Connection", "close");
+  if (request.method == "HEAD") reply.body.clear();
+  return reply;
+}
+
+}  // namespace sluice::proxy

@@ -1,0 +1,60 @@
+// The one place where a failure becomes a status and a page. Exhaustive over FailureKind.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "flow/exchange.h"
+#include "http/message.h"
+
+namespace sluice::proxy {
+
+enum class FailureKind {
+  kBadRequest,          // 400: malformed or ambiguous
+  kHeadTooLarge,        // 431
+  kTooManyConnections,  // 503
+  kClientForbidden,     // 403: not in --allow-client
+  kTargetForbidden,     // 403: loopback or link-local from a remote client
+  kLoop,                // 508: our own listener
+  kResolve,             // 502
+  kConnectRefused,      // 502
+  kConnect,             // 502
+  kConnectTimeout,      // 504
+  kUpstreamTls,         // 502: handshake failed
+  kCertificate,         // 502: not trusted
+  kUpstreamTlsTimeout,  // 504
+  kUpstreamClosed,      // 502: ended before an answer
+  kFirstByteTimeout,    // 504
+  kBadAnswer,           // 502: malformed or ambiguous answer
+  kAnswerTooLarge,      // 502: head over the limit
+  kBodyCut,             // 502 if nothing was sent yet: fewer octets than announced
+  kIdleTimeout,         // 504
+  kClientAborted,       // no page: nobody is there
+  kClientTls,           // no page: the handshake with the client failed
+  kDropped,             // no page: a rule
+  kRule,                // 500: a rule could not be carried out
+  kShutdown,            // 503: draining
+};
+
+// "connect_refused"; the code in records and in the page's Sluice-Error field.
+std::string_view code_of(FailureKind kind);
+int status_of(FailureKind kind);  // 0: no page
+flow::Phase phase_of(FailureKind kind);
+
+struct Reply {
+  http::ResponseHead head;  // Content-Length, Content-Type, Sluice-Error, Connection: close
+  std::string body;         // empty for HEAD
+};
+
+struct ReplyRequest {
+  FailureKind kind = FailureKind::kBadRequest;
+  std::string_view message;      // one sentence
+  std::string_view method, url;  // may be empty
+  bool wants_html = false;
+};
+Reply error_reply(const ReplyRequest& request);
+
+// For text that came from a peer and goes into HTML.
+std::string html_escape(std::string_view text);
+
+}  // namespace sluice::proxy

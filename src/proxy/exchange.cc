@@ -1,0 +1,375 @@
+#include "proxy/exchange.h"
+
+#include <vector>
+
+#include "base/text.h"
+#include "base/url.h"
+#include "codings/codings.h"
+#include "http1/http1.h"
+
+namespace sluice::proxy {
+namespace {
+
+// engine.md 1: between client and origin only these change without a rule.
+void to_origin_form(http::RequestHead& head, const Target& target) {
+  if (head.target.find("://") == std::string::npos) return;
+  head.target = target.path;
+  head.start_line.clear();
+  // RFC 9112 §3.2.2: the URI's authority is what Host says.
+  const std::string authority = authority_text(target.host, target.port, default_port(target.scheme));
+  const auto host = head.fields.find("host");
+  if (!host || !iequals(*host, authority)) head.fields.set("Host", authority);
+}
+
+void remove_proxy_fields(http::FieldList& fields) {
+  fields.erase("proxy-authorization");
+  fields.erase("proxy-connection");
+}
+
+bool carries_identity(const http::FieldList& fields, std::string_view name) {
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    if (!iequals(fields.name(i), name)) continue;
+    const std::string_view value = fields.value(i);
+    if (iequals(value.substr(0, 4), "ntlm") || iequals(value.substr(0, 9), "negotiate")) return true;
+  }
+  return false;
+}
+
+bool is_event_stream(const http::FieldList& fields) {
+  const auto type = fields.find("content-type");
+  return type && iequals(type->substr(0, 17), "text/event-stream");
+}
+
+bool passes_as_it_stands(const http::RequestHead& head) {
+  return head.target.find("://") == std::string::npos && !head.fields.find("proxy-authorization") &&
+         !head.fields.find("proxy-connection");
+}
+
+}  // namespace
+
+Exchange::Exchange(flow::Sink& sink, const Clock& clock, const ExchangeSettings& settings)
+    : sink_(sink), clock_(clock), settings_(settings) {}
+
+Exchange::~Exchange() {
+  if (!finished_) {
+    fail(FailureKind::kShutdown, "the connection ended before the exchange was over");
+    finish();
+  }
+}
+
+void Exchange::record_opened(const flow::ConnectionPtr& connection, MonoTime started) {
+  request_octets_.clear();
+  http1::append_head(request_octets_, request_);
+  flow::Opened opened;
+  opened.connection = connection;
+  opened.protocol = protocol_;
+  opened.started = clock_.wall() - (clock_.mono() - started);
+  opened.method = request_.method;
+  opened.scheme = target_.scheme;
+  opened.host = target_.host;
+  opened.target = target_.path;
+  opened.port = target_.port;
+  opened.head = request_octets_;
+  started_ = started;
+  finished_ = false;
+  seq_ = sink_.opened(opened);
+}
+
+Exchange::Next Exchange::receive_request(http::RequestHead head, http::BodyFraming framing, ResolvedTarget target,
+                                         const flow::ConnectionPtr& connection, MonoTime started,
+                                         const rules::RuleBook& book) {
+  request_ = std::move(head);
+  request_framing_ = framing;
+  target_ = std::move(target.target);
+  anomalies_ |= target.anomalies;
+  client_keeps_alive_ = http::keeps_alive(request_);
+  expects_continue_ = request_.fields.has_token("expect", "100-continue");
+  record_opened(connection, started);
+  timings_.request_head = (clock_.mono() - started_) / std::chrono::microseconds(1);
+  if (framing.kind == http::Framing::kNone) request_ended();
+  if (book.empty()) {
+    build_request();
+    return Next::kForward;
+  }
+  return decide(book, nullptr);
+}
+
+void Exchange::open_tunnel(const Target& target, const flow::ConnectionPtr& connection) {
+  target_ = target;
+  target_.scheme = "tcp";
+  request_.method = "CONNECT";
+  request_.target = authority_text(target.host, target.port, 0);
+  protocol_ = flow::Protocol::kTcp;
+  record_opened(connection, clock_.mono());
+}
+
+void Exchange::tunnel_connected(const flow::UpstreamPtr& upstream) {
+  upstream_ = upstream;
+  response_octets_.clear();
+  record_response({});
+}
+
+Exchange::Next Exchange::decide(const rules::RuleBook& book, const std::string* body) {
+  static const std::string kNoBody;
+  if (!body && request_framing_.kind == http::Framing::kNone) body = &kNoBody;
+  rules::RuleBook::Subject subject;
+  subject.method = request_.method;
+  subject.scheme = target_.scheme;
+  subject.host = target_.host;
+  subject.port = target_.port;
+  subject.target = target_.path;
+  subject.fields = &request_.fields;
+  subject.body = body;
+  plan_ = book.match(subject);
+  if (plan_.needs_body || (!body && plan_.edits_request_body())) return Next::kGather;
+  apply_plan();
+  switch (plan_.action()) {
+    case rules::HandlerType::kMock:
+      return Next::kAnswer;
+    case rules::HandlerType::kDrop:
+      fail(FailureKind::kDropped, "dropped by " + plan_.stopped->id());
+      state_ = flow::State::kDropped;
+      return Next::kDrop;
+    case rules::HandlerType::kForward:
+    case rules::HandlerType::kPassthrough:
+      break;
+  }
+  build_request();
+  return Next::kForward;
+}
+
+Exchange::Next Exchange::gathered_request(std::optional<std::string> content, const rules::RuleBook& book) {
+  static const std::string kUnknown;
+  if (!content) {
+    mark(http::Anomaly::kRuleBodyLimit);
+    return decide(book, &kUnknown);  // body conditions do not hold; body edits are not carried out (gathered_ is empty)
+  }
+  gathered_ = std::move(content);
+  const auto coding = request_.fields.joined("content-encoding");
+  if (!coding) return decide(book, &*gathered_);
+  const codings::Decoded decoded = codings::decode_all(*gathered_, *coding, settings_.rule_body);
+  return decide(book, &decoded.text);
+}
+
+void Exchange::apply_plan() {
+  for (const auto& rule : plan_.applied) rule->hits->add(settings_.worker);
+}
+
+void Exchange::build_request() {
+  // request_octets_ holds the head as it came: mostly that is what goes on.
+  if (plan_.applied.empty() && !gathered_ && passes_as_it_stands(request_)) return;
+  http::RequestHead sent = request_;
+  to_origin_form(sent, target_);
+  remove_proxy_fields(sent.fields);
+  bool edited = false;
+  if (!plan_.applied.empty()) {
+    if (plan_.action() == rules::HandlerType::kForward) {
+      // Compiled books hold only targets that parse.
+      const auto to = rules::parse_forward_target(plan_.handler()->forward_to);
+      if (to) {
+        if (!to->scheme.empty()) target_.scheme = to->scheme;
+        target_.dial_host = target_.server_name = to->host;
+        target_.dial_port = to->port != 0 ? to->port : default_port(target_.scheme);
+        sent.fields.set("Host", authority_text(to->host, target_.dial_port, default_port(target_.scheme)));
+        edited = true;
+      }
+    }
+    if (plan_.edits_request_head()) {
+      rules::edit_request(plan_, sent);
+      edited = true;
+    }
+  }
+  request_octets_.clear();
+  if (gathered_) {
+    std::string content = std::move(*gathered_);
+    gathered_.reset();
+    request_body_replaced_ = true;
+    if (plan_.edits_request_body()) {
+      if (auto changed = rules::edit_request_body(plan_, sent.fields, content))
+        content = *std::move(changed);
+      else
+        mark(http::Anomaly::kRuleBodyLimit);
+      edited = true;
+    }
+    // The framing of the gathered body is a length now; Sluice itself has said 100.
+    sent.fields.erase("transfer-encoding");
+    sent.fields.erase("trailer");
+    sent.fields.erase("expect");
+    sent.fields.set("Content-Length", std::to_string(content.size()));
+    http1::append_head(request_octets_, sent);
+    if (edited) sink_.request_sent(seq_, request_octets_);
+    request_octets_ += content;
+    return;
+  }
+  http1::append_head(request_octets_, sent);
+  if (edited) sink_.request_sent(seq_, request_octets_);
+}
+
+bool Exchange::is_idempotent() const {
+  const std::string& method = request_.method;
+  return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE" || method == "PUT" ||
+         method == "DELETE";
+}
+
+std::string Exchange::receive_interim(const http::ResponseHead& head) {
+  std::string octets;
+  http1::append_head(octets, head);
+  return octets;
+}
+
+Exchange::ResponsePlan Exchange::receive_response(http::ResponseHead head, http::BodyFraming framing,
+                                                  const flow::UpstreamPtr& upstream, bool upstream_reused) {
+  ResponsePlan plan;
+  plan.framing = framing;
+  const bool until_close = framing.kind == http::Framing::kUntilClose;
+  upstream_lives_ = http::keeps_alive(head) && !until_close && head.status != 101;
+  plan.client_lives = upstream_lives_ && client_keeps_alive_;
+  upstream_lives_ = plan.client_lives;  // a request that said close ends the origin's side as well
+  binds_identity_ =
+      carries_identity(head.fields, "www-authenticate") || carries_identity(request_.fields, "authorization");
+  response_octets_.clear();
+  http1::append_head(response_octets_, head);
+  original_head_.clear();
+  if (settings_.strip_alt_svc && head.fields.erase("alt-svc") > 0) plan.head_changed = true;
+  if (plan_.edits_response_head()) {
+    rules::edit_response(plan_, head);
+    plan.head_changed = true;
+  }
+  response_ = std::move(head);
+  if (plan_.edits_response_body() && framing.kind != http::Framing::kNone && response_.status != 101) {
+    plan.gather = !is_event_stream(response_.fields) && framing.length <= settings_.rule_body;
+    if (!plan.gather) mark(http::Anomaly::kRuleBodyLimit);
+  }
+  if (plan.head_changed || plan.gather) {
+    original_head_ = response_octets_;
+    response_octets_.clear();
+    http1::append_head(response_octets_, response_);
+  }
+  answered_ = !plan.gather;
+  upstream_ = upstream;
+  upstream_reused_ = upstream_reused;
+  record_response(plan.head_changed ? Bytes(response_octets_) : Bytes());
+  if (framing.kind == http::Framing::kNone) response_ended_ = true;
+  return plan;
+}
+
+void Exchange::record_response(Bytes effective) {
+  flow::Responded responded;
+  responded.status = response_.status;
+  responded.head = original_head_.empty() ? Bytes(response_octets_) : Bytes(original_head_);
+  responded.effective = effective;
+  responded.upstream = upstream_;
+  responded.upstream_reused = upstream_reused_;
+  sink_.responded(seq_, responded);
+}
+
+void Exchange::gathered_response(std::optional<std::string> content) {
+  answered_ = true;
+  if (!content) {
+    mark(http::Anomaly::kRuleBodyLimit);
+    return;  // the head goes as it was; the pump sends what it gathered and streams the rest
+  }
+  http::ResponseHead edited = response_;
+  auto changed = rules::edit_response_body(plan_, edited.fields, *content);
+  if (!changed) {
+    mark(http::Anomaly::kRuleBodyLimit);
+    changed = std::move(*content);
+    edited.fields.erase("transfer-encoding");
+    edited.fields.erase("trailer");
+    edited.fields.set("Content-Length", std::to_string(changed->size()));
+  }
+  response_octets_.clear();
+  http1::append_head(response_octets_, edited);
+  record_response(response_octets_);
+  response_body(*changed);  // the record shows the answer as the client got it
+  response_ended_ = true;
+  response_octets_ += *changed;
+}
+
+std::string Exchange::own_answer(const http::ResponseHead& head, Bytes body) {
+  response_ = head;
+  response_octets_.clear();
+  original_head_.clear();
+  http1::append_head(response_octets_, head);
+  record_response({});
+  response_body(body);
+  answered_ = true;
+  response_ended_ = true;
+  reached(Step::kFirstByte);
+  return response_octets_ + std::string(body);
+}
+
+std::string Exchange::answer() {
+  const rules::MockAnswer mock = rules::mock_answer(*plan_.handler(), request_.method);
+  return own_answer(mock.head, mock.body);
+}
+
+std::string Exchange::failure_page(FailureKind kind, std::string_view message) {
+  fail(kind, message);
+  if (answered_ || status_of(kind) == 0) return "";
+  const auto accept = request_.fields.find("accept");
+  const Reply reply = error_reply(
+      {kind, message, request_.method, url(), accept && accept->find("text/html") != std::string_view::npos});
+  return own_answer(reply.head, reply.body);
+}
+
+std::string Exchange::url() const { return to_string(Url{target_.scheme, target_.host, target_.port, target_.path}); }
+
+void Exchange::reached(Step step, MonoTime at) {
+  const std::int64_t us = (at - started_) / std::chrono::microseconds(1);
+  switch (step) {
+    case Step::kRequestEnd:
+      timings_.request_end = us;
+      break;
+    case Step::kResolved:
+      timings_.resolved = us;
+      break;
+    case Step::kConnected:
+      timings_.connected = us;
+      break;
+    case Step::kUpstreamTls:
+      timings_.upstream_tls = us;
+      break;
+    case Step::kSent:
+      timings_.sent = us;
+      break;
+    case Step::kFirstByte:
+      timings_.first_byte = us;
+      break;
+    case Step::kResponseHead:
+      timings_.response_head = us;
+      break;
+  }
+}
+
+void Exchange::request_ended() {
+  request_ended_ = true;
+  reached(Step::kRequestEnd);
+}
+
+void Exchange::fail(FailureKind kind, std::string_view message) {
+  if (failure_) return;
+  failure_ = flow::Failure{std::string(code_of(kind)), phase_of(kind), std::string(message)};
+  state_ = kind == FailureKind::kClientAborted ? flow::State::kAborted : flow::State::kFailed;
+}
+
+void Exchange::finish() {
+  if (finished_) return;
+  finished_ = true;
+  timings_.end = (clock_.mono() - started_) / std::chrono::microseconds(1);
+  std::vector<std::uint32_t> rule_ids;
+  for (const auto& rule : plan_.applied) rule_ids.push_back(rule->number);
+  flow::Ended ended;
+  ended.state = state_;
+  ended.timings = timings_;
+  ended.failure = failure_ ? &*failure_ : nullptr;
+  ended.request_ended = request_ended_;
+  ended.response_ended = response_ended_;
+  ended.anomalies = anomalies_;
+  ended.rule_ids = rule_ids;
+  ended.matched_rule = plan_.stopped ? plan_.stopped->number : 0;
+  ended.protocol = protocol_;
+  sink_.ended(seq_, ended);
+}
+
+}  // namespace sluice::proxy

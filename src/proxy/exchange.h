@@ -1,0 +1,143 @@
+// One request with its response, as a pure machine: heads and gathered bodies go in, decisions and octets to write come
+// out. It knows no sockets: the pump (http1_server.cc) moves octets and asks. Records go to the Sink as they happen.
+// engine.md 1, 2, 4, 5, 6.
+//
+// Order: receive_request → [gathered_request] → request_octets … receive_response → [gathered_response] → finish.
+// finish() (or the destructor) ends the record exactly once. Belongs to one worker thread.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "flow/sink.h"
+#include "http/framing.h"
+#include "proxy/error_reply.h"
+#include "proxy/target.h"
+#include "rules/rules.h"
+
+namespace sluice::proxy {
+
+struct ExchangeSettings {
+  bool strip_alt_svc = true;
+  ByteCount rule_body = 0;  // gathered at most
+  std::size_t worker = 0;   // for hit counters
+};
+
+class Exchange {
+ public:
+  Exchange(flow::Sink& sink, const Clock& clock, const ExchangeSettings& settings);
+  ~Exchange();
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+
+  // What the pump does next.
+  enum class Next {
+    kForward,  // connect to target() and send request_octets(), then the body as it stands
+    kGather,   // collect the request body, then gathered_request()
+    kAnswer,   // a rule answers: take the request body in, send answer()
+    kDrop,     // a rule drops: end the client connection
+  };
+
+  // `started`: when the first octet came. `raw`: the head as it stood. The target was resolved before (target.h).
+  Next receive_request(http::RequestHead head, http::BodyFraming framing, ResolvedTarget target,
+                       const flow::ConnectionPtr& connection, MonoTime started, const rules::RuleBook& book);
+  // nullopt: it was larger than the limit and goes on as it stands (anomaly rule_body_limit).
+  Next gathered_request(std::optional<std::string> content, const rules::RuleBook& book);
+
+  // What is not HTTP: raw octets (protocol tcp) towards a destination.
+  void open_tunnel(const Target& target, const flow::ConnectionPtr& connection);
+  void tunnel_connected(const flow::UpstreamPtr& upstream);
+
+  // --- towards the origin ---
+  const Target& target() const { return target_; }
+  // The head to send; after a gathered body that was changed, with that body.
+  const std::string& request_octets() const { return request_octets_; }
+  bool request_body_replaced() const { return request_body_replaced_; }
+  // A request that may be sent twice (RFC 9110 §9.2.2).
+  bool is_idempotent() const;
+  bool expects_continue() const { return expects_continue_; }
+  const http::RequestHead& request() const { return request_; }
+  http::BodyFraming request_framing() const { return request_framing_; }
+
+  // --- the answer ---
+  struct ResponsePlan {
+    bool gather = false;        // collect the body (framing below), then gathered_response()
+    bool head_changed = false;  // false: the head may be forwarded as it stood
+    bool client_lives = false;  // the client connection may carry another request
+    http::BodyFraming framing;
+  };
+  // An interim answer: the octets to pass on.
+  std::string receive_interim(const http::ResponseHead& head);
+  ResponsePlan receive_response(http::ResponseHead head, http::BodyFraming framing, const flow::UpstreamPtr& upstream,
+                                bool upstream_reused);
+  // Head (and, once gathered, body) to send to the client.
+  const std::string& response_octets() const { return response_octets_; }
+  // The changed answer, recorded as the client gets it. nullopt: larger than the limit; it goes on as it stands.
+  void gathered_response(std::optional<std::string> content);
+  // For kAnswer: the rule's answer, recorded. For failures: a page, or "" if nothing can be said any more.
+  std::string answer();
+  std::string failure_page(FailureKind kind, std::string_view message);
+
+  // --- watching ---
+  void request_body(Bytes content) { sink_.body(seq_, flow::Direction::kRequest, content); }
+  void response_body(Bytes content) { sink_.body(seq_, flow::Direction::kResponse, content); }
+  void request_trailers(Bytes raw) { sink_.trailers(seq_, flow::Direction::kRequest, raw); }
+  void response_trailers(Bytes raw) { sink_.trailers(seq_, flow::Direction::kResponse, raw); }
+  void mark(http::Anomaly anomaly) { anomalies_ |= http::bit(anomaly); }
+  void mark(http::AnomalySet anomalies) { anomalies_ |= anomalies; }
+  void become(flow::Protocol protocol) { protocol_ = protocol; }
+  enum class Step { kRequestEnd, kResolved, kConnected, kUpstreamTls, kSent, kFirstByte, kResponseHead };
+  void reached(Step step, MonoTime at);
+  void reached(Step step) { reached(step, clock_.mono()); }
+  void request_ended();
+  void response_ended() { response_ended_ = true; }
+  int response_status() const { return response_.status; }
+  // What is known of an origin that could not be used (a refused certificate's chain).
+  void set_upstream(flow::UpstreamPtr upstream) { upstream_ = std::move(upstream); }
+  bool upstream_lives() const { return upstream_lives_; }
+  bool binds_identity() const { return binds_identity_; }
+  void forbid_reuse() { upstream_lives_ = false; }
+  bool answered() const { return answered_; }  // a final head was handed out for the client
+
+  void fail(FailureKind kind, std::string_view message);  // the first one stays
+  bool failed() const { return failure_.has_value(); }
+  void finish();
+
+ private:
+  Next decide(const rules::RuleBook& book, const std::string* body);
+  void apply_plan();
+  void build_request();
+  void record_opened(const flow::ConnectionPtr& connection, MonoTime started);
+  void record_response(Bytes effective);
+  std::string own_answer(const http::ResponseHead& head, Bytes body);
+  std::string url() const;
+
+  flow::Sink& sink_;
+  const Clock& clock_;
+  const ExchangeSettings& settings_;
+  ExchangeSeq seq_;
+  MonoTime started_;
+
+  http::RequestHead request_;
+  http::BodyFraming request_framing_;
+  Target target_;
+  std::string request_octets_, response_octets_;
+  rules::RuleBook::Plan plan_;
+  http::ResponseHead response_;
+  std::string original_head_;  // raw, as the origin sent it, where that is not what the client gets
+  flow::UpstreamPtr upstream_;
+  bool upstream_reused_ = false, upstream_lives_ = false, binds_identity_ = false;
+  std::optional<std::string> gathered_;  // the request body (content) while it is held for rules
+
+  flow::Timings timings_;
+  flow::Protocol protocol_ = flow::Protocol::kHttp1;
+  std::optional<flow::Failure> failure_;
+  flow::State state_ = flow::State::kDone;
+  http::AnomalySet anomalies_ = 0;
+  bool client_keeps_alive_ = false, expects_continue_ = false, request_body_replaced_ = false;
+  bool request_ended_ = false, response_ended_ = false, answered_ = false, finished_ = true;
+};
+
+}  // namespace sluice::proxy

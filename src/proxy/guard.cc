@@ -1,0 +1,101 @@
+#include "proxy/guard.h"
+
+#include <ifaddrs.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+namespace sluice::proxy {
+namespace {
+
+namespace ip = net::asio::ip;
+
+ip::address_v6 as_v6(const ip::address& address) {
+  return address.is_v6() ? address.to_v6() : ip::make_address_v6(ip::v4_mapped, address.to_v4());
+}
+
+ip::address plain(const ip::address& address) {
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) return ip::make_address_v4(ip::v4_mapped, address.to_v6());
+  return address;
+}
+
+}  // namespace
+
+bool is_local_address(const ip::address& given) {
+  const ip::address address = plain(given);
+  if (address.is_loopback() || address.is_unspecified()) return true;
+  ifaddrs* list = nullptr;
+  if (::getifaddrs(&list) != 0) return false;
+  bool found = false;
+  for (ifaddrs* at = list; at && !found; at = at->ifa_next) {
+    if (!at->ifa_addr) continue;
+    if (at->ifa_addr->sa_family == AF_INET && address.is_v4()) {
+      const auto* v4 = reinterpret_cast<const sockaddr_in*>(at->ifa_addr);
+      found = ip::address_v4(ntohl(v4->sin_addr.s_addr)) == address.to_v4();
+    } else if (at->ifa_addr->sa_family == AF_INET6 && address.is_v6()) {
+      const auto* v6 = reinterpret_cast<const sockaddr_in6*>(at->ifa_addr);
+      const auto bytes = address.to_v6().to_bytes();
+      found = std::memcmp(&v6->sin6_addr, bytes.data(), bytes.size()) == 0;
+    }
+  }
+  ::freeifaddrs(list);
+  return found;
+}
+
+void OwnListeners::add(const ListenAddress& address) {
+  std::lock_guard lock(mutex_);
+  ports_.push_back(address.port);
+}
+
+void OwnListeners::remove(const ListenAddress& address) {
+  std::lock_guard lock(mutex_);
+  const auto found = std::find(ports_.begin(), ports_.end(), address.port);
+  if (found != ports_.end()) ports_.erase(found);
+}
+
+Status OwnListeners::may_dial(std::string_view grant, std::string_view name, const ip::address& address,
+                              std::uint16_t port) {
+  {
+    std::lock_guard lock(mutex_);
+    if (std::find(ports_.begin(), ports_.end(), port) == ports_.end()) return {};
+  }
+  if (!is_local_address(address)) return {};
+  return fail(Code::kConflict, "the address is one of Sluice's own listeners");
+}
+
+Result<ClientList> ClientList::parse(const std::vector<std::string>& cidrs) {
+  ClientList list;
+  for (const std::string& text : cidrs) {
+    const std::size_t slash = text.find('/');
+    boost::system::error_code error;
+    const ip::address address = ip::make_address(text.substr(0, slash), error);
+    const unsigned width = address.is_v4() ? 32 : 128;
+    unsigned bits = width;
+    bool good = !error;
+    if (good && slash != std::string::npos) {
+      const char* end = text.data() + text.size();
+      const auto [stop, problem] = std::from_chars(text.data() + slash + 1, end, bits);
+      good = problem == std::errc() && stop == end && bits <= width;
+    }
+    if (!good)
+      return fail(Code::kInvalid, "--allow-client takes an address or a CIDR such as 192.0.2.0/24, not '" + text + "'");
+    list.ranges_.push_back({as_v6(address), bits + (address.is_v4() ? 96 : 0)});
+  }
+  return list;
+}
+
+bool ClientList::allows(const ip::address& given) const {
+  if (plain(given).is_loopback()) return true;
+  const auto client = as_v6(given).to_bytes();
+  return std::any_of(ranges_.begin(), ranges_.end(), [&](const Range& range) {
+    const auto network = range.network.to_bytes();
+    for (unsigned bit = 0; bit < range.bits; ++bit) {
+      const unsigned mask = 0x80u >> (bit % 8);
+      if ((client[bit / 8] & mask) != (network[bit / 8] & mask)) return false;
+    }
+    return true;
+  });
+}
+
+}  // namespace sluice::proxy

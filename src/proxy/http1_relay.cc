@@ -1,0 +1,453 @@
+// The second half of Http1Server: octets between one request's client and its origin.
+#include <boost/asio/this_coro.hpp>
+
+#include "proxy/http1_server.h"
+#include "proxy/raw_relay.h"
+#include "proxy/worker.h"
+
+namespace sluice::proxy {
+namespace {
+
+constexpr ByteCount kDiscardAtMost = 8 * kMiB;  // of a request body that nobody wants
+constexpr std::chrono::seconds kClientLook{1};  // how often to see whether a waiting client has died
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+// While the origin thinks nobody reads the client: this notices a reset without an Asio wait for each request.
+class ClientWatch final : net::Deadlines::Node {
+ public:
+  ClientWatch(Worker& worker, net::Stream& client, net::Stream& upstream)
+      : Node(worker.deadlines()), worker_(worker), client_(client), upstream_(upstream) {
+    set_deadline(worker_.clock().mono() + kClientLook);
+  }
+  bool client_died() const { return died_; }
+
+ private:
+  void on_deadline() override {
+    if (client_.is_dead()) {
+      died_ = true;
+      upstream_.cancel(Code::kCancelled);
+    } else {
+      set_deadline(worker_.clock().mono() + kClientLook);
+    }
+  }
+  Worker& worker_;
+  net::Stream& client_;
+  net::Stream& upstream_;
+  bool died_ = false;
+};
+
+bool inside(Bytes whole, Bytes part) {
+  return part.data() >= whole.data() && part.data() + part.size() <= whole.data() + whole.size();
+}
+
+// A piece of the reader's own memory lives only until its next call.
+void add_wire(Outbox& out, Bytes fed, Bytes wire) {
+  if (inside(fed, wire))
+    out.add_view(wire);
+  else
+    out.add_made(wire);
+}
+
+}  // namespace
+
+net::Task<bool> Http1Server::read_client(Bytes& fed) {
+  for (;;) {
+    const MutableBytes space = worker_.sink().read_space(worker_.limits().read_size);
+    const tls::IoResult got = client_.read(space);
+    if (got.status == tls::IoStatus::kOk) {
+      fed = Bytes(space.data(), got.count);
+      reader_.feed(fed);
+      co_return true;
+    }
+    if (got.status != tls::IoStatus::kWouldBlock) co_return false;
+    client_.set_deadline(worker_.clock().mono() + worker_.limits().timeouts.idle);
+    const Status ready = client_.read_waits_for() == tls::WaitFor::kRead ? co_await client_.wait_readable()
+                                                                         : co_await client_.wait_writable();
+    if (!ready) co_return false;
+  }
+}
+
+net::Task<bool> Http1Server::gather_request(Exchange& exchange, std::optional<std::string>& content,
+                                            std::string& wire) {
+  const ByteCount limit = worker_.exchange_settings().rule_body;
+  std::string gathered;
+  Bytes fed;
+  if (exchange.expects_continue() && !reader_.has_rest()) {  // engine.md 4: Sluice itself says 100
+    sent_continue_ = true;
+    if (!co_await client_.write_all(kContinue)) co_return false;
+  }
+  for (;;) {
+    auto event = reader_.next();
+    if (!event) {
+      co_await answer_and_go_on(exchange, exchange.failure_page(FailureKind::kBadRequest, event.error().message));
+      co_return false;
+    }
+    if (std::holds_alternative<http::MessageEnd>(*event)) {
+      exchange.request_ended();
+      request_over_ = true;
+      content = std::move(gathered);
+      co_return true;
+    }
+    if (auto* piece = std::get_if<http::BodyPiece>(&*event)) {
+      exchange.request_body(piece->content);
+      gathered += piece->content;
+      wire += piece->wire;
+      if (gathered.size() > limit) co_return true;  // content stays absent: too large
+    } else if (auto* trailers = std::get_if<http::Trailers>(&*event)) {
+      exchange.request_trailers(trailers->wire);
+      wire += trailers->wire;
+    } else if (!co_await read_client(fed)) {
+      exchange.fail(FailureKind::kClientAborted, "the client ended in the middle of the request body");
+      co_return false;
+    }
+  }
+}
+
+net::Task<bool> Http1Server::discard_request_body(Exchange& exchange) {
+  ByteCount seen = 0;
+  Bytes fed;
+  while (!request_over_) {
+    // RFC 9110 §10.1.1: a final answer instead of 100; the client will not send the body.
+    if (exchange.expects_continue() && !sent_continue_ && !reader_.has_rest()) co_return false;
+    auto event = reader_.next();
+    if (!event) co_return false;
+    if (std::holds_alternative<http::MessageEnd>(*event)) {
+      exchange.request_ended();
+      request_over_ = true;
+    } else if (auto* piece = std::get_if<http::BodyPiece>(&*event)) {
+      exchange.request_body(piece->content);
+      if ((seen += piece->content.size()) > kDiscardAtMost) co_return false;
+    } else if (auto* trailers = std::get_if<http::Trailers>(&*event)) {
+      exchange.request_trailers(trailers->wire);
+    } else if (!co_await read_client(fed)) {
+      exchange.fail(FailureKind::kClientAborted, "the client ended in the middle of the request body");
+      co_return false;
+    }
+  }
+  co_return true;
+}
+
+// Sends the head with what is at hand, then lets both directions run until the answer is over.
+net::Task<Http1Server::Result> Http1Server::converse(Exchange& exchange, UpstreamConnection& upstream,
+                                                     Bytes body_at_hand) {
+  Duplex duplex(co_await net::asio::this_coro::executor, worker_.clock(), worker_.limits().timeouts, client_,
+                *upstream.stream);
+  ++upstream.requests;
+  Outbox to_origin(worker_.sink(), *upstream.stream);
+  to_origin.add_made(exchange.request_octets());
+  to_origin.add_made(body_at_hand);
+  const bool replayable = request_over_ && exchange.is_idempotent() && body_at_hand.empty();
+  bool bad_request = false;
+  if (!request_over_) take_request_body(exchange, to_origin, rest_, bad_request);
+  if (bad_request) {
+    upstream.stream->reset();
+    co_await answer_and_go_on(exchange, exchange.failure_page(FailureKind::kBadRequest, "malformed request body"));
+    co_return Result::kFailed;
+  }
+  duplex.arm();
+  if (!to_origin.try_send() && !to_origin.failed()) {
+    hold_rest();
+    if (Status sent = co_await to_origin.send_rest(); !sent) duplex.send_failed = true;
+  }
+  duplex.send_failed |= to_origin.failed();
+  exchange.reached(Exchange::Step::kSent);
+  duplex.request_sent(request_over_);
+  if (duplex.send_failed && replayable && upstream.requests > 1) co_return Result::kRetry;
+  if (!request_over_) {
+    hold_rest();
+    duplex.spawn(pump_request(exchange, *upstream.stream, duplex), worker_.shared().on_bug);
+  }
+  const Result result = co_await relay_response(exchange, upstream, duplex, replayable);
+  if (duplex.pumping()) {
+    // The answer is over and the request is not: wait for its end only if both connections are to live on.
+    if (result != Result::kDone) duplex.stop_pump();
+    co_await duplex.join();
+  }
+  const bool whole = request_over_ && !duplex.send_failed;
+  co_return result == Result::kDone && !whole ? Result::kDoneClose : result;
+}
+
+// What of the body is already here, without waiting.
+void Http1Server::take_request_body(Exchange& exchange, Outbox& out, Bytes fed, bool& bad_request) {
+  for (;;) {
+    auto event = reader_.next();
+    if (!event) {
+      bad_request = true;
+      return;
+    }
+    if (std::holds_alternative<http::NeedMore>(*event)) return;
+    if (std::holds_alternative<http::MessageEnd>(*event)) {
+      request_over_ = true;
+      exchange.request_ended();
+      return;
+    }
+    if (auto* piece = std::get_if<http::BodyPiece>(&*event)) {
+      exchange.request_body(piece->content);
+      add_wire(out, fed, piece->wire);
+    } else if (auto* trailers = std::get_if<http::Trailers>(&*event)) {
+      exchange.request_trailers(trailers->wire);
+      add_wire(out, fed, trailers->wire);
+    }
+  }
+}
+
+net::Task<void> Http1Server::pump_request(Exchange& exchange, net::Stream& upstream, Duplex& duplex) {
+  Outbox out(worker_.sink(), upstream);
+  Bytes fed = rest_;
+  while (!request_over_ && !duplex.stopping()) {
+    bool bad_request = false;
+    take_request_body(exchange, out, fed, bad_request);
+    if (bad_request) {
+      exchange.fail(FailureKind::kBadRequest, "malformed request body");
+      duplex.client_failed();
+      co_return;
+    }
+    duplex.arm();
+    if (!out.try_send()) {
+      hold_rest();
+      if (out.failed() || !co_await out.send_rest()) {
+        duplex.send_failed = true;  // the origin may have answered all the same
+        co_return;
+      }
+    }
+    if (request_over_) break;
+    duplex.arm();
+    if (!co_await read_client(fed)) {
+      if (!duplex.stopping()) {
+        exchange.fail(FailureKind::kClientAborted, "the client ended in the middle of the request body");
+        duplex.client_failed();
+      }
+      co_return;
+    }
+  }
+  duplex.request_sent(request_over_);
+}
+
+net::Task<Http1Server::Result> Http1Server::relay_response(Exchange& exchange, UpstreamConnection& upstream,
+                                                           Duplex& duplex, bool replayable) {
+  ClientWatch watch(worker_, client_, *upstream.stream);
+  http1::ResponseReader reader(worker_.limits().http);
+  reader.begin(exchange.request().method);
+  Outbox out(worker_.sink(), client_);
+  Bytes fed;
+  for (;;) {
+    auto event = reader.next();
+    if (!event) {
+      const bool large = event.error().code == Code::kTooLarge;
+      co_return co_await fail_answer(exchange, large ? FailureKind::kAnswerTooLarge : FailureKind::kBadAnswer,
+                                     event.error().message);
+    }
+    if (auto* head = std::get_if<http::ResponseHead>(&*event)) {
+      if (head->is_interim() && head->status != 101) {
+        // RFC 9110 §15.2: not to an HTTP/1.0 client; and not a second 100 where Sluice has said it.
+        if (exchange.request().version == http::Version::kHttp10 || (sent_continue_ && head->status == 100)) continue;
+        out.add_made(exchange.receive_interim(*head));
+        continue;
+      }
+      exchange.reached(Exchange::Step::kResponseHead);
+      exchange.mark(reader.anomalies());
+      const Exchange::ResponsePlan plan =
+          exchange.receive_response(std::move(*head), reader.framing(), upstream.info, upstream.requests > 1);
+      if (exchange.response_status() == 101) co_return co_await tunnel(exchange, *upstream.stream, reader.take_rest());
+      if (plan.gather) co_return co_await gather_response(exchange, upstream, reader, plan, out, duplex);
+      const Bytes wire = plan.head_changed ? Bytes() : reader.head_wire();
+      if (wire.empty())
+        out.add_made(exchange.response_octets());
+      else
+        add_wire(out, fed, wire);
+      co_return co_await relay_response_body(exchange, upstream, reader, plan, out, duplex, fed);
+    }
+    if (!out.empty() && !out.try_send() && !co_await out.send_rest()) {
+      exchange.fail(FailureKind::kClientAborted, "the client went away before the answer");
+      co_return Result::kFailed;
+    }
+    const Read read = co_await read_upstream(*upstream.stream, duplex, fed);
+    if (read == Read::kOctets) {
+      if (!duplex.answering) exchange.reached(Exchange::Step::kFirstByte);
+      duplex.answering = true;
+      reader.feed(fed);
+      continue;
+    }
+    if (watch.client_died() || exchange.failed() || aborted_) {
+      exchange.fail(FailureKind::kClientAborted, "the client went away before the answer");
+      co_return Result::kFailed;
+    }
+    if (read == Read::kTimeout) {
+      co_return co_await fail_answer(exchange, FailureKind::kFirstByteTimeout, "the server did not answer in time");
+    }
+    if (!duplex.answering && replayable && upstream.requests > 1) co_return Result::kRetry;
+    co_return co_await fail_answer(exchange, FailureKind::kUpstreamClosed,
+                                   duplex.answering
+                                       ? "the server ended the connection in the middle of the answer's head"
+                                       : "the server ended the connection without an answer");
+  }
+}
+
+net::Task<Http1Server::Result> Http1Server::fail_answer(Exchange& exchange, FailureKind kind, std::string message) {
+  co_await answer_and_go_on(exchange, exchange.failure_page(kind, message));
+  co_return Result::kFailed;
+}
+
+net::Task<Http1Server::Read> Http1Server::read_upstream(net::Stream& upstream, Duplex& duplex, Bytes& fed) {
+  for (;;) {
+    const MutableBytes space = worker_.sink().read_space(worker_.limits().read_size);
+    const tls::IoResult got = upstream.read(space);
+    switch (got.status) {
+      case tls::IoStatus::kOk:
+        fed = Bytes(space.data(), got.count);
+        co_return Read::kOctets;
+      case tls::IoStatus::kEof:
+        co_return Read::kEnd;
+      case tls::IoStatus::kTruncated:
+        co_return Read::kTruncated;
+      case tls::IoStatus::kError:
+        co_return Read::kError;
+      case tls::IoStatus::kWouldBlock:
+        break;
+    }
+    duplex.arm();
+    const Status ready = upstream.read_waits_for() == tls::WaitFor::kRead ? co_await upstream.wait_readable()
+                                                                          : co_await upstream.wait_writable();
+    if (!ready && ready.error().code == Code::kTimeout) {
+      if (duplex.still_active()) continue;
+      co_return Read::kTimeout;
+    }
+    if (!ready) co_return Read::kError;
+  }
+}
+
+net::Task<Http1Server::Result> Http1Server::relay_response_body(Exchange& exchange, UpstreamConnection& upstream,
+                                                                http1::ResponseReader& reader,
+                                                                Exchange::ResponsePlan plan, Outbox& out,
+                                                                Duplex& duplex, Bytes fed) {
+  for (;;) {
+    auto event = reader.next();
+    if (!event) {
+      exchange.fail(FailureKind::kBadAnswer, event.error().message);
+      client_.reset();
+      co_return Result::kFailed;
+    }
+    if (auto* piece = std::get_if<http::BodyPiece>(&*event)) {
+      exchange.response_body(piece->content);
+      add_wire(out, fed, piece->wire);
+      continue;
+    }
+    if (auto* trailers = std::get_if<http::Trailers>(&*event)) {
+      exchange.response_trailers(trailers->wire);
+      add_wire(out, fed, trailers->wire);
+      continue;
+    }
+    const bool over = std::holds_alternative<http::MessageEnd>(*event);
+    if (!out.try_send()) {
+      duplex.arm();
+      if (out.failed() || !co_await out.send_rest()) {
+        exchange.fail(FailureKind::kClientAborted, "the client went away in the middle of the answer");
+        co_return Result::kFailed;
+      }
+    }
+    if (over) co_return end_of_answer(exchange, reader, plan);
+
+    const Read read = co_await read_upstream(*upstream.stream, duplex, fed);
+    if (read == Read::kOctets) {
+      reader.feed(fed);
+      continue;
+    }
+    if (read == Read::kTruncated) exchange.mark(http::Anomaly::kTruncatedTls);
+    if (read == Read::kEnd || read == Read::kTruncated) {
+      auto ended = reader.finish();
+      if (ended) co_return end_of_answer(exchange, reader, plan);
+    }
+    // engine.md 4: a body shorter than announced is cut for the client as well, never a clean end.
+    exchange.mark(http::Anomaly::kTruncatedBody);
+    if (aborted_)
+      exchange.fail(FailureKind::kShutdown, "Sluice was stopped in the middle of the answer");
+    else if (read == Read::kTimeout)
+      exchange.fail(FailureKind::kIdleTimeout, "the server stopped sending");
+    else
+      exchange.fail(FailureKind::kBodyCut, "the server ended the connection before the end of the answer");
+    client_.reset();
+    co_return Result::kFailed;
+  }
+}
+
+Http1Server::Result Http1Server::end_of_answer(Exchange& exchange, http1::ResponseReader& reader,
+                                               const Exchange::ResponsePlan& plan) {
+  exchange.response_ended();
+  if (reader.has_rest()) {
+    exchange.mark(http::Anomaly::kExtraBytes);
+    exchange.forbid_reuse();
+  }
+  return plan.client_lives ? Result::kDone : Result::kDoneClose;
+}
+
+net::Task<Http1Server::Result> Http1Server::gather_response(Exchange& exchange, UpstreamConnection& upstream,
+                                                            http1::ResponseReader& reader, Exchange::ResponsePlan plan,
+                                                            Outbox& out, Duplex& duplex) {
+  std::string content, wire;
+  Bytes fed;
+  bool whole = false;
+  while (!whole && content.size() <= worker_.exchange_settings().rule_body) {
+    auto event = reader.next();
+    if (!event) co_return co_await fail_answer(exchange, FailureKind::kBadAnswer, event.error().message);
+    if (auto* piece = std::get_if<http::BodyPiece>(&*event)) {
+      content += piece->content;
+      wire += piece->wire;
+    } else if (auto* trailers = std::get_if<http::Trailers>(&*event)) {
+      exchange.response_trailers(trailers->wire);
+      wire += trailers->wire;
+    } else if (std::holds_alternative<http::MessageEnd>(*event)) {
+      whole = true;
+    } else {
+      const Read read = co_await read_upstream(*upstream.stream, duplex, fed);
+      if (read == Read::kOctets) {
+        reader.feed(fed);
+        continue;
+      }
+      whole = (read == Read::kEnd || read == Read::kTruncated) && reader.finish().has_value();
+      if (!whole)
+        co_return co_await fail_answer(exchange, FailureKind::kBodyCut, "the answer was cut while a rule gathered it");
+    }
+  }
+  if (whole) {
+    exchange.gathered_response(std::move(content));
+    // The length is known now: a body until close no longer costs the client its connection.
+    plan.client_lives |= plan.framing.kind == http::Framing::kUntilClose && http::keeps_alive(exchange.request());
+    out.add_made(exchange.response_octets());
+    duplex.arm();
+    if (!co_await out.send_rest()) {
+      exchange.fail(FailureKind::kClientAborted, "the client went away in the middle of the answer");
+      co_return Result::kFailed;
+    }
+    co_return end_of_answer(exchange, reader, plan);
+  }
+  exchange.gathered_response(std::nullopt);
+  exchange.response_body(content);
+  out.add_made(exchange.response_octets());
+  out.add_made(wire);
+  co_return co_await relay_response_body(exchange, upstream, reader, plan, out, duplex, Bytes());
+}
+
+net::Task<Http1Server::Result> Http1Server::tunnel(Exchange& exchange, net::Stream& upstream, std::string early) {
+  exchange.become(exchange.request().fields.has_token("upgrade", "websocket") ? flow::Protocol::kWebSocket
+                                                                              : flow::Protocol::kTcp);
+  std::string octets = exchange.response_octets() + early;
+  exchange.response_body(early);
+  const std::string client_early = reader_.take_rest();
+  exchange.request_body(client_early);
+  if (!co_await client_.write_all(octets) || !co_await upstream.write_all(client_early)) {
+    exchange.fail(FailureKind::kClientAborted, "the connection ended while it was upgraded");
+    co_return Result::kFailed;
+  }
+  const Status relayed = co_await relay_raw(client_, upstream, worker_, [&](flow::Direction direction, Bytes octets_) {
+    if (direction == flow::Direction::kRequest)
+      exchange.request_body(octets_);
+    else
+      exchange.response_body(octets_);
+  });
+  exchange.request_ended();
+  exchange.response_ended();
+  if (!relayed) exchange.fail(FailureKind::kIdleTimeout, relayed.error().message);
+  co_return Result::kDoneClose;
+}
+
+}  // namespace sluice::proxy

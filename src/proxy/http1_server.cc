@@ -1,0 +1,298 @@
+#include "proxy/http1_server.h"
+
+#include "base/text.h"
+#include "proxy/setup_page.h"
+#include "proxy/worker.h"
+
+namespace sluice::proxy {
+namespace {
+
+constexpr ByteCount kDiscardAtMost = 8 * kMiB;       // of a request body that nobody wants
+constexpr std::chrono::milliseconds kLinger{1'000};  // for a client to take the last answer
+
+}  // namespace
+
+Http1Server::Http1Server(Worker& worker, net::Stream& client, ClientFacts facts, flow::ConnectionPtr connection,
+                         std::string own_address)
+    : worker_(worker),
+      client_(client),
+      facts_(std::move(facts)),
+      connection_(std::move(connection)),
+      own_address_(std::move(own_address)),
+      reader_(worker.limits().http) {}
+
+Http1Server::~Http1Server() = default;
+
+void Http1Server::set_first_failure(std::string route_key, ConnectFailure failure) {
+  first_failure_.emplace(std::move(route_key), std::move(failure));
+}
+
+void Http1Server::drain() {
+  draining_ = true;
+  if (idle_) client_.cancel(Code::kCancelled);
+}
+
+void Http1Server::abort() {
+  aborted_ = draining_ = true;
+  client_.cancel(Code::kCancelled);
+  if (upstream_) upstream_->cancel(Code::kCancelled);
+}
+
+void Http1Server::hold_rest() {
+  if (!reader_.has_rest()) return;
+  rest_ = reader_.take_rest();
+  reader_.feed(rest_);
+}
+
+net::Task<Http1Server::Outcome> Http1Server::run() {
+  bool lives = true;
+  while (lives) {
+    auto head = co_await read_head();
+    if (!head) co_return Outcome{};
+    auto target = resolve_target(*head, facts_);
+    if (!target) {
+      co_await refuse(FailureKind::kBadRequest, target.error().message, &*head);
+      co_return Outcome{};
+    }
+    switch (target->kind) {
+      case TargetKind::kConnect:
+        co_return Outcome{target->target, reader_.take_rest()};
+      case TargetKind::kSetup:
+        lives = co_await serve_setup(*head, target->target);
+        break;
+      case TargetKind::kOrigin:
+        lives = co_await serve(*std::move(head), *std::move(target));
+        break;
+    }
+    if (draining_ || worker_.draining()) lives = false;
+  }
+  if (!aborted_) co_await linger();
+  co_return Outcome{};
+}
+
+net::Task<std::optional<http::RequestHead>> Http1Server::read_head() {
+  const Timeouts& timeouts = worker_.limits().timeouts;
+  head_started_ = {};
+  for (;;) {
+    const bool had_rest = reader_.has_rest();
+    if (had_rest && head_started_ == MonoTime{}) head_started_ = worker_.clock().mono();
+    auto event = reader_.next();
+    if (!event) {
+      const bool large = event.error().code == Code::kTooLarge;
+      co_await refuse(large ? FailureKind::kHeadTooLarge : FailureKind::kBadRequest, event.error().message, nullptr);
+      co_return std::nullopt;
+    }
+    if (auto* head = std::get_if<http::RequestHead>(&*event)) {
+      client_.clear_deadline();
+      co_return std::move(*head);
+    }
+    MutableBytes space = worker_.sink().read_space(worker_.limits().read_size);
+    const tls::IoResult got = client_.read(space);
+    if (got.status == tls::IoStatus::kOk) {
+      if (head_started_ == MonoTime{}) head_started_ = worker_.clock().mono();
+      reader_.feed(Bytes(space.data(), got.count));
+      continue;
+    }
+    if (got.status != tls::IoStatus::kWouldBlock) {
+      if (reader_.in_head()) {
+        co_await refuse(FailureKind::kClientAborted, "the client ended in the middle of a request head", nullptr);
+      }
+      co_return std::nullopt;
+    }
+    if (draining_ && !reader_.in_head()) co_return std::nullopt;
+    const bool begun = reader_.in_head();
+    client_.set_deadline(begun ? head_started_ + timeouts.client_head : worker_.clock().mono() + timeouts.idle);
+    idle_ = !begun;
+    const Status ready = client_.read_waits_for() == tls::WaitFor::kRead ? co_await client_.wait_readable()
+                                                                         : co_await client_.wait_writable();
+    idle_ = false;
+    if (!ready) {
+      if (begun && ready.error().code == Code::kTimeout) {
+        co_await refuse(FailureKind::kBadRequest, "the request head took too long", nullptr);
+      }
+      co_return std::nullopt;
+    }
+  }
+}
+
+// Records a request that never became an exchange, tells the client, and ends the connection.
+net::Task<void> Http1Server::refuse(FailureKind kind, std::string message, const http::RequestHead* head) {
+  Exchange exchange(worker_.sink(), worker_.clock(), worker_.exchange_settings());
+  http::RequestHead shown;
+  if (head) shown = *head;
+  ResolvedTarget target;
+  target.target.scheme = facts_.tls ? "https" : "http";
+  target.target.host = facts_.destination_host;
+  target.target.port = facts_.destination_port;
+  target.target.path = shown.target;
+  static const rules::RuleBook kNoRules;
+  exchange.receive_request(std::move(shown), {}, std::move(target), connection_,
+                           head_started_ == MonoTime{} ? worker_.clock().mono() : head_started_, kNoRules);
+  exchange.mark(reader_.anomalies());
+  const std::string page = exchange.failure_page(kind, message);
+  exchange.finish();
+  if (page.empty()) co_return;
+  client_.set_deadline(worker_.clock().mono() + kLinger);
+  co_await client_.write_all(page);
+  co_await linger();
+}
+
+net::Task<bool> Http1Server::serve_setup(const http::RequestHead& head, const Target& target) {
+  const auto framing = http::request_framing(head);
+  if (!framing || framing->kind != http::Framing::kNone) {
+    co_await refuse(FailureKind::kBadRequest, "the set-up page takes no request body", &head);
+    co_return false;
+  }
+  reader_.next();  // the end of the message
+  const SetupAnswer answer =
+      setup_answer(head.method, target.path.empty() ? "/" : target.path, own_address_, *worker_.shared().authority);
+  std::string octets;
+  http1::append_head(octets, answer.head);
+  octets += answer.body;
+  hold_rest();
+  client_.set_deadline(worker_.clock().mono() + worker_.limits().timeouts.idle);
+  const Status sent = co_await client_.write_all(octets);
+  co_return sent&& http::keeps_alive(head);
+}
+
+net::Task<bool> Http1Server::serve(http::RequestHead head, ResolvedTarget target) {
+  Exchange exchange(worker_.sink(), worker_.clock(), worker_.exchange_settings());
+  const rules::RuleBookPtr book = worker_.book();
+  exchange.mark(reader_.anomalies());
+  sent_continue_ = false;
+  request_over_ = reader_.framing().kind == http::Framing::kNone;
+  if (request_over_) reader_.next();  // MessageEnd
+  Exchange::Next next = exchange.receive_request(std::move(head), reader_.framing(), std::move(target), connection_,
+                                                 head_started_, *book);
+  std::string wire;
+  if (next == Exchange::Next::kGather) {
+    std::optional<std::string> content;
+    if (!co_await gather_request(exchange, content, wire)) co_return false;
+    if (content) wire.clear();
+    next = exchange.gathered_request(std::move(content), *book);
+  }
+  switch (next) {
+    case Exchange::Next::kDrop:
+      exchange.finish();
+      client_.close();
+      co_return false;
+    case Exchange::Next::kAnswer: {
+      const bool whole = co_await discard_request_body(exchange);
+      if (exchange.failed()) co_return false;
+      co_return co_await answer_and_go_on(exchange, exchange.answer()) && whole;
+    }
+    case Exchange::Next::kForward:
+    case Exchange::Next::kGather:
+      break;
+  }
+  co_return co_await forward(exchange, std::move(wire));
+}
+
+net::Task<bool> Http1Server::answer_and_go_on(Exchange& exchange, std::string octets) {
+  hold_rest();
+  const bool keep = http::keeps_alive(exchange.request()) && !exchange.failed();
+  exchange.finish();
+  if (octets.empty()) co_return false;
+  client_.set_deadline(worker_.clock().mono() + worker_.limits().timeouts.idle);
+  const Status sent = co_await client_.write_all(octets);
+  co_return sent&& keep;
+}
+
+Route route_of(const Worker& worker, const Target& target) {
+  Route route;
+  route.tls = target.scheme == "https";
+  route.dial_host = target.dial_host;
+  route.dial_port = target.dial_port;
+  if (route.tls) {
+    route.profile.server_name = target.server_name;
+    route.profile.verify =
+        worker.shared().options.upstream_insecure ? tls::Verify::kRecordOnly : tls::Verify::kRequired;
+    route.profile.alpn = {"http/1.1"};
+  }
+  return route;
+}
+
+net::Task<UpstreamConnectionPtr> Http1Server::acquire(Exchange& exchange, const Route& route, bool fresh,
+                                                      ConnectFailure& failure) {
+  const std::string key = route.key();
+  if (bound_ && bound_->route_key == key && !fresh && bound_->stream->is_quiet()) co_return std::move(bound_);
+  bound_.reset();
+  if (first_failure_) {
+    auto [failed_key, known] = *std::move(first_failure_);
+    first_failure_.reset();
+    if (failed_key == key) {
+      failure = std::move(known);
+      co_return nullptr;
+    }
+  }
+  if (!fresh) {
+    const bool once = !exchange.is_idempotent() || exchange.request_framing().kind != http::Framing::kNone;
+    if (auto pooled = worker_.pool().take(key, worker_.clock().mono(), once)) co_return pooled;
+  }
+  hold_rest();
+  ConnectTimes times;
+  auto connected = co_await connect_upstream(worker_, route, &times);
+  if (times.resolved != MonoTime{}) exchange.reached(Exchange::Step::kResolved, times.resolved);
+  if (times.connected != MonoTime{}) exchange.reached(Exchange::Step::kConnected, times.connected);
+  if (times.tls != MonoTime{}) exchange.reached(Exchange::Step::kUpstreamTls, times.tls);
+  if (!connected) {
+    failure = std::move(connected.error());
+    co_return nullptr;
+  }
+  co_return *std::move(connected);
+}
+
+net::Task<bool> Http1Server::forward(Exchange& exchange, std::string wire_at_hand) {
+  const Route route = route_of(worker_, exchange.target());
+  bool fresh = false;
+  for (;;) {
+    ConnectFailure failure;
+    UpstreamConnectionPtr upstream = co_await acquire(exchange, route, fresh, failure);
+    if (!upstream) {
+      exchange.set_upstream(failure.upstream);
+      const std::string page = exchange.failure_page(failure.kind, failure.message);
+      co_await answer_and_go_on(exchange, page);
+      co_return false;
+    }
+    upstream_ = upstream->stream.get();
+    const Result result = co_await converse(exchange, *upstream, wire_at_hand);
+    upstream_ = nullptr;
+    if (result == Result::kRetry) {
+      fresh = true;
+      continue;
+    }
+    const bool upstream_lives = exchange.upstream_lives() && (result == Result::kDone || result == Result::kDoneClose);
+    exchange.finish();
+    if (upstream->session && upstream->requests == 1) {
+      if (auto resumption = upstream->session->resumption()) {
+        worker_.remember_resumption(upstream->route_key, std::move(resumption));
+      }
+    }
+    if (!upstream_lives) {
+      if (result == Result::kFailed) upstream->stream->reset();
+    } else if (exchange.binds_identity()) {
+      bound_ = std::move(upstream);
+    } else if (!worker_.draining()) {
+      worker_.pool().put(std::move(upstream), worker_.clock().mono());
+    }
+    co_return result == Result::kDone;
+  }
+}
+
+// Takes the last octets out of the way so that closing does not destroy an answer that the client has yet to read.
+net::Task<void> Http1Server::linger() {
+  client_.close_write();
+  client_.set_deadline(worker_.clock().mono() + kLinger);
+  ByteCount seen = 0;
+  while (seen < kDiscardAtMost) {
+    const tls::IoResult got = client_.read(worker_.sink().read_space(worker_.limits().read_size));
+    if (got.status == tls::IoStatus::kOk) {
+      seen += got.count;
+      continue;
+    }
+    if (got.status != tls::IoStatus::kWouldBlock) break;
+    if (!co_await client_.wait_readable()) break;
+  }
+}
+
+}  // namespace sluice::proxy

@@ -1,0 +1,87 @@
+// The pump of one HTTP/1 client connection: reads requests, lets Exchange decide, connects and relays. Knows its client
+// as a net::Stream, so that tests and internal senders use memory. Lives in ClientConnection's coroutine.
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <optional>
+#include <string>
+
+#include "http1/http1.h"
+#include "net/stream.h"
+#include "proxy/duplex.h"
+#include "proxy/exchange.h"
+#include "proxy/pool.h"
+#include "proxy/relay.h"
+#include "proxy/target.h"
+#include "proxy/upstream.h"
+
+namespace sluice::proxy {
+
+class Worker;
+
+class Http1Server {
+ public:
+  Http1Server(Worker& worker, net::Stream& client, ClientFacts facts, flow::ConnectionPtr connection,
+              std::string own_address);
+  ~Http1Server();
+
+  // A dial that was made before the client's handshake and failed: the first request of its route gets this answer.
+  void set_first_failure(std::string route_key, ConnectFailure failure);
+
+  struct Outcome {
+    std::optional<Target> connect;  // a CONNECT was read and waits for its answer; else the connection is over
+    std::string rest;               // octets behind it
+  };
+  net::Task<Outcome> run();
+
+  void drain();  // no further request after this one
+  void abort();  // ends all waits
+
+ private:
+  enum class Result { kDone, kDoneClose, kRetry, kFailed };
+  enum class Read { kOctets, kEnd, kTruncated, kError, kTimeout };
+
+  net::Task<std::optional<http::RequestHead>> read_head();
+  net::Task<void> refuse(FailureKind kind, std::string message, const http::RequestHead* head);
+  net::Task<bool> serve_setup(const http::RequestHead& head, const Target& target);
+  net::Task<bool> serve(http::RequestHead head, ResolvedTarget target);
+  net::Task<bool> gather_request(Exchange& exchange, std::optional<std::string>& content, std::string& wire);
+  net::Task<bool> discard_request_body(Exchange& exchange);
+  net::Task<bool> answer_and_go_on(Exchange& exchange, std::string octets);
+  net::Task<bool> forward(Exchange& exchange, std::string wire_at_hand);
+  net::Task<UpstreamConnectionPtr> acquire(Exchange& exchange, const Route& route, bool fresh, ConnectFailure& failure);
+  net::Task<bool> read_client(Bytes& fed);
+  net::Task<Result> converse(Exchange& exchange, UpstreamConnection& upstream, Bytes body_at_hand);
+  void take_request_body(Exchange& exchange, Outbox& out, Bytes fed, bool& bad_request);
+  net::Task<void> pump_request(Exchange& exchange, net::Stream& upstream, Duplex& duplex);
+  net::Task<Result> relay_response(Exchange& exchange, UpstreamConnection& upstream, Duplex& duplex, bool replayable);
+  net::Task<Read> read_upstream(net::Stream& upstream, Duplex& duplex, Bytes& fed);
+  net::Task<Result> relay_response_body(Exchange& exchange, UpstreamConnection& upstream, http1::ResponseReader& reader,
+                                        Exchange::ResponsePlan plan, Outbox& out, Duplex& duplex, Bytes fed);
+  net::Task<Result> gather_response(Exchange& exchange, UpstreamConnection& upstream, http1::ResponseReader& reader,
+                                    Exchange::ResponsePlan plan, Outbox& out, Duplex& duplex);
+  Result end_of_answer(Exchange& exchange, http1::ResponseReader& reader, const Exchange::ResponsePlan& plan);
+  net::Task<Result> fail_answer(Exchange& exchange, FailureKind kind, std::string message);
+  net::Task<Result> tunnel(Exchange& exchange, net::Stream& upstream, std::string early);
+  net::Task<void> linger();
+  void hold_rest();  // what the reader has not consumed survives a suspension point
+
+  Worker& worker_;
+  net::Stream& client_;
+  ClientFacts facts_;
+  flow::ConnectionPtr connection_;
+  std::string own_address_;
+  http1::RequestReader reader_;
+  std::string rest_;  // backs the reader after hold_rest()
+  MonoTime head_started_{};
+  UpstreamConnectionPtr bound_;      // NTLM, Negotiate: this client's own upstream connection
+  net::Stream* upstream_ = nullptr;  // of the exchange under way
+  std::optional<std::pair<std::string, ConnectFailure>> first_failure_;
+  bool draining_ = false, idle_ = false, aborted_ = false, sent_continue_ = false;
+  bool request_over_ = false;  // the request under way was read to its end
+};
+
+// The route of a target under the worker's settings.
+Route route_of(const Worker& worker, const Target& target);
+
+}  // namespace sluice::proxy

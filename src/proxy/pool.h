@@ -1,0 +1,53 @@
+// One worker's idle upstream connections, by route; newest first, at most `capacity` in all, closed after `idle`.
+// Belongs to one worker thread.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "flow/exchange.h"
+#include "net/stream.h"
+#include "tls/session.h"
+
+namespace sluice::proxy {
+
+// A connection to an origin, with what is known of it.
+struct UpstreamConnection {
+  std::unique_ptr<net::Stream> stream;
+  flow::UpstreamPtr info;
+  std::string route_key;
+  std::string alpn;
+  tls::ClientSession* session = nullptr;  // inside `stream`; null without TLS
+  MonoTime idle_since;
+  std::uint64_t requests = 0;  // sent on it so far
+};
+using UpstreamConnectionPtr = std::unique_ptr<UpstreamConnection>;
+
+class Pool {
+ public:
+  Pool(std::size_t capacity, std::chrono::milliseconds idle) : capacity_(capacity), idle_(idle) {}
+
+  // A live one or null. `must_be_quiet`: look at the socket first even if it was used a moment ago (a request that
+  // cannot be sent twice).
+  UpstreamConnectionPtr take(const std::string& route_key, MonoTime now, bool must_be_quiet);
+  void put(UpstreamConnectionPtr connection, MonoTime now);
+  bool has(const std::string& route_key) const { return by_route_.contains(route_key); }
+  void expire(MonoTime now);  // called by the worker's tick
+  void clear();
+  std::size_t size() const { return order_.size(); }
+
+ private:
+  using Order = std::list<UpstreamConnectionPtr>;  // oldest first
+  void forget(Order::iterator at);
+
+  std::size_t capacity_;
+  std::chrono::milliseconds idle_;
+  Order order_;
+  std::unordered_map<std::string, std::vector<Order::iterator>> by_route_;  // newest last; never empty
+};
+
+}  // namespace sluice::proxy

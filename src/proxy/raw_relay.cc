@@ -1,0 +1,70 @@
+#include "proxy/raw_relay.h"
+
+#include <boost/asio/this_coro.hpp>
+
+#include "proxy/duplex.h"
+#include "proxy/relay.h"
+#include "proxy/worker.h"
+
+namespace sluice::proxy {
+namespace {
+
+struct Way {
+  net::Stream& from;
+  net::Stream& to;
+  flow::Direction direction;
+};
+
+net::Task<Status> relay_one(Way way, Worker& worker, Duplex& duplex,
+                            const std::function<void(flow::Direction, Bytes)>& record) {
+  Outbox out(worker.sink(), way.to);
+  while (!duplex.stopping()) {
+    const MutableBytes space = worker.sink().read_space(worker.limits().read_size);
+    const tls::IoResult got = way.from.read(space);
+    if (got.status == tls::IoStatus::kEof || got.status == tls::IoStatus::kTruncated) {
+      way.to.close_write();
+      co_return Status{};
+    }
+    if (got.status == tls::IoStatus::kError) co_return fail(Code::kClosed, way.from.error_text());
+    duplex.arm();
+    if (got.status == tls::IoStatus::kOk) {
+      const Bytes octets(space.data(), got.count);
+      record(way.direction, octets);
+      out.add_view(octets);
+      if (!out.try_send()) {
+        if (Status sent = co_await out.send_rest(); !sent) co_return sent;
+      }
+      continue;
+    }
+    const Status ready = way.from.read_waits_for() == tls::WaitFor::kRead ? co_await way.from.wait_readable()
+                                                                          : co_await way.from.wait_writable();
+    if (!ready && ready.error().code == Code::kTimeout && duplex.still_active()) continue;
+    if (!ready) co_return ready;
+  }
+  co_return Status{};
+}
+
+}  // namespace
+
+net::Task<Status> relay_raw(net::Stream& client, net::Stream& upstream, Worker& worker,
+                            std::function<void(flow::Direction, Bytes)> record) {
+  Duplex duplex(co_await net::asio::this_coro::executor, worker.clock(), worker.limits().timeouts, client, upstream);
+  duplex.answering = true;
+  Status outward;
+  auto pump = [&]() -> net::Task<void> {
+    outward = co_await relay_one({client, upstream, flow::Direction::kRequest}, worker, duplex, record);
+    if (!outward) duplex.client_failed();
+  };
+  duplex.spawn(pump(), worker.shared().on_bug);
+  Status inward = co_await relay_one({upstream, client, flow::Direction::kResponse}, worker, duplex, record);
+  if (!inward) duplex.stop_pump();
+  co_await duplex.join();
+  if (!inward || !outward) {
+    client.reset();
+    upstream.reset();
+  }
+  if (!outward) co_return outward;
+  co_return inward;
+}
+
+}  // namespace sluice::proxy

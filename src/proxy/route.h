@@ -1,0 +1,38 @@
+// Everything that makes one upstream connection usable for a request instead of another: engine.md 7.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tls/session.h"
+
+namespace sluice::proxy {
+
+struct TlsProfile {
+  std::string server_name;  // SNI and the name to verify
+  tls::Verify verify = tls::Verify::kRequired;
+  std::vector<std::string> alpn;
+  friend bool operator==(const TlsProfile&, const TlsProfile&) = default;
+};
+
+// Scheme and host of the URL do not matter for reuse; the address, the TLS profile and the identity do.
+struct Route {
+  bool tls = false;
+  std::string dial_host;
+  std::uint16_t dial_port = 0;
+  TlsProfile profile;    // only if tls
+  std::string identity;  // whose credentials the connection carries; empty: nobody's
+  friend bool operator==(const Route&, const Route&) = default;
+
+  std::string key() const {
+    std::string key = (tls ? "s " : "p ") + dial_host + ' ' + std::to_string(dial_port) + ' ' + identity;
+    if (tls) {
+      key += ' ' + profile.server_name + (profile.verify == tls::Verify::kRequired ? " v" : " r");
+      for (const auto& protocol : profile.alpn) key += ' ' + protocol;
+    }
+    return key;
+  }
+};
+
+}  // namespace sluice::proxy

@@ -1,0 +1,48 @@
+// Which URL a request names and where it is to be sent: engine.md 2. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+#include "http/message.h"
+
+namespace sluice::proxy {
+
+// What is known of the client's side before the head was read.
+struct ClientFacts {
+  bool tls = false;              // plain octets inside our TLS
+  std::string sni;               // of the client's hello; empty if none
+  std::string destination_host;  // CONNECT (later SOCKS, original) destination; empty for a plain proxy connection
+  std::uint16_t destination_port = 0;
+  bool has_destination() const { return !destination_host.empty(); }
+};
+
+struct Target {
+  std::string scheme;  // "http", "https"
+  std::string host;    // of the URL: lower case, no brackets
+  std::uint16_t port = 0;
+  std::string path;       // path and query; "*" for asterisk form
+  std::string dial_host;  // what is dialled
+  std::uint16_t dial_port = 0;
+  std::string server_name;  // for upstream SNI and verification
+};
+
+enum class TargetKind {
+  kOrigin,   // to be sent to `target`
+  kSetup,    // a visit to Sluice itself: the set-up page
+  kConnect,  // `target.dial_host`, `target.dial_port`
+};
+
+struct ResolvedTarget {
+  TargetKind kind = TargetKind::kOrigin;
+  Target target;
+  http::AnomalySet anomalies = 0;  // kAuthorityMismatch
+};
+
+inline constexpr std::string_view kSetupHost = "sluice.setup";
+
+// kInvalid with the reason for a 400.
+Result<ResolvedTarget> resolve_target(const http::RequestHead& head, const ClientFacts& facts);
+
+}  // namespace sluice::proxy

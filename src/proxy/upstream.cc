@@ -1,0 +1,116 @@
+#include "proxy/upstream.h"
+
+#include "base/url.h"
+#include "fingerprint/fingerprint.h"
+#include "net/dial.h"
+#include "net/tcp_stream.h"
+#include "net/tls_stream.h"
+#include "proxy/worker.h"
+#include "tls/hello.h"
+
+namespace sluice::proxy {
+namespace {
+
+ConnectFailure from_dial(const net::DialFailure& failure) {
+  FailureKind kind = FailureKind::kConnect;
+  switch (failure.step) {
+    case net::DialStep::kResolve:
+      kind = failure.code == Code::kTimeout ? FailureKind::kConnectTimeout : FailureKind::kResolve;
+      break;
+    case net::DialStep::kGuard:
+      kind = failure.code == Code::kConflict ? FailureKind::kLoop : FailureKind::kTargetForbidden;
+      break;
+    case net::DialStep::kConnect:
+      if (failure.code == Code::kTimeout)
+        kind = FailureKind::kConnectTimeout;
+      else if (failure.error_number == ECONNREFUSED)
+        kind = FailureKind::kConnectRefused;
+      break;
+  }
+  return {kind, failure.message, nullptr};
+}
+
+flow::ServerTls describe(const tls::SessionInfo& info, const std::string& server_name) {
+  flow::ServerTls tls;
+  tls.protocol = info.protocol;
+  tls.cipher = info.cipher;
+  tls.alpn = info.alpn;
+  tls.server_name = server_name;
+  tls.resumed = info.resumed;
+  tls.verified = info.verified;
+  tls.verdict = info.verdict;
+  tls.chain = info.chain;
+  if (!info.server_hello.empty()) {
+    if (const auto hello = tls::parse_server_hello(info.server_hello)) {
+      const auto print = fingerprint::ja3s(*hello);
+      tls.ja3s = print.hash;
+      tls.ja3s_text = print.text;
+    }
+  }
+  return tls;
+}
+
+}  // namespace
+
+net::Task<tl::expected<UpstreamConnectionPtr, ConnectFailure>> connect_upstream(Worker& worker, Route route,
+                                                                                ConnectTimes* times) {
+  const Timeouts& timeouts = worker.limits().timeouts;
+  const auto& shared = worker.shared();
+  auto dialled = co_await net::dial(shared.resolver, shared.guard,
+                                    {route.dial_host, route.dial_port, "", worker.clock().mono() + timeouts.connect});
+  if (!dialled) co_return tl::unexpected(from_dial(dialled.error()));
+  if (times) {
+    times->resolved = dialled->resolved;
+    times->connected = dialled->connected;
+  }
+  auto info = std::make_shared<flow::Upstream>();
+  info->id = shared.next_upstream.fetch_add(1, std::memory_order_relaxed);
+  info->address = dialled->address.address().to_string();
+  info->port = dialled->address.port();
+
+  auto connection = std::make_unique<UpstreamConnection>();
+  connection->route_key = route.key();
+  auto tcp = std::make_unique<net::TcpStream>(std::move(dialled->socket), worker.deadlines());
+  if (!route.tls) {
+    connection->stream = std::move(tcp);
+    connection->info = std::move(info);
+    co_return connection;
+  }
+
+  tls::ClientOptions options;
+  options.server_name = route.profile.server_name;
+  options.verify = route.profile.verify;
+  options.alpn = route.profile.alpn;
+  options.resume = worker.find_resumption(connection->route_key);
+  auto session = shared.client_tls->connect(*tcp, options);
+  if (!session) co_return tl::unexpected(ConnectFailure{FailureKind::kUpstreamTls, session.error().message, info});
+  tls::ClientSession* client_session = session->get();
+  auto stream = std::make_unique<net::TlsStream>(std::move(tcp), *std::move(session));
+  stream->set_deadline(worker.clock().mono() + timeouts.tls);
+  const Status done = co_await stream->handshake();
+  const tls::SessionInfo session_info = client_session->info();
+  info->tls = describe(session_info, route.profile.server_name);
+  if (!done) {
+    const std::string where = authority_text(route.profile.server_name, route.dial_port, 443);
+    FailureKind kind = FailureKind::kUpstreamTls;
+    std::string message = "the TLS handshake with " + where + " failed: " + done.error().message;
+    if (done.error().code == Code::kTimeout) {
+      kind = FailureKind::kUpstreamTlsTimeout;
+    } else if (!session_info.verified && !session_info.verdict.empty() && session_info.verdict != "ok" &&
+               route.profile.verify == tls::Verify::kRequired) {
+      kind = FailureKind::kCertificate;
+      message = "the certificate of " + where + " is not trusted: " + session_info.verdict;
+    }
+    co_return tl::unexpected(ConnectFailure{kind, std::move(message), std::move(info)});
+  }
+  stream->clear_deadline();
+  if (times) times->tls = worker.clock().mono();
+  connection->alpn = session_info.alpn;
+  worker.remember_route(connection->route_key, {session_info.alpn, worker.clock().mono()});
+  connection->session = client_session;
+  connection->stream = std::move(stream);
+  connection->info = std::move(info);
+  co_return connection;
+}
+
+}  // namespace sluice::proxy

@@ -1,0 +1,29 @@
+// Connects to an origin for a route: dial, TLS, and the facts for the record.
+#pragma once
+
+#include <tl/expected.hpp>
+
+#include "net/stream.h"
+#include "proxy/error_reply.h"
+#include "proxy/pool.h"
+#include "proxy/route.h"
+
+namespace sluice::proxy {
+
+class Worker;
+
+struct ConnectFailure {
+  FailureKind kind = FailureKind::kConnect;
+  std::string message;
+  flow::UpstreamPtr upstream;  // what is known: the chain of a certificate that was refused
+};
+
+// When the steps of a dial were over; zero if they did not happen.
+struct ConnectTimes {
+  MonoTime resolved{}, connected{}, tls{};
+};
+
+net::Task<tl::expected<UpstreamConnectionPtr, ConnectFailure>> connect_upstream(Worker& worker, Route route,
+                                                                                ConnectTimes* times);
+
+}  // namespace sluice::proxy

@@ -1,0 +1,115 @@
+#include "proxy/worker.h"
+
+#include <pthread.h>
+
+#include <boost/asio/post.hpp>
+
+#include "net/spawn.h"
+#include "proxy/client_connection.h"
+
+namespace sluice::proxy {
+namespace {
+
+constexpr std::chrono::minutes kRouteMemory{10};  // engine.md 2
+constexpr std::size_t kMaxRoutes = 4096;          // forgotten all at once beyond: a client that walks the web
+
+}  // namespace
+
+Worker::Worker(Shared shared, std::size_t index, flow::Sink& sink)
+    : shared_(std::move(shared)),
+      index_(index),
+      sink_(sink),
+      io_(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO),
+      work_(net::asio::make_work_guard(io_)),
+      ticker_(io_),
+      pool_(shared_.options.limits.upstream_idle_per_worker, shared_.options.limits.timeouts.upstream_idle),
+      leaves_(*shared_.authority, shared_.clock),
+      settings_{shared_.options.strip_alt_svc, shared_.options.limits.rule_body, index} {}
+
+Worker::~Worker() {
+  work_.reset();
+  io_.stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Worker::start() {
+  arm_tick();
+  thread_ = std::thread([this] {
+    ::pthread_setname_np(::pthread_self(), ("worker-" + std::to_string(index_)).c_str());
+    io_.run();
+  });
+}
+
+void Worker::submit(int fd, net::asio::ip::tcp protocol, ListenAddress listener) {
+  load_.fetch_add(1, std::memory_order_relaxed);
+  net::asio::post(io_, [this, fd, protocol, listener = std::move(listener)] {
+    net::asio::ip::tcp::socket socket(io_, protocol, fd);
+    net::prepare_socket(socket);
+    net::spawn(io_.get_executor(), ClientConnection::serve(*this, std::move(socket), listener), shared_.on_bug);
+  });
+}
+
+void Worker::drain() {
+  net::asio::post(io_, [this] {
+    draining_ = true;
+    pool_.clear();
+    for (ClientConnection* connection : connections_) connection->drain();
+  });
+}
+
+void Worker::resume() {
+  net::asio::post(io_, [this] { draining_ = false; });
+}
+
+void Worker::abort() {
+  net::asio::post(io_, [this] {
+    for (ClientConnection* connection : connections_) connection->abort();
+  });
+}
+
+const rules::RuleBookPtr& Worker::book() {
+  const std::uint64_t newest = shared_.rules.generation();
+  if (newest != book_generation_) {
+    book_ = shared_.rules.book();
+    book_generation_ = newest;
+  }
+  return book_;
+}
+
+const RouteMemory* Worker::find_route(const std::string& key) const {
+  const auto found = routes_.find(key);
+  if (found == routes_.end() || clock().mono() - found->second.learned > kRouteMemory) return nullptr;
+  return &found->second;
+}
+
+void Worker::remember_route(const std::string& key, RouteMemory memory) {
+  if (routes_.size() >= kMaxRoutes) routes_.clear();
+  routes_[key] = std::move(memory);
+}
+
+tls::ResumptionPtr Worker::find_resumption(const std::string& key) const {
+  const auto found = resumptions_.find(key);
+  return found == resumptions_.end() ? nullptr : found->second;
+}
+
+void Worker::remember_resumption(const std::string& key, tls::ResumptionPtr resumption) {
+  if (resumptions_.size() >= kMaxRoutes) resumptions_.clear();
+  resumptions_[key] = std::move(resumption);
+}
+
+void Worker::arm_tick() {
+  ticker_.expires_after(net::kDeadlineTick);
+  ticker_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    tick();
+    arm_tick();
+  });
+}
+
+void Worker::tick() {
+  const MonoTime now = clock().mono();
+  deadlines_.tick(now);
+  pool_.expire(now);
+}
+
+}  // namespace sluice::proxy

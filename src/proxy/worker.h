@@ -1,0 +1,109 @@
+// One worker: a thread with its own io_context, and everything that its connections share without locks: deadlines,
+// upstream pool, leaf cache, route memory, the current RuleBook. Only submit(), counters and drain() may be called from
+// other threads.
+#pragma once
+
+#include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "base/clock.h"
+#include "net/deadlines.h"
+#include "net/dial.h"
+#include "proxy/engine.h"
+#include "proxy/exchange.h"
+#include "proxy/pool.h"
+#include "proxy/route.h"
+
+namespace sluice::proxy {
+
+// What all workers share; made by the engine, immutable or thread-safe.
+struct Shared {
+  const EngineOptions& options;
+  const Clock& clock;
+  rules::RuleStore& rules;
+  std::shared_ptr<const tls::CertificateAuthority> authority;
+  std::shared_ptr<tls::ServerContext> server_tls;
+  std::shared_ptr<tls::ClientContext> client_tls;
+  net::Resolver& resolver;
+  net::DialGuard& guard;
+  std::atomic<std::uint64_t>& next_connection;
+  std::atomic<std::uint64_t>& next_upstream;
+  std::atomic<std::size_t>& connections;  // of all workers
+  std::function<void(std::string_view)> on_bug;
+  std::function<void(const flow::ConnectionPtr&)> on_connection;  // may start looking for the client's process
+};
+
+// What a TLS route's last handshake said; kept for ten minutes (engine.md 2).
+struct RouteMemory {
+  std::string alpn;
+  MonoTime learned;
+};
+
+class ClientConnection;
+
+class Worker {
+ public:
+  Worker(Shared shared, std::size_t index, flow::Sink& sink);
+  ~Worker();  // stops and joins
+
+  void start();
+  // Any thread: serve this connection here.
+  void submit(net::asio::ip::tcp::socket::native_handle_type fd, net::asio::ip::tcp protocol, ListenAddress listener);
+  // Any thread: idle connections close now, busy ones when their exchange is over; abort() ends the rest.
+  void drain();
+  void resume();  // the listener opened again
+  void abort();
+  std::size_t load() const { return load_.load(std::memory_order_relaxed); }
+
+  // --- this thread only ---
+  const Shared& shared() const { return shared_; }
+  const ProxyLimits& limits() const { return shared_.options.limits; }
+  const Clock& clock() const { return shared_.clock; }
+  net::asio::io_context& io() { return io_; }
+  flow::Sink& sink() { return sink_; }
+  net::Deadlines& deadlines() { return deadlines_; }
+  Pool& pool() { return pool_; }
+  tls::LeafCache& leaves() { return leaves_; }
+  const ExchangeSettings& exchange_settings() const { return settings_; }
+  const rules::RuleBookPtr& book();  // the newest
+  bool draining() const { return draining_; }
+
+  const RouteMemory* find_route(const std::string& key) const;
+  void remember_route(const std::string& key, RouteMemory memory);
+  tls::ResumptionPtr find_resumption(const std::string& key) const;
+  void remember_resumption(const std::string& key, tls::ResumptionPtr resumption);
+
+ private:
+  friend class ClientConnection;
+  void tick();
+  void arm_tick();
+
+  Shared shared_;
+  const std::size_t index_;
+  flow::Sink& sink_;
+  net::asio::io_context io_;
+  net::asio::executor_work_guard<net::asio::io_context::executor_type> work_;
+  net::asio::steady_timer ticker_;
+  net::Deadlines deadlines_;
+  Pool pool_;
+  tls::LeafCache leaves_;
+  ExchangeSettings settings_;
+  rules::RuleBookPtr book_;
+  std::uint64_t book_generation_ = 0;
+  std::unordered_map<std::string, RouteMemory> routes_;
+  std::unordered_map<std::string, tls::ResumptionPtr> resumptions_;
+  std::unordered_set<ClientConnection*> connections_;
+  std::atomic<std::size_t> load_{0};
+  bool draining_ = false;
+  std::thread thread_;
+};
+
+}  // namespace sluice::proxy
