@@ -61,14 +61,16 @@ struct Notification {
   std::string method;
   Json params;  // always an object
 };
-// An answer to a request of ours. Sluice's own tools make none, so a server drops it.
+// An answer to a request of ours. Sluice's own tools make none, so a server drops it, however odd it is: an error is
+// never answered by an error.
 struct Response {
-  RequestId id;
+  std::optional<RequestId> id;
   bool is_error = false;
 };
 struct Malformed {
   std::optional<RequestId> id;  // if one could be read
   RpcError error;
+  bool is_notification = false;  // had a method and no id: gets no answer (JSON-RPC §4.1), but an HTTP status
 };
 using Message = std::variant<Request, Notification, Response, Malformed>;
 

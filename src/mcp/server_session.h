@@ -111,7 +111,7 @@ class ServerSession {
 
   // Begins a `subscriptions/listen` with what of its filter is granted: the acknowledgement, to be written before any
   // other message of this stream. nullopt: no such operation, or accepted already.
-  std::optional<std::string> accept_listen(OperationKey key, SubscriptionFilter granted);
+  std::optional<std::string> accept_listen(OperationKey key, const SubscriptionFilter& granted);
 
   // nullopt: nobody asked for progress, the operation is over, or `progress` did not increase.
   std::optional<std::string> progress(OperationKey key, double progress, std::optional<double> total = std::nullopt,
@@ -135,14 +135,14 @@ class ServerSession {
  private:
   struct Running {
     RequestId id;
-    Revision revision;
+    Revision revision = kNewestLegacy;
     std::string method;
-    OperationBody body;
+    std::string uri;            // of Subscribe and Unsubscribe
+    std::uint32_t offset = 0;   // of a list's page
+    SubscriptionFilter filter;  // of a Listen: asked for, then granted
+    bool listening = false;     // acknowledged
     Json progress_token = nullptr;
-    double last_progress = 0;
-    bool progressed = false;
-    std::uint32_t offset = 0;  // of a list's page
-    std::optional<SubscriptionFilter> listening;
+    std::optional<double> last_progress;
   };
 
   Step on_request(Request request);
@@ -150,11 +150,16 @@ class ServerSession {
   Step on_modern(Request request, std::string_view version);
   Step on_legacy(Request request);
   Step initialize(const Request& request);
+  Step set_level(const Request& request);
+  Step discover(const Request& request) const;
   Step begin(Request request, RequestContext context);
-  Answer discover(const RequestId& id) const;
-  Answer refuse(const std::optional<RequestId>& id, const RpcError& error, Era era, Origin origin) const;
-  std::optional<Answer> finish(OperationKey key, Result<Json> outcome, const RpcError* error);
-  Result<Json> cut_page(const Running& running, Json result) const;
+  std::optional<RpcError> prepare(const Request& request, const OperationBody& body, Running& running) const;
+  Step refuse(const std::optional<RequestId>& id, const RpcError& error, Era era,
+              Origin origin = Origin::kProtocol) const;
+  std::optional<Running> take(OperationKey key);
+  Answer fail_with(const Running& running, const RpcError& error) const;
+  Result<Json> settle(const Running& running, Json result);
+  Result<Json> cut_page(const Running& running, std::string_view list, Json result) const;
 
   const ServerProfile* profile_;
   Scope scope_;
