@@ -30,8 +30,8 @@ class CertificateAuthority {
   // renamed into place, so that processes started together end up with one CA. A corrupt, mismatched, expired or
   // group/world-readable key is an error that names the file and says what to do; it is never replaced silently.
   static Result<std::shared_ptr<const CertificateAuthority>> load_or_create(FileSystem& files,
-                                                                           const std::string& directory,
-                                                                           const Clock& clock, Entropy& entropy);
+                                                                            const std::string& directory,
+                                                                            const Clock& clock, Entropy& entropy);
   // In memory only, for tests.
   static Result<std::shared_ptr<const CertificateAuthority>> create(const Clock& clock, Entropy& entropy);
 
@@ -39,7 +39,7 @@ class CertificateAuthority {
   virtual const std::string& certificate_pem() const = 0;
   virtual const std::string& certificate_der() const = 0;
   virtual const std::string& spki_sha256_base64() const = 0;  // what Chromium's SPKI list takes
-  virtual std::string sha256_fingerprint() const = 0;          // AA:BB:… of the certificate
+  virtual std::string sha256_fingerprint() const = 0;         // AA:BB:… of the certificate
   virtual std::string subject() const = 0;
   virtual WallTime not_after() const = 0;
   // A leaf for one DNS name or IP literal (no brackets).

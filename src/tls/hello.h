@@ -20,15 +20,15 @@ struct Extension {
 struct ClientHello {
   std::uint16_t record_version = 0;
   std::uint16_t legacy_version = 0;
-  std::string random;      // 32 octets
+  std::string random;  // 32 octets
   std::string session_id;
   std::vector<std::uint16_t> cipher_suites;
   std::vector<std::uint8_t> compression_methods;
   std::vector<Extension> extensions;  // in wire order
 
   // Taken from the extensions:
-  std::string sni;                                   // lower case; empty if absent
-  std::vector<std::string> alpn;                     // raw protocol names
+  std::string sni;                // lower case; empty if absent
+  std::vector<std::string> alpn;  // raw protocol names
   std::vector<std::uint16_t> supported_versions;
   std::vector<std::uint16_t> supported_groups;
   std::vector<std::uint8_t> point_formats;
@@ -45,9 +45,7 @@ struct ServerHello {
 
 inline constexpr std::size_t kMaxClientHello = 64 * 1024;
 
-constexpr bool is_grease(std::uint16_t value) {
-  return (value & 0x0f0f) == 0x0a0a && (value >> 8) == (value & 0xff);
-}
+constexpr bool is_grease(std::uint16_t value) { return (value & 0x0f0f) == 0x0a0a && (value >> 8) == (value & 0xff); }
 
 // From the first octets of a connection: nullopt means "a ClientHello so far, feed more"; kInvalid: no TLS
 // ClientHello, or a malformed one; kTooLarge: beyond kMaxClientHello. The hello may span records and segments.
@@ -55,7 +53,8 @@ Result<std::optional<ClientHello>> parse_client_hello(Bytes octets);
 // A bare handshake message (type 2), as OpenSSL's message callback gives it.
 Result<ServerHello> parse_server_hello(Bytes message);
 
-// True if the signature algorithms include an ECDSA scheme; also true without the extension in TLS 1.2 and an ECDHE-ECDSA suite.
+// True if the signature algorithms include an ECDSA scheme; also true without the extension in TLS 1.2 and an
+// ECDHE-ECDSA suite.
 bool accepts_ecdsa(const ClientHello& hello);
 
 // "TLSv1.3"; "0x…" for what has no name.

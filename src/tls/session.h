@@ -23,21 +23,25 @@
 
 namespace sluice::tls {
 
+// OpenSSL reads the system's openssl.cnf unless the first use in the process forbids it. Everything here calls this
+// first; a program that uses OpenSSL elsewhere (digests) calls it at the top of main().
+void use_openssl_without_config();
+
 enum class HandshakeStep { kDone, kWouldBlock, kFailed };
 
 struct CertificateSummary {
-  std::string subject, issuer;        // RFC 2253 style one-liners
+  std::string subject, issuer;  // RFC 2253 style one-liners
   std::string serial_hex;
   std::int64_t not_before_ms = 0, not_after_ms = 0;
-  std::vector<std::string> sans;      // "DNS:…", "IP:…"
-  std::string sha256;                 // lower-case hex of the DER
+  std::vector<std::string> sans;  // "DNS:…", "IP:…"
+  std::string sha256;             // lower-case hex of the DER
 };
 
 // What a finished (or failed) handshake was.
 struct SessionInfo {
-  std::string protocol;      // "TLSv1.3"
-  std::string cipher;        // IANA name
-  std::string alpn;          // chosen; empty if none
+  std::string protocol;  // "TLSv1.3"
+  std::string cipher;    // IANA name
+  std::string alpn;      // chosen; empty if none
   bool resumed = false;
   // client side of Sluice towards an origin only:
   std::vector<CertificateSummary> chain;
@@ -48,9 +52,9 @@ struct SessionInfo {
 
 // Why a handshake failed, in words for a person, and by which side.
 struct HandshakeFailure {
-  std::string alert;          // "certificate_unknown", "unknown_ca", …; empty if no alert
+  std::string alert;  // "certificate_unknown", "unknown_ca", …; empty if no alert
   bool alert_from_peer = false;
-  std::string text;           // "the client does not trust Sluice's CA (alert unknown_ca): install it, see http://sluice.setup/"
+  std::string text;  // "the client does not trust Sluice's CA (alert unknown_ca): install it, see http://sluice.setup/"
 };
 
 class Session : public ByteTransport {
@@ -81,10 +85,10 @@ using ResumptionPtr = std::shared_ptr<const Resumption>;
 enum class Verify { kRequired, kRecordOnly };
 
 struct ClientOptions {
-  std::string server_name;            // SNI and the name to verify; an IP literal is verified as such, no SNI sent
+  std::string server_name;  // SNI and the name to verify; an IP literal is verified as such, no SNI sent
   Verify verify = Verify::kRequired;
-  std::vector<std::string> alpn;      // offered in this order; empty: no ALPN extension
-  ResumptionPtr resume;               // may be null
+  std::vector<std::string> alpn;  // offered in this order; empty: no ALPN extension
+  ResumptionPtr resume;           // may be null
 };
 
 class ClientSession : public Session {
@@ -97,7 +101,7 @@ class ClientContext {
  public:
   struct Trust {
     bool system_store = true;
-    std::vector<std::string> ca_files;   // --upstream-ca; PEM, several certificates each
+    std::vector<std::string> ca_files;  // --upstream-ca; PEM, several certificates each
   };
   static Result<std::shared_ptr<ClientContext>> create(const Trust& trust, const std::string& key_log);
   virtual ~ClientContext() = default;
