@@ -90,8 +90,8 @@ class ResponseReader {
 
   bool in_head() const { return gatherer_.begun(); }
   Bytes refused_head() const { return gatherer_.head(); }
-  // The last head where it lies in what was fed, so that a pump can forward it as it stands; empty if it came in pieces.
-  // Valid like the fed octets.
+  // The last head where it lies in what was fed, so that a pump can forward it as it stands; empty if it came in
+  // pieces, or is not to be forwarded so (kBlankBeforeColon). Valid like the fed octets.
   Bytes head_wire() const { return head_wire_; }
   http::BodyFraming framing() const { return framing_; }
   http::AnomalySet anomalies() const { return anomalies_ | body_.anomalies(); }

@@ -13,6 +13,7 @@ void ResponseReader::begin(std::string_view request_method) {
   method_ = request_method;
   framing_ = {};
   anomalies_ = 0;
+  head_wire_ = {};
   body_.begin(framing_);
   gatherer_.reset();
   state_ = State::kHead;
@@ -48,7 +49,8 @@ Result<ResponseEvent> ResponseReader::read_head() {
   SLUICE_TRY(framing_, http::response_framing(head, method_));
   odd |= framing_.anomalies | http::connection_anomalies(head.fields);
   anomalies_ = odd;
-  head_wire_ = gatherer_.partial().empty() ? gatherer_.head() : Bytes();
+  const bool in_place = gatherer_.partial().empty() && !(odd & http::bit(http::Anomaly::kBlankBeforeColon));
+  head_wire_ = in_place ? gatherer_.head() : Bytes();
   gatherer_.reset();
   // RFC 9110 §15.2: any number of interim answers comes first; 101 ends HTTP here (§15.2.2).
   if (head.is_interim() && head.status != 101) return event;
