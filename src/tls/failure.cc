@@ -1,5 +1,6 @@
 // The words for failed handshakes (RFC 8446 §6, RFC 5246 §7.2).
 #include <fmt/format.h>
+#include <openssl/err.h>
 #include <openssl/sslerr.h>
 #include <openssl/tls1.h>
 
