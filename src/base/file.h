@@ -23,6 +23,8 @@ class File {
   // Reads up to out.size() octets at `offset`; fewer only at the end of the file.
   virtual Result<std::size_t> read_at(ByteCount offset, MutableBytes out) const = 0;
   virtual Result<ByteCount> size() const = 0;
+  // The mode's permission bits, for files that others must not read. A file in memory is nobody else's: 0600.
+  virtual Result<unsigned> permissions() const { return 0600u; }
   virtual Status truncate(ByteCount size) = 0;
   virtual Status sync() = 0;
   // An exclusive advisory lock (flock) that ends with the File or the process; kConflict if another holds it.

@@ -115,6 +115,12 @@ class SystemFile final : public File {
     return static_cast<ByteCount>(info.st_size);
   }
 
+  Result<unsigned> permissions() const override {
+    struct stat info {};
+    if (::fstat(fd_.get(), &info) != 0) return os_error(path_, errno);
+    return static_cast<unsigned>(info.st_mode & 07777);
+  }
+
   Status truncate(ByteCount size) override {
     return done(uninterrupted([&] { return ::ftruncate(fd_.get(), static_cast<off_t>(size)); }));
   }
