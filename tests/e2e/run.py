@@ -62,6 +62,7 @@ def main():
     if args.quick:
         environment["E2E_PATIENCE"] = "5"
         modules = [m for m in modules if m not in SLOW]
+    modules = [m for m in modules if m != "test_soak"]
     if args.soak:
         environment["E2E_SOAK"] = "1"
         modules = ["test_soak"]
