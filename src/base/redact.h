@@ -1,0 +1,54 @@
+// Masks secrets by structure (engine.md 8): header values by name, cookies, query and form parameters and JSON members
+// by name, JWTs and bearer tokens and URL passwords anywhere. A mask is "[redacted:KIND:8 hex]"; the hex is a keyed
+// hash of the value, so that equal values can be seen to be equal and none can be guessed and checked.
+//
+// Every function is linear in its input, tolerates text that was cut at its end, and leaves masks as they are: masking
+// twice is masking once. Mask before cutting a window out of the middle of a text: a name left outside cannot tell what
+// its value is. The names are in secret_names.cc; values in no listed place stay.
+// Immutable after construction; thread-safe. The key never leaves.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/entropy.h"
+#include "base/siphash.h"
+
+namespace sluice {
+
+struct Redacted {
+  std::string text;
+  bool masked = false;  // a mask was put in now; false where masks were there before
+};
+
+class Redactor {
+ public:
+  // A new random key: masks of two Redactors cannot be compared. One for each process.
+  explicit Redactor(Entropy& entropy) { entropy.fill(key_); }
+
+  // "[redacted:KIND:8 hex]"; `kind` is a lower-case word. An empty value and a mask stay as they are.
+  std::string mask(std::string_view kind, Bytes value) const;
+
+  // The value of a header or trailer field. Known authentication schemes' words stay ("Bearer [redacted:…]"), and
+  // cookies' names and attributes. Fields that hold URLs are masked as URLs, all others as text.
+  Redacted mask_header_value(std::string_view name, std::string_view value) const;
+  // A member of a JSON object whose value is a string, or a number as it is spelt: by the member's name, else as text.
+  Redacted mask_member(std::string_view name, std::string_view value) const;
+  // An absolute URL, a path with query, or an authority with userinfo.
+  Redacted mask_url(std::string_view url) const;
+  // A whole message head as it stood: request or status line, fields, blank line.
+  Redacted mask_head(std::string_view head) const;
+  // A decoded body. Forms by their content type; everything else is looked through for JSON members (also JSON inside
+  // JSON strings), URLs and tokens.
+  Redacted mask_body(std::string_view text, std::string_view content_type) const;
+  // Any text: JWTs, bearer and basic credentials, URLs.
+  Redacted mask_text(std::string_view text) const;
+
+ private:
+  SipKey key_;
+};
+
+// Whether `text` is exactly one mask.
+bool is_mask(std::string_view text);
+
+}  // namespace sluice
