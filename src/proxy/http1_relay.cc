@@ -138,7 +138,7 @@ net::Task<Http1Server::Result> Http1Server::converse(Exchange& exchange, Upstrea
   to_origin.add_made(body_at_hand);
   const bool replayable = request_over_ && exchange.is_idempotent() && body_at_hand.empty();
   bool bad_request = false;
-  if (!request_over_) take_request_body(exchange, to_origin, rest_, bad_request);
+  if (!request_over_) take_request_body(exchange, to_origin, Bytes(), bad_request);
   if (bad_request) {
     upstream.stream->reset();
     co_await answer_and_go_on(exchange, exchange.failure_page(FailureKind::kBadRequest, "malformed request body"));
@@ -193,7 +193,7 @@ void Http1Server::take_request_body(Exchange& exchange, Outbox& out, Bytes fed, 
 
 net::Task<void> Http1Server::pump_request(Exchange& exchange, net::Stream& upstream, Duplex& duplex) {
   Outbox out(worker_.sink(), upstream);
-  Bytes fed = rest_;
+  Bytes fed;
   while (!request_over_ && !duplex.stopping()) {
     bool bad_request = false;
     take_request_body(exchange, out, fed, bad_request);

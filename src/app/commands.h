@@ -1,0 +1,20 @@
+// The sub-commands that are not a running program. Each prints and returns the exit code: 0 done, 1 failed, 2 wrong
+// usage.
+#pragma once
+
+#include "app/config.h"
+
+namespace sluice::app {
+
+int run_serve(const Config& config);
+int run_mcp(const Config& config);
+int run_traffic(const Config& config);
+int run_call(const Config& config);
+int run_ca(const Config& config);
+int run_tools(const Config& config);
+int run_doctor(const Config& config);
+
+// "sluice: <message>" on standard error; 1.
+int report(const Error& error);
+
+}  // namespace sluice::app

@@ -1,0 +1,246 @@
+#include "app/config.h"
+
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+
+#include "app/home.h"
+#include "base/text.h"
+
+namespace sluice::app {
+namespace {
+
+const std::map<std::string, tools::Toolset> kToolsets{
+    {"proxy", tools::Toolset::kProxy}, {"core", tools::Toolset::kCore}, {"all", tools::Toolset::kAll}};
+const std::map<std::string, ControlAuth> kAuths{{"token", ControlAuth::kToken}, {"none", ControlAuth::kNone}};
+
+void add_engine_options(CLI::App& app, EngineConfig& engine) {
+  app.add_option("--proxy-port", engine.proxy_port, "Port of the proxy on 127.0.0.1; 0: any free one")
+      ->capture_default_str();
+  app.add_option("--listen", engine.listen, "Listen on ADDR:PORT instead of --proxy-port; repeats");
+  app.add_option("--allow-client", engine.allow_client,
+                 "Clients beyond this machine that may use the proxy (CIDR); repeats");
+  app.add_option("--upstream-ca", engine.upstream_ca, "Trust the CAs in this PEM file towards servers, too; repeats");
+  app.add_flag("--upstream-insecure", engine.upstream_insecure, "Record servers' certificates, but accept any");
+  app.add_option("--allow-root", engine.allow_root, "Where paths given by tools may read or write; repeats");
+  app.add_option("--toolset", engine.toolset, "Which tools agents see: proxy, core or all")
+      ->transform(CLI::CheckedTransformer(kToolsets).description(""));
+  app.add_option("--workers", engine.workers, "Threads that move traffic; 0: one for each core, at most 8");
+  app.add_option("--max-connections", engine.max_connections, "Client connections at once")->capture_default_str();
+  app.add_option("--ring-exchanges", engine.ring_exchanges, "Exchanges kept")->capture_default_str();
+  app.add_option("--ring-mb", engine.ring_mb, "Memory for their heads and index, in MiB")->capture_default_str();
+  app.add_option("--spool-mb", engine.spool_mb, "Disk for their bodies, in MiB")->capture_default_str();
+  app.add_flag("--keep-alt-svc", engine.keep_alt_svc, "Pass Alt-Svc fields on (clients may then leave for HTTP/3)");
+  app.add_option("--log-level", engine.log_level, "debug, info, warning or error")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}).description(""))
+      ->capture_default_str();
+}
+
+struct Parser {
+  explicit Parser(Config& target) : config(target) { build(); }
+
+  void common(CLI::App* sub) {
+    sub->add_option("--home", config.home, "State directory (default $SLUICE_HOME, else ~/.sluice)");
+    sub->add_option("--config", config.config_file, "Configuration (default <home>/config.yaml)");
+    sub->add_flag("--json", config.json, "Print JSON");
+  }
+
+  void build() {
+    app.description("Sluice: an HTTPS interception proxy that AI agents drive and people supervise.");
+    app.set_version_flag("--version", std::string("sluice ") + SLUICE_VERSION);
+    app.require_subcommand(1);
+    app.footer("`sluice COMMAND --help` explains each. Start with `sluice serve`.");
+
+    auto* serve = add("serve", Command::kServe, "Run the proxy and the MCP server over HTTP");
+    add_engine_options(*serve, config.engine);
+    serve->add_option("--control-port", config.control_port, "Port of the MCP endpoint on 127.0.0.1; 0: any free one")
+        ->capture_default_str();
+    serve->add_option("--control-auth", config.control_auth, "token, or none")
+        ->transform(CLI::CheckedTransformer(kAuths).description(""));
+    serve->add_option("--allow-host", config.allow_host, "Host names that the control port answers to; repeats");
+    serve->add_option("--ready-file", config.ready_file, "Written (JSON, 0600) once everything listens");
+    serve->add_flag("--no-proxy", config.no_proxy, "Do not open the proxy until proxy_start is called");
+    serve->add_flag("--quiet", config.quiet, "Do not print a line for each exchange");
+
+    auto* mcp = add("mcp", Command::kMcp, "The MCP server on standard input and output, for clients that spawn it");
+    add_engine_options(*mcp, config.engine);
+    mcp->add_option("--attach", config.attach_url, "Bridge to a running `sluice serve` (URL; default: the newest here)")
+        ->expected(0, 1);
+
+    auto* traffic = add("traffic", Command::kTraffic, "Look at the traffic of the running `sluice serve`");
+    client(traffic);
+    traffic->add_option("action", config.action, "list, show, body or tail")
+        ->check(CLI::IsMember({"list", "show", "body", "tail"}).description(""))
+        ->default_str("list");
+    traffic->add_option("id", config.subject, "Exchange (show, body)");
+    traffic->add_option("--limit", config.limit, "Exchanges to list")->capture_default_str();
+    traffic->add_flag("--response,!--request", config.response, "Which body (default: the response's)");
+
+    auto* call = add("call", Command::kCall, "Call any tool of the running `sluice serve`");
+    client(call);
+    call->add_option("tool", config.subject, "Name, see `sluice tools`")->required();
+    call->add_option("arguments", config.arguments, "key=value …, or one JSON object");
+
+    auto* ca = add("ca", Command::kCa, "The certificate authority");
+    ca->add_option("action", config.action, "show, export or rotate")
+        ->check(CLI::IsMember({"show", "export", "rotate"}).description(""))
+        ->default_str("show");
+    ca->add_option("file", config.subject, "export: where to (.der: DER, else PEM; - or absent: standard output)");
+
+    auto* tools = add("tools", Command::kTools, "List the tools");
+    tools->add_flag("--markdown", config.markdown, "The text of docs/tools.md");
+    tools->add_option("--toolset", config.engine.toolset, "proxy, core or all")
+        ->transform(CLI::CheckedTransformer(kToolsets).description(""));
+
+    add("doctor", Command::kDoctor, "Check this machine and the set-up, and say what to do");
+  }
+
+  CLI::App* add(const std::string& name, Command command, const std::string& text) {
+    CLI::App* sub = app.add_subcommand(name, text);
+    common(sub);
+    sub->callback([this, command] { config.command = command; });
+    return sub;
+  }
+
+  void client(CLI::App* sub) { sub->add_option("--pid", config.pid, "Which running `sluice serve`"); }
+
+  Config& config;
+  CLI::App app{"", "sluice"};
+};
+
+std::vector<std::string> option_names(const CLI::App& sub) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : sub.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back(name);
+  }
+  return names;
+}
+
+std::string suggestion(const std::string& wrong, const std::vector<std::string>& names, std::string_view prefix) {
+  const std::vector<std::string_view> views(names.begin(), names.end());
+  const auto near = nearest(wrong, views);
+  return near ? fmt::format("; did you mean {}{}?", prefix, *near) : "";
+}
+
+// A section of config.yaml as options that the command line did not give.
+Status apply_file(CLI::App& sub, const std::string& path, const std::string& text) {
+  YAML::Node root;
+  try {
+    root = YAML::Load(text);
+  } catch (const YAML::Exception& problem) {
+    return fail(Code::kInvalid, fmt::format("{}:{}: not valid YAML", path, problem.mark.line + 1));
+  }
+  if (root.IsNull()) return {};
+  if (!root.IsMap()) return fail(Code::kInvalid, path + ": expected sections such as `serve:`");
+  const std::vector<std::string> sections{"serve", "mcp", "gateway"};
+  for (const auto& section : root) {
+    const std::string name = section.first.Scalar();
+    if (std::find(sections.begin(), sections.end(), name) == sections.end()) {
+      return fail(Code::kInvalid, fmt::format("{}:{}: unknown section '{}'{}", path, section.first.Mark().line + 1,
+                                              name, suggestion(name, sections, "")));
+    }
+  }
+  const YAML::Node section = root[sub.get_name()];
+  if (!section || section.IsNull()) return {};
+  if (!section.IsMap()) return fail(Code::kInvalid, path + ": the section '" + sub.get_name() + "' is not a map");
+  for (const auto& entry : section) {
+    const std::string key = entry.first.Scalar();
+    CLI::Option* option = sub.get_option_no_throw("--" + key);
+    const auto where = fmt::format("{}:{}", path, entry.first.Mark().line + 1);
+    if (!option || key == "home" || key == "config" || key == "help") {
+      return fail(Code::kInvalid,
+                  fmt::format("{}: unknown key '{}'{}", where, key, suggestion(key, option_names(sub), "")));
+    }
+    if (option->count() > 0) continue;  // flags win
+    try {
+      if (entry.second.IsSequence()) {
+        for (const auto& value : entry.second) option->add_result(value.Scalar());
+      } else if (entry.second.IsScalar()) {
+        option->add_result(entry.second.Scalar());
+      } else {
+        return fail(Code::kInvalid, fmt::format("{}: '{}' takes a value or a list", where, key));
+      }
+      option->run_callback();
+    } catch (const CLI::Error& problem) {
+      return fail(Code::kInvalid, fmt::format("{}: {}: {}", where, key, problem.what()));
+    }
+  }
+  return {};
+}
+
+int usage_error(std::string_view message) {
+  fmt::print(stderr, "sluice: {}\n", message);
+  return 2;
+}
+
+void read_environment(Config& config) {
+  if (const char* file = std::getenv("SSLKEYLOGFILE")) config.key_log_file = file;
+  for (const char* name : {"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"}) {
+    if (const char* value = std::getenv(name); value && *value) {
+      config.proxy_variable = name;
+      return;
+    }
+  }
+}
+
+}  // namespace
+
+ConfigOutcome read_config(int argc, char** argv, FileSystem& files) {
+  Config config;
+  Parser parser(config);
+  try {
+    parser.app.parse(argc, argv);
+  } catch (const CLI::ExtrasError& extra) {
+    const CLI::App* sub = parser.app.get_subcommands().empty() ? &parser.app : parser.app.get_subcommands().front();
+    std::vector<std::string> left = sub->remaining();
+    if (left.empty()) left = parser.app.remaining(true);
+    std::string wrong = left.empty() ? std::string(extra.what()) : left.front();
+    if (!wrong.starts_with("--")) {
+      std::vector<std::string> commands;
+      for (const CLI::App* command : parser.app.get_subcommands({})) commands.push_back(command->get_name());
+      return {std::nullopt, usage_error(fmt::format("unexpected '{}'{}", wrong, suggestion(wrong, commands, "")))};
+    }
+    wrong = wrong.substr(2, wrong.find('=') == std::string::npos ? std::string::npos : wrong.find('=') - 2);
+    return {std::nullopt,
+            usage_error(fmt::format("unknown flag --{}{}", wrong, suggestion(wrong, option_names(*sub), "--")))};
+  } catch (const CLI::CallForHelp& help) {
+    return {std::nullopt, parser.app.exit(help)};
+  } catch (const CLI::CallForVersion& version) {
+    return {std::nullopt, parser.app.exit(version)};
+  } catch (const CLI::Error& problem) {
+    return {std::nullopt, usage_error(fmt::format("{} (see `sluice --help`)", problem.what()))};
+  }
+  CLI::App* sub = parser.app.get_subcommands().front();
+  config.attach = sub->get_name() == "mcp" && sub->count("--attach") > 0;
+  if (config.action.empty()) config.action = config.command == Command::kTraffic ? "list" : "show";
+
+  if (config.command == Command::kServe || config.command == Command::kMcp) {
+    std::string path = config.config_file;
+    if (path.empty()) {
+      const auto home = Home::open(files, config.home);
+      if (!home) {
+        fmt::print(stderr, "sluice: {}\n", home.error().message);
+        return {std::nullopt, 1};
+      }
+      path = home->config();
+    }
+    if (!config.config_file.empty() || files.exists(path)) {
+      const auto text = files.load_file(path, kMiB);
+      if (!text) {
+        fmt::print(stderr, "sluice: {}\n", text.error().message);
+        return {std::nullopt, 1};
+      }
+      if (const Status applied = apply_file(*sub, path, *text); !applied) {
+        return {std::nullopt, usage_error(applied.error().message)};
+      }
+    }
+  }
+  read_environment(config);
+  return {std::move(config), 0};
+}
+
+}  // namespace sluice::app

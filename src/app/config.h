@@ -1,0 +1,72 @@
+// The only reader of the command line, `config.yaml` and the environment. Every key of a section of the file is also a
+// flag of that sub-command; flags win; unknown keys and flags are refused with the nearest name (DESIGN 3).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "base/result.h"
+#include "proxy/engine.h"
+#include "tools/tool.h"
+
+namespace sluice::app {
+
+enum class Command { kServe, kMcp, kTraffic, kCall, kCa, kTools, kDoctor };
+enum class ControlAuth { kToken, kNone };
+
+// What `serve` and `mcp` share.
+struct EngineConfig {
+  std::vector<std::string> listen;  // --listen ADDR:PORT, beside --proxy-port
+  std::uint16_t proxy_port = 8080;
+  std::vector<std::string> allow_client, upstream_ca, allow_root;
+  bool upstream_insecure = false;
+  std::size_t workers = 0;  // 0: one for each core, at most 8
+  std::size_t max_connections = 10'000;
+  std::uint64_t spool_mb = 2048, ring_mb = 32, ring_exchanges = 10'000;
+  bool keep_alt_svc = false;
+  tools::Toolset toolset = tools::Toolset::kProxy;
+  std::string log_level = "warning";
+};
+
+struct Config {
+  Command command = Command::kServe;
+  std::optional<std::string> home;  // --home
+  std::string config_file;          // --config
+  bool json = false;                // --json
+
+  EngineConfig engine;
+  // serve
+  std::uint16_t control_port = 8790;
+  ControlAuth control_auth = ControlAuth::kToken;
+  std::vector<std::string> allow_host;
+  std::string ready_file;
+  bool no_proxy = false, quiet = false;
+  // mcp
+  bool attach = false;
+  std::string attach_url;  // empty: the newest running serve of this home
+  // traffic, call, ca, tools
+  std::string action;                  // list|show|body|tail; show|export|rotate
+  std::string subject;                 // an exchange id, a tool's name, a file
+  std::vector<std::string> arguments;  // k=v … or one JSON object
+  int pid = 0;                         // --pid: which running serve
+  std::size_t limit = 50;
+  bool markdown = false, response = true;
+
+  std::string key_log_file;    // $SSLKEYLOGFILE
+  std::string proxy_variable;  // the first proxy variable that is set and ignored, for a notice
+};
+
+struct ConfigOutcome {
+  std::optional<Config> config;
+  int exit_code = 0;  // when there is no config: help was asked for (0), or wrong usage (2)
+};
+
+// Prints help to standard output and errors to standard error.
+ConfigOutcome read_config(int argc, char** argv, FileSystem& files);
+
+}  // namespace sluice::app

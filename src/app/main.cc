@@ -1,0 +1,42 @@
+#include <csignal>
+#include <cstdio>
+#include <exception>
+
+#include "app/commands.h"
+
+namespace {
+
+int run(const sluice::app::Config& config) {
+  using sluice::app::Command;
+  switch (config.command) {
+    case Command::kServe:
+      return run_serve(config);
+    case Command::kMcp:
+      return run_mcp(config);
+    case Command::kTraffic:
+      return run_traffic(config);
+    case Command::kCall:
+      return run_call(config);
+    case Command::kCa:
+      return run_ca(config);
+    case Command::kTools:
+      return run_tools(config);
+    case Command::kDoctor:
+      return run_doctor(config);
+  }
+  return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // writes answer EPIPE instead
+  sluice::SystemFileSystem files;
+  try {
+    const sluice::app::ConfigOutcome outcome = sluice::app::read_config(argc, argv, files);
+    return outcome.config ? run(*outcome.config) : outcome.exit_code;
+  } catch (const std::exception& bug) {
+    std::fprintf(stderr, "sluice: internal error: %s\n", bug.what());
+    return 1;
+  }
+}

@@ -1,0 +1,44 @@
+#include "proxy/guard.h"
+
+#include <gtest/gtest.h>
+
+namespace sluice::proxy {
+namespace {
+
+auto address(const char* text) { return net::asio::ip::make_address(text); }
+
+TEST(OwnListeners, AreNeverDialledOnAnyLocalAddress) {
+  OwnListeners guard;
+  guard.add({"127.0.0.1", 8080});
+  EXPECT_EQ(guard.may_dial("", "localhost", address("127.0.0.1"), 8080).error().code, Code::kConflict);
+  EXPECT_FALSE(guard.may_dial("", "x", address("127.9.9.9"), 8080));
+  EXPECT_FALSE(guard.may_dial("", "x", address("::1"), 8080));
+  EXPECT_FALSE(guard.may_dial("", "x", address("0.0.0.0"), 8080));
+  EXPECT_FALSE(guard.may_dial("", "x", address("::ffff:127.0.0.1"), 8080));
+  EXPECT_TRUE(guard.may_dial("", "localhost", address("127.0.0.1"), 8081));
+  EXPECT_TRUE(guard.may_dial("", "x", address("192.0.2.7"), 8080));
+  guard.remove({"127.0.0.1", 8080});
+  EXPECT_TRUE(guard.may_dial("", "localhost", address("127.0.0.1"), 8080));
+}
+
+TEST(ClientList, AllowsLoopbackAndTheListedRanges) {
+  const auto list = ClientList::parse({"192.0.2.0/24", "2001:db8::/32", "198.51.100.7"});
+  ASSERT_TRUE(list);
+  EXPECT_TRUE(list->allows(address("127.0.0.1")));
+  EXPECT_TRUE(list->allows(address("192.0.2.200")));
+  EXPECT_TRUE(list->allows(address("::ffff:192.0.2.200")));
+  EXPECT_FALSE(list->allows(address("192.0.3.1")));
+  EXPECT_TRUE(list->allows(address("2001:db8:9::1")));
+  EXPECT_FALSE(list->allows(address("2001:db9::1")));
+  EXPECT_TRUE(list->allows(address("198.51.100.7")));
+  EXPECT_FALSE(list->allows(address("198.51.100.8")));
+}
+
+TEST(ClientList, RefusesWhatIsNoRange) {
+  for (const char* bad : {"", "example.com", "192.0.2.0/33", "192.0.2.0/", "192.0.2.0/2x", "::/129"}) {
+    EXPECT_FALSE(ClientList::parse({bad})) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace sluice::proxy

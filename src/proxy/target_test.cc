@@ -1,0 +1,69 @@
+#include "proxy/target.h"
+
+#include <gtest/gtest.h>
+
+namespace sluice::proxy {
+namespace {
+
+http::RequestHead head(std::string method, std::string target, std::string host) {
+  http::RequestHead head;
+  head.method = std::move(method);
+  head.target = std::move(target);
+  if (!host.empty()) head.fields.append("Host", host);
+  return head;
+}
+
+ClientFacts inside(std::string host, std::uint16_t port, std::string sni = "") {
+  ClientFacts facts;
+  facts.tls = true;
+  facts.destination_host = std::move(host);
+  facts.destination_port = port;
+  facts.sni = std::move(sni);
+  return facts;
+}
+
+TEST(Target, AbsoluteFormNamesHostAndDestination) {
+  const auto target = resolve_target(head("GET", "http://Example.com:8080/a?b", "example.com:8080"), {});
+  ASSERT_TRUE(target);
+  EXPECT_EQ(target->kind, TargetKind::kOrigin);
+  EXPECT_EQ(target->target.scheme, "http");
+  EXPECT_EQ(target->target.host, "example.com");
+  EXPECT_EQ(target->target.port, 8080);
+  EXPECT_EQ(target->target.path, "/a?b");
+  EXPECT_EQ(target->target.dial_host, "example.com");
+  EXPECT_EQ(target->anomalies, 0u);
+}
+
+TEST(Target, TheHostFieldNamesTheUrlAndTheTunnelTheAddress) {
+  const auto target = resolve_target(head("GET", "/x", "front.example"), inside("192.0.2.1", 443, "front.example"));
+  ASSERT_TRUE(target);
+  EXPECT_EQ(target->target.host, "front.example");
+  EXPECT_EQ(target->target.dial_host, "192.0.2.1");
+  EXPECT_EQ(target->target.server_name, "front.example");
+  EXPECT_NE(target->anomalies & http::bit(http::Anomaly::kAuthorityMismatch), 0u);
+}
+
+TEST(Target, AVisitToThePortItselfIsTheSetUpPage) {
+  EXPECT_EQ(resolve_target(head("GET", "/", "127.0.0.1:8080"), {})->kind, TargetKind::kSetup);
+  EXPECT_EQ(resolve_target(head("GET", "http://sluice.setup/ca.pem", "sluice.setup"), {})->kind, TargetKind::kSetup);
+}
+
+TEST(Target, RefusesWhatNamesNoPlace) {
+  EXPECT_FALSE(resolve_target(head("CONNECT", "example.com", ""), {}));
+  EXPECT_FALSE(resolve_target(head("CONNECT", "a:1", ""), inside("b", 443)));
+  EXPECT_FALSE(resolve_target(head("GET", "ftp://example.com/", ""), {}));
+  EXPECT_FALSE(resolve_target(head("GET", "http://user:pw@example.com/", ""), {}));
+  EXPECT_FALSE(resolve_target(head("GET", "example.com", ""), {}));
+  EXPECT_FALSE(resolve_target(head("GET", "*", ""), {}));
+}
+
+TEST(Target, ConnectTakesNamesAndBothKindsOfLiterals) {
+  EXPECT_EQ(resolve_target(head("CONNECT", "Example.com:443", ""), {})->target.dial_host, "example.com");
+  const auto v6 = resolve_target(head("CONNECT", "[2001:db8::1]:8443", ""), {});
+  ASSERT_TRUE(v6);
+  EXPECT_EQ(v6->target.dial_host, "2001:db8::1");
+  EXPECT_EQ(v6->target.dial_port, 8443);
+}
+
+}  // namespace
+}  // namespace sluice::proxy
