@@ -9,6 +9,9 @@ namespace sluice::tools {
 namespace {
 
 constexpr ByteCount kReadStep = 256 * kKiB;
+// Text before and behind a window that is masked with it. A secret longer than the first could show its end.
+constexpr ByteCount kMaskContext = 8 * kMiB;
+constexpr ByteCount kMaskAhead = 8 * kKiB;
 
 const flow::BodyInfo& info_of(const flow::Exchange& exchange, flow::Direction direction) {
   return direction == flow::Direction::kRequest ? exchange.request.body : exchange.response.body;
@@ -109,6 +112,13 @@ void trim_unfinished(std::string& octets) {
   }
 }
 
+// The same where the whole is text.
+void trim_text(std::string& octets) {
+  std::string trimmed = octets;
+  trim_unfinished(trimmed);
+  if (!trimmed.empty() && is_utf8(trimmed)) octets = std::move(trimmed);
+}
+
 }  // namespace
 
 const std::string& shown_head(const flow::Exchange& exchange, flow::Direction direction) {
@@ -146,35 +156,68 @@ std::string body_preview(const capture::Ring& ring, const flow::Exchange& exchan
   return std::string(kept) + "...";
 }
 
+// What a window shows after masking: the text before it (up to kMaskContext) and a little behind it are masked with it,
+// so that names and values which its edges cut apart are still seen together.
+Result<BodyPart> read_masked(const capture::Ring& ring, const flow::Exchange& exchange, flow::Direction direction,
+                             const BodyRequest& request, std::string_view content_type) {
+  BodyRequest wide = request;
+  const ByteCount before = std::min(request.offset, kMaskContext);
+  wide.offset -= before;
+  wide.limit += before + kMaskAhead;
+  SLUICE_TRY(BodyPart part, read_part(ring, exchange, direction, wide));
+  const std::string_view all = part.octets;
+  const std::string_view context = all.substr(0, before);
+  std::string_view until = all.substr(0, std::min<ByteCount>(all.size(), before + request.limit));
+  BodyPart shown;
+  shown.total = part.total;
+  shown.problem = part.problem;
+  shown.more = part.more || until.size() < all.size();
+  if (until.size() > context.size()) {
+    std::string window(until.substr(context.size()));
+    if (shown.more) trim_text(window);
+    until = all.substr(0, context.size() + window.size());
+    shown.raw_bytes = window.size();
+    // Masks have one length for each kind, so the masked prefixes of one text are prefixes of each other in length.
+    const std::size_t from = request.redactor->mask_body(context, content_type).text.size();
+    const std::size_t to = request.redactor->mask_body(until, content_type).text.size();
+    const Redacted masked = request.redactor->mask_body(all, content_type);
+    const std::size_t end = std::min(to, masked.text.size());
+    if (from < end) shown.octets = masked.text.substr(from, end - from);
+  }
+  return shown;
+}
+
 Result<Json> body_json(const capture::Ring& ring, const flow::Exchange& exchange, flow::Direction direction,
                        const BodyRequest& request) {
   const flow::BodyInfo& info = info_of(exchange, direction);
+  const http::FieldList fields = flow::parse_fields(shown_head(exchange, direction));
+  const auto type = fields.joined("content-type"), coding = fields.joined("content-encoding");
   BodyPart part;
   if (info.stored == 0) {
     part.total = 0;
+  } else if (request.redactor) {
+    if (!request.decoded && coding) {
+      return fail(Code::kRefused, "Coded octets cannot be masked: pass show_secrets: true with decoded: false.");
+    }
+    SLUICE_TRY(part, read_masked(ring, exchange, direction, request, type.value_or("")));
   } else {
     SLUICE_TRY(part, read_part(ring, exchange, direction, request));
+    if (part.more) trim_text(part.octets);
+    part.raw_bytes = part.octets.size();
   }
-  if (part.more) {
-    std::string trimmed = part.octets;
-    trim_unfinished(trimmed);
-    if (!trimmed.empty() && is_utf8(trimmed)) part.octets = std::move(trimmed);
-  }
-  const http::FieldList fields = flow::parse_fields(shown_head(exchange, direction));
   Json body = Json::object();
   if (is_utf8(part.octets)) {
     body["text"] = part.octets;
   } else {
     body["base64"] = base64_encode(part.octets);
   }
-  const auto type = fields.joined("content-type"), coding = fields.joined("content-encoding");
   body["contentType"] = type ? Json(*type) : Json();
   body["codings"] = coding ? Json(*coding) : Json();
   body["offset"] = request.offset;
-  body["bytes"] = part.octets.size();
+  body["bytes"] = part.raw_bytes;
   body["total"] = part.total ? Json(*part.total) : Json();
   body["complete"] = info.complete && info.ended;
-  if (part.more && !part.octets.empty()) body["nextOffset"] = request.offset + part.octets.size();
+  if (part.more && part.raw_bytes > 0) body["nextOffset"] = request.offset + part.raw_bytes;
   if (!part.problem.empty()) body["problem"] = part.problem;
   return body;
 }

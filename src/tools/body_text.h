@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/limits.h"
+#include "base/redact.h"
 #include "capture/capture.h"
 
 namespace sluice::tools {
@@ -21,6 +22,9 @@ struct BodyRequest {
   ByteCount limit = kDefaultBodyLimit;
   bool decoded = true;  // false: content codings stay on
   bool measure = true;  // decode to the end to know the total
+  // Set: secrets are masked here, with the text around the window in view, since a value whose name lies outside
+  // would pass. Offsets stay those of the raw text.
+  const Redactor* redactor = nullptr;
   std::stop_token stop;
 };
 
@@ -28,6 +32,7 @@ struct BodyPart {
   std::string octets;
   std::optional<ByteCount> total;  // of the body so decoded, as far as it is stored; nullopt: not measured
   bool more = false;               // there is something behind
+  ByteCount raw_bytes = 0;         // of the window before masking; set by body_json's readers
   std::string problem;             // why decoding stopped early; empty if it did not
 };
 
@@ -43,7 +48,8 @@ BodyPart decoded_prefix(const capture::Ring& ring, const flow::Exchange& exchang
 
 // Decoded, repaired, at most kPreviewUnits and then "...".
 std::string body_preview(const capture::Ring& ring, const flow::Exchange& exchange, flow::Direction direction);
-// {text|base64, contentType, codings, offset, bytes, total, complete, nextOffset?, problem?}.
+// {text|base64, contentType, codings, offset, bytes, total, complete, nextOffset?, problem?}. kRefused: masking was
+// asked for and coded octets too, which cannot be masked.
 Result<Json> body_json(const capture::Ring& ring, const flow::Exchange& exchange, flow::Direction direction,
                        const BodyRequest& request);
 

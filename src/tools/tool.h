@@ -17,6 +17,10 @@
 #include "base/json.h"
 #include "base/result.h"
 
+namespace sluice {
+class Redactor;  // base/redact.h
+}
+
 namespace sluice::tools {
 
 struct Services;  // services.h
@@ -64,9 +68,11 @@ struct ResultField {
 struct CallContext {
   std::string grant = "default";  // identity: "default", "owner", …
   std::string server = "sluice";
-  std::string session;    // legacy session id or connection; empty for stateless calls
-  bool unmasked = false;  // owner: never masked
-  std::stop_token stop;   // cancelled: stop the work
+  std::string session;  // legacy session id or connection; empty for stateless calls
+  // Null: answered unmasked. The presenter masks; a tool needs this only where it cuts a window out of a text or says
+  // whether a text holds something.
+  const Redactor* redactor = nullptr;
+  std::stop_token stop;  // cancelled: stop the work
   std::optional<MonoTime> deadline;
   std::function<void(double progress, double total, std::string_view message)> progress;  // may be empty
   Services* services = nullptr;

@@ -67,6 +67,7 @@ ToolResult get_exchange(const Json& arguments, CallContext& context) {
   view.body.decoded = flag_argument(arguments, "decoded");
   view.body.offset = static_cast<ByteCount>(*integer_argument(arguments, "offset"));
   view.body.limit = static_cast<ByteCount>(integer_argument(arguments, "limit").value_or(kDefaultBodyLimit));
+  view.body.redactor = context.redactor;
   view.body.stop = context.stop;
   SLUICE_TRY(Json json, exchange_json(ring, *exchange, view));
   return Json{{"exchange", std::move(json)}};

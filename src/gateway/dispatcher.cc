@@ -1,0 +1,187 @@
+#include "gateway/dispatcher.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include "base/ids.h"
+#include "base/text.h"
+#include "gateway/job.h"
+
+namespace sluice::gateway {
+namespace {
+
+constexpr std::string_view kServer = "sluice";
+constexpr std::size_t kMaxEcho = 128;
+
+std::string echo_name(std::string_view name) {
+  const std::string repaired = repair_utf8(name);
+  return std::string(utf16_prefix(repaired, kMaxEcho));
+}
+
+template <class... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <class... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+}  // namespace
+
+Dispatcher::Dispatcher(DispatcherDeps deps, DispatcherLimits limits)
+    : changes_(Changes::create(deps.control)), state_(std::make_shared<State>(std::move(deps), limits, changes_)) {}
+
+Dispatcher::~Dispatcher() { state_->close(); }
+
+std::size_t Dispatcher::running() const { return state_->running(); }
+
+std::shared_ptr<RunningCall> Dispatcher::call(const Caller& caller, mcp::OperationBody operation, Progress progress,
+                                              Done done) {
+  auto job = std::make_shared<Job>();
+  job->caller = caller;
+  job->call = std::make_shared<RunningCall>();
+  job->progress = std::move(progress);
+  job->done = std::move(done);
+  job->redactor = state_->deps.presenter.redactor_for(caller, Json::object());
+  std::visit(Overloaded{[&](mcp::CallTool& call) { call_tool(job, call); },
+                        [&](mcp::ReadResource& read) { read_resource(job, read); },
+                        [&](auto&) { answer_later(*job, list(caller, operation)); }},
+             operation);
+  return job->call;
+}
+
+Result<Json> Dispatcher::list(const Caller& caller, const mcp::OperationBody& operation) const {
+  const Registry& registry = state_->deps.registry;
+  const Policy& policy = state_->deps.policy;
+  Json items = Json::array();
+  if (std::holds_alternative<mcp::ListTools>(operation)) {
+    for (const tools::Tool& tool : registry.tools()) {
+      if (policy.may_see(caller, kServer, tool.name)) items.push_back(registry.tool_entry(tool));
+    }
+    return Json{{"tools", std::move(items)}};
+  }
+  if (std::holds_alternative<mcp::ListResources>(operation)) {
+    for (const Resource& resource : registry.resources()) {
+      if (policy.may_see(caller, kServer, resource.uri)) items.push_back(Registry::resource_entry(resource));
+    }
+    return Json{{"resources", std::move(items)}};
+  }
+  if (std::holds_alternative<mcp::ListResourceTemplates>(operation)) return Json{{"resourceTemplates", items}};
+  if (std::holds_alternative<mcp::ListPrompts>(operation)) return Json{{"prompts", items}};
+  if (const auto* prompt = std::get_if<mcp::GetPrompt>(&operation)) {
+    return fail(Code::kNotFound, fmt::format("Prompt {} not found", echo_name(prompt->name)));
+  }
+  if (const auto* complete = std::get_if<mcp::Complete>(&operation)) {
+    return fail(Code::kNotFound, fmt::format("There is nothing to complete for {}", echo_name(complete->target)));
+  }
+  return fail(Code::kInvalid, "subscriptions are not calls");
+}
+
+bool Dispatcher::admit(Job& job, std::string_view method, std::string_view name, tools::Risk risk) {
+  const DispatcherDeps& deps = state_->deps;
+  if (state_->running() >= state_->limits.max_running) {
+    answer_later(job, fail(Code::kUnavailable, "too many calls are running; try again"));
+    return false;
+  }
+  const Decision decision = deps.policy.decide({job.caller, kServer, method, name, risk, job.arguments});
+  job.id = make_uuid(deps.entropy);
+  const Status logged = deps.audit.append({.id = job.id,
+                                           .grant = job.caller.grant,
+                                           .session = job.caller.session,
+                                           .server = kServer,
+                                           .method = method,
+                                           .tool = name,
+                                           .arguments = &job.arguments,
+                                           .allow = decision.allow,
+                                           .rule = decision.rule,
+                                           .message = decision.message,
+                                           .policy_revision = deps.policy.revision()});
+  std::string denial;
+  if (!decision.allow) {
+    denial = decision.message;
+  } else if (!logged) {
+    // gate.md 8: no log, no call.
+    denial = "the audit log cannot be written, so nothing may run (" + logged.error().message + ")";
+  }
+  if (denial.empty() && decision.allow) return true;
+  const std::string text = "[POLICY DENIED] " + denial;
+  if (job.tool) {
+    answer_later(job, deps.presenter.plain_failure(text, job.redactor));
+  } else {
+    answer_later(job, fail(Code::kRefused, text));
+  }
+  return false;
+}
+
+void Dispatcher::call_tool(JobPtr job, const mcp::CallTool& call) {
+  const DispatcherDeps& deps = state_->deps;
+  const tools::Tool* tool = deps.registry.find_tool(call.name);
+  if (!tool || !deps.policy.may_see(job->caller, kServer, call.name)) {
+    return answer_later(*job, fail(Code::kNotFound, fmt::format("Tool {} not found", echo_name(call.name))));
+  }
+  auto arguments = tools::parse_arguments(*tool, call.arguments);
+  if (!arguments) {
+    return answer_later(*job, deps.presenter.plain_failure(arguments.error().message, job->redactor));
+  }
+  job->tool = tool;
+  job->arguments = *std::move(arguments);
+  job->redactor = deps.presenter.redactor_for(job->caller, job->arguments);
+  if (!admit(*job, "tools/call", tool->name, tool->risk)) return;
+  run(std::move(job), (tool->hints & tools::kSlow) != 0);
+}
+
+void Dispatcher::read_resource(JobPtr job, const mcp::ReadResource& read) {
+  const DispatcherDeps& deps = state_->deps;
+  const Resource* resource = deps.registry.find_resource(read.uri);
+  if (!resource || !deps.policy.may_see(job->caller, kServer, resource->uri)) {
+    return answer_later(*job, fail(Code::kNotFound, fmt::format("Resource {} not found", echo_name(read.uri))));
+  }
+  job->resource = resource;
+  if (!admit(*job, "resources/read", resource->uri, tools::Risk::kRead)) return;
+  run(std::move(job), true);
+}
+
+void Dispatcher::run(JobPtr job, bool slow) {
+  state_->begin(job);
+  if (slow) {
+    boost::asio::post(state_->pool, [state = state_, job] { state->work(job); });
+  } else {
+    state_->work(job);
+  }
+}
+
+void Dispatcher::answer_later(Job& job, Result<Json> answer) {
+  boost::asio::post(state_->deps.control,
+                    [weak = std::weak_ptr(state_), done = std::move(job.done), answer = std::move(answer)]() mutable {
+                      const auto state = weak.lock();
+                      if (state && !state->closed()) done(std::move(answer));
+                    });
+}
+
+std::vector<std::string> Dispatcher::watchable(const Caller& caller, std::span<const std::string> uris) const {
+  std::vector<std::string> granted;
+  for (const std::string& uri : uris) {
+    if (state_->deps.registry.find_resource(uri) && state_->deps.policy.may_see(caller, kServer, uri)) {
+      granted.push_back(uri);
+    }
+  }
+  return granted;
+}
+
+Result<Dispatcher::Subscription> Dispatcher::subscribe(const Caller& caller, std::vector<std::string> uris,
+                                                       std::function<void(std::string_view uri)> changed) {
+  for (const std::string& uri : uris) {
+    if (watchable(caller, std::span(&uri, 1)).empty()) {
+      return fail(Code::kNotFound, fmt::format("Resource {} not found", echo_name(uri)));
+    }
+  }
+  return changes_->watch([uris = std::move(uris), changed = std::move(changed)](Changes::Topic topic) {
+    const std::string_view uri = Changes::uri(topic);
+    if (std::find(uris.begin(), uris.end(), uri) != uris.end()) changed(uri);
+  });
+}
+
+}  // namespace sluice::gateway

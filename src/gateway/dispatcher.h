@@ -1,0 +1,104 @@
+// The one door to the tools, for agents, UI and command line, with two verbs: `call` runs one operation, `subscribe`
+// watches resources (DESIGN 2, engine.md 7). It finds the tool, parses the arguments, asks the policy, writes the audit
+// records, keeps the deadline, runs slow tools on a small pool, and has every answer made safe by the presenter.
+//
+// Control thread only, but for request_stop() and the tools themselves. Completions always come later, from the control
+// thread, exactly once for each call whose handle lives or not; after destruction none comes.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/entropy.h"
+#include "base/limits.h"
+#include "base/result.h"
+#include "gateway/audit.h"
+#include "gateway/changes.h"
+#include "gateway/policy.h"
+#include "gateway/presenter.h"
+#include "gateway/registry.h"
+#include "mcp/operation.h"
+
+namespace sluice::gateway {
+
+struct DispatcherLimits {
+  std::size_t pool_threads = 4;
+  std::size_t max_running = 256;           // calls of the whole process, queued ones included
+  std::chrono::seconds soft_deadline{30};  // what a tool sees: it may answer in part
+  std::chrono::seconds hard_deadline{60};  // the caller gets an error then
+  std::chrono::milliseconds progress_interval{100};
+};
+
+// All outlive the dispatcher.
+struct DispatcherDeps {
+  boost::asio::any_io_executor control;
+  const Clock& clock;
+  Entropy& entropy;
+  tools::Services& services;
+  const Registry& registry;
+  const Policy& policy;
+  const Presenter& presenter;
+  AuditLog& audit;
+  std::function<void(std::string_view)> on_bug;  // an exception that escaped a tool; any thread; may be empty
+};
+
+// A call under way. Dropping it changes nothing; request_stop() asks the work to end (any thread).
+class RunningCall {
+ public:
+  void request_stop() { stop_.request_stop(); }
+
+ private:
+  friend class Dispatcher;
+  std::stop_source stop_;
+};
+
+class Dispatcher {
+ public:
+  // The object that the operation names (mcp/operation.h). kNotFound: no such tool or resource.
+  using Done = std::function<void(Result<Json>)>;
+  using Progress = std::function<void(double progress, double total, std::string message)>;
+
+  Dispatcher(DispatcherDeps deps, DispatcherLimits limits);
+  ~Dispatcher();  // stops what runs and waits for it
+
+  // Lists, tools/call, resources/read, prompts/get, completion. Subscriptions are the other verb: kInvalid.
+  std::shared_ptr<RunningCall> call(const Caller& caller, mcp::OperationBody operation, Progress progress, Done done);
+
+  // Which of these URIs this caller may watch; the rest does not exist for it.
+  std::vector<std::string> watchable(const Caller& caller, std::span<const std::string> uris) const;
+  using Subscription = Changes::Watch;
+  // `changed` is called from the control thread with the URI, at most four times a second for each. Ends with the
+  // handle.
+  Result<Subscription> subscribe(const Caller& caller, std::vector<std::string> uris,
+                                 std::function<void(std::string_view uri)> changed);
+
+  // Marks from outside: the ring's on_change.
+  const std::shared_ptr<Changes>& changes() const { return changes_; }
+  std::size_t running() const;
+
+ private:
+  struct State;
+  struct Job;
+  using JobPtr = std::shared_ptr<Job>;
+
+  Result<Json> list(const Caller& caller, const mcp::OperationBody& operation) const;
+  void call_tool(JobPtr job, const mcp::CallTool& call);
+  void read_resource(JobPtr job, const mcp::ReadResource& read);
+  // Decides and writes the decision; false: the answer was given.
+  bool admit(Job& job, std::string_view method, std::string_view name, tools::Risk risk);
+  void run(JobPtr job, bool slow);
+  void answer_later(Job& job, Result<Json> answer);
+
+  std::shared_ptr<Changes> changes_;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace sluice::gateway

@@ -1,0 +1,103 @@
+#include "gateway/job.h"
+
+#include <boost/asio/post.hpp>
+
+namespace sluice::gateway {
+
+void Dispatcher::State::begin(const JobPtr& job) {
+  jobs.insert(job);
+  job->started = deps.clock.mono();
+  job->timer.emplace(deps.control, limits.hard_deadline);
+  job->timer->async_wait([weak = weak_from_this(), job](const boost::system::error_code& error) {
+    const auto state = weak.lock();
+    if (error || !state || state->closed_) return;
+    job->call->request_stop();
+    const char* text = "The call took too long and was stopped.";
+    if (job->resource) {
+      state->finish(job, fail(Code::kTimeout, text), "timeout");
+    } else {
+      state->finish(job, state->deps.presenter.plain_failure(text, job->redactor), "timeout");
+    }
+  });
+}
+
+void Dispatcher::State::finish(const JobPtr& job, Result<Json> answer, std::string_view status) {
+  if (job->finished || closed_) return;
+  job->finished = true;
+  job->timer.reset();
+  jobs.erase(job);
+  ByteCount bytes = 0;
+  if (answer) {
+    if (const Json* content = find_member(*answer, "content"); content && !content->empty()) {
+      bytes = (*content)[0]["text"].get_ref<const std::string&>().size();
+    }
+  }
+  deps.audit.append(AuditLog::OutcomeRecord{job->id, status, deps.clock.mono() - job->started, bytes});
+  if (job->tool && job->tool->risk != tools::Risk::kRead) {
+    changes->mark(Changes::kStatus);
+    if (job->tool->risk == tools::Risk::kDestructive) changes->mark(Changes::kTraffic);
+  }
+  const Done done = std::move(job->done);
+  done(std::move(answer));
+}
+
+void Dispatcher::State::close() {
+  closed_ = true;
+  for (const JobPtr& job : jobs) {
+    job->call->request_stop();
+    job->timer.reset();
+  }
+  pool.join();
+  jobs.clear();
+}
+
+Json Dispatcher::State::perform(Job& job, tools::CallContext& context, std::string& status) const {
+  if (context.stop.stop_requested()) {
+    status = "cancelled";
+    return deps.presenter.plain_failure("The call was cancelled.", job.redactor);
+  }
+  if (job.resource) return deps.presenter.resource(*job.resource, job.redactor, job.resource->read(deps.services));
+  auto result = job.tool->function(job.arguments, context);
+  if (result) return deps.presenter.success(*job.tool, job.arguments, job.redactor, *std::move(result));
+  status = result.error().code == Code::kCancelled ? "cancelled" : "error";
+  return deps.presenter.failure(result.error().message, job.redactor);
+}
+
+void Dispatcher::State::work(const JobPtr& job) {
+  tools::CallContext context;
+  context.grant = job->caller.grant;
+  context.session = job->caller.session;
+  context.redactor = job->redactor;
+  context.stop = job->call->stop_.get_token();
+  context.deadline = job->started + limits.soft_deadline;
+  context.services = &deps.services;
+  if (job->progress) {
+    context.progress = [this, &job](double progress, double total, std::string_view message) {
+      report(job, progress, total, message);
+    };
+  }
+  std::string status = "ok";
+  Json answer;
+  try {
+    answer = perform(*job, context, status);
+  } catch (const std::exception& bug) {
+    if (deps.on_bug) deps.on_bug(bug.what());
+    status = "error";
+    answer = deps.presenter.failure("Error: internal error", job->redactor);
+  }
+  boost::asio::post(deps.control, [weak = weak_from_this(), job, answer = std::move(answer), status]() mutable {
+    if (const auto state = weak.lock()) state->finish(job, std::move(answer), status);
+  });
+}
+
+void Dispatcher::State::report(const JobPtr& job, double progress, double total, std::string_view message) {
+  const MonoTime now = deps.clock.mono();
+  if (now - job->last_progress < limits.progress_interval) return;
+  job->last_progress = now;
+  boost::asio::post(deps.control, [weak = weak_from_this(), job, progress, total, text = std::string(message)] {
+    const auto state = weak.lock();
+    if (state && !state->closed_ && !job->finished) job->progress(progress, total, text);
+  });
+}
+
+}  // namespace sluice::gateway

@@ -1,0 +1,136 @@
+#include "gateway/masking.h"
+
+#include <string_view>
+
+#include "base/text.h"
+
+namespace sluice::gateway {
+namespace {
+
+// How the strings of a member are to be read.
+enum class Meaning { kMember, kHeaders, kUrl, kHead, kBody };
+
+Meaning meaning_of(std::string_view name, const Json& value) {
+  if (value.is_object()) {
+    const bool headers = name == "headers" || name == "updateHeaders" || name == "expected" || name == "actual";
+    return headers ? Meaning::kHeaders : Meaning::kMember;
+  }
+  if (name == "url" || name == "path" || name == "location") return Meaning::kUrl;
+  if (name == "startLine") return Meaning::kHead;
+  if (name == "bodyPreview" || name == "body" || name == "text" || name == "expected" || name == "actual") {
+    return Meaning::kBody;
+  }
+  return Meaning::kMember;
+}
+
+std::string content_type_of(const Json& holder) {
+  if (const Json* type = find_member(holder, "contentType"); type && type->is_string()) return type->get<std::string>();
+  const Json* headers = find_member(holder, "headers");
+  const Json* type = headers ? find_member(*headers, "content-type") : nullptr;
+  return type && type->is_string() ? type->get<std::string>() : "";
+}
+
+class Walker {
+ public:
+  Walker(const Redactor& redactor, std::vector<std::string>& pointers) : redactor_(redactor), pointers_(pointers) {}
+
+  void walk(Json& value, std::string& pointer) {
+    if (value.is_object()) return walk_object(value, pointer);
+    if (!value.is_array()) return;
+    const std::size_t length = pointer.size();
+    for (std::size_t i = 0; i < value.size(); ++i) {
+      pointer += "/" + std::to_string(i);
+      if (value[i].is_string()) {
+        put(value[i], redactor_.mask_text(text_of(value[i])), pointer);
+      } else {
+        walk(value[i], pointer);
+      }
+      pointer.resize(length);
+    }
+  }
+
+ private:
+  static const std::string& text_of(const Json& value) { return value.get_ref<const std::string&>(); }
+
+  void put(Json& value, Redacted redacted, const std::string& pointer) {
+    if (!redacted.masked) return;
+    value = std::move(redacted.text);
+    pointers_.push_back(pointer);
+  }
+
+  static void descend(std::string& pointer, std::string_view name) {
+    pointer += '/';
+    for (const char c : name) {
+      if (c == '~')
+        pointer += "~0";
+      else if (c == '/')
+        pointer += "~1";
+      else
+        pointer += c;
+    }
+  }
+
+  void walk_object(Json& object, std::string& pointer) {
+    const std::size_t length = pointer.size();
+    const std::string type = content_type_of(object);
+    const std::string header = pair_name(object);
+    for (auto& [name, member] : object.get_ref<Json::object_t&>()) {
+      descend(pointer, name);
+      const Meaning meaning = meaning_of(name, member);
+      if (member.is_string()) {
+        put(member, masked(name, text_of(member), meaning, header, type), pointer);
+      } else if (meaning == Meaning::kHeaders) {
+        walk_headers(member, pointer);
+      } else {
+        walk(member, pointer);
+      }
+      pointer.resize(length);
+    }
+  }
+
+  // {"name": N, "value": V} and {"header": N, "expected": V, "actual": V}: N, or "".
+  static std::string pair_name(const Json& object) {
+    const Json* name = find_member(object, "header");
+    if (!name && object.size() == 2 && object.contains("value")) name = find_member(object, "name");
+    return name && name->is_string() ? name->get<std::string>() : "";
+  }
+
+  Redacted masked(const std::string& name, const std::string& text, Meaning meaning, const std::string& header,
+                  const std::string& type) const {
+    if (!header.empty() && name != "name" && name != "header") return redactor_.mask_header_value(header, text);
+    switch (meaning) {
+      case Meaning::kUrl:
+        return redactor_.mask_url(text);
+      case Meaning::kHead:
+        return redactor_.mask_head(text);
+      case Meaning::kBody:
+        return redactor_.mask_body(text, type);
+      case Meaning::kMember:
+      case Meaning::kHeaders:
+        break;
+    }
+    return redactor_.mask_member(name, text);
+  }
+
+  void walk_headers(Json& headers, std::string& pointer) {
+    const std::size_t length = pointer.size();
+    for (auto& [name, value] : headers.get_ref<Json::object_t&>()) {
+      if (!value.is_string()) continue;
+      descend(pointer, name);
+      put(value, redactor_.mask_header_value(name, text_of(value)), pointer);
+      pointer.resize(length);
+    }
+  }
+
+  const Redactor& redactor_;
+  std::vector<std::string>& pointers_;
+};
+
+}  // namespace
+
+void mask_answer(Json& answer, const Redactor& redactor, std::vector<std::string>& pointers) {
+  std::string pointer;
+  Walker(redactor, pointers).walk(answer, pointer);
+}
+
+}  // namespace sluice::gateway
