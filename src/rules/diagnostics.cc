@@ -42,7 +42,7 @@ Json headers_check(const Matcher& matcher, const Asked& asked, const Json& actua
   Json mismatch = Json::array();
   for (const auto& [name, value] : matcher.headers) {
     const std::string lower = to_lower(name);
-    expected[name] = value;
+    expected[lower] = value;
     if (RuleProgram::header_holds(asked.subject().fields, name, value)) continue;
     mismatch.push_back(Json{{"header", lower}, {"expected", value}, {"actual", actual.value(lower, Json())}});
   }
@@ -110,7 +110,7 @@ Json diagnose(const std::vector<RulePtr>& rules, const std::vector<std::shared_p
     const bool eligible = matched && rule.spec.enabled;
     if (eligible && winner.is_null() && rule.spec.on_match == OnMatch::kStop) {
       winner = Json{{"ruleId", rule.id()},
-                    {"priority", rule.spec.priority},
+                    {"priority", priority_json(rule.spec.priority)},
                     {"description", rule.spec.description},
                     {"handlerType", std::string(to_string(rule.spec.handler.type))}};
     }
@@ -119,7 +119,7 @@ Json diagnose(const std::vector<RulePtr>& rules, const std::vector<std::shared_p
     eligible_count += eligible ? 1 : 0;
     Json result{{"ruleId", rule.id()},
                 {"enabled", rule.spec.enabled},
-                {"priority", rule.spec.priority},
+                {"priority", priority_json(rule.spec.priority)},
                 {"description", rule.spec.description},
                 {"matched", matched},
                 {"eligible", eligible}};

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "base/url.h"
+#include "http/fields.h"
 #include "rules/apply.h"
 
 namespace sluice::rules {
@@ -14,14 +15,14 @@ std::string at(std::string_view member, std::string_view name) {
 }
 
 Status check_field_name(std::string_view member, std::string_view name) {
-  if (is_token(name)) return {};
+  if (http::is_token(name)) return {};
   return fail(Code::kInvalid, std::string(member) + ": \"" + repair_utf8(name.substr(0, 64)) +
                                   "\" is not a header name (letters, digits and !#$%&'*+-.^_`|~)");
 }
 
 // RFC 9110 §5.5: CR, LF and NUL would end the field or worse; blanks at the ends are not part of a value.
 Status check_field_value(std::string_view member, std::string_view name, std::string_view value) {
-  if (value.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos) {
+  if (!http::is_field_value(value)) {
     return fail(Code::kInvalid, at(member, name) + " holds a line break or NUL: no header value can");
   }
   return {};
@@ -32,26 +33,35 @@ Status check_count(std::string_view member, std::size_t count, std::size_t most)
   return fail(Code::kTooLarge, std::string(member) + " has more than " + std::to_string(most) + " entries");
 }
 
+Status check_octets(std::string_view member, std::size_t octets) {
+  if (octets <= kMaxHeaderOctets) return {};
+  return fail(Code::kTooLarge, std::string(member) + " holds more than 256 KiB");
+}
+
 Status check_headers(std::string_view member, const std::vector<std::pair<std::string, std::string>>& headers) {
   SLUICE_CHECK(check_count(member, headers.size(), kMaxHeaders));
+  std::size_t octets = 0;
   for (const auto& [name, value] : headers) {
     SLUICE_CHECK(check_field_name(member, name));
     SLUICE_CHECK(check_field_value(member, name, value));
+    octets += name.size() + value.size();
   }
-  return {};
+  return check_octets(member, octets);
 }
 
 // Sluice frames what it sends: a length or coding set by hand would let two ends read one message differently.
 Status check_edits(const std::string& member, const HeaderEdits& edits) {
   SLUICE_CHECK(check_count(member, edits.size(), kMaxHeaders));
+  std::size_t octets = 0;
   for (const auto& [name, value] : edits) {
     SLUICE_CHECK(check_field_name(member, name));
     if (value) SLUICE_CHECK(check_field_value(member, name, *value));
     if (iequals(name, "content-length") || iequals(name, "transfer-encoding")) {
       return fail(Code::kInvalid, at(member, name) + " cannot be edited: Sluice sets the length to what it sends");
     }
+    octets += name.size() + (value ? value->size() : 0);
   }
-  return {};
+  return check_octets(member, octets);
 }
 
 // 1xx are no final answers: a client would go on waiting (RFC 9110 §15.2).
@@ -68,7 +78,7 @@ Status check_transform(const std::string& member, const std::optional<Transform>
   if (!transform) return {};
   SLUICE_CHECK(check_edits(member + ".updateHeaders", transform->update_headers));
   const std::string& method = transform->replace_method;
-  if (!method.empty() && (!is_token(method) || iequals(method, "CONNECT"))) {
+  if (!method.empty() && (!http::is_token(method) || iequals(method, "CONNECT"))) {
     return fail(Code::kInvalid, member + ".replaceMethod must be an HTTP method other than CONNECT");
   }
   if (transform->replace_status) SLUICE_CHECK(check_status(member + ".replaceStatus", *transform->replace_status));
@@ -82,15 +92,6 @@ Status check_transform(const std::string& member, const std::optional<Transform>
 }
 
 }  // namespace
-
-bool is_token(std::string_view text) {
-  if (text.empty()) return false;
-  for (const char c : text) {
-    const bool alnum = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    if (!alnum && std::string_view("!#$%&'*+-.^_`|~").find(c) == std::string_view::npos) return false;
-  }
-  return true;
-}
 
 Status check_host(std::string_view member, std::string_view host) {
   if (is_valid_host(host)) return {};
@@ -107,7 +108,7 @@ Status check_host(std::string_view member, std::string_view host) {
 }
 
 Status check_matcher(const Matcher& matcher) {
-  if (!matcher.method.empty() && !is_token(matcher.method)) {
+  if (!matcher.method.empty() && !http::is_token(matcher.method)) {
     return fail(Code::kInvalid, "matcher.method must be an HTTP method");
   }
   SLUICE_CHECK(check_headers("matcher.headers", matcher.headers));

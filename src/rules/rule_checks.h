@@ -9,11 +9,11 @@
 
 namespace sluice::rules {
 
-inline constexpr std::size_t kMaxHeaders = 1'000;    // of one matcher, mock or transform: as many as a head may hold
-inline constexpr std::size_t kMaxBodyEdits = 1'000;  // pairs of one transform
-inline constexpr std::size_t kMaxText = 16u << 20;   // octets of a body or a replacement: above any MCP message
+inline constexpr std::size_t kMaxHeaders = 1'000;  // of one matcher, mock or transform: as many as a head may hold
+inline constexpr std::size_t kMaxHeaderOctets = 256u << 10;  // of the same: as large as a head may be
+inline constexpr std::size_t kMaxBodyEdits = 1'000;          // pairs of one transform
+inline constexpr std::size_t kMaxText = 16u << 20;           // octets of a body or a replacement: above any MCP message
 
-bool is_token(std::string_view text);  // RFC 9110 §5.6.2
 Status check_host(std::string_view member, std::string_view host);
 Status check_matcher(const Matcher& matcher);  // all but hosts and patterns
 Status check_handler(const Handler& handler);  // forwardTo and statuses included

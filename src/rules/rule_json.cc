@@ -12,13 +12,6 @@ namespace {
 
 // --- out ---
 
-// An integer where it is one: 100, not 100.0.
-Json number(double value) {
-  constexpr double kExact = 9007199254740992.0;  // 2^53
-  if (std::trunc(value) == value && std::abs(value) <= kExact) return static_cast<std::int64_t>(value);
-  return value;
-}
-
 Json headers_json(const std::vector<std::pair<std::string, std::string>>& headers) {
   Json made = Json::object();
   for (const auto& [name, value] : headers) made[name] = value;
@@ -161,6 +154,12 @@ std::string_view to_string(HandlerType type) {
   return "";
 }
 
+Json priority_json(double value) {
+  constexpr double kExact = 9007199254740992.0;  // 2^53
+  if (std::trunc(value) == value && std::abs(value) <= kExact) return static_cast<std::int64_t>(value);
+  return value;
+}
+
 Json to_json(const Matcher& matcher) {
   Json made = Json::object();
   const auto text = [&made](const char* key, const std::string& value) {
@@ -188,10 +187,10 @@ Json to_json(const Handler& handler) {
 }
 
 Json to_json(const Rule& rule) {
-  Json made{{"priority", number(rule.spec.priority)},       {"enabled", rule.spec.enabled},
-            {"description", rule.spec.description},         {"matcher", to_json(rule.spec.matcher)},
-            {"handler", to_json(rule.spec.handler)},        {"id", rule.id()},
-            {"hitCount", rule.hits ? rule.hits->sum() : 0}, {"createdAt", rule.created_ms}};
+  Json made{{"priority", priority_json(rule.spec.priority)}, {"enabled", rule.spec.enabled},
+            {"description", rule.spec.description},          {"matcher", to_json(rule.spec.matcher)},
+            {"handler", to_json(rule.spec.handler)},         {"id", rule.id()},
+            {"hitCount", rule.hits ? rule.hits->sum() : 0},  {"createdAt", rule.created_ms}};
   if (rule.spec.on_match == OnMatch::kContinue) made["on_match"] = "continue";
   return made;
 }

@@ -16,6 +16,7 @@ Json to_json(const Rule& rule);
 Json to_json(const Matcher& matcher);
 Json to_json(const Handler& handler);
 std::string_view to_string(HandlerType type);
+Json priority_json(double priority);  // an integer where it is one: 100, not 100.0
 
 Result<Matcher> matcher_from_json(const Json& json);
 Result<Handler> handler_from_json(const Json& json);

@@ -15,13 +15,6 @@ std::string_view without_final_dot(std::string_view host) {
   return host;
 }
 
-// The same text, or a copy with U+FFFD where it is not UTF-8: JavaScript's view of a URL.
-std::string_view as_utf8(std::string_view text, std::optional<std::string>& store) {
-  if (is_utf8(text)) return text;
-  store = repair_utf8(text);
-  return *store;
-}
-
 // Path and query of any request target (RFC 9112 §3.2).
 std::string_view path_of(std::string_view target) {
   if (target.empty() || target.front() == '/' || target == "*") return target;
@@ -61,8 +54,12 @@ std::string_view Asked::url() const {
   return *url_;
 }
 
+// What is not UTF-8 is seen as U+FFFD: JavaScript's view of a URL.
 std::string_view Asked::path() const {
-  return path_ ? std::string_view(*path_) : as_utf8(path_of(subject_.target), path_);
+  if (path_) return *path_;
+  path_ = path_of(subject_.target);
+  if (!is_utf8(*path_)) path_ = repaired_path_.emplace(repair_utf8(*path_));
+  return *path_;
 }
 
 bool RuleProgram::method_holds(const Matcher& matcher, const Asked& asked) {

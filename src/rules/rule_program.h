@@ -28,7 +28,8 @@ class Asked {
 
  private:
   RuleBook::Subject subject_;
-  mutable std::optional<std::string> url_, path_;
+  mutable std::optional<std::string> url_, repaired_path_;
+  mutable std::optional<std::string_view> path_;
 };
 
 enum class Body { kHolds, kFails, kUnknown };
