@@ -3,8 +3,8 @@
 
 #include <optional>
 #include <string_view>
-#include <tl/expected.hpp>
 
+#include "base/result.h"
 #include "mcp/operation.h"
 #include "mcp/server_session.h"
 
