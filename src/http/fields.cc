@@ -33,22 +33,22 @@ FieldList::Span FieldList::store(std::string_view text) {
 }
 
 std::optional<std::string_view> FieldList::find(std::string_view wanted) const {
-  for (const Entry& entry : entries_) {
-    if (entry.name.length == wanted.size() && iequals(view(entry.name), wanted)) return view(entry.value);
+  for (std::size_t i = 0; i < size(); ++i) {
+    if (is_named(i, wanted)) return value(i);
   }
   return std::nullopt;
 }
 
 std::size_t FieldList::count(std::string_view wanted) const {
-  return static_cast<std::size_t>(std::count_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
-    return entry.name.length == wanted.size() && iequals(view(entry.name), wanted);
-  }));
+  std::size_t times = 0;
+  for (std::size_t i = 0; i < size(); ++i) times += is_named(i, wanted) ? 1 : 0;
+  return times;
 }
 
 std::optional<std::string> FieldList::joined(std::string_view wanted) const {
   std::optional<std::string> out;
   for (std::size_t i = 0; i < size(); ++i) {
-    if (!iequals(name(i), wanted)) continue;
+    if (!is_named(i, wanted)) continue;
     if (out) {
       out->append(", ").append(value(i));
     } else {
@@ -59,9 +59,9 @@ std::optional<std::string> FieldList::joined(std::string_view wanted) const {
 }
 
 bool FieldList::has_token(std::string_view wanted, std::string_view token) const {
-  for (const Entry& entry : entries_) {
-    if (entry.name.length != wanted.size() || !iequals(view(entry.name), wanted)) continue;
-    std::string_view list = view(entry.value);
+  for (std::size_t i = 0; i < size(); ++i) {
+    if (!is_named(i, wanted)) continue;
+    std::string_view list = value(i);
     while (!list.empty()) {
       const auto comma = std::min(list.find(','), list.size());
       if (iequals(trim(list.substr(0, comma)), token)) return true;

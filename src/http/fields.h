@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/text.h"
 
 namespace sluice::http {
 
@@ -35,6 +36,9 @@ class FieldList {
   // The line as it came, with its line end; empty for a field that was made here.
   Bytes raw_line(std::size_t index) const { return view(entries_[index].line); }
 
+  bool is_named(std::size_t index, std::string_view name) const {
+    return entries_[index].name.length == name.size() && iequals(view(entries_[index].name), name);
+  }
   // First value of this name (any case), or nullopt.
   std::optional<std::string_view> find(std::string_view name) const;
   std::size_t count(std::string_view name) const;
@@ -62,7 +66,7 @@ class FieldList {
   struct Entry {
     Span name, value, line;
   };
-  std::string_view view(Span span) const { return std::string_view(text_).substr(span.position, span.length); }
+  std::string_view view(Span span) const { return {text_.data() + span.position, span.length}; }
   bool owns(std::string_view text) const;
   Span store(std::string_view text);
 

@@ -33,7 +33,7 @@ struct Length {
 Result<Length> content_length(const FieldList& fields) {
   Length out;
   for (std::size_t i = 0; i < fields.size(); ++i) {
-    if (!iequals(fields.name(i), "content-length")) continue;
+    if (!fields.is_named(i, "content-length")) continue;
     std::string_view list = fields.value(i);
     for (bool more = true; more;) {
       const auto comma = list.find(',');
@@ -166,9 +166,14 @@ bool is_upgrade(const ResponseHead& head) { return head.status == 101; }
 AnomalySet connection_anomalies(const FieldList& fields) {
   static constexpr std::array<std::string_view, 9> kEndToEnd = {
       "host", "content-length", "content-type", "cache-control", "authorization", "cookie", "origin", "range", "date"};
-  if (const auto value = fields.find("connection"); !value) return 0;
-  for (std::string_view name : kEndToEnd) {
-    if (fields.has_token("connection", name)) return bit(Anomaly::kConnectionField);
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    if (!fields.is_named(i, "connection")) continue;
+    if (iequals(fields.value(i), "keep-alive") || iequals(fields.value(i), "close")) continue;  // nearly always
+    for (std::string_view part : split(fields.value(i), ',')) {
+      for (std::string_view name : kEndToEnd) {
+        if (iequals(trim(part), name)) return bit(Anomaly::kConnectionField);
+      }
+    }
   }
   return 0;
 }

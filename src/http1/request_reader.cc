@@ -12,20 +12,25 @@ RequestReader::RequestReader(const HttpLimits& limits)
 void RequestReader::feed(Bytes octets) { fed_.feed(octets); }
 
 Result<RequestEvent> RequestReader::next() {
-  Result<RequestEvent> event = fail(Code::kInternal, "a failed reader was asked for more");
   switch (state_) {
-    case State::kFailed:
+    case State::kHead: {
+      auto event = read_head();
+      if (!event) state_ = State::kFailed;
       return event;
-    case State::kHead:
-      event = read_head();
-      break;
-    case State::kBody:
-      event = next_body_event<RequestEvent>(body_, fed_.view());
-      if (event && std::holds_alternative<http::MessageEnd>(*event)) state_ = State::kHead;
+    }
+    case State::kBody: {
+      auto event = next_body_event<RequestEvent>(body_, fed_.view());
+      if (!event) {
+        state_ = State::kFailed;
+      } else if (std::holds_alternative<http::MessageEnd>(*event)) {
+        state_ = State::kHead;
+      }
+      return event;
+    }
+    case State::kFailed:
       break;
   }
-  if (!event) state_ = State::kFailed;
-  return event;
+  return fail(Code::kInternal, "a failed reader was asked for more");
 }
 
 Result<RequestEvent> RequestReader::read_head() {

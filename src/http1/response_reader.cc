@@ -22,22 +22,27 @@ void ResponseReader::begin(std::string_view request_method) {
 void ResponseReader::feed(Bytes octets) { fed_.feed(octets); }
 
 Result<ResponseEvent> ResponseReader::next() {
-  Result<ResponseEvent> event = fail(Code::kInternal, "a failed reader was asked for more");
   switch (state_) {
-    case State::kFailed:
-      return event;
     case State::kIdle:
       return ResponseEvent(http::NeedMore{});
-    case State::kHead:
-      event = read_head();
-      break;
-    case State::kBody:
-      event = next_body_event<ResponseEvent>(body_, fed_.view());
-      if (event && std::holds_alternative<http::MessageEnd>(*event)) state_ = State::kIdle;
+    case State::kHead: {
+      auto event = read_head();
+      if (!event) state_ = State::kFailed;
+      return event;
+    }
+    case State::kBody: {
+      auto event = next_body_event<ResponseEvent>(body_, fed_.view());
+      if (!event) {
+        state_ = State::kFailed;
+      } else if (std::holds_alternative<http::MessageEnd>(*event)) {
+        state_ = State::kIdle;
+      }
+      return event;
+    }
+    case State::kFailed:
       break;
   }
-  if (!event) state_ = State::kFailed;
-  return event;
+  return fail(Code::kInternal, "a failed reader was asked for more");
 }
 
 Result<ResponseEvent> ResponseReader::read_head() {

@@ -38,8 +38,14 @@ std::string_view version_text(http::Version version) {
 
 void append_fields(std::string& out, const FieldList& fields) {
   for (std::size_t i = 0; i < fields.size(); ++i) {
-    if (const Bytes line = fields.raw_line(i); !line.empty()) {
-      out.append(line);
+    if (Bytes lines = fields.raw_line(i); !lines.empty()) {
+      // Untouched lines lie next to each other: one copy for all of them.
+      for (; i + 1 < fields.size(); ++i) {
+        const Bytes next = fields.raw_line(i + 1);
+        if (next.empty() || next.data() != lines.data() + lines.size()) break;
+        lines = Bytes(lines.data(), lines.size() + next.size());
+      }
+      out.append(lines);
       continue;
     }
     append_text(out, fields.name(i));
