@@ -1,0 +1,13 @@
+// Private to fingerprint: digests in lower-case hex.
+#pragma once
+
+#include <string>
+
+#include "base/bytes.h"
+
+namespace sluice::fingerprint {
+
+std::string md5_hex(Bytes octets);  // empty where the system's OpenSSL refuses MD5 (FIPS)
+std::string sha256_hex(Bytes octets);
+
+}  // namespace sluice::fingerprint
