@@ -7,11 +7,12 @@
 namespace sluice {
 
 std::string iso8601_ms(WallTime time) {
-  const std::int64_t ms = unix_ms(time);
-  const std::time_t seconds = static_cast<std::time_t>(ms / 1000);
+  const auto whole = std::chrono::floor<std::chrono::milliseconds>(time.time_since_epoch());
+  const auto whole_seconds = std::chrono::floor<std::chrono::seconds>(whole);
+  const std::time_t seconds = static_cast<std::time_t>(whole_seconds.count());
   std::tm parts{};
   ::gmtime_r(&seconds, &parts);
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", parts, ms % 1000);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", parts, (whole - whole_seconds).count());
 }
 
 }  // namespace sluice

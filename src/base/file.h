@@ -44,8 +44,8 @@ class FileSystem {
   virtual Status make_directories(const std::string& path) = 0;
   virtual Result<std::vector<std::string>> list(const std::string& directory) = 0;  // names, sorted
   virtual Status rename(const std::string& from, const std::string& to) = 0;
-  virtual Status remove(const std::string& path) = 0;          // a file; absent is success
-  virtual Status remove_tree(const std::string& directory) = 0; // absent is success; never follows links
+  virtual Status remove(const std::string& path) = 0;            // a file; absent is success
+  virtual Status remove_tree(const std::string& directory) = 0;  // absent is success; never follows links
   virtual bool exists(const std::string& path) = 0;
 
   // Whole small files. load_file fails with kTooLarge beyond `limit`.

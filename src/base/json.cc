@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <optional>
 #include <unordered_set>
 #include <vector>
 
@@ -106,14 +107,26 @@ class Builder : public nlohmann::json_sax<Json> {
 }  // namespace
 
 Result<Json> parse_json(std::string_view text, const JsonLimits& limits) {
+  // The library takes a NUL for the end of the text and would not look at what follows; no JSON text holds one.
+  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) {
+    return fail(Code::kInvalid, fmt::format("not valid JSON at byte {}", nul + 1));
+  }
   Builder builder(limits);
-  const bool whole = Json::sax_parse(text.begin(), text.end(), &builder);
-  if (!whole && !builder.failed()) return fail(Code::kInvalid, "not valid JSON");
+  try {
+    const bool whole = Json::sax_parse(text.begin(), text.end(), &builder);
+    if (!whole && !builder.failed()) return fail(Code::kInvalid, "not valid JSON");
+  } catch (const Json::exception&) {
+    return fail(Code::kInvalid, "not valid JSON");
+  }
   return builder.take();
 }
 
 std::string dump_json(const Json& value, JsonStyle style) {
-  return value.dump(style == JsonStyle::kIndented ? 2 : -1, ' ', false, Json::error_handler_t::replace);
+  try {
+    return value.dump(style == JsonStyle::kIndented ? 2 : -1, ' ', false, Json::error_handler_t::replace);
+  } catch (const Json::exception&) {
+    return "null";  // binary values and the like, which nothing here makes
+  }
 }
 
 const Json* find_member(const Json& object, std::string_view key) {

@@ -218,6 +218,9 @@ std::size_t Masker::json_value(std::string_view text, std::size_t at, std::size_
   const std::size_t end =
       run_end(text, at, [](char c) { return is_digit(c) || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E'; });
   if (end == at || !(is_digit(text[at]) || text[at] == '-')) return at;
+  const bool whole =
+      end == text.size() || is_blank(text[end]) || std::string_view(",]}\\").find(text[end]) != text.npos;
+  if (!whole) return at;  // no number, and quotes put round a part of it would begin a member
   const std::string quote = std::string(level, '\\') + "\"";
   put(quote);
   secret(name.kind, text.substr(at, end - at));

@@ -55,9 +55,9 @@ std::string errno_text(int error_number);
 #define SLUICE_CONCAT(a, b) SLUICE_CONCAT_INNER(a, b)
 // SLUICE_TRY(auto x, f()): x becomes the value, or the function returns the error.
 #define SLUICE_TRY(declaration, expression) SLUICE_TRY_AT(SLUICE_CONCAT(try_, __LINE__), declaration, expression)
-#define SLUICE_TRY_AT(name, declaration, expression)          \
-  auto name = (expression);                                   \
-  if (!name) return ::sluice::fail(std::move(name).error());  \
+#define SLUICE_TRY_AT(name, declaration, expression)         \
+  auto name = (expression);                                  \
+  if (!name) return ::sluice::fail(std::move(name).error()); \
   declaration = *std::move(name)
 // SLUICE_CHECK(f()): for a Status.
 #define SLUICE_CHECK(expression) SLUICE_CHECK_AT(SLUICE_CONCAT(try_, __LINE__), expression)

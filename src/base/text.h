@@ -25,13 +25,13 @@ std::string_view trim(std::string_view text);
 std::vector<std::string_view> split(std::string_view text, char separator);
 
 // --- encodings ---
-std::string hex_encode(Bytes octets);                        // lower case
+std::string hex_encode(Bytes octets);  // lower case
 std::optional<std::string> hex_decode(std::string_view text);
-std::string base64_encode(Bytes octets);                     // RFC 4648 §4, padded
-std::string base64url_encode(Bytes octets);                  // RFC 4648 §5, no padding
+std::string base64_encode(Bytes octets);     // RFC 4648 §4, padded
+std::string base64url_encode(Bytes octets);  // RFC 4648 §5, no padding
 // Accepts both alphabets, padding optional; anything else is nullopt.
 std::optional<std::string> base64_decode(std::string_view text);
-std::string percent_decode(std::string_view text);           // leaves malformed escapes as they stand
+std::string percent_decode(std::string_view text);  // leaves malformed escapes as they stand
 
 // --- UTF-8 and UTF-16 ---
 bool is_utf8(Bytes octets);

@@ -1,0 +1,142 @@
+#include "base/json.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace sluice {
+namespace {
+
+using namespace std::string_view_literals;
+
+Code refusal(std::string_view text, const JsonLimits& limits = {}) {
+  const auto result = parse_json(text, limits);
+  return result ? Code::kInternal : result.error().code;
+}
+
+std::string nested(std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); }
+
+TEST(Json, KeepsTheOrderOfMembers) {
+  const std::string text = R"({"z":1,"a":[true,false,null,"x",-2,0.5],"m":{}})";
+  EXPECT_EQ(dump_json(parse_json(text).value()), text);
+  EXPECT_EQ(dump_json(parse_json(" [ 1 , 2 ]\r\n\t").value()), "[1,2]");
+  EXPECT_EQ(dump_json(parse_json(R"({"a":1})").value(), JsonStyle::kIndented), "{\n  \"a\": 1\n}");
+}
+
+TEST(Json, TakesScalarsAlone) {
+  EXPECT_EQ(parse_json("null").value(), nullptr);
+  EXPECT_EQ(parse_json("\"\\u00e9\\ud83d\\ude00\"").value(), "\xc3\xa9\xf0\x9f\x98\x80");
+  EXPECT_EQ(parse_json("18446744073709551615").value().get<std::uint64_t>(), 18446744073709551615u);
+  EXPECT_EQ(parse_json("-9223372036854775808").value().get<std::int64_t>(), INT64_MIN);
+}
+
+TEST(Json, TakesLargeIntegersAsFloats) {
+  const Json value = parse_json("123456789012345678901234567890").value();
+  EXPECT_TRUE(value.is_number_float());
+  EXPECT_DOUBLE_EQ(value.get<double>(), 1.2345678901234568e29);
+}
+
+TEST(Json, RefusesNumbersThatNoDoubleHolds) {
+  EXPECT_EQ(refusal("1e999"), Code::kInvalid);
+  EXPECT_EQ(refusal("[-1e999]"), Code::kInvalid);
+  EXPECT_EQ(refusal(std::string(400, '9')), Code::kInvalid);
+  EXPECT_EQ(refusal("[NaN]"), Code::kInvalid);
+  EXPECT_EQ(refusal("Infinity"), Code::kInvalid);
+  EXPECT_EQ(parse_json("1e-999").value(), 0.0);
+}
+
+TEST(Json, RefusesWhatIsNotJson) {
+  for (std::string_view text :
+       {""sv,        " "sv,     "{"sv,     "[1,]"sv, "{\"a\":1,}"sv, "{a:1}"sv,   "'a'"sv,         "01"sv,
+        "+1"sv,      ".5"sv,    "1."sv,    "tru"sv,  "\"\n\""sv,     "\"\\x\""sv, "\"\\ud800\""sv, "\"abc"sv,
+        "// c\n1"sv, "/**/1"sv, "[1 2]"sv, "]"sv,    "}"sv,          "1\0"sv,     "\0"sv}) {
+    EXPECT_EQ(refusal(text), Code::kInvalid) << text;
+  }
+}
+
+TEST(Json, RefusesAnythingBehindTheValue) {
+  for (std::string_view text : {"1 1"sv, "{}{}"sv, "null,"sv, "[]]"sv, "\"a\"b"sv, "{}\xff"sv}) {
+    EXPECT_EQ(refusal(text), Code::kInvalid) << text;
+  }
+}
+
+TEST(Json, RefusesIllFormedUtf8) {
+  for (std::string_view text : {"\"\xff\""sv, "\"\xc0\x80\""sv, "\"\xed\xa0\x80\""sv, "\"\xf4\x90\x80\x80\""sv,
+                                "\"\xe2\x82\""sv, "{\"\xc3\":1}"sv}) {
+    EXPECT_EQ(refusal(text), Code::kInvalid);
+  }
+}
+
+TEST(Json, IgnoresAByteOrderMark) {
+  EXPECT_EQ(dump_json(parse_json("\xef\xbb\xbf{}").value()), "{}") << "RFC 8259 §8.1";
+  EXPECT_EQ(refusal("\xef\xbb{}"), Code::kInvalid);
+  EXPECT_EQ(refusal("{}\xef\xbb\xbf"), Code::kInvalid);
+}
+
+TEST(Json, LooksBehindANul) {
+  EXPECT_EQ(refusal("{}\0{\"a\""sv), Code::kInvalid);
+  EXPECT_EQ(refusal("\"a\0b\""sv), Code::kInvalid);
+  EXPECT_EQ(parse_json("\"\\u0000\"").value(), "\0"sv);
+}
+
+TEST(Json, CountsDepth) {
+  EXPECT_TRUE(parse_json(nested(64)));
+  EXPECT_EQ(refusal(nested(65)), Code::kTooLarge);
+  EXPECT_EQ(refusal(std::string(3'000'000, '[')), Code::kTooLarge);
+  std::string objects;
+  for (int i = 0; i < 100'000; ++i) objects += "{\"a\":";
+  EXPECT_EQ(refusal(objects), Code::kTooLarge);
+  EXPECT_EQ(refusal("[[]]", {.max_depth = 1}), Code::kTooLarge);
+  EXPECT_EQ(refusal("[]", {.max_depth = 0}), Code::kTooLarge);
+}
+
+TEST(Json, CountsMembers) {
+  const JsonLimits limits{.max_members = 3, .refuse_duplicate_keys = false};
+  EXPECT_TRUE(parse_json(R"({"a":1,"b":2,"c":{"x":1,"y":2,"z":3}})", limits));
+  EXPECT_EQ(refusal(R"({"a":1,"b":2,"c":3,"d":4})", limits), Code::kTooLarge);
+}
+
+TEST(Json, RefusesTwoMembersOfOneNameWhereStrict) {
+  EXPECT_EQ(refusal(R"({"a":1,"a":2})"), Code::kInvalid);
+  EXPECT_EQ(refusal(R"({"a":1,"\u0061":2})"), Code::kInvalid) << "spelt differently, the same name";
+  EXPECT_TRUE(parse_json(R"({"a":{"a":1}})"));
+}
+
+TEST(Json, TakesTheLastMemberWhereNotStrict) {
+  const JsonLimits lenient{.refuse_duplicate_keys = false};
+  EXPECT_EQ(dump_json(parse_json(R"({"a":1,"b":2,"a":{"c":3}})", lenient).value()), R"({"a":{"c":3},"b":2})");
+}
+
+TEST(Json, SaysWhereAndNeverWhat) {
+  const auto result = parse_json("{\"secret\": hunter2}");
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().message.find("hunter2"), std::string::npos);
+  EXPECT_NE(result.error().message.find("byte 12"), std::string::npos) << result.error().message;
+}
+
+TEST(Json, DumpsIllFormedUtf8AsReplacements) {
+  EXPECT_EQ(dump_json(Json("a\xff z")), "\"a\xef\xbf\xbd z\"");
+  Json object = Json::object();
+  object["k\xc3"] = "v\xe2\x82";
+  EXPECT_TRUE(parse_json(dump_json(object)));
+  EXPECT_EQ(dump_json(Json(std::numeric_limits<double>::infinity())), "null");
+}
+
+TEST(Json, FindsMembersThatAreThere) {
+  const Json object = parse_json(R"({"a":1,"n":null})").value();
+  EXPECT_EQ(*find_member(object, "a"), 1);
+  EXPECT_EQ(find_member(object, "n"), nullptr);
+  EXPECT_EQ(find_member(object, "x"), nullptr);
+  EXPECT_EQ(find_member(parse_json("[1]").value(), "a"), nullptr);
+}
+
+TEST(Json, ReadsBackWhatItWrote) {
+  for (std::string_view text : {R"({"a":[1.5,1e300,-0.0,1e-7,"\u0000\"\\"]})"sv, "[[],{},[{}]]"sv, "\"\\u2028\""sv}) {
+    const Json once = parse_json(text).value();
+    const std::string written = dump_json(once);
+    EXPECT_EQ(dump_json(parse_json(written).value()), written);
+  }
+}
+
+}  // namespace
+}  // namespace sluice
