@@ -25,10 +25,20 @@ enum class Source : std::uint8_t { kExplicit, kTransparent, kInternal };  // kIn
 enum class Protocol : std::uint8_t { kHttp1, kHttp2, kWebSocket, kTcp, kTls };
 // Where an exchange was when something went wrong.
 enum class Phase : std::uint8_t {
-  kClientTls, kRequestHead, kRequestBody, kRule, kResolve, kConnect, kUpstreamTls, kSend, kFirstByte, kResponseHead,
-  kResponseBody, kTunnel
+  kClientTls,
+  kRequestHead,
+  kRequestBody,
+  kRule,
+  kResolve,
+  kConnect,
+  kUpstreamTls,
+  kSend,
+  kFirstByte,
+  kResponseHead,
+  kResponseBody,
+  kTunnel
 };
-std::string_view to_string(State state);        // "open", "done", …
+std::string_view to_string(State state);  // "open", "done", …
 std::string_view to_string(Direction direction);
 std::string_view to_string(Source source);
 std::string_view to_string(Protocol protocol);  // "http/1.1", "h2", "websocket", "tcp", "tls"
@@ -43,7 +53,7 @@ struct Process {
 struct ClientTls {
   std::string sni;
   std::vector<std::string> alpn_offered;
-  std::string protocol, cipher, alpn;   // as negotiated; empty if the handshake failed
+  std::string protocol, cipher, alpn;  // as negotiated; empty if the handshake failed
   bool resumed = false;
   std::string ja3, ja3_text, ja4, ja4_raw;
 };
@@ -56,7 +66,7 @@ struct Connection {
   std::uint16_t client_port = 0;
   std::string listener_address;
   std::uint16_t listener_port = 0;
-  std::string destination;              // CONNECT, SOCKS or original destination, "host:port"; empty if none
+  std::string destination;  // CONNECT, SOCKS or original destination, "host:port"; empty if none
   WallTime accepted;
   std::optional<ClientTls> tls;
   mutable std::atomic<std::shared_ptr<const Process>> process;
@@ -73,7 +83,7 @@ struct ServerTls {
 // A connection towards an origin. Immutable once published.
 struct Upstream {
   std::uint64_t id = 0;
-  std::string address;                  // the IP address really dialled
+  std::string address;  // the IP address really dialled
   std::uint16_t port = 0;
   std::optional<ServerTls> tls;
 };
@@ -87,28 +97,28 @@ struct Timings {
 };
 
 struct Failure {
-  std::string code;     // "connect_refused", "certificate", "timeout", "client_aborted", …
+  std::string code;  // "connect_refused", "certificate", "timeout", "client_aborted", …
   Phase phase = Phase::kRequestHead;
   std::string message;  // one sentence
 };
 
 // What is known of a body. Sizes are of the content (transfer coding removed, content codings not).
 struct BodyInfo {
-  ByteCount size = 0;       // octets that passed
-  ByteCount stored = 0;     // octets that can be read back
-  bool complete = true;     // all that passed is stored
-  bool ended = false;       // the message came to its end
+  ByteCount size = 0;    // octets that passed
+  ByteCount stored = 0;  // octets that can be read back
+  bool complete = true;  // all that passed is stored
+  bool ended = false;    // the message came to its end
 };
 
 struct Message {
-  std::string head;         // raw, as it came: start line, fields, empty line
-  std::string effective;    // raw, as it was sent on; empty if that is the same but for what engine.md 1 names
-  std::string trailers;     // raw
+  std::string head;       // raw, as it came: start line, fields, empty line
+  std::string effective;  // raw, as it was sent on; empty if that is the same but for what engine.md 1 names
+  std::string trailers;   // raw
   BodyInfo body;
 };
 
 struct Exchange {
-  std::string id;           // UUID
+  std::string id;  // UUID
   ExchangeSeq seq;
   std::uint64_t rev = 0;
   State state = State::kOpen;
@@ -116,19 +126,22 @@ struct Exchange {
   WallTime started;
   std::string method, scheme, host, target;  // of the original request; host without brackets, target = path and query
   std::uint16_t port = 0;
-  int status = 0;           // as sent to the client; 0: no answer
+  int status = 0;  // as sent to the client; 0: no answer
   Message request, response;
-  ConnectionPtr connection; // may be null (replays, imports)
-  UpstreamPtr upstream;     // null: never left Sluice
+  ConnectionPtr connection;  // may be null (replays, imports)
+  UpstreamPtr upstream;      // null: never left Sluice
   bool upstream_reused = false;
   Timings timings;
   std::optional<Failure> failure;
   http::AnomalySet anomalies = 0;
-  std::vector<std::uint32_t> rule_ids;       // all that applied, in order; N of rule_N
-  std::uint32_t matched_rule = 0;            // the one that stopped; 0: none
+  std::vector<std::uint32_t> rule_ids;  // all that applied, in order; N of rule_N
+  std::uint32_t matched_rule = 0;       // the one that stopped; 0: none
 };
 
 std::string url_of(const Exchange& exchange);
+// The same from its parts, appended: for those who look at many without making an Exchange of each.
+void append_url(std::string& out, std::string_view scheme, std::string_view host, std::uint16_t port,
+                std::string_view target);
 // The fields of a raw head (or trailer section), forgiving: what cannot be a field is skipped.
 http::FieldList parse_fields(Bytes raw_head);
 // "Not Found" from a raw response head.
