@@ -123,13 +123,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   profile.page_size = 1;
   profile.max_in_flight = 8;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  for (const Scope scope : {Scope::kStdio, Scope::kLegacyHttp, Scope::kModernHttp}) {
-    Conversation conversation(profile, scope);
-    for (const std::string_view line : sluice::split(text, '\n')) {
-      conversation.feed(line);
-      if (scope == Scope::kStdio) check_http(line, size % 3 == 0 ? "2026-07-28" : "2025-11-25");
-    }
-    conversation.finish();
+  // The length chooses, so that the seeds stay plain text.
+  const Scope scope = size % 5 == 0 ? Scope::kLegacyHttp : size % 5 == 1 ? Scope::kModernHttp : Scope::kStdio;
+  Conversation conversation(profile, scope);
+  for (const std::string_view line : sluice::split(text, '\n')) {
+    conversation.feed(line);
+    if (scope == Scope::kModernHttp) check_http(line, size % 3 == 0 ? "2026-07-28" : "2025-11-25");
   }
+  conversation.finish();
   return 0;
 }
