@@ -194,9 +194,7 @@ std::size_t Masker::json_member(std::string_view text, std::size_t at) {
           string_end(text.substr(0, std::min(text.size(), value_start + kLongestName)), value_start, level);
       if (value_start < value_end) named_ = find_secret_name(text.substr(value_start, value_end - value_start));
     }
-    // Straight behind the colon: a ':' that belongs to a member begins no URL.
-    put(text.substr(at, value - at));
-    return value;
+    return at;
   }
   put(text.substr(at, value - at));
   return json_value(text, value, level, *found);

@@ -177,6 +177,7 @@ TEST_F(RedactTest, MasksJsonMembersByName) {
             R"({"Authorization":"Bearer [redacted:authorization:#]","cookie":"a=[redacted:cookie:#]"})");
   EXPECT_EQ(body(R"([{"name":"password","value":"x"},{"name":"q","value":"y"}])"),
             R"([{"name":"password","value":"[redacted:password:#]"},{"name":"q","value":"y"}])");
+  EXPECT_EQ(body("{\"" + kJwt + "\":1}"), "{\"[redacted:jwt:#]\":1}");
   EXPECT_EQ(body("{\"u\":\"https:\\/\\/h\\/?a=1\\u0026token=x\"}"),
             "{\"u\":\"https:\\/\\/h\\/?a=1\\u0026token=[redacted:token:#]\"}");
   for (const char* same : {R"({"token":null,"auth":true,"password":"","secret":{}})", R"(["password","x"])",
