@@ -1,0 +1,255 @@
+#include "gateway/http_connection.h"
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+
+#include "base/text.h"
+#include "http/framing.h"
+
+namespace sluice::gateway {
+
+namespace asio = boost::asio;
+using asio::awaitable;
+using boost::system::error_code;
+
+namespace {
+
+constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
+constexpr std::size_t kReadSize = 16 * kKiB;
+constexpr std::chrono::seconds kLinger{2};
+constexpr ByteCount kLingerOctets = 8 * kMiB;
+
+std::string head_text(const HttpAnswer& answer, bool keep, std::string_view framing) {
+  std::string head = fmt::format("HTTP/1.1 {} {}\r\n", answer.status, http::reason_phrase(answer.status));
+  for (const auto& [name, value] : answer.fields) head += fmt::format("{}: {}\r\n", name, value);
+  head += "X-Content-Type-Options: nosniff\r\n";
+  head += framing;
+  if (!keep) head += "Connection: close\r\n";
+  return head + "\r\n";
+}
+
+}  // namespace
+
+HttpConnection::HttpConnection(Socket socket, std::string local_address, HttpHandler& handler,
+                               const HttpServerLimits& limits)
+    : socket_(std::move(socket)),
+      local_address_(std::move(local_address)),
+      handler_(handler),
+      limits_(limits),
+      reader_(limits.http),
+      deadline_(socket_.get_executor()),
+      buffer_(kReadSize, '\0') {}
+
+void HttpConnection::close() {
+  error_code ignored;
+  socket_.close(ignored);
+  deadline_.cancel();
+  if (reply_) reply_->gone();
+}
+
+void HttpConnection::set_deadline(std::chrono::milliseconds from_now) {
+  deadline_.expires_after(from_now);
+  deadline_.async_wait([weak = weak_from_this()](const error_code& error) {
+    const auto self = weak.lock();
+    if (!error && self) self->close();
+  });
+}
+
+awaitable<bool> HttpConnection::read_more() {
+  const auto [error, got] = co_await socket_.async_read_some(asio::buffer(buffer_), kTuple);
+  if (error) co_return false;
+  reader_.feed(Bytes(buffer_.data(), got));
+  co_return true;
+}
+
+awaitable<bool> HttpConnection::write(std::string octets) {
+  set_deadline(limits_.write);
+  const auto [error, sent] = co_await asio::async_write(socket_, asio::buffer(octets), kTuple);
+  deadline_.cancel();
+  co_return !error;
+}
+
+awaitable<void> HttpConnection::linger() {
+  error_code ignored;
+  socket_.shutdown(Socket::shutdown_send, ignored);
+  set_deadline(kLinger);
+  ByteCount left = kLingerOctets;
+  while (left > 0) {
+    const auto [error, got] = co_await socket_.async_read_some(asio::buffer(buffer_), kTuple);
+    if (error) break;
+    left -= std::min<ByteCount>(left, got);
+  }
+  close();
+}
+
+awaitable<void> HttpConnection::refuse(int status, std::string_view text) {
+  HttpAnswer answer{status, {{"Content-Type", "text/plain; charset=utf-8"}}, std::string(text) + "\n"};
+  const std::string framing = fmt::format("Content-Length: {}\r\n", answer.body.size());
+  const bool sent = co_await write(head_text(answer, false, framing) + answer.body);
+  if (sent) co_await linger();
+}
+
+awaitable<std::optional<http::RequestHead>> HttpConnection::read_head() {
+  set_deadline(limits_.idle);
+  bool begun = false;
+  for (;;) {
+    auto event = reader_.next();
+    if (!event) {
+      const Error& error = event.error();
+      const int status = error.code == Code::kTooLarge ? 431 : error.message == http1::kUnsupportedVersion ? 505 : 400;
+      co_await refuse(status, error.message);
+      co_return std::nullopt;
+    }
+    if (auto* head = std::get_if<http::RequestHead>(&*event)) co_return std::move(*head);
+    if (reader_.in_head() && !begun) {
+      begun = true;
+      set_deadline(limits_.head);
+    }
+    const bool more = co_await read_more();
+    if (!more) co_return std::nullopt;
+  }
+}
+
+awaitable<std::optional<std::string>> HttpConnection::read_body(const http::RequestHead& head) {
+  if (reader_.framing().kind == http::Framing::kLength && reader_.framing().length > limits_.max_body) {
+    co_await write_answer(handler_.too_large(), head, false);
+    co_await linger();
+    co_return std::nullopt;
+  }
+  if (reader_.framing().kind != http::Framing::kNone && head.fields.has_token("expect", "100-continue")) {
+    const bool sent = co_await write("HTTP/1.1 100 Continue\r\n\r\n");
+    if (!sent) co_return std::nullopt;
+  }
+  set_deadline(limits_.body);
+  std::string body;
+  for (;;) {
+    auto event = reader_.next();
+    if (!event) {
+      co_await refuse(400, event.error().message);
+      co_return std::nullopt;
+    }
+    if (const auto* piece = std::get_if<http::BodyPiece>(&*event)) {
+      body.append(piece->content);
+      if (body.size() > limits_.max_body) {
+        co_await write_answer(handler_.too_large(), head, false);
+        co_await linger();
+        co_return std::nullopt;
+      }
+    } else if (std::holds_alternative<http::MessageEnd>(*event)) {
+      co_return body;
+    } else if (std::holds_alternative<http::NeedMore>(*event)) {
+      const bool more = co_await read_more();
+      if (!more) co_return std::nullopt;
+    }
+  }
+}
+
+awaitable<HttpConnection::Next> HttpConnection::write_answer(HttpAnswer answer, const http::RequestHead& head,
+                                                             bool keep) {
+  std::string octets = head_text(answer, keep, fmt::format("Content-Length: {}\r\n", answer.body.size()));
+  if (head.method != "HEAD") octets += answer.body;
+  const bool sent = co_await write(std::move(octets));
+  co_return sent&& keep ? Next::kKeep : Next::kClose;
+}
+
+void HttpConnection::watch_for_end() {
+  if (watching_) return;
+  watching_ = true;
+  socket_.async_wait(Socket::wait_read, [weak = weak_from_this()](const error_code& error) {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->watching_ = false;
+    if (!self->reply_) return;
+    char octet;
+    // A pipelined request is no end: it waits its turn, and an end behind it is seen when it is read.
+    if (error || ::recv(self->socket_.native_handle(), &octet, 1, MSG_PEEK | MSG_DONTWAIT) == 0) self->reply_->gone();
+  });
+}
+
+awaitable<bool> HttpConnection::write_events(HttpReply& reply, const http::RequestHead& head, bool chunked) {
+  bool silent = false;
+  while (!reply.is_gone()) {
+    std::string events = reply.take_events();
+    if (events.empty() && reply.ended()) break;
+    if (events.empty() && silent) events = ": keep-alive\n\n";
+    if (!events.empty()) {
+      std::string octets;
+      if (chunked) {
+        http1::append_chunk(octets, events);
+      } else {
+        octets = std::move(events);
+      }
+      const bool sent = co_await write(std::move(octets));
+      if (!sent) co_return false;
+    }
+    const auto before = std::chrono::steady_clock::now();
+    co_await reply.wait(limits_.keep_alive);
+    silent = std::chrono::steady_clock::now() - before >= limits_.keep_alive;
+  }
+  if (reply.is_gone()) co_return false;
+  if (!chunked) co_return true;
+  std::string octets;
+  http1::append_last_chunk(octets, {});
+  co_return co_await write(std::move(octets));
+}
+
+awaitable<HttpConnection::Next> HttpConnection::pump(HttpReply& reply, const http::RequestHead& head) {
+  const bool keep = http::keeps_alive(head);
+  deadline_.cancel();
+  watch_for_end();
+  while (!reply.begun() && !reply.ended() && !reply.is_gone()) co_await reply.wait(std::chrono::hours(1));
+  auto answer = reply.take_head();
+  if (!answer) co_return Next::kClose;
+  if (!reply.streaming()) co_return co_await write_answer(*std::move(answer), head, keep);
+  const bool chunked = head.version != http::Version::kHttp10;
+  const bool goes_on = keep && chunked;
+  const bool sent = co_await write(head_text(*answer, goes_on, chunked ? "Transfer-Encoding: chunked\r\n" : ""));
+  if (!sent) co_return Next::kClose;
+  const bool whole = co_await write_events(reply, head, chunked);
+  co_return whole&& goes_on ? Next::kKeep : Next::kClose;
+}
+
+awaitable<HttpConnection::Next> HttpConnection::exchange() {
+  auto head = co_await read_head();
+  if (!head) co_return Next::kClose;
+  HttpRequest request{*std::move(head), "", local_address_};
+  if (auto refusal = handler_.judge(request)) {
+    const bool keep = reader_.framing().kind == http::Framing::kNone && http::keeps_alive(request.head);
+    const Next next = co_await write_answer(*std::move(refusal), request.head, keep);
+    if (next == Next::kClose) co_await linger();
+    // Without a body the message has ended: the next event is its end.
+    if (next == Next::kKeep) (void)reader_.next();
+    co_return next;
+  }
+  auto body = co_await read_body(request.head);
+  if (!body) co_return Next::kClose;
+  request.body = *std::move(body);
+  reply_ = std::make_shared<HttpReply>(socket_.get_executor());
+  const http::RequestHead kept = request.head;
+  handler_.handle(std::move(request), reply_);
+  Next next = Next::kClose;
+  try {
+    next = co_await pump(*reply_, kept);
+  } catch (...) {
+    reply_->gone();
+    throw;
+  }
+  // Whatever was not written to its end is over for the handler too.
+  reply_->gone();
+  reply_.reset();
+  co_return next;
+}
+
+awaitable<void> HttpConnection::run() {
+  for (;;) {
+    const Next next = co_await exchange();
+    if (next == Next::kClose) break;
+  }
+  close();
+}
+
+}  // namespace sluice::gateway

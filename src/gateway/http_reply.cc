@@ -1,0 +1,66 @@
+#include "gateway/http_reply.h"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace sluice::gateway {
+
+namespace asio = boost::asio;
+
+void HttpReply::wake() { wake_.cancel(); }
+
+void HttpReply::respond(HttpAnswer answer) {
+  if (head_ || ended_) return;
+  head_ = std::move(answer);
+  ended_ = true;
+  wake();
+}
+
+void HttpReply::begin_events(std::vector<std::pair<std::string, std::string>> fields) {
+  if (head_ || ended_) return;
+  streaming_ = true;
+  head_ = HttpAnswer{200, std::move(fields), ""};
+  head_->fields.emplace_back("Content-Type", "text/event-stream");
+  head_->fields.emplace_back("Cache-Control", "no-cache, no-transform");
+  head_->fields.emplace_back("X-Accel-Buffering", "no");
+  wake();
+}
+
+void HttpReply::event(std::string_view message, Weight weight) {
+  if (!streaming_ || ended_ || gone_) return;
+  if (weight == Weight::kNotice && events_.size() > kMaxPending) return;
+  events_.append("event: message\ndata: ").append(message).append("\n\n");
+  wake();
+}
+
+void HttpReply::end() {
+  if (ended_) return;
+  ended_ = true;
+  wake();
+}
+
+asio::awaitable<void> HttpReply::wait(std::chrono::milliseconds at_most) {
+  const bool something = (head_ && !head_taken_) || !events_.empty() || ended_ || gone_;
+  if (something) co_return;
+  wake_.expires_after(at_most);
+  co_await wake_.async_wait(asio::as_tuple(asio::use_awaitable));
+}
+
+std::optional<HttpAnswer> HttpReply::take_head() {
+  if (!head_ || head_taken_) return std::nullopt;
+  head_taken_ = true;
+  return std::move(*head_);
+}
+
+std::string HttpReply::take_events() { return std::exchange(events_, {}); }
+
+void HttpReply::gone() {
+  if (gone_) return;
+  gone_ = true;
+  wake();
+  const auto callback = std::move(gone_callback_);
+  gone_callback_ = nullptr;
+  if (callback && !ended_) callback();
+}
+
+}  // namespace sluice::gateway

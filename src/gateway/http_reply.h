@@ -1,0 +1,67 @@
+// The answer to one HTTP request, given by a handler and written by the connection: whole, or as a stream of events.
+// Control thread only.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace sluice::gateway {
+
+struct HttpAnswer {
+  int status = 200;
+  std::vector<std::pair<std::string, std::string>> fields;
+  std::string body;
+};
+
+class HttpReply {
+ public:
+  // Notices for a client that does not read are dropped beyond this; answers never.
+  static constexpr ByteCount kMaxPending = 1 * kMiB;
+  enum class Weight { kNotice, kAnswer };
+
+  explicit HttpReply(const boost::asio::any_io_executor& control) : wake_(control) {}
+
+  void respond(HttpAnswer answer);  // once, and then nothing else
+  void begin_events(std::vector<std::pair<std::string, std::string>> fields = {});
+  void event(std::string_view message, Weight weight);  // false lines inside are impossible: one line of JSON
+  void end();                                           // of the events
+  bool begun() const { return head_.has_value(); }
+  bool ended() const { return ended_; }
+
+  // The client went away before the end. Called at most once.
+  void on_gone(std::function<void()> callback) { gone_callback_ = std::move(callback); }
+  // Lives as long as the reply.
+  void hold(std::shared_ptr<void> what) { held_ = std::move(what); }
+
+  // --- for the connection ---
+  // Until there is something to write or the time is up.
+  boost::asio::awaitable<void> wait(std::chrono::milliseconds at_most);
+  std::optional<HttpAnswer> take_head();  // of the events: without a body
+  bool streaming() const { return streaming_; }
+  std::string take_events();  // "" if there are none
+  void gone();
+  bool is_gone() const { return gone_; }
+
+ private:
+  void wake();
+
+  boost::asio::steady_timer wake_;
+  std::optional<HttpAnswer> head_;
+  bool head_taken_ = false, streaming_ = false, ended_ = false, gone_ = false;
+  std::string events_;
+  std::function<void()> gone_callback_;
+  std::shared_ptr<void> held_;
+};
+
+}  // namespace sluice::gateway

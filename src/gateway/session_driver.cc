@@ -1,0 +1,110 @@
+#include "gateway/session_driver.h"
+
+namespace sluice::gateway {
+
+std::shared_ptr<SessionDriver> SessionDriver::create(const mcp::ServerProfile& profile, mcp::Scope scope,
+                                                     Dispatcher& dispatcher, Caller caller, Send send) {
+  return std::shared_ptr<SessionDriver>(
+      new SessionDriver(profile, scope, dispatcher, std::move(caller), std::move(send)));
+}
+
+mcp::Step SessionDriver::feed(mcp::Message message) {
+  mcp::Step step = session_.feed(std::move(message));
+  for (const mcp::OperationKey key : step.cancelled) {
+    stop(key);
+    send_({key, "", true, 200});
+  }
+  return step;
+}
+
+void SessionDriver::begin(mcp::Operation operation) {
+  const mcp::OperationKey key = operation.key;
+  if (auto* listened = std::get_if<mcp::Listen>(&operation.body)) return listen(key, std::move(listened->filter));
+  if (const auto* wanted = std::get_if<mcp::Subscribe>(&operation.body)) {
+    if (dispatcher_.watchable(caller_, std::span(&wanted->uri, 1)).empty()) {
+      complete(key, fail(Code::kNotFound, "Resource not found"));
+    } else {
+      complete(key, Json::object());
+    }
+    return watch_again();
+  }
+  if (std::holds_alternative<mcp::Unsubscribe>(operation.body)) {
+    complete(key, Json::object());
+    return watch_again();
+  }
+  call(key, operation.context.wants_progress, std::move(operation.body));
+}
+
+void SessionDriver::call(mcp::OperationKey key, bool wants_progress, mcp::OperationBody body) {
+  Dispatcher::Progress progress;
+  if (wants_progress) {
+    progress = [weak = weak_from_this(), key](double done, double total, const std::string& message) {
+      const auto self = weak.lock();
+      if (!self || self->closed_) return;
+      if (auto text = self->session_.progress(key, done, total, message)) {
+        self->send_({key, *std::move(text), false, 200});
+      }
+    };
+  }
+  calls_[key] = dispatcher_.call(caller_, std::move(body), std::move(progress),
+                                 [weak = weak_from_this(), key](Result<Json> outcome) {
+                                   if (const auto self = weak.lock()) self->complete(key, std::move(outcome));
+                                 });
+}
+
+void SessionDriver::listen(mcp::OperationKey key, mcp::SubscriptionFilter filter) {
+  filter.resources = dispatcher_.watchable(caller_, filter.resources);
+  if (auto acknowledgement = session_.accept_listen(key, filter)) {
+    send_({key, *std::move(acknowledgement), false, 200});
+  }
+  watch_again();
+}
+
+void SessionDriver::complete(mcp::OperationKey key, Result<Json> outcome) {
+  if (closed_) return;
+  calls_.erase(key);
+  // Nothing to write for a cancelled one: its end was sent when it was cancelled.
+  if (auto answer = session_.complete(key, std::move(outcome))) {
+    send_({key, std::move(answer->text), true, answer->http_status});
+  }
+}
+
+void SessionDriver::watch_again() {
+  subscription_.reset();
+  const std::set<std::string> watched = session_.watched();
+  if (watched.empty() || closed_) return;
+  auto subscription =
+      dispatcher_.subscribe(caller_, {watched.begin(), watched.end()}, [weak = weak_from_this()](std::string_view uri) {
+        const auto self = weak.lock();
+        if (!self || self->closed_) return;
+        for (mcp::Notice& notice : self->session_.notify({mcp::Change::What::kResource, std::string(uri)})) {
+          self->send_({notice.stream, std::move(notice.text), false, 200});
+        }
+      });
+  if (subscription) subscription_ = *std::move(subscription);
+}
+
+void SessionDriver::stop(mcp::OperationKey key) {
+  if (const auto found = calls_.find(key); found != calls_.end()) {
+    found->second->request_stop();
+    calls_.erase(found);
+  } else {
+    watch_again();  // a listen ended
+  }
+}
+
+void SessionDriver::cancel(mcp::OperationKey key) {
+  if (!closed_ && session_.cancel(key)) stop(key);
+}
+
+void SessionDriver::close() {
+  if (closed_) return;
+  closed_ = true;
+  for (const mcp::OperationKey key : session_.close()) {
+    if (const auto found = calls_.find(key); found != calls_.end()) found->second->request_stop();
+  }
+  calls_.clear();
+  subscription_.reset();
+}
+
+}  // namespace sluice::gateway

@@ -1,0 +1,64 @@
+// One ServerSession with the dispatcher behind it: feeds messages, runs the operations they ask for, and hands out what
+// is to be written, told by the operation that it belongs to. Shared by the stdio and HTTP transports.
+// Control thread only. Held by shared_ptr, since completions come later.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "gateway/dispatcher.h"
+#include "mcp/mcp.h"
+
+namespace sluice::gateway {
+
+struct Outgoing {
+  mcp::OperationKey stream;  // 0: the session's own channel
+  std::string text;          // one message; empty: only the end of an operation that gets no answer
+  bool last = false;         // ends its operation
+  int http_status = 200;     // of a last one
+};
+
+class SessionDriver : public std::enable_shared_from_this<SessionDriver> {
+ public:
+  using Send = std::function<void(Outgoing)>;
+
+  // `profile` and `dispatcher` outlive the driver.
+  static std::shared_ptr<SessionDriver> create(const mcp::ServerProfile& profile, mcp::Scope scope,
+                                               Dispatcher& dispatcher, Caller caller, Send send);
+
+  // Stops what the message cancelled. An operation in the step is the caller's to begin().
+  mcp::Step feed(mcp::Message message);
+  void begin(mcp::Operation operation);
+
+  // Its client went away (modern HTTP).
+  void cancel(mcp::OperationKey key);
+  // Everything ends; nothing is sent any more.
+  void close();
+
+  std::size_t in_flight() const { return session_.in_flight(); }
+  std::size_t calls() const { return calls_.size(); }  // of them, those that will have an outcome
+  bool initialized() const { return session_.revision().has_value(); }
+  const Caller& caller() const { return caller_; }
+
+ private:
+  SessionDriver(const mcp::ServerProfile& profile, mcp::Scope scope, Dispatcher& dispatcher, Caller caller, Send send)
+      : session_(profile, scope), dispatcher_(dispatcher), caller_(std::move(caller)), send_(std::move(send)) {}
+
+  void call(mcp::OperationKey key, bool wants_progress, mcp::OperationBody body);
+  void listen(mcp::OperationKey key, mcp::SubscriptionFilter filter);
+  void complete(mcp::OperationKey key, Result<Json> outcome);
+  void watch_again();
+  void stop(mcp::OperationKey key);
+
+  mcp::ServerSession session_;
+  Dispatcher& dispatcher_;
+  Caller caller_;
+  Send send_;
+  std::map<mcp::OperationKey, std::shared_ptr<RunningCall>> calls_;
+  Dispatcher::Subscription subscription_;
+  bool closed_ = false;
+};
+
+}  // namespace sluice::gateway

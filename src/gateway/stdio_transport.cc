@@ -1,0 +1,167 @@
+#include "gateway/stdio_transport.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+#include <cerrno>
+#include <deque>
+
+#include "gateway/session_driver.h"
+
+namespace sluice::gateway {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+struct StdioTransport::Impl : std::enable_shared_from_this<Impl> {
+  Impl(const asio::any_io_executor& control, Options given, int in, int out, std::function<void()> ended)
+      : options(std::move(given)), input(control, in), output(control, out), grace(control), on_end(std::move(ended)) {}
+
+  void read() {
+    if (reading || ended || stopped) return;
+    if (pending > kMaxPending) return;  // write() reads again
+    reading = true;
+    input.async_read_some(asio::buffer(buffer), [self = shared_from_this()](const error_code& error, std::size_t got) {
+      self->reading = false;
+      if (self->stopped) return;
+      if (error) return self->end_of_input();
+      self->take(std::string_view(self->buffer.data(), got));
+      self->read();
+    });
+  }
+
+  void take(std::string_view octets) {
+    while (!octets.empty() && !stopped) {
+      const std::size_t end = octets.find('\n');
+      const std::string_view part = octets.substr(0, end);
+      if (line.size() + part.size() > options.limits.max_message) {
+        too_long = true;  // the rest of this line is skipped
+        line.clear();
+      }
+      if (!too_long) line += part;
+      if (end == std::string_view::npos) return;
+      octets.remove_prefix(end + 1);
+      take_line();
+    }
+  }
+
+  void take_line() {
+    if (too_long) {
+      too_long = false;
+      send(
+          mcp::write_error(std::nullopt, {mcp::rpc::kInvalidRequest, "the message is larger than the limit", nullptr}));
+      return;
+    }
+    if (line.ends_with('\r')) line.pop_back();
+    if (!line.empty()) {
+      mcp::Step step = driver->feed(mcp::parse_message(line));
+      if (step.answer) send(std::move(step.answer->text));
+      if (step.operation) driver->begin(*std::move(step.operation));
+    }
+    line.clear();
+  }
+
+  void send(std::string text) {
+    if (stopped || text.empty()) return;
+    text += '\n';
+    pending += text.size();
+    queue.push_back(std::move(text));
+    write();
+  }
+
+  void write() {
+    if (writing || queue.empty() || stopped) return;
+    writing = true;
+    asio::async_write(output, asio::buffer(queue.front()),
+                      [self = shared_from_this()](const error_code& error, std::size_t) {
+                        self->writing = false;
+                        if (self->stopped) return;
+                        if (error) return self->finish();  // nobody listens any more
+                        self->pending -= self->queue.front().size();
+                        self->queue.pop_front();
+                        self->write();
+                        self->read();
+                        self->finish_if_done();
+                      });
+  }
+
+  void end_of_input() {
+    ended = true;
+    if (!line.empty() && !too_long) take_line();  // a last line without its end
+    grace.expires_after(kGrace);
+    grace.async_wait([self = shared_from_this()](const error_code& error) {
+      if (!error && !self->stopped) self->finish();
+    });
+    finish_if_done();
+  }
+
+  // Listens have no outcome: they do not keep the process.
+  void finish_if_done() {
+    if (ended && driver->calls() == 0 && queue.empty()) finish();
+  }
+
+  void finish() {
+    if (stopped) return;
+    shut();
+    const auto call = std::move(on_end);
+    if (call) call();
+  }
+
+  void shut() {
+    stopped = true;
+    driver->close();
+    error_code ignored;
+    input.close(ignored);
+    output.close(ignored);
+    grace.cancel();
+  }
+
+  Options options;
+  asio::posix::stream_descriptor input, output;
+  asio::steady_timer grace;
+  std::function<void()> on_end;
+  std::shared_ptr<SessionDriver> driver;
+  std::array<char, 64 * 1024> buffer;
+  std::string line;
+  std::deque<std::string> queue;
+  ByteCount pending = 0;
+  bool reading = false, writing = false, too_long = false, ended = false, stopped = false;
+};
+
+StdioTransport::StdioTransport(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+StdioTransport::~StdioTransport() { stop(); }
+
+void StdioTransport::stop() {
+  if (!impl_->stopped) impl_->shut();
+}
+
+Result<std::unique_ptr<StdioTransport>> StdioTransport::create(const asio::any_io_executor& control,
+                                                               const mcp::ServerProfile& profile,
+                                                               Dispatcher& dispatcher, Options options,
+                                                               std::function<void()> on_end) {
+  const int in = ::fcntl(options.input, F_DUPFD_CLOEXEC, 3);
+  if (in < 0) return fail(Code::kIo, "standard input cannot be used: " + errno_text(errno));
+  const int out = ::fcntl(options.output, F_DUPFD_CLOEXEC, 3);
+  if (out < 0) {
+    const int why = errno;
+    ::close(in);
+    return fail(Code::kIo, "standard output cannot be used: " + errno_text(why));
+  }
+  auto impl = std::make_shared<Impl>(control, std::move(options), in, out, std::move(on_end));
+  impl->driver = SessionDriver::create(profile, mcp::Scope::kStdio, dispatcher, impl->options.caller,
+                                       [weak = std::weak_ptr(impl)](Outgoing outgoing) {
+                                         const auto self = weak.lock();
+                                         if (!self || self->stopped) return;
+                                         self->send(std::move(outgoing.text));
+                                         self->finish_if_done();
+                                       });
+  impl->read();
+  return std::unique_ptr<StdioTransport>(new StdioTransport(std::move(impl)));
+}
+
+}  // namespace sluice::gateway
