@@ -81,7 +81,7 @@ void Masker::head(std::string_view text) {
     text.remove_prefix(line.size());
     const bool folded = line.front() == ' ' || line.front() == '\t';
     const std::size_t colon = folded ? std::string_view::npos : line.find(':');
-    if (colon != std::string_view::npos) field = trim(line.substr(0, colon));
+    if (!folded) field = trim(line.substr(0, colon == std::string_view::npos ? 0 : colon));
     const std::size_t name = colon == std::string_view::npos ? 0 : colon + 1;
     const std::size_t value = std::min(line.find_first_not_of(" \t\r\n", name), line.size());
     const std::size_t end = std::max(line.find_last_not_of(" \t\r\n") + 1, value);

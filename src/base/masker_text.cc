@@ -178,9 +178,9 @@ std::size_t Masker::json_member(std::string_view text, std::size_t at) {
   const std::size_t quote = text.substr(start, kLongestName + level + 1).find('"');
   if (quote == std::string_view::npos || quote < level) return at;
   const std::string_view name = text.substr(start, quote - level);
-  if (name.find('\\') != std::string_view::npos ||
-      text.substr(start + quote - level, level) != std::string(level, '\\'))
-    return at;
+  // What follows a closing quote begins no name: so a quote is never taken for the wrong end.
+  if (name.empty() || std::string_view(" \t\r\n,:]}").find(name[0]) != name.npos) return at;
+  if (name.find('\\') != name.npos || text.substr(start + name.size(), level) != std::string(level, '\\')) return at;
   std::size_t value = skip_blanks(text, start + quote + 1);
   if (value >= text.size() || text[value] != ':') return at;
   value = skip_blanks(text, value + 1);
