@@ -224,7 +224,7 @@ Exchange::ResponsePlan Exchange::receive_response(http::ResponseHead head, http:
   const bool until_close = framing.kind == http::Framing::kUntilClose;
   upstream_lives_ = http::keeps_alive(head) && !until_close && head.status != 101;
   plan.client_lives = upstream_lives_ && client_keeps_alive_;
-  upstream_lives_ = plan.client_lives;  // a request that said close ends the origin's side as well
+  upstream_lives_ = plan.client_lives && !reuse_forbidden_;  // a request that said close ends the origin's side as well
   binds_identity_ =
       carries_identity(head.fields, "www-authenticate") || carries_identity(request_.fields, "authorization");
   response_octets_.clear();

@@ -98,7 +98,11 @@ class Exchange {
   void set_upstream(flow::UpstreamPtr upstream) { upstream_ = std::move(upstream); }
   bool upstream_lives() const { return upstream_lives_; }
   bool binds_identity() const { return binds_identity_; }
-  void forbid_reuse() { upstream_lives_ = false; }
+  // The upstream connection carried something that two readers may understand differently.
+  void forbid_reuse() {
+    reuse_forbidden_ = true;
+    upstream_lives_ = false;
+  }
   bool answered() const { return answered_; }  // a final head was handed out for the client
 
   void fail(FailureKind kind, std::string_view message);  // the first one stays
@@ -128,7 +132,7 @@ class Exchange {
   http::ResponseHead response_;
   std::string original_head_;  // raw, as the origin sent it, where that is not what the client gets
   flow::UpstreamPtr upstream_;
-  bool upstream_reused_ = false, upstream_lives_ = false, binds_identity_ = false;
+  bool upstream_reused_ = false, upstream_lives_ = false, binds_identity_ = false, reuse_forbidden_ = false;
   std::optional<std::string> gathered_;  // the request body (content) while it is held for rules
 
   flow::Timings timings_;

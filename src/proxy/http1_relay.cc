@@ -8,9 +8,8 @@
 namespace sluice::proxy {
 namespace {
 
-constexpr ByteCount kDiscardAtMost = 8 * kMiB;  // of a request body that nobody wants
 constexpr std::chrono::seconds kClientLook{1};  // how often to see whether a waiting client has died
-constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+constexpr int kMostInterim = 64;                // 1xx answers before the final one
 
 // While the origin thinks nobody reads the client: this notices a reset without an Asio wait for each request.
 class ClientWatch final : net::Deadlines::Node {
@@ -65,66 +64,6 @@ net::Task<bool> Http1Server::read_client(Bytes& fed) {
                                                                          : co_await client_.wait_writable();
     if (!ready) co_return false;
   }
-}
-
-net::Task<bool> Http1Server::gather_request(Exchange& exchange, std::optional<std::string>& content,
-                                            std::string& wire) {
-  const ByteCount limit = worker_.exchange_settings().rule_body;
-  std::string gathered;
-  Bytes fed;
-  if (exchange.expects_continue() && !reader_.has_rest()) {  // engine.md 4: Sluice itself says 100
-    sent_continue_ = true;
-    if (!co_await client_.write_all(kContinue)) co_return false;
-  }
-  for (;;) {
-    auto event = reader_.next();
-    if (!event) {
-      co_await answer_and_go_on(exchange, exchange.failure_page(FailureKind::kBadRequest, event.error().message));
-      co_return false;
-    }
-    if (std::holds_alternative<http::MessageEnd>(*event)) {
-      exchange.request_ended();
-      request_over_ = true;
-      content = std::move(gathered);
-      co_return true;
-    }
-    if (auto* piece = std::get_if<http::BodyPiece>(&*event)) {
-      exchange.request_body(piece->content);
-      gathered += piece->content;
-      wire += piece->wire;
-      if (gathered.size() > limit) co_return true;  // content stays absent: too large
-    } else if (auto* trailers = std::get_if<http::Trailers>(&*event)) {
-      exchange.request_trailers(trailers->wire);
-      wire += trailers->wire;
-    } else if (!co_await read_client(fed)) {
-      exchange.fail(FailureKind::kClientAborted, "the client ended in the middle of the request body");
-      co_return false;
-    }
-  }
-}
-
-net::Task<bool> Http1Server::discard_request_body(Exchange& exchange) {
-  ByteCount seen = 0;
-  Bytes fed;
-  while (!request_over_) {
-    // RFC 9110 §10.1.1: a final answer instead of 100; the client will not send the body.
-    if (exchange.expects_continue() && !sent_continue_ && !reader_.has_rest()) co_return false;
-    auto event = reader_.next();
-    if (!event) co_return false;
-    if (std::holds_alternative<http::MessageEnd>(*event)) {
-      exchange.request_ended();
-      request_over_ = true;
-    } else if (auto* piece = std::get_if<http::BodyPiece>(&*event)) {
-      exchange.request_body(piece->content);
-      if ((seen += piece->content.size()) > kDiscardAtMost) co_return false;
-    } else if (auto* trailers = std::get_if<http::Trailers>(&*event)) {
-      exchange.request_trailers(trailers->wire);
-    } else if (!co_await read_client(fed)) {
-      exchange.fail(FailureKind::kClientAborted, "the client ended in the middle of the request body");
-      co_return false;
-    }
-  }
-  co_return true;
 }
 
 // Sends the head with what is at hand, then lets both directions run until the answer is over.
@@ -230,6 +169,7 @@ net::Task<Http1Server::Result> Http1Server::relay_response(Exchange& exchange, U
   reader.begin(exchange.request().method);
   Outbox out(worker_.sink(), client_);
   Bytes fed;
+  int interim = 0;
   for (;;) {
     auto event = reader.next();
     if (!event) {
@@ -239,6 +179,9 @@ net::Task<Http1Server::Result> Http1Server::relay_response(Exchange& exchange, U
     }
     if (auto* head = std::get_if<http::ResponseHead>(&*event)) {
       if (head->is_interim() && head->status != 101) {
+        if (++interim > kMostInterim) {
+          co_return co_await fail_answer(exchange, FailureKind::kBadAnswer, "too many interim answers");
+        }
         // RFC 9110 §15.2: not to an HTTP/1.0 client; and not a second 100 where Sluice has said it.
         if (exchange.request().version == http::Version::kHttp10 || (sent_continue_ && head->status == 100)) continue;
         out.add_made(exchange.receive_interim(*head));
@@ -378,53 +321,6 @@ Http1Server::Result Http1Server::end_of_answer(Exchange& exchange, http1::Respon
     exchange.forbid_reuse();
   }
   return plan.client_lives ? Result::kDone : Result::kDoneClose;
-}
-
-net::Task<Http1Server::Result> Http1Server::gather_response(Exchange& exchange, UpstreamConnection& upstream,
-                                                            http1::ResponseReader& reader, Exchange::ResponsePlan plan,
-                                                            Outbox& out, Duplex& duplex) {
-  std::string content, wire;
-  Bytes fed;
-  bool whole = false;
-  while (!whole && content.size() <= worker_.exchange_settings().rule_body) {
-    auto event = reader.next();
-    if (!event) co_return co_await fail_answer(exchange, FailureKind::kBadAnswer, event.error().message);
-    if (auto* piece = std::get_if<http::BodyPiece>(&*event)) {
-      content += piece->content;
-      wire += piece->wire;
-    } else if (auto* trailers = std::get_if<http::Trailers>(&*event)) {
-      exchange.response_trailers(trailers->wire);
-      wire += trailers->wire;
-    } else if (std::holds_alternative<http::MessageEnd>(*event)) {
-      whole = true;
-    } else {
-      const Read read = co_await read_upstream(*upstream.stream, duplex, fed);
-      if (read == Read::kOctets) {
-        reader.feed(fed);
-        continue;
-      }
-      whole = (read == Read::kEnd || read == Read::kTruncated) && reader.finish().has_value();
-      if (!whole)
-        co_return co_await fail_answer(exchange, FailureKind::kBodyCut, "the answer was cut while a rule gathered it");
-    }
-  }
-  if (whole) {
-    exchange.gathered_response(std::move(content));
-    // The length is known now: a body until close no longer costs the client its connection.
-    plan.client_lives |= plan.framing.kind == http::Framing::kUntilClose && http::keeps_alive(exchange.request());
-    out.add_made(exchange.response_octets());
-    duplex.arm();
-    if (!co_await out.send_rest()) {
-      exchange.fail(FailureKind::kClientAborted, "the client went away in the middle of the answer");
-      co_return Result::kFailed;
-    }
-    co_return end_of_answer(exchange, reader, plan);
-  }
-  exchange.gathered_response(std::nullopt);
-  exchange.response_body(content);
-  out.add_made(exchange.response_octets());
-  out.add_made(wire);
-  co_return co_await relay_response_body(exchange, upstream, reader, plan, out, duplex, Bytes());
 }
 
 net::Task<Http1Server::Result> Http1Server::tunnel(Exchange& exchange, net::Stream& upstream, std::string early) {

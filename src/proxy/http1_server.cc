@@ -7,6 +7,7 @@
 namespace sluice::proxy {
 namespace {
 
+constexpr std::size_t kShownOfRefused = 4096;        // of a head that could not be read
 constexpr ByteCount kDiscardAtMost = 8 * kMiB;       // of a request body that nobody wants
 constexpr std::chrono::milliseconds kLinger{1'000};  // for a client to take the last answer
 
@@ -119,7 +120,10 @@ net::Task<std::optional<http::RequestHead>> Http1Server::read_head() {
 net::Task<void> Http1Server::refuse(FailureKind kind, std::string message, const http::RequestHead* head) {
   Exchange exchange(worker_.sink(), worker_.clock(), worker_.exchange_settings());
   http::RequestHead shown;
-  if (head) shown = *head;
+  if (head)
+    shown = *head;
+  else
+    shown.start_line = reader_.refused_head().substr(0, kShownOfRefused);
   ResolvedTarget target;
   target.target.scheme = facts_.tls ? "https" : "http";
   target.target.host = facts_.destination_host;
@@ -159,6 +163,7 @@ net::Task<bool> Http1Server::serve(http::RequestHead head, ResolvedTarget target
   Exchange exchange(worker_.sink(), worker_.clock(), worker_.exchange_settings());
   const rules::RuleBookPtr book = worker_.book();
   exchange.mark(reader_.anomalies());
+  if (reader_.anomalies() & http::bit(http::Anomaly::kBareLf)) exchange.forbid_reuse();
   sent_continue_ = false;
   request_over_ = reader_.framing().kind == http::Framing::kNone;
   if (request_over_) reader_.next();  // MessageEnd
@@ -226,8 +231,7 @@ net::Task<UpstreamConnectionPtr> Http1Server::acquire(Exchange& exchange, const 
     }
   }
   if (!fresh) {
-    const bool once = !exchange.is_idempotent() || exchange.request_framing().kind != http::Framing::kNone;
-    if (auto pooled = worker_.pool().take(key, worker_.clock().mono(), once)) co_return pooled;
+    if (auto pooled = worker_.pool().take(key, worker_.clock().mono())) co_return pooled;
   }
   hold_rest();
   ConnectTimes times;

@@ -1,15 +1,7 @@
 #include "proxy/pool.h"
 
 namespace sluice::proxy {
-namespace {
-
-// A connection that was used within this time is taken without a look at the socket (a system call); if it died
-// meanwhile, the request is sent again on a new one.
-constexpr std::chrono::seconds kTrusted{2};
-
-}  // namespace
-
-UpstreamConnectionPtr Pool::take(const std::string& route_key, MonoTime now, bool must_be_quiet) {
+UpstreamConnectionPtr Pool::take(const std::string& route_key, MonoTime now) {
   for (;;) {
     const auto entry = by_route_.find(route_key);
     if (entry == by_route_.end()) return nullptr;
@@ -19,7 +11,6 @@ UpstreamConnectionPtr Pool::take(const std::string& route_key, MonoTime now, boo
     UpstreamConnectionPtr connection = std::move(*newest);
     order_.erase(newest);
     if (now - connection->idle_since > idle_) continue;
-    if (!must_be_quiet && now - connection->idle_since < kTrusted) return connection;
     if (connection->stream->is_quiet()) return connection;
   }
 }

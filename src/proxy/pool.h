@@ -31,9 +31,8 @@ class Pool {
  public:
   Pool(std::size_t capacity, std::chrono::milliseconds idle) : capacity_(capacity), idle_(idle) {}
 
-  // A live one or null. `must_be_quiet`: look at the socket first even if it was used a moment ago (a request that
-  // cannot be sent twice).
-  UpstreamConnectionPtr take(const std::string& route_key, MonoTime now, bool must_be_quiet);
+  // A live one or null. Looks at the socket first: an answer that nobody asked for must not meet the next request.
+  UpstreamConnectionPtr take(const std::string& route_key, MonoTime now);
   void put(UpstreamConnectionPtr connection, MonoTime now);
   bool has(const std::string& route_key) const { return by_route_.contains(route_key); }
   void expire(MonoTime now);  // called by the worker's tick

@@ -1,0 +1,225 @@
+// `sluice serve` and `sluice mcp`: the two long-running programs.
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "app/attach.h"
+#include "app/commands.h"
+#include "app/traffic_lines.h"
+#include "app/wiring.h"
+#include "base/text.h"
+#include "base/url.h"
+#include "gateway/control_server.h"
+#include "gateway/stdio_transport.h"
+
+namespace sluice::app {
+namespace {
+
+namespace asio = boost::asio;
+
+// Ends the control loop at the first SIGTERM or SIGINT; at the second the process ends at once.
+class Signals {
+ public:
+  Signals(asio::io_context& io) : io_(io), set_(io, SIGINT, SIGTERM) { wait(); }
+  bool asked() const { return asked_; }
+
+ private:
+  void wait() {
+    set_.async_wait([this](const boost::system::error_code& error, int) {
+      if (error) return;
+      if (asked_) ::_exit(130);
+      asked_ = true;
+      io_.stop();
+      wait();
+    });
+  }
+  asio::io_context& io_;
+  asio::signal_set set_;
+  bool asked_ = false;
+};
+
+// Drains while a second signal can still end the process.
+void shut_down(Program& program, Signals& signals) {
+  (void)signals;
+  std::thread signal_loop([&program] {
+    program.control().restart();
+    program.control().run();
+  });
+  if (program.engine().status().running) (void)program.engine().stop(Timeouts{}.drain);
+  program.control().stop();
+  signal_loop.join();
+}
+
+Json describe(const Program& program, const proxy::EngineStatus& status, const gateway::ControlServer& control) {
+  Json ready{{"pid", ::getpid()}};
+  if (status.running) {
+    ready["proxy"] = Json{{"host", status.listeners.front().host}, {"port", status.listeners.front().port}};
+  } else {
+    ready["proxy"] = nullptr;
+  }
+  const std::string url = "http://" + authority_text("127.0.0.1", control.port(), 0);
+  ready["control"] = Json{{"url", url}, {"mcp", url + "/mcp"}};
+  ready["ca"] = Json{{"pem", program.home().ca_pem()}, {"spki_sha256", program.authority().spki_sha256_base64()}};
+  ready["home"] = program.home().path();
+  return ready;
+}
+
+void greet(const Program& program, const Config& config, const Json& ready, const std::string& token) {
+  const bool terminal = ::isatty(STDOUT_FILENO) == 1;
+  std::string proxy = "not open yet (proxy_start opens it)";
+  if (ready["proxy"].is_object())
+    proxy = authority_text(ready["proxy"]["host"].get<std::string>(), ready["proxy"]["port"].get<std::uint16_t>(), 0);
+  fmt::print("Sluice {}\n  proxy    {}\n  control  {}\n  token    {}{}\n  CA       {}\n", SLUICE_VERSION, proxy,
+             ready["control"]["mcp"].get<std::string>(),
+             config.control_auth == ControlAuth::kNone ? std::string("none needed (--control-auth none)")
+                                                       : program.home().token_file(),
+             terminal && config.control_auth == ControlAuth::kToken ? "  (" + token + ")" : "",
+             program.home().ca_pem());
+  fmt::print("  policy   built-in: every tool is allowed and audited\n");
+  if (ready["proxy"].is_object()) {
+    fmt::print(
+        "Try it:\n  curl --proxy http://{} --cacert {} https://example.com/\n  set up a browser or a phone: "
+        "http://{}/\n",
+        proxy, program.home().ca_pem(), proxy);
+  }
+  if (!config.proxy_variable.empty()) {
+    fmt::print("Note: {} is set; Sluice ignores it and connects to servers directly.\n", config.proxy_variable);
+  }
+  if (program.open_files() < 4096) fmt::print("Note: only {} files may be open at once.\n", program.open_files());
+  std::fflush(stdout);
+}
+
+// What this `serve` leaves in run/ while it lives.
+class RunFiles {
+ public:
+  RunFiles(Program& program, const Json& ready) : files_(program.files()) {
+    Json shown = ready;
+    shown["started"] = unix_ms(program.clock().wall());
+    path_ = program.home().run() + "/" + std::to_string(::getpid()) + ".json";
+    saved_ = files_.save_file(path_, dump_json(shown, JsonStyle::kIndented) + "\n");
+  }
+  ~RunFiles() { (void)files_.remove(path_); }
+  const Status& saved() const { return saved_; }
+
+ private:
+  FileSystem& files_;
+  std::string path_;
+  Status saved_;
+};
+
+using ControlPtr = std::unique_ptr<gateway::ControlServer>;
+
+gateway::McpHttpDeps http_deps(Program& program, const mcp::ServerProfile& profile) {
+  return {program.clock(), program.entropy(), profile, program.dispatcher(),
+          [&program](std::string_view session) { program.adoptions().forget_session(session); }};
+}
+
+std::function<void(std::string_view)> on_bug(Program& program) {
+  return [&program](std::string_view what) { program.log().error("control_bug", {{"what", what}}); };
+}
+
+Result<ControlPtr> open_control(Program& program, const Config& config, const std::string& token) {
+  gateway::ControlServer::Options options;
+  options.port = config.control_port;
+  options.token = config.control_auth == ControlAuth::kToken ? token : "";
+  options.allow_hosts = config.allow_host;
+  options.caller.grant = "default";
+  options.limits = program.mcp_limits();
+  return gateway::ControlServer::create(program.control().get_executor(), http_deps(program, program.agent_profile()),
+                                        std::move(options), on_bug(program));
+}
+
+Result<ControlPtr> open_owner_socket(Program& program) {
+  return gateway::ControlServer::create_local(
+      program.control().get_executor(), http_deps(program, program.owner_profile()),
+      program.home().run() + "/" + std::to_string(::getpid()) + ".sock", program.mcp_limits(), on_bug(program));
+}
+
+std::string absolute(const std::string& path) {
+  if (path.starts_with('/')) return path;
+  char here[4096];
+  return ::getcwd(here, sizeof here) ? std::string(here) + "/" + path : path;
+}
+
+}  // namespace
+
+int run_serve(const Config& config) {
+  SystemFileSystem files;
+  auto home = Home::open(files, config.home);
+  if (!home) return report(home.error());
+  auto created = Program::create(config, *home);
+  if (!created) return report(created.error());
+  Program& program = **created;
+  const auto token = home->token(files, program.entropy());
+  if (!token) return report(token.error());
+
+  auto control = open_control(program, config, *token);
+  if (!control) return report(control.error());
+  auto owner = open_owner_socket(program);
+  if (!owner) return report(owner.error());
+  program.engine().add_own_listener({"127.0.0.1", (*control)->port()});
+  if (!config.no_proxy) {
+    if (const Status started = program.engine().start(program.listeners()); !started) {
+      return report(
+          {Code::kUnavailable, started.error().message + " (--proxy-port chooses another port, 0 any free one)"});
+    }
+  }
+  Signals signals(program.control());
+  const Json ready = describe(program, program.engine().status(), **control);
+  const RunFiles run_files(program, ready);
+  if (!run_files.saved()) return report(run_files.saved().error());
+  if (!config.ready_file.empty()) {
+    Json whole = ready;
+    whole["token"] = config.control_auth == ControlAuth::kToken ? Json(*token) : Json(nullptr);
+    const Status saved = files.save_file(absolute(config.ready_file), dump_json(whole) + "\n");
+    if (!saved) return report(saved.error());
+  }
+  greet(program, config, ready, *token);
+  std::optional<TrafficLines> lines;
+  if (!config.quiet && ::isatty(STDOUT_FILENO) == 1) lines.emplace(program.control(), program.ring());
+  program.control().run();
+  lines.reset();
+  shut_down(program, signals);
+  (*owner)->stop();
+  (*control)->stop();
+  return 0;
+}
+
+int run_mcp(const Config& config) {
+  SystemFileSystem files;
+  auto home = Home::open(files, config.home);
+  if (!home) return report(home.error());
+  if (config.attach) {
+    const auto token = home->token(files, *std::make_unique<SystemEntropy>());
+    std::string url = config.attach_url;
+    if (url.empty()) {
+      const auto running = find_running(files, *home);
+      if (running.empty())
+        return report({Code::kNotFound, "no `sluice serve` runs on " + home->path() + " to attach to"});
+      const Json* control_json = find_member(running.front().ready, "control");
+      const Json* mcp = control_json ? find_member(*control_json, "mcp") : nullptr;
+      if (mcp && mcp->is_string()) url = mcp->get<std::string>();
+    }
+    const auto endpoint = parse_endpoint(url);
+    if (!endpoint) return report(endpoint.error());
+    return run_attach(*endpoint, token.value_or(""));
+  }
+  auto created = Program::create(config, *home);
+  if (!created) return report(created.error());
+  Program& program = **created;
+  Signals signals(program.control());
+  auto transport =
+      gateway::StdioTransport::create(program.control().get_executor(), program.agent_profile(), program.dispatcher(),
+                                      {STDIN_FILENO, STDOUT_FILENO, program.mcp_limits(), {"default", "stdio"}},
+                                      [&program] { program.control().stop(); });
+  if (!transport) return report(transport.error());
+  program.control().run();
+  (*transport)->stop();
+  shut_down(program, signals);
+  return 0;
+}
+
+}  // namespace sluice::app

@@ -1,0 +1,172 @@
+#include "app/wiring.h"
+
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "base/url.h"
+
+namespace sluice::app {
+namespace {
+
+constexpr std::size_t kMostWorkers = 8;
+
+// Each intercepted pair is two descriptors. As much as the system lets us have.
+std::uint64_t raise_open_files() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  if (limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    (void)::setrlimit(RLIMIT_NOFILE, &limit);
+    (void)::getrlimit(RLIMIT_NOFILE, &limit);
+  }
+  return limit.rlim_cur;
+}
+
+std::size_t count_workers(std::size_t wanted) {
+  if (wanted != 0) return std::min<std::size_t>(wanted, 256);
+  return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, kMostWorkers);
+}
+
+mcp::ServerProfile make_profile(const std::string& grant, Entropy& entropy) {
+  mcp::ServerProfile profile;
+  profile.server_info = Json{{"name", "sluice"}, {"title", "Sluice"}, {"version", SLUICE_VERSION}};
+  profile.instructions =
+      "Sluice is an HTTPS interception proxy. Start with proxy_start, point a client at it (proxy_get_ca_cert says how "
+      "to "
+      "trust it), then proxy_list_traffic and proxy_get_exchange show what passed. proxy_mock_response, "
+      "proxy_inject_headers and proxy_add_rule change traffic at once, without restarts.";
+  profile.grant = grant;
+  profile.cursor_key = mcp::CursorKey::create(entropy);
+  return profile;
+}
+
+}  // namespace
+
+Result<proxy::ListenAddress> parse_listen(const std::string& text) {
+  const auto parsed = parse_authority(text, 0);
+  const bool any_port = text.ends_with(":0");
+  if (!parsed && !any_port)
+    return fail(Code::kInvalid, "--listen takes ADDR:PORT such as 127.0.0.1:8080, not '" + text + "'");
+  proxy::ListenAddress address;
+  if (parsed) {
+    address = {parsed->host, parsed->port};
+  } else {
+    std::string host = text.substr(0, text.size() - 2);
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    address = {host, 0};
+  }
+  if (address.host == "localhost") address.host = "127.0.0.1";
+  if (!is_ip_literal(address.host))
+    return fail(Code::kInvalid, "--listen takes an IP address, not '" + address.host + "'");
+  return address;
+}
+
+Program::Program(const Config& config, Home home)
+    : home_(std::move(home)),
+      redactor_(entropy_),
+      log_({.level = parse_log_level(config.engine.log_level).value_or(LogLevel::kWarning)}, clock_, redactor_),
+      open_files_(raise_open_files()),
+      workers_(count_workers(config.engine.workers)),
+      processes_(clock_),
+      rules_(clock_) {}
+
+Result<std::unique_ptr<Program>> Program::create(const Config& config, Home home) {
+  std::unique_ptr<Program> program(new Program(config, std::move(home)));
+  SLUICE_CHECK(program->build(config));
+  return program;
+}
+
+Status Program::build(const Config& config) {
+  if (config.engine.listen.empty()) listeners_.push_back({"127.0.0.1", config.engine.proxy_port});
+  for (const std::string& text : config.engine.listen) {
+    SLUICE_TRY(proxy::ListenAddress address, parse_listen(text));
+    listeners_.push_back(std::move(address));
+  }
+  SLUICE_TRY(authority_, tls::CertificateAuthority::load_or_create(files_, home_.ca(), clock_, entropy_));
+  SLUICE_CHECK(make_ring(config));
+  SLUICE_CHECK(make_engine(config));
+  SLUICE_CHECK(make_gate(config));
+  ring_->set_pump_thread(true);
+  capture_thread_ = std::thread([this] { run_capture(); });
+  return {};
+}
+
+Status Program::make_ring(const Config& config) {
+  capture::remove_stale_spools(files_, home_.spool());
+  capture::Ring::Options options;
+  options.limits.ring_exchanges = config.engine.ring_exchanges;
+  options.limits.ring_memory = config.engine.ring_mb * kMiB;
+  options.limits.spool_disk = config.engine.spool_mb * kMiB;
+  options.spool_directory = home_.spool() + "/" + std::to_string(::getpid()) + "-" + random_token(entropy_, 6);
+  options.workers = workers_;
+  ring_ = std::make_unique<capture::Ring>(std::move(options), files_, clock_, entropy_);
+  return ring_->open();
+}
+
+Status Program::make_engine(const Config& config) {
+  proxy::EngineOptions options;
+  options.limits.max_connections = config.engine.max_connections;
+  options.workers = workers_;
+  options.allow_clients = config.engine.allow_client;
+  options.upstream_insecure = config.engine.upstream_insecure;
+  options.upstream_ca_files = config.engine.upstream_ca;
+  options.key_log_file = config.key_log_file;
+  options.strip_alt_svc = !config.engine.keep_alt_svc;
+  proxy::EngineDeps deps{
+      clock_, entropy_, authority_, rules_, [this](std::size_t worker) -> flow::Sink& { return ring_->sink(worker); },
+      {},     {}};
+  deps.on_bug = [this](std::string_view what) { log_.error("connection_bug", {{"what", what}}); };
+  deps.on_connection = [this](const flow::ConnectionPtr& connection) {
+    processes_.add(connection->client_address, connection->client_port, [connection](net::FoundProcess found) {
+      connection->process.store(std::make_shared<const flow::Process>(flow::Process{found.pid, std::move(found.name)}));
+    });
+  };
+  SLUICE_TRY(engine_, proxy::Engine::create(std::move(options), std::move(deps)));
+  return {};
+}
+
+Status Program::make_gate(const Config& config) {
+  services_.reset(new tools::Services{clock_, *engine_, *ring_, rules_, authority_, home_.ca_pem()});
+  services_->start_mode = config.command == Command::kServe ? tools::StartMode::kAdopt : tools::StartMode::kOpen;
+  services_->default_listen = listeners_.front();
+  services_->more_listeners.assign(listeners_.begin() + 1, listeners_.end());
+  services_->sessions_directory = home_.sessions();
+  services_->adoptions = &adoptions_;
+  agent_profile_ = make_profile("default", entropy_);
+  owner_profile_ = make_profile("owner", entropy_);
+  registry_ = std::make_unique<gateway::Registry>(config.engine.toolset);
+  presenter_ = std::make_unique<gateway::Presenter>(redactor_, mcp_limits_);
+  SLUICE_TRY(audit_, gateway::AuditLog::create(files_, clock_, entropy_, {home_.audit(), ::getpid(), ""}));
+  gateway::DispatcherDeps deps{
+      control_.get_executor(), clock_, entropy_, *services_, *registry_, policy_, *presenter_, *audit_, {}};
+  deps.on_bug = [this](std::string_view what) { log_.error("tool_bug", {{"what", what}}); };
+  dispatcher_ = std::make_unique<gateway::Dispatcher>(std::move(deps), gateway::DispatcherLimits{});
+  ring_->on_change([changes = dispatcher_->changes()] {
+    changes->mark(gateway::Changes::kTraffic);
+    changes->mark(gateway::Changes::kStatus);
+  });
+  return {};
+}
+
+void Program::run_capture() {
+  ::pthread_setname_np(::pthread_self(), "capture");
+  while (!stopping_.load(std::memory_order_relaxed)) {
+    ring_->pump();
+    processes_.poll();
+    std::this_thread::sleep_for(CaptureLimits{}.flush);
+  }
+}
+
+Program::~Program() {
+  dispatcher_.reset();
+  engine_.reset();
+  stopping_ = true;
+  if (capture_thread_.joinable()) capture_thread_.join();
+  if (ring_) ring_->set_pump_thread(false);
+}
+
+}  // namespace sluice::app

@@ -1,0 +1,105 @@
+// The only place that constructs services: reading wiring.cc shows the whole program. A Program is what `serve` and
+// `mcp` share: engine, capture, rules, tools, dispatcher, and the threads they run on.
+//
+//   accept, workers   proxy::Engine's own; one io_context for each worker
+//   capture           Ring::pump every 10 ms, and the look-up of clients' processes
+//   control           whoever runs control(): MCP, the dispatcher, signals
+//   pool              the dispatcher's: slow tools
+#pragma once
+
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "app/config.h"
+#include "app/home.h"
+#include "base/clock.h"
+#include "base/entropy.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/redact.h"
+#include "capture/capture.h"
+#include "gateway/audit.h"
+#include "gateway/dispatcher.h"
+#include "gateway/policy.h"
+#include "gateway/presenter.h"
+#include "gateway/registry.h"
+#include "mcp/mcp.h"
+#include "net/process_lookup.h"
+#include "proxy/engine.h"
+#include "rules/rules.h"
+#include "tools/adoptions.h"
+#include "tools/services.h"
+
+namespace sluice::app {
+
+class Program {
+ public:
+  static Result<std::unique_ptr<Program>> create(const Config& config, Home home);
+  ~Program();  // stops the proxy, then the threads; removes the spool
+
+  boost::asio::io_context& control() { return control_; }
+  const Home& home() const { return home_; }
+  FileSystem& files() { return files_; }
+  const Clock& clock() const { return clock_; }
+  Entropy& entropy() { return entropy_; }
+  Log& log() { return log_; }
+  proxy::Engine& engine() { return *engine_; }
+  capture::Ring& ring() { return *ring_; }
+  const tls::CertificateAuthority& authority() const { return *authority_; }
+  gateway::Dispatcher& dispatcher() { return *dispatcher_; }
+  const tools::Services& services() const { return *services_; }
+  tools::Adoptions& adoptions() { return adoptions_; }
+  const McpLimits& mcp_limits() const { return mcp_limits_; }
+  // What MCP clients are shown, for a grant; cursors are bound to it.
+  const mcp::ServerProfile& agent_profile() const { return agent_profile_; }
+  const mcp::ServerProfile& owner_profile() const { return owner_profile_; }
+  const std::vector<proxy::ListenAddress>& listeners() const { return listeners_; }  // as configured
+  std::uint64_t open_files() const { return open_files_; }                           // RLIMIT_NOFILE in force
+
+ private:
+  Program(const Config& config, Home home);
+  Status build(const Config& config);
+  Status make_ring(const Config& config);
+  Status make_engine(const Config& config);
+  Status make_gate(const Config& config);
+  void run_capture();
+
+  Home home_;
+  SystemFileSystem files_;
+  SystemClock clock_;
+  SystemEntropy entropy_;
+  Redactor redactor_;
+  Log log_;
+  boost::asio::io_context control_{1};
+  std::uint64_t open_files_ = 0;
+  std::size_t workers_ = 1;
+
+  std::vector<proxy::ListenAddress> listeners_;
+  std::shared_ptr<const tls::CertificateAuthority> authority_;
+  net::ProcessLookup processes_;
+  rules::RuleStore rules_;
+  std::unique_ptr<capture::Ring> ring_;
+  std::unique_ptr<proxy::Engine> engine_;
+  tools::Adoptions adoptions_;
+  std::unique_ptr<tools::Services> services_;
+
+  McpLimits mcp_limits_;
+  mcp::ServerProfile agent_profile_, owner_profile_;
+  gateway::AllowAll policy_;
+  std::unique_ptr<gateway::Registry> registry_;
+  std::unique_ptr<gateway::Presenter> presenter_;
+  std::unique_ptr<gateway::AuditLog> audit_;
+  std::unique_ptr<gateway::Dispatcher> dispatcher_;
+
+  std::atomic<bool> stopping_{false};
+  std::thread capture_thread_;
+};
+
+// "127.0.0.1:8080", "[::1]:8080".
+Result<proxy::ListenAddress> parse_listen(const std::string& text);
+
+}  // namespace sluice::app

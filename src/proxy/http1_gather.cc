@@ -1,0 +1,120 @@
+// Bodies that a rule needs whole, or that nobody needs: the third part of Http1Server.
+#include "proxy/http1_server.h"
+#include "proxy/worker.h"
+
+namespace sluice::proxy {
+namespace {
+
+constexpr ByteCount kDiscardAtMost = 8 * kMiB;  // of a request body that nobody wants
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+}  // namespace
+
+net::Task<bool> Http1Server::gather_request(Exchange& exchange, std::optional<std::string>& content,
+                                            std::string& wire) {
+  const ByteCount limit = worker_.exchange_settings().rule_body;
+  std::string gathered;
+  Bytes fed;
+  if (exchange.expects_continue() && !reader_.has_rest()) {  // engine.md 4: Sluice itself says 100
+    sent_continue_ = true;
+    if (!co_await client_.write_all(kContinue)) co_return false;
+  }
+  for (;;) {
+    auto event = reader_.next();
+    if (!event) {
+      co_await answer_and_go_on(exchange, exchange.failure_page(FailureKind::kBadRequest, event.error().message));
+      co_return false;
+    }
+    if (std::holds_alternative<http::MessageEnd>(*event)) {
+      exchange.request_ended();
+      request_over_ = true;
+      content = std::move(gathered);
+      co_return true;
+    }
+    if (auto* piece = std::get_if<http::BodyPiece>(&*event)) {
+      exchange.request_body(piece->content);
+      gathered += piece->content;
+      wire += piece->wire;
+      if (gathered.size() > limit) co_return true;  // content stays absent: too large
+    } else if (auto* trailers = std::get_if<http::Trailers>(&*event)) {
+      exchange.request_trailers(trailers->wire);
+      wire += trailers->wire;
+    } else if (!co_await read_client(fed)) {
+      exchange.fail(FailureKind::kClientAborted, "the client ended in the middle of the request body");
+      co_return false;
+    }
+  }
+}
+
+net::Task<bool> Http1Server::discard_request_body(Exchange& exchange) {
+  ByteCount seen = 0;
+  Bytes fed;
+  while (!request_over_) {
+    // RFC 9110 §10.1.1: a final answer instead of 100; the client will not send the body.
+    if (exchange.expects_continue() && !sent_continue_ && !reader_.has_rest()) co_return false;
+    auto event = reader_.next();
+    if (!event) co_return false;
+    if (std::holds_alternative<http::MessageEnd>(*event)) {
+      exchange.request_ended();
+      request_over_ = true;
+    } else if (auto* piece = std::get_if<http::BodyPiece>(&*event)) {
+      exchange.request_body(piece->content);
+      if ((seen += piece->content.size()) > kDiscardAtMost) co_return false;
+    } else if (auto* trailers = std::get_if<http::Trailers>(&*event)) {
+      exchange.request_trailers(trailers->wire);
+    } else if (!co_await read_client(fed)) {
+      exchange.fail(FailureKind::kClientAborted, "the client ended in the middle of the request body");
+      co_return false;
+    }
+  }
+  co_return true;
+}
+
+net::Task<Http1Server::Result> Http1Server::gather_response(Exchange& exchange, UpstreamConnection& upstream,
+                                                            http1::ResponseReader& reader, Exchange::ResponsePlan plan,
+                                                            Outbox& out, Duplex& duplex) {
+  std::string content, wire;
+  Bytes fed;
+  bool whole = false;
+  while (!whole && content.size() <= worker_.exchange_settings().rule_body) {
+    auto event = reader.next();
+    if (!event) co_return co_await fail_answer(exchange, FailureKind::kBadAnswer, event.error().message);
+    if (auto* piece = std::get_if<http::BodyPiece>(&*event)) {
+      content += piece->content;
+      wire += piece->wire;
+    } else if (auto* trailers = std::get_if<http::Trailers>(&*event)) {
+      exchange.response_trailers(trailers->wire);
+      wire += trailers->wire;
+    } else if (std::holds_alternative<http::MessageEnd>(*event)) {
+      whole = true;
+    } else {
+      const Read read = co_await read_upstream(*upstream.stream, duplex, fed);
+      if (read == Read::kOctets) {
+        reader.feed(fed);
+        continue;
+      }
+      whole = (read == Read::kEnd || read == Read::kTruncated) && reader.finish().has_value();
+      if (!whole)
+        co_return co_await fail_answer(exchange, FailureKind::kBodyCut, "the answer was cut while a rule gathered it");
+    }
+  }
+  if (whole) {
+    exchange.gathered_response(std::move(content));
+    // The length is known now: a body until close no longer costs the client its connection.
+    plan.client_lives |= plan.framing.kind == http::Framing::kUntilClose && http::keeps_alive(exchange.request());
+    out.add_made(exchange.response_octets());
+    duplex.arm();
+    if (!co_await out.send_rest()) {
+      exchange.fail(FailureKind::kClientAborted, "the client went away in the middle of the answer");
+      co_return Result::kFailed;
+    }
+    co_return end_of_answer(exchange, reader, plan);
+  }
+  exchange.gathered_response(std::nullopt);
+  exchange.response_body(content);
+  out.add_made(exchange.response_octets());
+  out.add_made(wire);
+  co_return co_await relay_response_body(exchange, upstream, reader, plan, out, duplex, Bytes());
+}
+
+}  // namespace sluice::proxy
