@@ -73,7 +73,8 @@ HandshakeStep SessionCore<T>::handshake() {
     }
   }
   if (!tickets_wait_) {
-    const IoResult flushed = bio_.flush_all();
+    IoResult flushed = bio_.flush_all();
+    if (flushed.status == IoStatus::kOk && bio_.transport().has_pending_output()) flushed = bio_.transport().flush();
     if (flushed.status == IoStatus::kError) return fail_handshake(SSL_ERROR_SYSCALL);
     if (flushed.status == IoStatus::kWouldBlock) return HandshakeStep::kWouldBlock;
   }
@@ -82,7 +83,8 @@ HandshakeStep SessionCore<T>::handshake() {
 
 template <class T>
 WaitFor SessionCore<T>::handshake_waits_for() const {
-  return bio_.pending() != 0 ? bio_.transport().write_waits_for() : bio_.transport().read_waits_for();
+  const bool unsent = bio_.pending() != 0 || bio_.transport().has_pending_output();
+  return unsent ? bio_.transport().write_waits_for() : bio_.transport().read_waits_for();
 }
 
 template <class T>
@@ -94,7 +96,8 @@ FailureFacts SessionCore<T>::facts(int ssl_error) const {
   facts.reason = ssl_error == SSL_ERROR_SSL ? ERR_GET_REASON(ERR_peek_error()) : 0;
   facts.peer_closed = bio_.saw_eof();
   facts.after_certificate = !established_ && peer_ == Side::kClient && awaits_answer_to_certificate(ssl());
-  if (bio_.read_failed() || bio_.write_failed()) facts.transport_error = bio_.transport().error_text();
+  const bool broke = bio_.read_failed() || bio_.write_failed() || (ssl_error == SSL_ERROR_SYSCALL && !bio_.saw_eof());
+  if (broke) facts.transport_error = bio_.transport().error_text();
   facts.verdict = refused_verdict();
   return facts;
 }
