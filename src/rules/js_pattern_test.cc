@@ -171,6 +171,12 @@ TEST(JsPattern, RefusesWhatJavaScriptRefuses) {
   EXPECT_NE(refusal(std::string(1000, '(') + std::string(1000, ')')), "");
 }
 
+TEST(JsPattern, TakesLargePatternsUpToALimit) {
+  EXPECT_TRUE(matches("^.{0,100}x$", "abcx"));
+  EXPECT_TRUE(matches(std::string(kMaxPatternLength, 'a'), std::string(kMaxPatternLength, 'a')));
+  EXPECT_NE(refusal("((\\p{L}{30}){30}|a)").find("too large"), std::string::npos);
+}
+
 TEST(JsPattern, KnowsWhetherTheTextBeforeMatters) {
   EXPECT_FALSE(translate_js_pattern("/api$")->looks_left);
   EXPECT_TRUE(translate_js_pattern("^/api")->looks_left);

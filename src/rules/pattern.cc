@@ -5,7 +5,11 @@
 namespace sluice::rules {
 namespace {
 
-constexpr ByteCount kSetMemory[] = {32 * kMiB, 128 * kMiB, 512 * kMiB};
+// RE2's max_mem of a set, by its size: a program may take a quarter of it at 16 octets an instruction, the automaton
+// needs room for 20 states of up to 4 octets an instruction, the rest is its cache.
+constexpr ByteCount kSetBase = 256 * kKiB;
+constexpr ByteCount kSetPerInstruction = 128;
+constexpr int kSetAttempts = 3;    // each with twice the memory
 constexpr int kBoundLength = 256;  // octets of low_ and high_: more than any host name has
 
 re2::RE2::Options options(ByteCount memory) {
@@ -21,7 +25,7 @@ re2::StringPiece piece(std::string_view text) { return {text.data(), text.size()
 Error explain(const re2::RE2& re2) {
   switch (re2.error_code()) {
     case re2::RE2::ErrorPatternTooLarge:
-      return {Code::kTooLarge, "the pattern is too large: compiled it needs more than 2 MiB (fewer repeats help)"};
+      return {Code::kTooLarge, "the pattern is too large: compiled it needs more than 1 MiB (fewer repeats help)"};
     case re2::RE2::ErrorRepeatSize:
       return {Code::kInvalid, "repeats inside repeats multiply to more than RE2's limit of 1000"};
     case re2::RE2::ErrorBadCharRange:
@@ -37,11 +41,14 @@ Result<Pattern> Pattern::compile(std::string_view js) {
   Pattern made;
   SLUICE_TRY(made.source_, translate_js_pattern(js));
   auto re2 = std::make_unique<re2::RE2>(piece(made.source_.text), options(kPatternMemory));
+  if (re2->error_code() == re2::RE2::ErrorPatternTooLarge) {
+    re2 = std::make_unique<re2::RE2>(piece(made.source_.text), options(kLargePatternMemory));
+  }
   if (!re2->ok()) return fail(explain(*re2));
   made.re2_ = std::move(re2);
   if (made.source_.anchored) {
     // PossibleMatchRange speaks of matches from end to end; ours may go on behind what matched.
-    const re2::RE2 whole(made.source_.text + "(?s:.*)", options(kPatternMemory));
+    const re2::RE2 whole(made.source_.text + "(?s:.*)", options(kLargePatternMemory));
     if (!whole.ok() || !whole.PossibleMatchRange(&made.low_, &made.high_, kBoundLength)) made.high_.clear();
   }
   return made;
@@ -57,9 +64,9 @@ bool Pattern::may_match_from(std::string_view prefix) const {
 }
 
 Result<PatternSet> PatternSet::compile(const std::vector<const Pattern*>& patterns) {
-  // RE2 gives two thirds of the limit to nothing but the automaton's cache, so the limit grows only where the
-  // programs do not fit. A set that was not compiled, or whose automaton cannot begin, must never be asked.
-  for (const ByteCount memory : kSetMemory) {
+  ByteCount memory = kSetBase;
+  for (const Pattern* pattern : patterns) memory += kSetPerInstruction * pattern->size();
+  for (int attempt = 0; attempt < kSetAttempts; ++attempt, memory *= 2) {
     PatternSet made;
     made.set_ = std::make_unique<re2::RE2::Set>(options(memory), re2::RE2::UNANCHORED);
     for (const Pattern* pattern : patterns) {
@@ -68,9 +75,10 @@ Result<PatternSet> PatternSet::compile(const std::vector<const Pattern*>& patter
         return fail(Code::kInvalid, "RE2 does not take a pattern that it took alone: " + error);
       }
     }
+    // A set that was not compiled must never be asked, one whose automaton cannot begin is of no use.
     if (made.set_->Compile() && made.find("/")) return made;
   }
-  return fail(Code::kTooLarge, "the URL and path patterns of all rules together are too large for RE2 (512 MiB)");
+  return fail(Code::kTooLarge, "the URL and path patterns are too large together");
 }
 
 std::optional<std::vector<std::uint32_t>> PatternSet::find(std::string_view text) const {

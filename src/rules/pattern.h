@@ -20,7 +20,10 @@
 
 namespace sluice::rules {
 
-inline constexpr ByteCount kPatternMemory = 2 * kMiB;  // of one pattern: program and automaton
+// RE2's max_mem of one pattern, program and automaton together: thousands of rules each get the small one, the large
+// one is for patterns whose program does not fit.
+inline constexpr ByteCount kPatternMemory = 128 * kKiB;
+inline constexpr ByteCount kLargePatternMemory = 1 * kMiB;
 
 class Pattern {
  public:
@@ -29,6 +32,7 @@ class Pattern {
 
   bool matches(std::string_view text) const;
   const Re2Source& source() const { return source_; }
+  std::size_t size() const { return static_cast<std::size_t>(re2_->ProgramSize()); }  // instructions
   // False only if no text that begins with `prefix` can match. Answers for anchored patterns; true for all others.
   bool may_match_from(std::string_view prefix) const;
 
@@ -41,7 +45,7 @@ class Pattern {
 // Finds which of many patterns match in one pass. engine.md 6.
 class PatternSet {
  public:
-  // Each pattern gets the number of its place. kTooLarge: more than RE2 takes within 512 MiB.
+  // Each pattern gets the number of its place. kTooLarge: more than RE2 takes.
   static Result<PatternSet> compile(const std::vector<const Pattern*>& patterns);
 
   // The places of all that match, ascending; nullopt: the automaton ran out of memory on this text, ask one by one.

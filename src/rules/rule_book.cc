@@ -65,6 +65,20 @@ struct RuleBook::Compiled {
     }
   }
 
+  Status check_size() const {
+    std::size_t instructions = 0;
+    ByteCount text = 0;
+    for (const auto& program : programs) {
+      instructions += program->instructions();
+      text += program->text_size;
+    }
+    if (instructions > kMaxPatternInstructions) {
+      return fail(Code::kTooLarge, "the patterns of all rules together are too large: a million RE2 instructions");
+    }
+    if (text > kMaxRuleText) return fail(Code::kTooLarge, "all rules together hold more than 256 MiB of text");
+    return {};
+  }
+
   Status seal() {
     SLUICE_CHECK(everywhere.seal());
     for (GroupsByHost* groups : {&by_host, &by_suffix}) {
@@ -110,6 +124,7 @@ Result<std::shared_ptr<const RuleBook>> RuleBook::compile(std::vector<RulePtr> r
     if (!program) return fail(std::move(program.error()).with_context(rule->id()));
     compiled->programs.push_back(*std::move(program));
   }
+  SLUICE_CHECK(compiled->check_size());
   for (std::uint32_t place = 0; place < compiled->rules.size(); ++place) {
     if (compiled->rules[place]->spec.enabled) compiled->place(place);
   }

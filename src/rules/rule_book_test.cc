@@ -236,7 +236,23 @@ TEST(RuleBook, NamesTheRuleThatCannotBeCompiled) {
   const auto book = RuleBook::compile({rule});
   ASSERT_FALSE(book);
   EXPECT_EQ(book.error().message, "rule_7: matcher.urlPattern: a group is not closed: ')' is missing");
-  EXPECT_FALSE(RuleBook::compile(std::vector<RulePtr>(kMaxRules + 1, rule)));
+}
+
+TEST(RuleBook, RefusesMoreThanItsLimits) {
+  const auto refused = [](const RuleSpec& spec, std::size_t count) {
+    auto rule = std::make_shared<Rule>();
+    rule->spec = spec;
+    const auto book = RuleBook::compile(std::vector<RulePtr>(count, rule));
+    return !book && book.error().code == Code::kTooLarge;
+  };
+  RuleSpec made;
+  EXPECT_TRUE(refused(made, kMaxRules + 1));
+  made.matcher.url_pattern = "a{900}";
+  EXPECT_TRUE(refused(made, 1200));
+  made.matcher.url_pattern = "";
+  made.description = std::string(1 << 20, 'x');
+  EXPECT_TRUE(refused(made, 257));
+  EXPECT_FALSE(refused(made, 255));
 }
 
 }  // namespace

@@ -91,7 +91,30 @@ Status check_transform(const std::string& member, const std::optional<Transform>
   return {};
 }
 
+template <class Pairs>
+ByteCount pairs_size(const Pairs& pairs) {
+  ByteCount size = 0;
+  for (const auto& [name, value] : pairs) size += name.size() + value.size();
+  return size;
+}
+
+ByteCount transform_size(const std::optional<Transform>& transform) {
+  if (!transform) return 0;
+  ByteCount size = pairs_size(transform->match_replace_body);
+  for (const auto& [name, value] : transform->update_headers) size += name.size() + (value ? value->size() : 0);
+  return size;
+}
+
 }  // namespace
+
+ByteCount text_size(const RuleSpec& spec) {
+  const Matcher& matcher = spec.matcher;
+  const Handler& handler = spec.handler;
+  return spec.description.size() + matcher.url_pattern.size() + matcher.path_pattern.size() +
+         matcher.body_includes.size() + pairs_size(matcher.headers) + (handler.body ? handler.body->size() : 0) +
+         pairs_size(handler.headers) + transform_size(handler.transform_request) +
+         transform_size(handler.transform_response);
+}
 
 Status check_host(std::string_view member, std::string_view host) {
   if (is_valid_host(host)) return {};

@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "base/bytes.h"
 #include "base/result.h"
 #include "rules/rule.h"
 
@@ -16,6 +17,7 @@ inline constexpr std::size_t kMaxText = 16u << 20;           // octets of a body
 
 Status check_host(std::string_view member, std::string_view host);
 Status check_matcher(const Matcher& matcher);  // all but hosts and patterns
+ByteCount text_size(const RuleSpec& spec);     // octets of everything that the rule holds
 Status check_handler(const Handler& handler);  // forwardTo and statuses included
 
 }  // namespace sluice::rules

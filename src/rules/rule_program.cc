@@ -156,6 +156,7 @@ Result<std::shared_ptr<const RuleProgram>> compile_rule(const RuleSpec& spec) {
   }
   SLUICE_CHECK(compile_hosts(spec.matcher, *program));
   SLUICE_CHECK(compile_patterns(spec.matcher, *program));
+  program->text_size = text_size(spec);
   program->answers = spec.handler.type != HandlerType::kPassthrough;
   return std::shared_ptr<const RuleProgram>(std::move(program));
 }

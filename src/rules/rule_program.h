@@ -39,7 +39,9 @@ struct RuleProgram {
   std::string host_suffix;  // matcher.hostPattern "*.example.com": "example.com"; "*" leaves it empty
   std::string host_exact;   // matcher.hostPattern without a star: as hostname
   std::optional<Pattern> url, path;
-  bool answers = false;  // engine.md 2: mock, forward or drop
+  bool answers = false;     // engine.md 2: mock, forward or drop
+  ByteCount text_size = 0;  // octets of all texts of the rule
+  std::size_t instructions() const { return (url ? url->size() : 0) + (path ? path->size() : 0); }
 
   // The conditions, one by one; each holds where the matcher does not name it. Shared by match() and test().
   static bool method_holds(const Matcher& matcher, const Asked& asked);

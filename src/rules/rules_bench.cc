@@ -45,8 +45,12 @@ void match(benchmark::State& state, Fill fill, std::uint32_t count, const std::s
   const RuleBookPtr book = book_of(count, fill);
   http::FieldList fields;
   fields.append("Accept", "*/*");
-  std::vector<std::string> targets;
-  for (int i = 0; i < 64; ++i) targets.push_back("/api/v" + std::to_string(i * 150) + "/users/" + std::to_string(i));
+  std::vector<std::string> targets;  // far more than the automata have seen: their states are made on the way
+  for (std::uint32_t i = 0; i < 50'000; ++i) {
+    const std::uint32_t mixed = i * 2'654'435'761U;
+    targets.push_back("/api/v" + std::to_string(mixed % 10'000) + "/users/" + std::to_string(mixed) +
+                      "?page=" + std::to_string(mixed >> 20));
+  }
   std::size_t next = 0;
   for (auto _ : state) {
     const RuleBook::Subject subject{.method = "GET",
