@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include "tools/rule_fields.h"
-#include "tools/rule_test.h"
+#include "tools/rule_trial.h"
 #include "tools/subjects.h"
 
 namespace sluice::tools {

@@ -1,4 +1,4 @@
-#include "tools/rule_test.h"
+#include "tools/rule_trial.h"
 
 #include <fmt/format.h>
 
