@@ -1,16 +1,19 @@
 // Capture watches and never delays: it implements flow::Sink for each worker, moves records over bounded queues to its
 // own thread of work, and keeps the ring, an unnamed session: heads and index in memory, bodies in append-only
-// segments under `<home>/spool/<pid>-<id>/`, oldest segment dropped at the budget. engine.md 5; docs/formats/segment.md.
+// segments under `<home>/spool/<pid>-<id>/`, oldest segment dropped at the budget. engine.md 5;
+// docs/formats/segment.md.
 //
 //   Ring ring(options, files, clock, entropy);  ring.open();
 //   flow::Sink& sink = ring.sink(worker);        // one per worker, made before traffic starts
 //   ring.pump();                                 // on the capture thread, every CaptureLimits::flush
 //   ring.sync();                                 // readers: what was emitted before this call is visible after it
 //
-// Thread-safety: a Sink belongs to its worker; pump() to one thread; all readers lock inside and may be called from any
-// thread. What is stored is what was on the wire; decoding and masking happen at reading.
+// Thread-safety: a Sink belongs to its worker; all else may be called from any thread (pumps wait for each other). What
+// is stored is what was on the wire; decoding and masking happen at reading. Held octets (flow::Held) must be gone
+// before the Ring is.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -30,40 +33,56 @@ namespace sluice::capture {
 
 // What proxy_list_traffic filters by; empty members do not filter. AND-combined.
 struct Filter {
-  std::string method;             // any case
-  std::string url_contains;       // any case
-  std::string host_contains;      // any case
+  std::string method;         // any case
+  std::string url_contains;   // any case
+  std::string host_contains;  // any case
   std::optional<int> status;
   std::optional<flow::Source> source;
-  std::vector<flow::State> states;           // empty: ended ones (done, failed, aborted, dropped)
-  std::optional<std::uint64_t> after_rev;    // records of every state (unless `states` narrows) with a greater rev
+  std::vector<flow::State> states;         // empty: ended ones (done, failed, aborted, dropped)
+  std::optional<std::uint64_t> after_rev;  // records of every state (unless `states` narrows) with a greater rev
 };
 
 struct Page {
-  std::size_t total = 0;          // after filters
-  std::size_t offset = 0;         // as clamped
-  std::uint64_t last_rev = 0;     // the process-wide rev when the page was made: the next after_rev
+  std::size_t total = 0;                  // after filters
+  std::size_t offset = 0;                 // as clamped
+  std::uint64_t last_rev = 0;             // the process-wide rev when the page was made: the next after_rev
   std::vector<flow::Exchange> exchanges;  // completion order; with after_rev: rev order
 };
 
 struct BodySlice {
   std::string octets;
   ByteCount offset = 0;
-  ByteCount stored = 0;           // readable in all
-  ByteCount size = 0;             // that passed
-  bool complete = true;           // stored == size
+  ByteCount stored = 0;  // readable in all
+  ByteCount size = 0;    // that passed
+  bool complete = true;  // stored == size
 };
 
 struct Counters {
-  std::uint64_t exchanges = 0;            // ever opened
-  std::uint64_t bodies_cut = 0;           // bodies not stored whole
+  std::uint64_t exchanges = 0;   // ever opened
+  std::uint64_t bodies_cut = 0;  // bodies not stored whole
   ByteCount bytes_cut = 0;
-  std::uint64_t records_lost = 0;         // a queue was full
-  std::uint64_t evicted = 0;              // exchanges that left the ring
+  std::uint64_t records_lost = 0;  // a queue was full
+  std::uint64_t evicted = 0;       // exchanges that left the ring
   ByteCount spool_bytes = 0, memory_bytes = 0;
   std::uint64_t write_errors = 0;
   std::string last_error;
 };
+
+// What is cheap to look at without making an Exchange: views that live as long as the visit.
+struct Glance {
+  Bytes raw_id;
+  flow::State state = flow::State::kOpen;
+  http::AnomalySet anomalies = 0;
+  std::string_view url;
+  Bytes request_head, response_head;  // as the client sent and got them; raw
+  Bytes request_trailers, response_trailers;
+  ByteCount request_stored = 0, response_stored = 0;
+  std::string id() const;
+};
+
+// Removes what processes that are gone left under `spool_root` (`<home>/spool`): directories whose lock nobody holds.
+// How many.
+std::size_t remove_stale_spools(FileSystem& files, const std::string& spool_root);
 
 class Ring {
  public:
@@ -71,29 +90,36 @@ class Ring {
     CaptureLimits limits;
     std::string spool_directory;  // `<home>/spool/<pid>-<id>`; made by open(), removed by the destructor
     std::size_t workers = 1;
+    std::size_t queue = 16'384;  // records that wait, for each worker (56 octets each); a small exchange is four
   };
   Ring(Options options, FileSystem& files, const Clock& clock, Entropy& entropy);
   ~Ring();
-  Status open();
+  Status open();  // before it no body is kept
 
   flow::Sink& sink(std::size_t worker);
 
   // Drains the queues, writes segments, publishes revisions, evicts. Returns how many records were handled.
   std::size_t pump();
+  // The capture thread's pause between two pumps: returns after `at_most`, or at once when a reader wants to see the
+  // newest. Never woken by traffic.
+  void wait(std::chrono::milliseconds at_most);
   // Blocks (bounded, 2 s) until a pump has taken in everything emitted before; pumps itself if no thread does.
   void sync();
   // False while only sync() and tests pump.
   void set_pump_thread(bool running);
 
-  Page list(const Filter& filter, std::int64_t offset, std::size_t limit) const;  // a negative offset counts from the end
+  Page list(const Filter& filter, std::int64_t offset,
+            std::size_t limit) const;  // a negative offset counts from the end
   std::optional<flow::Exchange> find(std::string_view id) const;
   // Content as it was on the wire, [offset, offset + limit). kNotFound: no such exchange, or its segment is gone.
   Result<BodySlice> read_body(std::string_view id, flow::Direction direction, ByteCount offset, ByteCount limit) const;
   // Oldest first; return false to stop. A consistent snapshot of ids; entries evicted meanwhile are skipped.
   void for_each(const Filter& filter, const std::function<bool(const flow::Exchange&)>& visit) const;
+  // The same order without copies, for searches. The ring is locked meanwhile: be quick, call nothing of it.
+  void glance(const Filter& filter, const std::function<bool(const Glance&)>& visit) const;
 
-  std::size_t size() const;       // ended exchanges in the ring
-  std::size_t clear();            // forgets ended exchanges; open ones stay; how many were forgotten
+  std::size_t size() const;  // ended exchanges in the ring
+  std::size_t clear();       // forgets ended exchanges; open ones stay; how many were forgotten
   std::uint64_t last_rev() const;
   Counters counters() const;
 

@@ -1,0 +1,92 @@
+// What readers make of an Entry: a filter's verdict, or a whole Exchange.
+#include "base/text.h"
+#include "capture/needle.h"
+#include "capture/ring_index.h"
+
+namespace sluice::capture {
+namespace {
+
+constexpr unsigned bit_of(flow::State state) { return 1u << static_cast<unsigned>(state); }
+
+unsigned states_of(const Filter& filter) {
+  unsigned states = 0;
+  for (const flow::State state : filter.states) states |= bit_of(state);
+  if (states != 0) return states;
+  return filter.after_rev ? ~0u : ~bit_of(flow::State::kOpen);
+}
+
+void fill_body(flow::BodyInfo& info, const StoredBody& body, std::uint32_t first_segment) {
+  info.size = body.size;
+  info.stored = body.gone(first_segment) ? 0 : body.stored;
+  info.complete = info.stored == info.size;
+  info.ended = body.ended;
+}
+
+}  // namespace
+
+FilterMatcher::FilterMatcher(const Filter& filter)
+    : filter_(filter),
+      states_(states_of(filter)),
+      reads_opened_(!filter.method.empty() || !filter.url_contains.empty() || !filter.host_contains.empty()),
+      url_needle_(filter.url_contains),
+      host_needle_(filter.host_contains) {}
+
+bool FilterMatcher::passes(const Entry& entry) {
+  if ((states_ & bit_of(entry.state)) == 0) return false;
+  if (filter_.status && entry.status != *filter_.status) return false;
+  if (filter_.source && (!entry.connection || entry.connection->source != *filter_.source)) return false;
+  if (!reads_opened_) return true;
+  const auto opened = parse_opened(entry.opened);
+  if (!opened) return false;
+  if (!filter_.method.empty() && !iequals(opened->method, filter_.method)) return false;
+  if (!filter_.host_contains.empty() && !host_needle_.is_in(opened->host)) return false;
+  if (filter_.url_contains.empty()) return true;
+  url_.clear();
+  flow::append_url(url_, opened->scheme, opened->host, opened->port, opened->target);
+  return url_needle_.is_in(url_);
+}
+
+Bytes shown_response_head(const Entry& entry) {
+  const auto responded = parse_responded(entry.responded);
+  if (!responded) return {};
+  return responded->effective.empty() ? responded->head : responded->effective;
+}
+
+flow::Exchange make_exchange(const Entry& entry, std::uint32_t first_segment) {
+  flow::Exchange exchange;
+  exchange.id = uuid_text(entry.uuid);
+  exchange.seq = ExchangeSeq{entry.seq};
+  exchange.rev = entry.rev;
+  exchange.state = entry.state;
+  exchange.protocol = entry.protocol;
+  exchange.status = entry.status;
+  if (const auto opened = parse_opened(entry.opened)) {
+    exchange.started = WallTime(Duration(opened->started_ns));
+    exchange.method = opened->method;
+    exchange.scheme = opened->scheme;
+    exchange.host = opened->host;
+    exchange.target = opened->target;
+    exchange.port = opened->port;
+    exchange.request.head = opened->head;
+  }
+  exchange.request.effective = entry.request_effective;
+  exchange.request.trailers = entry.request_trailers;
+  fill_body(exchange.request.body, entry.request, first_segment);
+  if (const auto responded = parse_responded(entry.responded)) {
+    exchange.response.head = responded->head;
+    exchange.response.effective = responded->effective;
+    exchange.upstream_reused = responded->upstream_reused;
+  }
+  exchange.response.trailers = entry.response_trailers;
+  fill_body(exchange.response.body, entry.response, first_segment);
+  exchange.connection = entry.connection;
+  exchange.upstream = entry.upstream;
+  exchange.timings = entry.timings;
+  if (entry.failure) exchange.failure = *entry.failure;
+  exchange.anomalies = entry.anomalies;
+  exchange.rule_ids = entry.rule_ids;
+  exchange.matched_rule = entry.matched_rule;
+  return exchange;
+}
+
+}  // namespace sluice::capture

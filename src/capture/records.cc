@@ -1,0 +1,180 @@
+#include "capture/records.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace sluice::capture {
+namespace {
+
+constexpr std::size_t kMostRules = 1'000;
+constexpr std::size_t kMostMessage = 4 * 1024;
+
+enum EndedFlag : std::uint8_t { kRequestEnded = 1, kResponseEnded = 2, kHasFailure = 4 };
+
+std::span<const std::uint32_t> kept_rules(const flow::Ended& ended) {
+  return ended.rule_ids.first(std::min(ended.rule_ids.size(), kMostRules));
+}
+Bytes kept_message(const flow::Failure& failure) { return Bytes(failure.message).substr(0, kMostMessage); }
+
+template <class Enum>
+Enum known(std::uint8_t value, Enum last) {
+  return value <= static_cast<std::uint8_t>(last) ? static_cast<Enum>(value) : Enum{};
+}
+
+}  // namespace
+
+std::string uuid_text(const Uuid& uuid) {
+  std::string text;
+  text.reserve(36);
+  for (std::size_t i = 0; i < uuid.size(); ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
+    const auto octet = static_cast<unsigned char>(uuid[i]);
+    text += "0123456789abcdef"[octet >> 4];
+    text += "0123456789abcdef"[octet & 15];
+  }
+  return text;
+}
+
+std::optional<Uuid> parse_uuid(std::string_view text) {
+  if (text.size() != 36) return std::nullopt;
+  std::string hex;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+    if (dash != (text[i] == '-')) return std::nullopt;
+    if (!dash) hex += text[i];
+  }
+  const auto octets = hex_decode(hex);
+  if (!octets || octets->size() != 16) return std::nullopt;
+  Uuid uuid;
+  std::copy(octets->begin(), octets->end(), uuid.begin());
+  return uuid;
+}
+
+std::size_t opened_size(const flow::Opened& opened) {
+  return 8 + 1 + 1 + 2 + 8 + counted_size(opened.method) + counted_size(opened.scheme) + counted_size(opened.host) +
+         counted_size(opened.target) + opened.head.size();
+}
+
+void write_opened(OctetWriter out, const flow::Opened& opened) {
+  out.number(std::uint64_t{opened.connection ? opened.connection->id.value : 0});
+  out.number(static_cast<std::uint8_t>(opened.protocol));
+  out.number(std::uint8_t{0});
+  out.number(opened.port);
+  out.number(static_cast<std::int64_t>(opened.started.time_since_epoch().count()));
+  out.counted(opened.method);
+  out.counted(opened.scheme);
+  out.counted(opened.host);
+  out.counted(opened.target);
+  out.octets(opened.head);
+}
+
+std::optional<OpenedParts> parse_opened(Bytes payload) {
+  OctetReader in(payload);
+  OpenedParts parts;
+  parts.connection = in.number<std::uint64_t>();
+  parts.protocol = known(in.number<std::uint8_t>(), flow::Protocol::kTls);
+  in.number<std::uint8_t>();
+  parts.port = in.number<std::uint16_t>();
+  parts.started_ns = in.number<std::int64_t>();
+  parts.method = in.counted();
+  parts.scheme = in.counted();
+  parts.host = in.counted();
+  parts.target = in.counted();
+  parts.head = in.rest();
+  if (!in.ok()) return std::nullopt;
+  return parts;
+}
+
+std::size_t responded_size(const flow::Responded& responded) {
+  return 8 + 2 + 1 + 1 + counted_size(responded.head) + responded.effective.size();
+}
+
+void write_responded(OctetWriter out, const flow::Responded& responded) {
+  out.number(std::uint64_t{responded.upstream ? responded.upstream->id : 0});
+  out.number(static_cast<std::uint16_t>(responded.status));
+  out.number(static_cast<std::uint8_t>(responded.upstream_reused));
+  out.number(std::uint8_t{0});
+  out.counted(responded.head);
+  out.octets(responded.effective);
+}
+
+std::optional<RespondedParts> parse_responded(Bytes payload) {
+  OctetReader in(payload);
+  RespondedParts parts;
+  parts.upstream = in.number<std::uint64_t>();
+  parts.status = in.number<std::uint16_t>();
+  parts.upstream_reused = in.number<std::uint8_t>() != 0;
+  in.number<std::uint8_t>();
+  parts.head = in.counted();
+  parts.effective = in.rest();
+  if (!in.ok()) return std::nullopt;
+  return parts;
+}
+
+std::size_t ended_size(const flow::Ended& ended) {
+  std::size_t size = 4 + 4 + 4 + sizeof(flow::Timings) + 16 + 4 + 4 * kept_rules(ended).size();
+  if (ended.failure) size += 1 + counted_size(ended.failure->code) + counted_size(kept_message(*ended.failure));
+  return size;
+}
+
+void write_ended(OctetWriter out, const flow::Ended& ended, const Cuts& cuts) {
+  static_assert(sizeof(flow::Timings) == 9 * 8, "the timings are written one by one");
+  int flags = ended.request_ended ? kRequestEnded : 0;
+  if (ended.response_ended) flags |= kResponseEnded;
+  if (ended.failure) flags |= kHasFailure;
+  out.number(static_cast<std::uint8_t>(ended.state));
+  out.number(static_cast<std::uint8_t>(flags));
+  out.number(static_cast<std::uint8_t>(ended.protocol));
+  out.number(std::uint8_t{0});
+  out.number(ended.anomalies);
+  out.number(ended.matched_rule);
+  const flow::Timings& t = ended.timings;
+  for (const std::int64_t us : {t.request_head, t.request_end, t.resolved, t.connected, t.upstream_tls, t.sent,
+                                t.first_byte, t.response_head, t.end}) {
+    out.number(us);
+  }
+  out.number(cuts.request);
+  out.number(cuts.response);
+  const auto rules = kept_rules(ended);
+  out.number(static_cast<std::uint32_t>(rules.size()));
+  for (const std::uint32_t rule : rules) out.number(rule);
+  if (!ended.failure) return;
+  out.number(static_cast<std::uint8_t>(ended.failure->phase));
+  out.counted(ended.failure->code);
+  out.counted(kept_message(*ended.failure));
+}
+
+std::optional<EndedParts> parse_ended(Bytes payload) {
+  OctetReader in(payload);
+  EndedParts parts;
+  parts.state = known(in.number<std::uint8_t>(), flow::State::kDropped);
+  const auto flags = in.number<std::uint8_t>();
+  parts.request_ended = (flags & kRequestEnded) != 0;
+  parts.response_ended = (flags & kResponseEnded) != 0;
+  parts.protocol = known(in.number<std::uint8_t>(), flow::Protocol::kTls);
+  in.number<std::uint8_t>();
+  parts.anomalies = in.number<std::uint32_t>();
+  parts.matched_rule = in.number<std::uint32_t>();
+  flow::Timings& t = parts.timings;
+  for (std::int64_t* us : {&t.request_head, &t.request_end, &t.resolved, &t.connected, &t.upstream_tls, &t.sent,
+                           &t.first_byte, &t.response_head, &t.end}) {
+    *us = in.number<std::int64_t>();
+  }
+  parts.cuts.request = in.number<std::uint64_t>();
+  parts.cuts.response = in.number<std::uint64_t>();
+  const auto rules = in.number<std::uint32_t>();
+  if (rules > kMostRules) return std::nullopt;
+  for (std::uint32_t i = 0; i < rules; ++i) parts.rule_ids.push_back(in.number<std::uint32_t>());
+  if ((flags & kHasFailure) != 0) {
+    flow::Failure failure;
+    failure.phase = known(in.number<std::uint8_t>(), flow::Phase::kTunnel);
+    failure.code = in.counted();
+    failure.message = in.counted();
+    parts.failure = std::move(failure);
+  }
+  if (!in.ok()) return std::nullopt;
+  return parts;
+}
+
+}  // namespace sluice::capture

@@ -1,0 +1,71 @@
+// The payloads of records: what stands in queues and segments, and back. docs/formats/segment.md, "Payloads".
+// Readers ignore octets behind what they know. Private to this folder. Pure.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "capture/octets.h"
+#include "flow/sink.h"
+
+namespace sluice::capture {
+
+using Uuid = std::array<char, 16>;
+
+std::string uuid_text(const Uuid& uuid);
+std::optional<Uuid> parse_uuid(std::string_view text);
+
+// --- kOpened: the exchange's UUID (16 octets, put in front by the capture thread) and then:
+std::size_t opened_size(const flow::Opened& opened);
+void write_opened(OctetWriter out, const flow::Opened& opened);
+
+// Lengths into the payload, so that it is kept in one piece.
+struct OpenedParts {
+  std::uint64_t connection = 0;
+  flow::Protocol protocol = flow::Protocol::kHttp1;
+  std::uint16_t port = 0;
+  std::int64_t started_ns = 0;
+  Bytes method, scheme, host, target, head;
+};
+std::optional<OpenedParts> parse_opened(Bytes payload);
+
+// --- kResponded
+std::size_t responded_size(const flow::Responded& responded);
+void write_responded(OctetWriter out, const flow::Responded& responded);
+struct RespondedParts {
+  std::uint64_t upstream = 0;
+  std::uint16_t status = 0;
+  bool upstream_reused = false;
+  Bytes head, effective;
+};
+std::optional<RespondedParts> parse_responded(Bytes payload);
+
+// --- kEnded
+struct Cuts {
+  ByteCount request = 0, response = 0;  // octets of content that passed and were not handed over
+};
+std::size_t ended_size(const flow::Ended& ended);
+void write_ended(OctetWriter out, const flow::Ended& ended, const Cuts& cuts);
+struct EndedParts {
+  flow::State state = flow::State::kDone;
+  flow::Protocol protocol = flow::Protocol::kHttp1;
+  bool request_ended = false, response_ended = false;
+  http::AnomalySet anomalies = 0;
+  std::uint32_t matched_rule = 0;
+  flow::Timings timings;
+  Cuts cuts;
+  std::vector<std::uint32_t> rule_ids;
+  std::optional<flow::Failure> failure;
+};
+std::optional<EndedParts> parse_ended(Bytes payload);
+
+// --- kConnection, kUpstream: written by the capture thread, once in each segment that mentions them
+std::string format_connection(const flow::Connection& connection);
+// Back again, for recordings. nullptr: damaged.
+std::shared_ptr<flow::Connection> parse_connection(Bytes payload);
+std::string format_upstream(const flow::Upstream& upstream);
+std::shared_ptr<flow::Upstream> parse_upstream(Bytes payload);
+
+}  // namespace sluice::capture

@@ -1,0 +1,141 @@
+// Append-only files of framed records: the ring's spool today, recordings too. docs/formats/segment.md is the format.
+// Pure over base/file.h. A writer belongs to one thread; so does a reader.
+//
+//   auto writer = SegmentWriter::create(files, path, {number, salt, now});
+//   writer->add(RecordType::kResponseBody, seq, pieces);    // pieces stay in view until flush()
+//   writer->flush();                                        // one gathered write
+//
+//   auto reader = SegmentReader::create(*file);
+//   for (;;) switch (reader->next()) …                      // damage is reported and skipped, never an end of it all
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/result.h"
+
+namespace sluice::capture {
+
+inline constexpr std::uint32_t kSegmentVersion = 1;
+inline constexpr std::size_t kSegmentHeaderSize = 48;
+inline constexpr std::size_t kFrameHeaderSize = 24;
+// Of one payload. Heads are bounded well below; a length beyond it is damage.
+inline constexpr ByteCount kMaxPayload = 16 * kMiB;
+
+// `subject` is the exchange's seq, but for kConnection and kUpstream, where it is their own id.
+enum class RecordType : std::uint8_t {
+  kConnection = 1,
+  kUpstream = 2,
+  kOpened = 3,
+  kRequestSent = 4,
+  kResponded = 5,
+  kRequestBody = 6,
+  kResponseBody = 7,
+  kRequestTrailers = 8,
+  kResponseTrailers = 9,
+  kEnded = 10,
+};
+
+struct SegmentHeader {
+  std::uint64_t number = 0;
+  std::uint64_t salt = 0;  // random: seeds every checksum, so that no peer can write octets that pass for a record
+  WallTime created;
+};
+
+// What every checksum of a segment starts from.
+std::uint32_t checksum_seed(std::uint64_t salt);
+
+struct FrameHeader {
+  std::uint32_t length = 0;  // of the payload
+  RecordType type = RecordType::kOpened;
+  std::uint64_t subject = 0;
+  std::uint32_t payload_checksum = 0;
+};
+// nullopt: not a header of this segment. `octets` has kFrameHeaderSize octets.
+std::optional<FrameHeader> parse_frame_header(Bytes octets, std::uint32_t seed);
+bool payload_intact(const FrameHeader& header, Bytes payload, std::uint32_t seed);
+
+// Where a record lies, header included.
+struct FramePlace {
+  ByteCount offset = 0;
+  std::uint32_t length = 0;
+};
+
+class SegmentWriter {
+ public:
+  // Creates the file (kConflict if it is there) and writes the header.
+  static Result<std::unique_ptr<SegmentWriter>> create(FileSystem& files, const std::string& path,
+                                                       const SegmentHeader& header);
+
+  // The record's future place. The pieces together are the payload (at most kMaxPayload); they are copied if small,
+  // else they must stay in view until flush().
+  FramePlace add(RecordType type, std::uint64_t subject, std::span<const Bytes> pieces);
+  // Appends what was added. After an error nothing of it counts: the file is cut back (if the disk lets us), the
+  // writer only good for closing.
+  Status flush();
+  Status sync() { return file_->sync(); }
+  ByteCount size() const { return size_; }  // flushed
+  ByteCount pending() const { return pending_; }
+  std::uint32_t seed() const { return seed_; }
+
+ private:
+  SegmentWriter(std::unique_ptr<File> file, std::uint32_t seed);
+  void copy(Bytes octets);
+
+  std::unique_ptr<File> file_;
+  std::uint32_t seed_;
+  ByteCount size_ = 0, pending_ = 0;
+  std::vector<Bytes> pieces_;
+  std::vector<std::unique_ptr<char[]>> blocks_;  // small octets, so that a write needs few vectors
+  std::size_t block_ = 0, block_used_ = 0;
+};
+
+class SegmentReader {
+ public:
+  enum class Step { kRecord, kDamage, kEnd };
+  struct Record {
+    RecordType type = RecordType::kOpened;
+    std::uint64_t subject = 0;
+    FramePlace place;
+    Bytes payload;  // valid until the next call of next()
+  };
+  struct Damage {
+    ByteCount offset = 0, length = 0;
+    bool torn = false;  // the file ends inside: the rest of a write that never finished
+  };
+
+  // kInvalid: not a segment, or of a later version. The file must outlive the reader.
+  static Result<SegmentReader> create(const File& file);
+
+  // kIo: the file could not be read; the reader stays where it was.
+  Result<Step> next();
+  const SegmentHeader& header() const { return header_; }
+  const Record& record() const { return record_; }
+  const Damage& damage() const { return damage_; }
+  ByteCount position() const { return position_; }
+
+ private:
+  explicit SegmentReader(const File& file) : file_(&file) {}
+  Result<Bytes> view(ByteCount offset, std::size_t length);
+  Result<bool> read_record();
+  Result<Step> skip_damage(ByteCount from);
+
+  const File* file_;
+  SegmentHeader header_;
+  std::uint32_t seed_ = 0;
+  ByteCount size_ = 0, position_ = 0;
+  std::string window_;
+  ByteCount window_offset_ = 0;
+  std::optional<FrameHeader> damaged_;  // its header is intact, its payload is not
+  Record record_;
+  Damage damage_;
+};
+
+}  // namespace sluice::capture

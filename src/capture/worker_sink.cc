@@ -1,0 +1,192 @@
+#include "capture/worker_sink.h"
+
+#include <algorithm>
+
+namespace sluice::capture {
+namespace {
+
+constexpr std::size_t kLeastSpace = 16 * kKiB;  // flow::Sink promises this much
+constexpr std::size_t kScratch = 64 * kKiB;
+constexpr std::size_t kMostOnHeap = 4 * kMiB;  // heads waiting outside of chunks, for each worker
+// Less is copied when held: a slow client must not pin a whole chunk for a few octets.
+constexpr std::size_t kLeastHeldInPlace = 8 * kKiB;
+
+bool lies_in(Bytes part, const char* begin, std::size_t size) {
+  const std::less<const char*> before;
+  return !before(part.data(), begin) && !before(begin + size, part.data() + part.size());
+}
+
+}  // namespace
+
+WorkerSink::WorkerSink(ChunkPool& pool, SharedCounters& shared, std::size_t queue_capacity)
+    : pool_(pool), shared_(shared), queue_(queue_capacity), read_(pool), copy_(pool) {}
+
+WorkerSink::~WorkerSink() {
+  std::vector<QueuedRecord> rest;
+  take_late(rest);
+  QueuedRecord record;
+  while (queue_.pop(queue_.tail(), record)) rest.push_back(std::move(record));
+  for (const QueuedRecord& left : rest) {
+    if (left.chunk) {
+      flow::release(left.chunk);
+    } else {
+      delete[] left.data;
+    }
+  }
+}
+
+MutableBytes WorkerSink::read_space(std::size_t want) {
+  want = std::max(want, kLeastSpace);
+  if (!read_.make_room(kLeastSpace)) {
+    if (!scratch_) scratch_ = std::make_unique_for_overwrite<char[]>(kScratch);
+    space_ = {};
+    return MutableBytes(scratch_.get(), std::min(want, std::size_t{kScratch}));
+  }
+  space_ = MutableBytes(read_.at(), std::min(want, read_.room()));
+  return space_;
+}
+
+bool WorkerSink::in_space(Bytes content) const {
+  return !space_.empty() && lies_in(content, space_.data(), space_.size());
+}
+
+flow::Held WorkerSink::hold(Bytes octets) {
+  if (octets.size() < kLeastHeldInPlace || !in_space(octets) || pool_.scarce()) return flow::Held(octets);
+  read_.use_until(octets.data() + octets.size());
+  return flow::Held(read_.chunk(), octets);
+}
+
+char* WorkerSink::make_payload(QueuedRecord& record, std::size_t size, bool must) {
+  record.size = static_cast<std::uint32_t>(size);
+  if (copy_.make_room(size)) {
+    char* const at = copy_.at();
+    copy_.use_until(at + size);
+    record.chunk = copy_.lend();
+    record.data = at;
+    return at;
+  }
+  if (!must && (size > kMaxPayload || heap_.load(std::memory_order_relaxed) + size > kMostOnHeap)) return nullptr;
+  heap_.fetch_add(size, std::memory_order_relaxed);
+  char* const at = new char[size];
+  record.chunk = nullptr;
+  record.data = at;
+  return at;
+}
+
+ExchangeSeq WorkerSink::opened(const flow::Opened& opened) {
+  const ExchangeSeq seq{shared_.opened.fetch_add(1, std::memory_order_relaxed) + 1};
+  QueuedRecord record;
+  record.type = RecordType::kOpened;
+  record.seq = seq.value;
+  char* const at = queue_.has_room(opened_reserve()) ? make_payload(record, opened_size(opened), false) : nullptr;
+  if (!at) {
+    count_lost();
+    return seq;
+  }
+  write_opened(OctetWriter(at), opened);
+  record.attached = opened.connection;
+  queue_.push(std::move(record));
+  return seq;
+}
+
+void WorkerSink::responded(ExchangeSeq seq, const flow::Responded& responded) {
+  QueuedRecord record;
+  record.type = RecordType::kResponded;
+  record.seq = seq.value;
+  char* const at = queue_.has_room(head_reserve()) ? make_payload(record, responded_size(responded), false) : nullptr;
+  if (!at) return count_lost();
+  write_responded(OctetWriter(at), responded);
+  record.attached = responded.upstream;
+  queue_.push(std::move(record));
+}
+
+void WorkerSink::push_octets(RecordType type, ExchangeSeq seq, Bytes octets) {
+  QueuedRecord record;
+  record.type = type;
+  record.seq = seq.value;
+  char* const at = queue_.has_room(head_reserve()) ? make_payload(record, octets.size(), false) : nullptr;
+  if (!at) return count_lost();
+  OctetWriter(at).octets(octets);
+  queue_.push(std::move(record));
+}
+
+void WorkerSink::request_sent(ExchangeSeq seq, Bytes effective_head) {
+  push_octets(RecordType::kRequestSent, seq, effective_head);
+}
+
+void WorkerSink::trailers(ExchangeSeq seq, flow::Direction direction, Bytes raw) {
+  const bool request = direction == flow::Direction::kRequest;
+  push_octets(request ? RecordType::kRequestTrailers : RecordType::kResponseTrailers, seq, raw);
+}
+
+void WorkerSink::push_body(RecordType type, ExchangeSeq seq, flow::Chunk* chunk, Bytes content) {
+  QueuedRecord record;
+  record.type = type;
+  record.seq = seq.value;
+  record.chunk = chunk;
+  record.data = content.data();
+  record.size = static_cast<std::uint32_t>(content.size());
+  queue_.push(std::move(record));
+}
+
+void WorkerSink::body(ExchangeSeq seq, flow::Direction direction, Bytes content) {
+  const bool request = direction == flow::Direction::kRequest;
+  const RecordType type = request ? RecordType::kRequestBody : RecordType::kResponseBody;
+  if (!cuts_.empty() && is_cut(seq, direction)) return cut(seq, direction, content.size());
+  if (!content.empty() && in_space(content)) {
+    if (!queue_.has_room(body_reserve())) return cut(seq, direction, content.size());
+    read_.use_until(content.data() + content.size());
+    return push_body(type, seq, read_.lend(), content);
+  }
+  while (!content.empty()) {
+    const std::size_t least = std::min<std::size_t>(content.size(), kLeastSpace);
+    if (!queue_.has_room(body_reserve()) || !copy_.make_room(least)) return cut(seq, direction, content.size());
+    const Bytes now = content.substr(0, copy_.room());
+    char* const at = copy_.at();
+    OctetWriter(at).octets(now);
+    copy_.use_until(at + now.size());
+    push_body(type, seq, copy_.lend(), Bytes(at, now.size()));
+    content.remove_prefix(now.size());
+  }
+}
+
+// What is stored of a body is a beginning of it, without holes: once cut, cut to the end.
+bool WorkerSink::is_cut(ExchangeSeq seq, flow::Direction direction) const {
+  const auto found = cuts_.find(seq.value);
+  if (found == cuts_.end()) return false;
+  return (direction == flow::Direction::kRequest ? found->second.request : found->second.response) > 0;
+}
+
+void WorkerSink::cut(ExchangeSeq seq, flow::Direction direction, ByteCount octets) {
+  Cuts& cuts = cuts_[seq.value];
+  (direction == flow::Direction::kRequest ? cuts.request : cuts.response) += octets;
+}
+
+void WorkerSink::ended(ExchangeSeq seq, const flow::Ended& ended) {
+  Cuts cuts;
+  if (!cuts_.empty()) {
+    if (const auto found = cuts_.find(seq.value); found != cuts_.end()) {
+      cuts = found->second;
+      cuts_.erase(found);
+    }
+  }
+  QueuedRecord record;
+  record.type = RecordType::kEnded;
+  record.seq = seq.value;
+  write_ended(OctetWriter(make_payload(record, ended_size(ended), true)), ended, cuts);
+  record.ticket = shared_.tickets.fetch_add(1, std::memory_order_relaxed);
+  if (queue_.has_room(1)) return queue_.push(std::move(record));
+  const std::lock_guard guard(late_mutex_);
+  late_.push_back(std::move(record));
+  has_late_.store(true, std::memory_order_relaxed);
+}
+
+void WorkerSink::take_late(std::vector<QueuedRecord>& out) {
+  if (!has_late_.load(std::memory_order_relaxed)) return;
+  const std::lock_guard guard(late_mutex_);
+  std::move(late_.begin(), late_.end(), std::back_inserter(out));
+  late_.clear();
+  has_late_.store(false, std::memory_order_relaxed);
+}
+
+}  // namespace sluice::capture
