@@ -328,6 +328,9 @@ class Translator {
         return hex(2);
       case 'u':
         return unicode(in_class);
+      case 'k':
+        if (has_names_) return fail(Code::kInvalid, "\\k in a class is invalid where there are named groups");
+        return ClassAtom{next_code_point(), {}};
       default:
         if (is_octal(c)) return octal();
         return ClassAtom{next_code_point(), {}};  // identity escape: \- \/ \_ \A \é

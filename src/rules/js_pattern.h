@@ -7,6 +7,7 @@
 //   - \u{61} is a code point and \p{L} a property, as with the u flag (without it they would be "u" 61 times and
 //   "p{L}")
 //   - (?i:…) and (?-i:…) of ECMAScript 2025 work; other modifiers are refused
+//   - \B alone also matches inside a character of several octets (RE2 looks at octets there)
 //   - repeat counts end at 1,000 (RE2's limit)
 // Errors: kInvalid for what JavaScript or RE2 cannot take, kTooLarge over kMaxPatternLength; one sentence each.
 #pragma once

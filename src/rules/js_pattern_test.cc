@@ -161,9 +161,9 @@ TEST(JsPattern, RefusesByNameWhatRe2CannotDo) {
 
 TEST(JsPattern, RefusesWhatJavaScriptRefuses) {
   for (const std::string_view bad :
-       {"(",    ")",    "(a",    "a)",     "[a",   "[a\\",    "*a",      "a**",     "a+*",
-        "^*",   "\\b+", "a|*",   "(*a)",   "(?a)", "(?i)a",   "(?<>a)",  "(?<1>a)", "(?<n>a)(?<n>b)",
-        "(?<n", "(?",   "[b-a]", "a{2,1}", "\\",   "a{1}{2}", "(?P<n>a)"}) {
+       {"(",    ")",    "(a",    "a)",     "[a",   "[a\\",    "*a",       "a**",         "a+*",
+        "^*",   "\\b+", "a|*",   "(*a)",   "(?a)", "(?i)a",   "(?<>a)",   "(?<1>a)",     "(?<n>a)(?<n>b)",
+        "(?<n", "(?",   "[b-a]", "a{2,1}", "\\",   "a{1}{2}", "(?P<n>a)", "[\\k](?<n>a)"}) {
     EXPECT_NE(refusal(bad), "") << bad;
   }
   EXPECT_NE(refusal("\xff"), "");
