@@ -83,7 +83,7 @@ Result<PkeyPtr> AuthorityImpl::leaf_key(KeyKind kind) const {
   EVP_PKEY* key = ecdsa_key_.get();
   if (kind == KeyKind::kRsa2048) {
     const std::lock_guard lock(rsa_mutex_);
-    if (!rsa_key_) rsa_key_ = generate_key(KeyKind::kRsa2048);
+    if (!rsa_key_) rsa_key_ = generate_leaf_key(KeyKind::kRsa2048);
     key = rsa_key_.get();
   }
   if (key == nullptr) return fail(Code::kInternal, "making a key: " + take_openssl_error());
@@ -112,7 +112,7 @@ Result<LeafPtr> AuthorityImpl::mint(const std::string& host, KeyKind kind, WallT
 }  // namespace
 
 Result<AuthorityPtr> make_authority(X509Ptr certificate, PkeyPtr key) {
-  PkeyPtr leaf_key = generate_key(KeyKind::kEcdsaP256);
+  PkeyPtr leaf_key = generate_leaf_key(KeyKind::kEcdsaP256);
   if (!leaf_key) return fail(Code::kInternal, "making a key: " + take_openssl_error());
   auto made = std::make_shared<AuthorityImpl>(std::move(certificate), std::move(key), std::move(leaf_key));
   SLUICE_CHECK(made->describe());

@@ -28,6 +28,7 @@ struct LeafFacts {
 X509Ptr build_leaf(const LeafFacts& facts, EVP_PKEY* leaf_key, X509* authority, EVP_PKEY* authority_key);
 
 PkeyPtr generate_key(KeyKind kind);
+PkeyPtr generate_leaf_key(KeyKind kind);              // see leaf_key.cc
 std::string sha256_of_spki(const X509* certificate);  // 32 octets; empty if OpenSSL fails
 
 }  // namespace sluice::tls
