@@ -103,7 +103,7 @@ AnswerBody edit_response(const RuleBook::Plan& plan, http::ResponseHead& head) {
   const int before = head.status;
   each_transform(plan, &Handler::transform_response, [&](const Transform& transform) {
     edit_fields(transform.update_headers, head.fields);
-    if (!transform.replace_status || *transform.replace_status == head.status) return;
+    if (!transform.replace_status || *transform.replace_status == head.status || before < 200) return;
     head.status = *transform.replace_status;
     head.reason = http::reason_phrase(head.status);
     head.start_line.clear();
@@ -134,6 +134,18 @@ MockAnswer mock_answer(const Handler& handler, std::string_view request_method) 
   }
   if (!seen && !no_length) head.fields.append("Content-Length", length);
   if (request_method != "HEAD" && !has_no_content(head.status)) answer.body = body;
+  return answer;
+}
+
+MockAnswer mock_answer(const RuleBook::Plan& plan, std::string_view request_method) {
+  MockAnswer answer = mock_answer(*plan.handler(), "GET");
+  if (edit_response(plan, answer.head) == AnswerBody::kDrop) {
+    answer.body.clear();
+  } else if (plan.edits_response_body() && !answer.body.empty()) {
+    auto edited = edit_response_body(plan, answer.head.fields, answer.body);
+    if (edited) answer.body = *std::move(edited);  // a mock in a coding that it is not in stays as it was given
+  }
+  if (request_method == "HEAD") answer.body.clear();
   return answer;
 }
 

@@ -40,7 +40,7 @@ enum class AnswerBody {
   kDrop,  // the new status has no content (204, 205, 304): discard what the origin sends
 };
 // Header edits and status. Content-Length and Transfer-Encoding are put right where the status changes whether there
-// is content: write the answer by the framing of the edited head. Also for mock answers: continue rules edit those too.
+// is content: write the answer by the framing of the edited head. An interim answer and a 101 keep their status.
 AnswerBody edit_response(const RuleBook::Plan& plan, http::ResponseHead& head);
 
 struct BodyLimits {
@@ -64,5 +64,7 @@ struct MockAnswer {
 // be true, none for 204 and 304 (a given one stays in a 304). HEAD: the length that GET would have. A given
 // Transfer-Encoding is left out.
 MockAnswer mock_answer(const Handler& handler, std::string_view request_method);
+// As above for the deciding mock of `plan`, after the response edits of its continue rules: what the client gets.
+MockAnswer mock_answer(const RuleBook::Plan& plan, std::string_view request_method);
 
 }  // namespace sluice::rules

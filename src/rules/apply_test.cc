@@ -172,6 +172,29 @@ TEST(MockAnswer, NeverLiesAboutItsLength) {
   EXPECT_EQ(raw(answer.head.fields), "[Content-Length=3][A=b]");
 }
 
+TEST(MockAnswer, GetsTheEditsOfContinueRules) {
+  auto plan = plan_of(R"({"type":"passthrough","transformResponse":{"updateHeaders":{"x-all":"1"},
+      "matchReplaceBody":[["b","BB"]]}})",
+                      OnMatch::kContinue);
+  const auto mock_plan = plan_of(R"({"type":"mock","body":"abc","transformResponse":{"replaceStatus":500}})");
+  plan.applied.push_back(mock_plan.stopped);
+  plan.stopped = mock_plan.stopped;
+  const auto answer = mock_answer(plan, "GET");
+  EXPECT_EQ(answer.head.status, 200);
+  EXPECT_EQ(raw(answer.head.fields), "[Content-Length=4][x-all=1]");
+  EXPECT_EQ(answer.body, "aBBc");
+  const auto head = mock_answer(plan, "HEAD");
+  EXPECT_EQ(head.head.fields.find("content-length"), "4");
+  EXPECT_EQ(head.body, "");
+}
+
+TEST(EditResponse, AnUpgradeKeepsItsStatus) {
+  auto head = response_head(101);
+  edit_response(plan_of(R"({"type":"passthrough","transformResponse":{"replaceStatus":404}})"), head);
+  EXPECT_EQ(head.status, 101);
+  EXPECT_FALSE(head.start_line.empty());
+}
+
 // --- forward ---
 
 std::string target(std::string_view text) {
