@@ -1,8 +1,8 @@
 // The CA that signs the leaves, and the leaves. ECDSA P-256; the CA lives ten years in `<home>/ca`, a leaf at most
 // 197 days from one day back (engine.md 3). Leaves pass `openssl verify -x509_strict`, GnuTLS, Go, Java and Chromium:
-// SAN always (DNS, or IP for literals), EKU serverAuth, AKI/SKI, random 128-bit serials, a CN that fits 64 octets.
-// Thread-safety: CertificateAuthority is immutable after loading and may be used from any thread; a LeafCache
-// belongs to one worker.
+// basicConstraints and keyUsage critical, SAN always (DNS, or IP for literals), EKU serverAuth, AKI/SKI, random 128-bit
+// serials, a CN that fits 64 octets. Thread-safety: CertificateAuthority is immutable after loading and may be used
+// from any thread; a LeafCache belongs to one worker.
 #pragma once
 
 #include <cstddef>
@@ -27,8 +27,11 @@ using LeafPtr = std::shared_ptr<const Leaf>;
 class CertificateAuthority {
  public:
   // Loads `directory`/{ca-key.pem,ca-cert.pem}, or creates them: under an flock on `directory`/lock, complete files
-  // renamed into place, so that processes started together end up with one CA. A corrupt, mismatched, expired or
-  // group/world-readable key is an error that names the file and says what to do; it is never replaced silently.
+  // renamed into place, so that processes started together end up with one CA; waits for the lock, in short sleeps, up
+  // to 10 s (kTimeout). A corrupt, mismatched or expired pair (kInvalid) or a key that others can read (kRefused) is an
+  // error that names the file and says what to do; it is never replaced silently. A key without a certificate is a
+  // creation that was cut: the certificate is made anew, with the name that follows from the key. `entropy` is used
+  // during the call only, for the CA's serial; keys and the leaves' serials come from OpenSSL's generator.
   static Result<std::shared_ptr<const CertificateAuthority>> load_or_create(FileSystem& files,
                                                                             const std::string& directory,
                                                                             const Clock& clock, Entropy& entropy);
@@ -42,7 +45,7 @@ class CertificateAuthority {
   virtual std::string sha256_fingerprint() const = 0;         // AA:BB:… of the certificate
   virtual std::string subject() const = 0;
   virtual WallTime not_after() const = 0;
-  // A leaf for one DNS name or IP literal (no brackets).
+  // A leaf for one DNS name or IP literal (no brackets). kInvalid: no name that a certificate could hold.
   virtual Result<LeafPtr> mint(const std::string& host, KeyKind kind, WallTime now) const = 0;
 };
 

@@ -174,12 +174,14 @@ HandshakeFailure explain(const FailureFacts& facts) {
     failure.alert = alert_name(facts.alert);
     failure.alert_from_peer = facts.alert_from_peer;
   }
+  failure.closed_after_certificate =
+      facts.alert < 0 && facts.after_certificate && (facts.peer_closed || !facts.transport_error.empty());
   if (!facts.verdict.empty()) {
     failure.text = "the origin's certificate is not trusted: " + facts.verdict;
   } else if (facts.alert > 0 && facts.alert_from_peer) {
     failure.text =
         client ? client_alert_text(facts.alert, failure.alert) : origin_alert_text(facts.alert, failure.alert);
-  } else if (facts.after_certificate && (facts.peer_closed || !facts.transport_error.empty())) {
+  } else if (failure.closed_after_certificate) {
     failure.text = fmt::format(
         "the client closed the connection right after Sluice's certificate: it does not trust the CA ({}), or it "
         "accepts only the origin's own certificate (pinning)",

@@ -206,6 +206,7 @@ TEST_F(Tls, NoticesAClientThatLeavesRightAfterOurCertificate) {
           server->failure().text.starts_with("the client closed the connection right after Sluice's certificate"))
           << server->failure().text;
       EXPECT_EQ(server->failure().alert, "");
+      EXPECT_TRUE(server->failure().closed_after_certificate);
     }
   }
 }

@@ -5,6 +5,9 @@
 //
 // A Session is itself a ByteTransport. Call handshake() until it says kDone; on kWouldBlock wait for what
 // handshake_waits_for() names at the bottom transport. The bottom transport must outlive the session.
+// One write() takes up to 128 KiB and makes one transport write of it; what the transport does not take stays pending
+// (transport.h). read() fills `out` with all records at hand. After kError on write(), what came before can still be
+// read. Towards TLS 1.3 clients the ticket leaves with the first write() or flush(), which saves a transport write.
 // Contexts are thread-safe and shared; a Session belongs to one thread.
 #pragma once
 
@@ -54,6 +57,7 @@ struct SessionInfo {
 struct HandshakeFailure {
   std::string alert;  // "certificate_unknown", "unknown_ca", …; empty if no alert
   bool alert_from_peer = false;
+  bool closed_after_certificate = false;  // the client left, without an alert, when it had seen our certificate
   std::string text;  // "the client does not trust Sluice's CA (alert unknown_ca): install it, see http://sluice.setup/"
 };
 
@@ -62,6 +66,8 @@ class Session : public ByteTransport {
   virtual HandshakeStep handshake() = 0;
   virtual WaitFor handshake_waits_for() const = 0;
   virtual SessionInfo info() const = 0;
+  // Filled when handshake() said kFailed; also when the peer's alert ended an established session: in TLS 1.3 a refused
+  // certificate may be heard of only then.
   virtual const HandshakeFailure& failure() const = 0;
 };
 
