@@ -3,6 +3,7 @@
 #include <exception>
 
 #include "app/commands.h"
+#include "tls/session.h"
 
 namespace {
 
@@ -30,7 +31,8 @@ int run(const sluice::app::Config& config) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::signal(SIGPIPE, SIG_IGN);  // writes answer EPIPE instead
+  std::signal(SIGPIPE, SIG_IGN);              // writes answer EPIPE instead
+  sluice::tls::use_openssl_without_config();  // before anything else uses OpenSSL (engine.md 3)
   sluice::SystemFileSystem files;
   try {
     const sluice::app::ConfigOutcome outcome = sluice::app::read_config(argc, argv, files);

@@ -50,6 +50,17 @@ struct Process {
   std::string name;
 };
 
+// Set once, when it becomes known; copies share it. Thread-safe.
+class ProcessSlot {
+ public:
+  std::shared_ptr<const Process> load() const { return slot_->load(); }
+  void store(std::shared_ptr<const Process> process) const { slot_->store(std::move(process)); }
+
+ private:
+  using Slot = std::atomic<std::shared_ptr<const Process>>;
+  std::shared_ptr<Slot> slot_ = std::make_shared<Slot>();
+};
+
 struct ClientTls {
   std::string sni;
   std::vector<std::string> alpn_offered;
@@ -69,7 +80,7 @@ struct Connection {
   std::string destination;  // CONNECT, SOCKS or original destination, "host:port"; empty if none
   WallTime accepted;
   std::optional<ClientTls> tls;
-  mutable std::atomic<std::shared_ptr<const Process>> process;
+  ProcessSlot process;
 };
 using ConnectionPtr = std::shared_ptr<const Connection>;
 

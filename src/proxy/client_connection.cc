@@ -125,7 +125,7 @@ net::Task<void> ClientConnection::serve_http(net::Stream& stream, ClientFacts fa
 
 net::Task<void> ClientConnection::serve_connect(const Target& target, std::string rest) {
   auto connection = describe(authority_text(target.host, target.port, 0));
-  connection->process.store(connection_->process.load());
+  connection->process = connection_->process;
   connection_ = std::move(connection);
   const auto& timeouts = worker_.limits().timeouts;
   bottom_->set_deadline(worker_.clock().mono() + timeouts.idle);
@@ -260,7 +260,7 @@ net::Task<std::optional<std::pair<std::string, ConnectFailure>>> ClientConnectio
 
 net::Task<void> ClientConnection::intercept(const Target& target) {
   auto connection = describe(connection_->destination);
-  connection->process.store(connection_->process.load());
+  connection->process = connection_->process;
   connection->tls.emplace();
   connection_ = connection;
   auto hello = co_await read_hello();

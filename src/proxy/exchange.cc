@@ -151,9 +151,7 @@ Exchange::Next Exchange::gathered_request(std::optional<std::string> content, co
   return decide(book, &decoded.text);
 }
 
-void Exchange::apply_plan() {
-  for (const auto& rule : plan_.applied) rule->hits->add(settings_.worker);
-}
+void Exchange::apply_plan() { plan_.count_hits(settings_.worker); }
 
 void Exchange::build_request() {
   // request_octets_ holds the head as it came: mostly that is what goes on.
@@ -163,19 +161,16 @@ void Exchange::build_request() {
   remove_proxy_fields(sent.fields);
   bool edited = false;
   if (!plan_.applied.empty()) {
-    if (plan_.action() == rules::HandlerType::kForward) {
-      // Compiled books hold only targets that parse.
-      const auto to = rules::parse_forward_target(plan_.handler()->forward_to);
-      if (to) {
-        if (!to->scheme.empty()) target_.scheme = to->scheme;
-        target_.dial_host = target_.server_name = to->host;
-        target_.dial_port = to->port != 0 ? to->port : default_port(target_.scheme);
-        sent.fields.set("Host", authority_text(to->host, target_.dial_port, default_port(target_.scheme)));
-        edited = true;
-      }
+    if (const auto to = rules::forward_target(plan_)) {
+      rules::apply_forward(*to, target_.scheme, sent);
+      if (!to->scheme.empty()) target_.scheme = to->scheme;
+      target_.dial_host = target_.server_name = to->host;
+      target_.dial_port = to->port != 0 ? to->port : default_port(target_.scheme);
+      edited = true;
     }
     if (plan_.edits_request_head()) {
       rules::edit_request(plan_, sent);
+      sent_method_ = sent.method;
       edited = true;
     }
   }
@@ -222,6 +217,7 @@ Exchange::ResponsePlan Exchange::receive_response(http::ResponseHead head, http:
   ResponsePlan plan;
   plan.framing = framing;
   const bool until_close = framing.kind == http::Framing::kUntilClose;
+  const bool keeps_alive = http::keeps_alive(head);
   upstream_lives_ = http::keeps_alive(head) && !until_close && head.status != 101;
   plan.client_lives = upstream_lives_ && client_keeps_alive_;
   upstream_lives_ = plan.client_lives && !reuse_forbidden_;  // a request that said close ends the origin's side as well
@@ -232,11 +228,13 @@ Exchange::ResponsePlan Exchange::receive_response(http::ResponseHead head, http:
   original_head_.clear();
   if (settings_.strip_alt_svc && head.fields.erase("alt-svc") > 0) plan.head_changed = true;
   if (plan_.edits_response_head()) {
-    rules::edit_response(plan_, head);
+    plan.drop_body = rules::edit_response(plan_, head) == rules::AnswerBody::kDrop;
     plan.head_changed = true;
   }
+  if (!sent_method_.empty()) adapt_to_method(plan, head);
   response_ = std::move(head);
-  if (plan_.edits_response_body() && framing.kind != http::Framing::kNone && response_.status != 101) {
+  if (!plan.drop_body && plan_.edits_response_body() && framing.kind != http::Framing::kNone &&
+      response_.status != 101) {
     plan.gather = !is_event_stream(response_.fields) && framing.length <= settings_.rule_body;
     if (!plan.gather) mark(http::Anomaly::kRuleBodyLimit);
   }
@@ -245,12 +243,24 @@ Exchange::ResponsePlan Exchange::receive_response(http::ResponseHead head, http:
     response_octets_.clear();
     http1::append_head(response_octets_, response_);
   }
+  // A body that the client does not get cannot end at the connection's end.
+  if (plan.drop_body && until_close) plan.client_lives = keeps_alive && client_keeps_alive_;
   answered_ = !plan.gather;
   upstream_ = upstream;
   upstream_reused_ = upstream_reused;
   record_response(plan.head_changed ? Bytes(response_octets_) : Bytes());
   if (framing.kind == http::Framing::kNone) response_ended_ = true;
   return plan;
+}
+
+// A rule sent another method than the client did: what the client gets follows its own (RFC 9110 §9.3.2).
+void Exchange::adapt_to_method(ResponsePlan& plan, http::ResponseHead& head) {
+  if (request_.method == "HEAD" && sent_method_ != "HEAD") plan.drop_body = true;
+  if (request_.method != "HEAD" && sent_method_ == "HEAD" && head.status != 204 && head.status != 304) {
+    head.fields.erase("transfer-encoding");
+    head.fields.set("Content-Length", "0");
+    plan.head_changed = true;
+  }
 }
 
 void Exchange::record_response(Bytes effective) {
@@ -300,7 +310,7 @@ std::string Exchange::own_answer(const http::ResponseHead& head, Bytes body) {
 }
 
 std::string Exchange::answer() {
-  const rules::MockAnswer mock = rules::mock_answer(*plan_.handler(), request_.method);
+  const rules::MockAnswer mock = rules::mock_answer(plan_, request_.method);
   return own_answer(mock.head, mock.body);
 }
 

@@ -64,6 +64,7 @@ class Exchange {
   // --- the answer ---
   struct ResponsePlan {
     bool gather = false;        // collect the body (framing below), then gathered_response()
+    bool drop_body = false;     // the client gets none of the body that the origin sends
     bool head_changed = false;  // false: the head may be forwarded as it stood
     bool client_lives = false;  // the client connection may carry another request
     http::BodyFraming framing;
@@ -93,6 +94,8 @@ class Exchange {
   void reached(Step step) { reached(step, clock_.mono()); }
   void request_ended();
   void response_ended() { response_ended_ = true; }
+  // The method that the origin sees: its answer's framing follows it.
+  const std::string& sent_method() const { return sent_method_.empty() ? request_.method : sent_method_; }
   int response_status() const { return response_.status; }
   // What is known of an origin that could not be used (a refused certificate's chain).
   void set_upstream(flow::UpstreamPtr upstream) { upstream_ = std::move(upstream); }
@@ -114,6 +117,7 @@ class Exchange {
   void apply_plan();
   void build_request();
   void record_opened(const flow::ConnectionPtr& connection, MonoTime started);
+  void adapt_to_method(ResponsePlan& plan, http::ResponseHead& head);
   void record_response(Bytes effective);
   std::string own_answer(const http::ResponseHead& head, Bytes body);
   std::string url() const;
@@ -128,6 +132,7 @@ class Exchange {
   http::BodyFraming request_framing_;
   Target target_;
   std::string request_octets_, response_octets_;
+  std::string sent_method_;  // where a rule may have changed it
   rules::RuleBook::Plan plan_;
   http::ResponseHead response_;
   std::string original_head_;  // raw, as the origin sent it, where that is not what the client gets

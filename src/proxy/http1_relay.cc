@@ -166,7 +166,7 @@ net::Task<Http1Server::Result> Http1Server::relay_response(Exchange& exchange, U
                                                            Duplex& duplex, bool replayable) {
   ClientWatch watch(worker_, client_, *upstream.stream);
   http1::ResponseReader reader(worker_.limits().http);
-  reader.begin(exchange.request().method);
+  reader.begin(exchange.sent_method());
   Outbox out(worker_.sink(), client_);
   Bytes fed;
   int interim = 0;
@@ -271,11 +271,13 @@ net::Task<Http1Server::Result> Http1Server::relay_response_body(Exchange& exchan
       co_return Result::kFailed;
     }
     if (auto* piece = std::get_if<http::BodyPiece>(&*event)) {
+      if (plan.drop_body) continue;
       exchange.response_body(piece->content);
       add_wire(out, fed, piece->wire);
       continue;
     }
     if (auto* trailers = std::get_if<http::Trailers>(&*event)) {
+      if (plan.drop_body) continue;
       exchange.response_trailers(trailers->wire);
       add_wire(out, fed, trailers->wire);
       continue;
