@@ -44,10 +44,8 @@ class Signals {
 // Drains while a second signal can still end the process.
 void shut_down(Program& program, Signals& signals) {
   (void)signals;
-  std::thread signal_loop([&program] {
-    program.control().restart();
-    program.control().run();
-  });
+  program.control().restart();  // before the thread: a stop that came first would be undone by it
+  std::thread signal_loop([&program] { program.control().run(); });
   if (program.engine().status().running) (void)program.engine().stop(Timeouts{}.drain);
   program.control().stop();
   signal_loop.join();
