@@ -67,15 +67,14 @@ class WrongUsage(E2E):
         self.one_sentence(done, str(home), code=1)
 
     def test_a_corrupt_ca_is_refused_and_left_alone(self):
-        for name in ("ca.pem", "ca.key"):
+        for name in ("ca-cert.pem", "ca-key.pem"):
             with self.subTest(name):
                 home = self.directory / f"corrupt-{name}"
                 sluice("ca", "show", home=home)
-                files = [p for p in (home / "ca").iterdir() if p.is_file()]
-                victim = next((p for p in files if p.name == name), files[0])
+                victim = home / "ca" / name
                 victim.write_text("-----BEGIN NONSENSE-----\n")
                 done = sluice("serve", "--proxy-port", 0, "--control-port", 0, home=home)
-                self.one_sentence(done, "ca", code=1)
+                self.one_sentence(done, name, code=1)
                 self.assertEqual(victim.read_text(), "-----BEGIN NONSENSE-----\n")
 
     def test_beyond_loopback_needs_allow_client(self):
@@ -211,7 +210,7 @@ class Lifecycle(E2E):
     def test_a_killed_serves_leftovers_are_cleared(self):
         home = self.directory / "killed"
         serve = Serve("--upstream-ca", self.fakes.pem, home=home)
-        serve.curl(self.origin.url("/large?size=2000000"))
+        serve.curl("-o", "/dev/null", self.origin.url("/large?size=2000000"))
         serve.process.kill()
         serve.process.wait()
         self.addCleanup(serve.stop)

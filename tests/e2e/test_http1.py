@@ -2,8 +2,8 @@
 import hashlib
 import unittest
 
+from harness import E2E, poll  # first: it knows where the fakes are
 from fakes.origin import BLOCK, CHUNKED, ODD, sha256_of_large
-from harness import E2E, poll
 
 
 def get(path, origin, extra=b""):

@@ -7,7 +7,7 @@ from harness import E2E, ToolError
 
 class Rules(E2E):
     def fetch(self, url, *more, **kwargs):
-        return self.serve.curl("-i", url, *more, **kwargs)
+        return self.serve.curl("-i", "--suppress-connect-headers", url, *more, **kwargs)
 
     def test_a_mock_for_a_host_that_does_not_resolve_answers_200(self):
         rule = self.serve.call("proxy_mock_response", hostname="api.nowhere.invalid", status=200, body='{"ok":true}')

@@ -5,8 +5,8 @@ import pathlib
 import ssl
 import unittest
 
+from harness import E2E, Serve, clean_environment, free_port, poll, run  # first: it knows where the fakes are
 from fakes.raw import context
-from harness import E2E, Serve, clean_environment, free_port, poll, run
 
 
 class Leaves(E2E):
