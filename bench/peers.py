@@ -303,7 +303,7 @@ class Sluice(Peer):
         self.ready_file = self.directory / "ready.json"
         self.ready_file.unlink(missing_ok=True)
         return [self.program, "serve", "--home", str(home), "--proxy-port", "0", "--control-port", "0", "--ready-file",
-                str(self.ready_file), "--upstream-ca", str(self.certificates.ca), "--quiet"]
+                str(self.ready_file), "--upstream-ca", str(self.certificates.ca), "--quiet", "--workers", "1"]
 
     def wait_ready(self):
         end = time.monotonic() + 20

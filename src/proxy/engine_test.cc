@@ -76,6 +76,10 @@ class EngineTest : public ::testing::Test {
     return answer;
   }
   const std::deque<RecordingSink::Record>& records() {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    while (engine_ && engine_->status().connections > 0 && std::chrono::steady_clock::now() < until) {
+      std::this_thread::yield();
+    }
     engine_.reset();  // joins the workers: nothing is written any more
     return sink_.records;
   }
