@@ -106,7 +106,8 @@ Result<LeafPtr> AuthorityImpl::mint(const std::string& host, KeyKind kind, WallT
   }
   X509Ptr made = build_leaf(facts, key.get(), certificate_.get(), key_.get());
   if (!made) return fail(Code::kInternal, "minting a certificate: " + take_openssl_error());
-  return std::make_shared<const Leaf>(std::move(made), std::move(key), facts.validity.to);
+  X509_up_ref(certificate_.get());
+  return std::make_shared<const Leaf>(std::move(made), std::move(key), facts.validity.to, X509Ptr(certificate_.get()));
 }
 
 }  // namespace

@@ -36,14 +36,15 @@ using X509StackPtr = std::unique_ptr<STACK_OF(X509), X509StackFreer>;
 // A certificate with its key. Immutable, shared by the connections that present it; OpenSSL counts references itself.
 class Leaf {
  public:
-  Leaf(X509Ptr certificate, PkeyPtr key, WallTime not_after)
-      : certificate_(std::move(certificate)), key_(std::move(key)), not_after_(not_after) {}
+  Leaf(X509Ptr certificate, PkeyPtr key, WallTime not_after, X509Ptr issuer = nullptr)
+      : certificate_(std::move(certificate)), issuer_(std::move(issuer)), key_(std::move(key)), not_after_(not_after) {}
   X509* certificate() const { return certificate_.get(); }
+  X509* issuer() const { return issuer_.get(); }  // presented as well; may be null
   EVP_PKEY* key() const { return key_.get(); }
   WallTime not_after() const { return not_after_; }
 
  private:
-  X509Ptr certificate_;
+  X509Ptr certificate_, issuer_;
   PkeyPtr key_;
   WallTime not_after_;
 };

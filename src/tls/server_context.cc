@@ -59,6 +59,8 @@ Status ServerSession::start(const Leaf& leaf, std::string_view resumption_scope)
   SHA256(reinterpret_cast<const unsigned char*>(resumption_scope.data()), resumption_scope.size(), scope);
   const bool ok = attach() && SSL_use_certificate(ssl(), leaf.certificate()) == 1 &&
                   SSL_use_PrivateKey(ssl(), leaf.key()) == 1 &&
+                  // The CA too: Chromium's SPKI list and pinning by the CA's key look at what is presented.
+                  (leaf.issuer() == nullptr || SSL_add1_chain_cert(ssl(), leaf.issuer()) == 1) &&
                   SSL_set_session_id_context(ssl(), scope, sizeof scope) == 1;
   if (!ok) return fail(Code::kInternal, "preparing TLS towards the client: " + take_openssl_error());
   SSL_set_accept_state(ssl());
