@@ -1,20 +1,23 @@
 #include "net/tcp_stream.h"
 
-#include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/post.hpp>
 #include <cerrno>
 #include <cstring>
 
 namespace sluice::net {
 
-TcpStream::TcpStream(asio::ip::tcp::socket socket, Deadlines& deadlines) : Node(deadlines), socket_(std::move(socket)) {
+TcpStream::TcpStream(asio::ip::tcp::socket socket, Readiness& readiness, Deadlines& deadlines)
+    : Deadlines::Node(deadlines), executor_(socket.get_executor()), readiness_(readiness) {
   boost::system::error_code ignored;
-  peer_ = socket_.remote_endpoint(ignored);
-  local_ = socket_.local_endpoint(ignored);
+  peer_ = socket.remote_endpoint(ignored);
+  local_ = socket.local_endpoint(ignored);
+  fd_ = socket.release(ignored);
+  readiness_.add(fd_, *this);
 }
 
 TcpStream::~TcpStream() { close(); }
@@ -26,12 +29,13 @@ tls::IoResult TcpStream::read(MutableBytes out) {
     prefix_.erase(0, count);
     return {tls::IoStatus::kOk, count};
   }
-  if (closed_) return {tls::IoStatus::kError, 0};
+  if (fd_ < 0) return {tls::IoStatus::kError, 0};
   if (drained_) return {tls::IoStatus::kWouldBlock, 0};
+  reading_.ready = false;  // what comes after this call makes a new event
   for (;;) {
-    const ssize_t got = ::recv(socket_.native_handle(), out.data(), out.size(), 0);
+    const ssize_t got = ::recv(fd_, out.data(), out.size(), 0);
     if (got > 0) {
-      drained_ = static_cast<std::size_t>(got) < out.size();
+      drained_ = static_cast<std::size_t>(got) < out.size() && !peer_ended_;
       return {tls::IoStatus::kOk, static_cast<std::size_t>(got)};
     }
     if (got == 0) return {tls::IoStatus::kEof, 0};
@@ -43,9 +47,10 @@ tls::IoResult TcpStream::read(MutableBytes out) {
 }
 
 tls::IoResult TcpStream::write(Bytes octets) {
-  if (closed_) return {tls::IoStatus::kError, 0};
+  if (fd_ < 0) return {tls::IoStatus::kError, 0};
+  writing_.ready = false;
   for (;;) {
-    const ssize_t sent = ::send(socket_.native_handle(), octets.data(), octets.size(), MSG_NOSIGNAL);
+    const ssize_t sent = ::send(fd_, octets.data(), octets.size(), MSG_NOSIGNAL);
     if (sent >= 0) return {tls::IoStatus::kOk, static_cast<std::size_t>(sent)};
     if (errno == EINTR) continue;
     if (errno == EAGAIN || errno == EWOULDBLOCK) return {tls::IoStatus::kWouldBlock, 0};
@@ -55,69 +60,100 @@ tls::IoResult TcpStream::write(Bytes octets) {
 }
 
 void TcpStream::close_write() {
-  if (!closed_) ::shutdown(socket_.native_handle(), SHUT_WR);
+  if (fd_ >= 0) ::shutdown(fd_, SHUT_WR);
 }
 
 std::string TcpStream::error_text() const {
-  if (closed_) return "the connection was closed here";
+  if (fd_ < 0) return "the connection was closed here";
   return error_ == 0 ? "the connection ended" : errno_text(error_);
 }
 
-Task<Status> TcpStream::wait(asio::ip::tcp::socket::wait_type what) {
-  if (closed_) co_return fail(Code::kCancelled, "the connection was closed here");
-  ++waits_;
-  auto [error] = co_await socket_.async_wait(what, asio::as_tuple(asio::use_awaitable));
-  --waits_;
-  if (!error) co_return Status{};
-  if (closed_) co_return fail(Code::kCancelled, "the connection was closed here");
-  if (error == asio::error::operation_aborted) {
-    co_return fail(why_, why_ == Code::kTimeout ? "no answer within the time allowed" : "the wait was cancelled");
+void TcpStream::on_ready(std::uint32_t events) {
+  if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) peer_ended_ = true;
+  if (events & (EPOLLHUP | EPOLLERR)) dead_ = true;
+  const bool ended = (events & (EPOLLHUP | EPOLLERR)) != 0;
+  if (ended || (events & EPOLLOUT)) writing_.ready = true;
+  if (ended || (events & (EPOLLIN | EPOLLRDHUP))) reading_.ready = true;
+  // Waking may destroy this stream: the second side is woken by the loop instead.
+  if (writing_.ready && writing_.waiter && reading_.ready && reading_.waiter) {
+    auto later = [handler = std::move(*writing_.waiter)]() mutable { std::move(handler)(Wake::kReady); };
+    writing_.waiter.reset();
+    asio::post(executor_, std::move(later));
   }
-  co_return fail(Code::kClosed, error.message());
+  if (reading_.ready && reading_.waiter) return wake(reading_, Wake::kReady);
+  if (writing_.ready && writing_.waiter) return wake(writing_, Wake::kReady);
+}
+
+void TcpStream::wake(Side& side, Wake how) {
+  Handler handler = std::move(*side.waiter);
+  side.waiter.reset();
+  std::move(handler)(how);
+}
+
+// Not from inside the caller's stack: it may be in the middle of something.
+void TcpStream::wake_later(Side& side) {
+  if (!side.waiter) return;
+  auto later = [handler = std::move(*side.waiter)]() mutable { std::move(handler)(Wake::kCancelled); };
+  side.waiter.reset();
+  asio::post(executor_, std::move(later));
+}
+
+Task<Status> TcpStream::wait(Side& side) {
+  if (fd_ < 0) co_return fail(Code::kCancelled, "the connection was closed here");
+  if (side.ready) co_return Status{};
+  const Wake how = co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(Wake)>(
+      [this, &side](auto handler) {
+        auto slot = asio::get_associated_cancellation_slot(handler);
+        if (slot.is_connected()) {
+          slot.assign([this, &side](asio::cancellation_type) {
+            why_ = Code::kCancelled;
+            wake_later(side);
+          });
+        }
+        side.waiter.emplace(std::move(handler));
+      },
+      asio::use_awaitable);
+  if (how == Wake::kReady) co_return Status{};
+  if (fd_ < 0) co_return fail(Code::kCancelled, "the connection was closed here");
+  co_return fail(why_, why_ == Code::kTimeout ? "no answer within the time allowed" : "the wait was cancelled");
 }
 
 Task<Status> TcpStream::wait_readable() {
   drained_ = false;
   if (!prefix_.empty()) co_return Status{};
-  co_return co_await wait(asio::ip::tcp::socket::wait_read);
+  co_return co_await wait(reading_);
 }
 
-Task<Status> TcpStream::wait_writable() { co_return co_await wait(asio::ip::tcp::socket::wait_write); }
+Task<Status> TcpStream::wait_writable() { co_return co_await wait(writing_); }
 
 void TcpStream::close() {
-  if (closed_) return;
-  closed_ = true;
-  boost::system::error_code ignored;
-  socket_.close(ignored);
+  if (fd_ < 0) return;
+  readiness_.remove(fd_, *this);
+  ::close(fd_);
+  fd_ = -1;
+  wake_later(reading_);
+  wake_later(writing_);
 }
 
 void TcpStream::reset() {
-  if (closed_) return;
+  if (fd_ < 0) return;
   const linger now{1, 0};
-  ::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
   close();
 }
 
 void TcpStream::cancel(Code why) {
-  if (closed_ || waits_ == 0) return;
   why_ = why;
-  boost::system::error_code ignored;
-  socket_.cancel(ignored);
+  wake_later(reading_);
+  wake_later(writing_);
 }
 
+// What has come is known from epoll: no system call.
 bool TcpStream::is_quiet() {
-  if (closed_ || !prefix_.empty()) return false;
-  char octet;
-  const ssize_t got = ::recv(socket_.native_handle(), &octet, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return true;
+  if (fd_ < 0 || !prefix_.empty() || peer_ended_) return false;
+  if (!reading_.ready) return true;
   drained_ = false;
   return false;
-}
-
-bool TcpStream::is_dead() {
-  if (closed_) return true;
-  pollfd look{socket_.native_handle(), 0, 0};
-  return ::poll(&look, 1, 0) > 0 && (look.revents & (POLLERR | POLLHUP)) != 0;
 }
 
 void TcpStream::unread(std::string octets) {

@@ -2,19 +2,22 @@
 // wait_readable() has returned. RFC 9293.
 #pragma once
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <memory>
 #include <optional>
 
 #include "net/deadlines.h"
+#include "net/readiness.h"
 #include "net/stream.h"
 
 namespace sluice::net {
 
-class TcpStream final : public Stream, private Deadlines::Node {
+class TcpStream final : public Stream, private Deadlines::Node, private Readiness::Node {
  public:
   // Takes a connected, non-blocking socket.
-  TcpStream(asio::ip::tcp::socket socket, Deadlines& deadlines);
+  TcpStream(asio::ip::tcp::socket socket, Readiness& readiness, Deadlines& deadlines);
   ~TcpStream() override;
 
   tls::IoResult read(MutableBytes out) override;
@@ -24,13 +27,13 @@ class TcpStream final : public Stream, private Deadlines::Node {
 
   Task<Status> wait_readable() override;
   Task<Status> wait_writable() override;
-  void set_deadline(MonoTime at) override { Node::set_deadline(at); }
-  void clear_deadline() override { Node::clear_deadline(); }
+  void set_deadline(MonoTime at) override { Deadlines::Node::set_deadline(at); }
+  void clear_deadline() override { Deadlines::Node::clear_deadline(); }
   void close() override;
   void reset() override;
   void cancel(Code why) override;
   bool is_quiet() override;
-  bool is_dead() override;
+  bool is_dead() override { return fd_ < 0 || dead_; }
 
   // Octets that were read to be looked at (a ClientHello) and come again before those of the socket.
   void unread(std::string octets);
@@ -38,16 +41,30 @@ class TcpStream final : public Stream, private Deadlines::Node {
   asio::ip::tcp::endpoint local() const { return local_; }
 
  private:
-  Task<Status> wait(asio::ip::tcp::socket::wait_type what);
+  enum class Wake { kReady, kCancelled };
+  using Handler = asio::async_result<asio::use_awaitable_t<>, void(Wake)>::handler_type;
+  // One direction: what epoll has said since the last system call, and the coroutine that waits for it.
+  struct Side {
+    bool ready = false;
+    std::optional<Handler> waiter;
+  };
+
+  Task<Status> wait(Side& side);
+  void wake(Side& side, Wake how);
+  void wake_later(Side& side);
+  void on_ready(std::uint32_t events) override;
   void on_deadline() override { cancel(Code::kTimeout); }
 
-  asio::ip::tcp::socket socket_;
+  asio::any_io_executor executor_;
+  Readiness& readiness_;
+  int fd_;  // -1: closed
   asio::ip::tcp::endpoint peer_, local_;
+  Side reading_, writing_;
   std::string prefix_;
   int error_ = 0;
-  int waits_ = 0;         // pending ones
-  bool drained_ = false;  // the last read was short
-  bool closed_ = false;
+  bool drained_ = false;         // the last read was short
+  bool peer_ended_ = false;      // FIN or worse has come: a short read does not mean that nothing more is to be had
+  bool dead_ = false;            // both directions
   Code why_ = Code::kCancelled;  // of the last cancel()
 };
 

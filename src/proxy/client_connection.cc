@@ -33,7 +33,7 @@ net::Task<void> ClientConnection::serve(Worker& worker, net::asio::ip::tcp::sock
 ClientConnection::ClientConnection(Worker& worker, net::asio::ip::tcp::socket socket, ListenAddress listener)
     : worker_(worker),
       listener_(std::move(listener)),
-      tcp_(std::make_unique<net::TcpStream>(std::move(socket), worker.deadlines())),
+      tcp_(std::make_unique<net::TcpStream>(std::move(socket), worker.readiness(), worker.deadlines())),
       bottom_(tcp_.get()),
       id_{worker.shared().next_connection.fetch_add(1, std::memory_order_relaxed)},
       accepted_(worker.clock().wall()) {

@@ -70,7 +70,7 @@ net::Task<tl::expected<UpstreamConnectionPtr, ConnectFailure>> connect_upstream(
 
   auto connection = std::make_unique<UpstreamConnection>();
   connection->route_key = route.key();
-  auto tcp = std::make_unique<net::TcpStream>(std::move(dialled->socket), worker.deadlines());
+  auto tcp = std::make_unique<net::TcpStream>(std::move(dialled->socket), worker.readiness(), worker.deadlines());
   if (!route.tls) {
     connection->stream = std::move(tcp);
     connection->info = std::move(info);

@@ -22,6 +22,7 @@ Worker::Worker(Shared shared, std::size_t index, flow::Sink& sink)
       io_(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO),
       work_(net::asio::make_work_guard(io_)),
       ticker_(io_),
+      readiness_(io_),
       pool_(shared_.options.limits.upstream_idle_per_worker, shared_.options.limits.timeouts.upstream_idle),
       leaves_(*shared_.authority, shared_.clock),
       settings_{shared_.options.strip_alt_svc, shared_.options.limits.rule_body, index} {}

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "net/deadlines.h"
 #include "net/dial.h"
+#include "net/readiness.h"
 #include "proxy/engine.h"
 #include "proxy/exchange.h"
 #include "proxy/pool.h"
@@ -70,6 +71,7 @@ class Worker {
   net::asio::io_context& io() { return io_; }
   flow::Sink& sink() { return sink_; }
   net::Deadlines& deadlines() { return deadlines_; }
+  net::Readiness& readiness() { return readiness_; }
   Pool& pool() { return pool_; }
   tls::LeafCache& leaves() { return leaves_; }
   const ExchangeSettings& exchange_settings() const { return settings_; }
@@ -93,6 +95,7 @@ class Worker {
   net::asio::executor_work_guard<net::asio::io_context::executor_type> work_;
   net::asio::steady_timer ticker_;
   net::Deadlines deadlines_;
+  net::Readiness readiness_;
   Pool pool_;
   tls::LeafCache leaves_;
   ExchangeSettings settings_;

@@ -1,0 +1,42 @@
+// Which sockets of one worker can be read or written: one edge-triggered epoll set of our own, watched by the worker's
+// io_context as a single descriptor. Asio's own wait costs an epoll_ctl each time; here a socket is registered once
+// (docs/benchmarks.md says what that is worth). Linux epoll(7), EPOLLET. Belongs to one worker thread.
+#pragma once
+
+#include <sys/epoll.h>
+
+#include <array>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+
+#include "base/result.h"
+#include "net/stream.h"
+
+namespace sluice::net {
+
+class Readiness {
+ public:
+  class Node {
+   public:
+    virtual ~Node() = default;
+    // EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR as they became true. May destroy any node, this one too.
+    virtual void on_ready(std::uint32_t events) = 0;
+  };
+
+  explicit Readiness(asio::io_context& io);
+
+  void add(int fd, Node& node);
+  // Before the descriptor is closed.
+  void remove(int fd, Node& node);
+
+ private:
+  void wait();
+  void deliver();
+
+  static constexpr int kBatch = 128;
+  asio::posix::stream_descriptor epoll_;
+  std::array<epoll_event, kBatch> batch_{};
+  int batch_at_ = 0, batch_end_ = 0;
+};
+
+}  // namespace sluice::net
