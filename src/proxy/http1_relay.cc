@@ -92,8 +92,8 @@ net::Task<Http1Server::Result> Http1Server::converse(Exchange& exchange, Upstrea
   exchange.reached(Exchange::Step::kSent);
   duplex.request_sent(request_over_);
   if (duplex.send_failed && replayable && upstream.requests > 1) co_return Result::kRetry;
+  hold_rest();  // a pipelined request or early octets of a tunnel: the next read takes the memory that they lie in
   if (!request_over_) {
-    hold_rest();
     duplex.spawn(pump_request(exchange, *upstream.stream, duplex), worker_.shared().on_bug);
   }
   const Result result = co_await relay_response(exchange, upstream, duplex, replayable);
