@@ -279,6 +279,7 @@ TEST_F(EngineTest, ServersThatSpeakFirstAreRelayedRaw) {
 
 TEST_F(EngineTest, StopEndsIdleConnectionsAndTheNextStartTakesTheSamePort) {
   const int idle = connect();
+  while (engine_->status().connections == 0) std::this_thread::yield();
   EXPECT_FALSE(engine_->start({{"127.0.0.1", 0}}));
   ASSERT_TRUE(engine_->stop(std::chrono::milliseconds(500)));
   EXPECT_EQ(receive(idle), "");
