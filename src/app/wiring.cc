@@ -157,7 +157,7 @@ void Program::run_capture() {
   while (!stopping_.load(std::memory_order_relaxed)) {
     ring_->pump();
     processes_.poll();
-    std::this_thread::sleep_for(CaptureLimits{}.flush);
+    ring_->wait(ring_->pause());
   }
 }
 

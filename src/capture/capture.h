@@ -100,6 +100,8 @@ class Ring {
 
   // Drains the queues, writes segments, publishes revisions, evicts. Returns how many records were handled.
   std::size_t pump();
+  // How long the capture thread may pause now: CaptureLimits::flush, or less while much is in flight.
+  std::chrono::milliseconds pause() const;
   // The capture thread's pause between two pumps: returns after `at_most`, or at once when a reader wants to see the
   // newest. Never woken by traffic.
   void wait(std::chrono::milliseconds at_most);

@@ -11,6 +11,7 @@
 namespace sluice::capture {
 namespace {
 
+constexpr std::chrono::milliseconds kHurry{1};
 constexpr std::chrono::seconds kSyncWait{2};
 constexpr std::chrono::seconds kTrimEvery{1};
 // Exchanges copied for a visitor under one lock.
@@ -71,6 +72,11 @@ void Ring::on_change(std::function<void()> callback) { impl_->on_change = std::m
 // ---- pumping ----
 
 std::size_t Ring::pump() { return impl_->pump(); }
+
+std::chrono::milliseconds Ring::pause() const {
+  // A worker can fill a megabyte in a millisecond: an eighth of the chunks is the time to hurry.
+  return impl_->pool.in_use() * 8 > impl_->pool.size() ? kHurry : impl_->options.limits.flush;
+}
 
 std::size_t Ring::Impl::pump() {
   std::size_t handled = 0, published = 0;
