@@ -1,5 +1,6 @@
 #include "gateway/masking.h"
 
+#include <algorithm>
 #include <string_view>
 
 #include "base/text.h"
@@ -13,7 +14,9 @@ enum class Meaning { kMember, kHeaders, kUrl, kHead, kBody };
 Meaning meaning_of(std::string_view name, const Json& value) {
   if (value.is_object()) {
     const bool headers = name == "headers" || name == "updateHeaders" || name == "expected" || name == "actual";
-    return headers ? Meaning::kHeaders : Meaning::kMember;
+    // A check called "headers" has objects in it: those are looked into as such.
+    const bool flat = std::all_of(value.begin(), value.end(), [](const Json& v) { return !v.is_structured(); });
+    return headers && flat ? Meaning::kHeaders : Meaning::kMember;
   }
   if (name == "url" || name == "path" || name == "location") return Meaning::kUrl;
   if (name == "startLine") return Meaning::kHead;

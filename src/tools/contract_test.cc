@@ -107,7 +107,8 @@ TEST(Contract, EveryParameterIsThatOfTheCatalogue) {
 
 TEST(Contract, EveryResultKeyIsDeclaredInTheOrderOfTheCatalogue) {
   const auto tools = ours();
-  for (const Json& entry : catalogue()["tools"]) {
+  const Json published_tools = catalogue()["tools"];
+  for (const Json& entry : published_tools) {
     const Tool& tool = tools.at(entry["name"].get<std::string>());
     std::vector<std::string> declared{"status"}, published;
     for (const ResultField& field : tool.result) declared.emplace_back(field.name);
@@ -123,7 +124,8 @@ TEST(Contract, EveryResultKeyIsDeclaredInTheOrderOfTheCatalogue) {
 TEST(Contract, ToolsStandInTheOrderOfTheCatalogue) {
   std::vector<std::string> published, declared;
   const auto tools = ours();
-  for (const Json& name : catalogue()["order"]) {
+  const Json order = catalogue()["order"];
+  for (const Json& name : order) {
     if (tools.contains(name.get<std::string>())) published.push_back(name);
   }
   for (const Tool& tool : all_tools()) {

@@ -1,0 +1,180 @@
+// A whole gate in memory for tests: fake engine and disk, real ring and rules, some tools made for the test.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <thread>
+
+#include "base/fake_file.h"
+#include "base/text.h"
+#include "gateway/dispatcher.h"
+#include "tools/fake_engine.h"
+
+namespace sluice::gateway {
+
+// Says no to what its name says.
+class TestPolicy final : public Policy {
+ public:
+  bool may_see(const Caller&, std::string_view, std::string_view name) const override { return name != hidden; }
+  Decision decide(const Subject& subject) const override {
+    if (subject.name == denied) return {false, "/tools/x/deny_if/0", "not today"};
+    return {};
+  }
+  std::uint64_t revision() const override { return 7; }
+  std::string hidden, denied;
+};
+
+// What the test tools leave behind.
+struct Traces {
+  std::atomic<int> runs{0};
+  std::atomic<bool> stopped{false};
+};
+inline Traces& traces() {
+  static Traces one;  // reached from plain functions
+  return one;
+}
+
+inline tools::ToolResult echo_tool(const Json& arguments, tools::CallContext& context) {
+  ++traces().runs;
+  return Json{{"text", arguments.value("text", "")}, {"grant", context.grant}};
+}
+inline tools::ToolResult failing_tool(const Json&, tools::CallContext&) { return fail(Code::kConflict, "Error: no."); }
+inline tools::ToolResult throwing_tool(const Json&, tools::CallContext&) { throw std::logic_error("a bug"); }
+inline tools::ToolResult waiting_tool(const Json&, tools::CallContext& context) {
+  ++traces().runs;
+  double step = 0;
+  while (!context.stop.stop_requested()) {
+    if (context.progress) context.progress(++step, 100, "waiting");
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));  // it is the cancellation that ends this, not the time
+  }
+  traces().stopped = true;
+  return fail(Code::kCancelled, "The call was cancelled.");
+}
+
+inline std::vector<tools::Tool> test_tools() {
+  using tools::Risk;
+  std::vector<tools::Tool> tools = tools::all_tools();
+  const std::vector<tools::Field> text = {{.name = "text", .meaning = "", .default_value = ""}};
+  tools.push_back({.name = "echo",
+                   .title = "Echo",
+                   .summary = "Says it again.",
+                   .group = "test",
+                   .risk = Risk::kRead,
+                   .fields = text,
+                   .result = {{"text", "string", ""}, {"grant", "string", ""}},
+                   .function = echo_tool});
+  tools.push_back(
+      {.name = "slow_echo",
+       .title = "Echo",
+       .summary = "Later.",
+       .group = "test",
+       .risk = Risk::kWrite,
+       .hints = tools::kSlow | tools::kReturnsTraffic,
+       .fields = {text[0], {.name = "show_secrets", .type = tools::FieldType::kBoolean, .default_value = false}},
+       .result = {{"text", "string", ""}, {"grant", "string", ""}},
+       .function = echo_tool});
+  tools.push_back({.name = "failing",
+                   .title = "Fails",
+                   .summary = "Fails.",
+                   .group = "test",
+                   .risk = Risk::kRead,
+                   .function = failing_tool});
+  tools.push_back({.name = "throwing",
+                   .title = "Throws",
+                   .summary = "Throws.",
+                   .group = "test",
+                   .risk = Risk::kRead,
+                   .hints = tools::kSlow,
+                   .function = throwing_tool});
+  tools.push_back({.name = "waiting",
+                   .title = "Waits",
+                   .summary = "Waits to be stopped.",
+                   .group = "test",
+                   .risk = Risk::kRead,
+                   .hints = tools::kSlow,
+                   .function = waiting_tool});
+  return tools;
+}
+
+class TestGate {
+ public:
+  explicit TestGate(DispatcherLimits limits = {}) {
+    traces().runs = 0;
+    traces().stopped = false;
+    disk.add_directory("/home");
+    audit = *AuditLog::create(disk, clock, entropy, {"/home/audit", 42, "0123456789abcdef0123456789abcdef"});
+    dispatcher.emplace(DispatcherDeps{io.get_executor(), clock, entropy, services, registry, policy, presenter, *audit,
+                                      [this](std::string_view) { ++bugs; }},
+                       limits);
+  }
+
+  // Runs the control thread until the condition holds.
+  template <class Condition>
+  bool run_until(Condition condition) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!condition() && std::chrono::steady_clock::now() < end) {
+      io.restart();
+      io.run_one_for(std::chrono::milliseconds(20));
+    }
+    return condition();
+  }
+
+  Result<Json> call(mcp::OperationBody operation, Caller caller = {}) {
+    std::optional<Result<Json>> answer;
+    dispatcher->call(caller, std::move(operation), {}, [&](Result<Json> got) { answer = std::move(got); });
+    EXPECT_FALSE(answer) << "completions come later";
+    EXPECT_TRUE(run_until([&] { return answer.has_value(); }));
+    return answer ? *std::move(answer) : fail(Code::kInternal, "no answer");
+  }
+  Result<Json> call_tool(std::string name, Json arguments = Json::object(), Caller caller = {}) {
+    return call(mcp::CallTool{std::move(name), std::move(arguments), {}}, std::move(caller));
+  }
+  std::vector<Json> audit_lines() const {
+    std::vector<Json> lines;
+    const std::string content = *disk.content(audit->path());
+    for (const std::string_view line : split(content, '\n')) {
+      if (!line.empty()) lines.push_back(*parse_json(line));
+    }
+    return lines;
+  }
+
+  boost::asio::io_context io;
+  SystemClock clock;
+  SeededEntropy entropy{7};
+  FakeFileSystem disk;
+  tools::FakeEngine engine;
+  rules::RuleStore rules{clock};
+  capture::Ring ring{capture::Ring::Options{{}, "/home/spool/1", 1}, disk, clock, entropy};
+  std::shared_ptr<const tls::CertificateAuthority> authority = *tls::CertificateAuthority::create(clock, entropy);
+  tools::Adoptions adoptions;
+  tools::Services services{clock,
+                           engine,
+                           ring,
+                           rules,
+                           authority,
+                           "/home/ca/ca-cert.pem",
+                           tools::StartMode::kOpen,
+                           {},
+                           {},
+                           std::chrono::milliseconds(10),
+                           "/home/sessions",
+                           &adoptions};
+  Registry registry{tools::Toolset::kAll, test_tools()};
+  TestPolicy policy;
+  Redactor redactor{entropy};
+  McpLimits limits;
+  Presenter presenter{redactor, limits};
+  std::unique_ptr<AuditLog> audit;
+  std::atomic<int> bugs{0};
+  std::optional<Dispatcher> dispatcher;
+};
+
+// content[0].text of a CallToolResult.
+inline std::string text_of(const Result<Json>& result) {
+  if (!result) return "error: " + result.error().message;
+  return (*result)["content"][0]["text"].get<std::string>();
+}
+
+}  // namespace sluice::gateway

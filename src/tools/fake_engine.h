@@ -1,0 +1,47 @@
+// A proxy::Engine without sockets, for tests of what steers it.
+#pragma once
+
+#include <mutex>
+
+#include "proxy/engine.h"
+
+namespace sluice::tools {
+
+class FakeEngine final : public proxy::Engine {
+ public:
+  Status start(const std::vector<proxy::ListenAddress>& addresses) override {
+    std::lock_guard lock(mutex_);
+    if (status_.running) return fail(Code::kConflict, "Proxy is already running. Stop it first.");
+    if (taken != 0 && addresses.front().port == taken) return fail(Code::kUnavailable, "the address is already in use");
+    status_.running = true;
+    status_.listeners = addresses;
+    for (proxy::ListenAddress& address : status_.listeners) {
+      if (address.port == 0) address.port = next_port_++;
+    }
+    status_.last_port = status_.listeners.front().port;
+    ++starts;
+    return {};
+  }
+  Status stop(std::chrono::milliseconds) override {
+    std::lock_guard lock(mutex_);
+    if (!status_.running) return fail(Code::kConflict, "Proxy is not running.");
+    status_.running = false;
+    status_.listeners.clear();
+    return {};
+  }
+  proxy::EngineStatus status() const override {
+    std::lock_guard lock(mutex_);
+    return status_;
+  }
+  void add_own_listener(const proxy::ListenAddress&) override {}
+
+  std::uint16_t taken = 0;  // a port that cannot be had
+  int starts = 0;
+
+ private:
+  mutable std::mutex mutex_;
+  proxy::EngineStatus status_;
+  std::uint16_t next_port_ = 40'000;
+};
+
+}  // namespace sluice::tools
