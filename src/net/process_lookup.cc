@@ -17,7 +17,8 @@ namespace {
 
 constexpr std::size_t kMaxPending = 1024;
 constexpr std::size_t kRecent = 8;
-constexpr int kShare = 50;  // one part in fifty of a core at most
+constexpr int kShare = 20;                        // one part in twenty of a core at most,
+constexpr std::chrono::milliseconds kBurst{200};  // with this much saved up for a burst of new connections
 
 // The spelling of /proc/net/tcp: each 32-bit word of the address in host order, then the port, in upper-case hex.
 std::string proc_spelling(const std::string& text, std::uint16_t port, bool as_v6) {
@@ -71,15 +72,16 @@ void ProcessLookup::add(std::string address, std::uint16_t port, std::function<v
 
 void ProcessLookup::poll() {
   const MonoTime begin = clock_.mono();
+  allowance_ = std::min<Duration>(allowance_ + (begin - refilled_) / kShare, kBurst);
+  refilled_ = begin;
   std::vector<Pending> batch;
   {
     std::lock_guard lock(mutex_);
-    if (queue_.empty() || begin < next_) return;
+    if (queue_.empty() || allowance_ < Duration::zero()) return;
     batch.swap(queue_);
   }
   resolve(batch);
-  const MonoTime end = clock_.mono();
-  next_ = end + (end - begin) * kShare;
+  allowance_ -= clock_.mono() - begin;
 }
 
 void ProcessLookup::resolve(std::vector<Pending>& batch) {

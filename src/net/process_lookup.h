@@ -1,6 +1,6 @@
 // Which program is at the other end of a local TCP connection: /proc/net/tcp{,6} gives the socket's inode, /proc/PID/fd
 // the process. Best effort: a process that has ended, or belongs to another user, stays unknown. Bounded: look-ups take
-// at most about a fiftieth of one core; what cannot be looked up in time is left unknown.
+// at most about a twentieth of one core; what cannot be looked up in time is left unknown.
 // add() from any thread; poll() from one.
 #pragma once
 
@@ -22,7 +22,7 @@ struct FoundProcess {
 
 class ProcessLookup {
  public:
-  explicit ProcessLookup(const Clock& clock) : clock_(clock) {}
+  explicit ProcessLookup(const Clock& clock) : clock_(clock), refilled_(clock.mono()) {}
 
   // `address` and `port` are the client's, loopback or one of this machine's. `done` is called by poll(), at most once.
   void add(std::string address, std::uint16_t port, std::function<void(FoundProcess)> done);
@@ -41,7 +41,8 @@ class ProcessLookup {
   const Clock& clock_;
   std::mutex mutex_;
   std::vector<Pending> queue_;
-  MonoTime next_{};
+  Duration allowance_ = std::chrono::milliseconds(200);  // of time for look-ups
+  MonoTime refilled_{};
   std::vector<int> recent_;  // processes that were found lately, newest last
 };
 
