@@ -392,6 +392,42 @@ TEST_F(RingTest, TheSpoolIsThereWhileTheRingIs) {
   EXPECT_FALSE(disk.exists(options.spool_directory));
 }
 
+TEST_F(RingTest, KeepsHeadsThatAreLargerThanAChunk) {
+  exchange({.target = "/" + std::string(300'000, 'x'), .response_fields = "A: " + std::string(300'000, 'y') + "\r\n"});
+  ring->pump();
+  const Page page = all();
+  ASSERT_EQ(page.total, 1u);
+  EXPECT_EQ(page.exchanges[0].target.size(), 300'001u);
+  EXPECT_EQ(flow::parse_fields(page.exchanges[0].response.head).value(0).size(), 300'000u);
+  EXPECT_EQ(body(page.exchanges[0]), "hello");
+  EXPECT_EQ(ring->counters().records_lost, 0u);
+}
+
+TEST(RealDisk, ASpoolIsLockedWhileItsRingLivesAndGoneAfterwards) {
+  std::string root = testing::TempDir() + "sluice-spool-XXXXXX";
+  ASSERT_NE(::mkdtemp(root.data()), nullptr);
+  SystemFileSystem files;
+  SystemClock clock;
+  SystemEntropy entropy;
+  Ring::Options options;
+  options.spool_directory = root + "/1-living";
+  {
+    Ring ring(options, files, clock, entropy);
+    ASSERT_TRUE(ring.open());
+    const ExchangeSeq seq = ring.sink(0).opened({.method = "GET", .scheme = "http", .host = "a"});
+    ring.sink(0).body(seq, Direction::kResponse, "kept on a disk");
+    ring.sink(0).ended(seq, {});
+    ring.sync();
+    ASSERT_TRUE(files.make_directories(root + "/2-dead"));
+    ASSERT_TRUE(files.save_file(root + "/2-dead/lock", ""));
+    EXPECT_EQ(remove_stale_spools(files, root), 1u);
+    EXPECT_EQ(ring.read_body(ring.list({}, 0, 1).exchanges.at(0).id, Direction::kResponse, 0, 100)->octets,
+              "kept on a disk");
+  }
+  EXPECT_TRUE(files.list(root)->empty());
+  EXPECT_TRUE(files.remove_tree(root));
+}
+
 TEST_F(RingTest, SpoolsOfTheDeadAreRemovedAndThoseOfTheLivingStay) {
   disk.put("/home/spool/7-dead/lock", "");
   disk.put("/home/spool/7-dead/00000001.seg", "x");

@@ -88,6 +88,7 @@ class SegmentWriter {
  private:
   SegmentWriter(std::unique_ptr<File> file, std::uint32_t seed);
   void copy(Bytes octets);
+  void refer_to(Bytes octets);
 
   std::unique_ptr<File> file_;
   std::uint32_t seed_;

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "base/fake_file.h"
+#include "base/text.h"
 
 namespace sluice::capture {
 namespace {
@@ -130,6 +131,25 @@ TEST_F(SegmentTest, TakesNoRecordThatAPeerPutIntoABody) {
   damaged[known_[1].place.offset] ^= 1;  // its length is not known any more: the search goes through the body
   const Found found = read(damaged);
   expect_all_but(found, known_[1].place.offset, known_[1].place.offset + 1);
+}
+
+// docs/formats/segment.md, "Example".
+TEST_F(SegmentTest, WritesTheExampleOfTheDocument) {
+  auto writer =
+      SegmentWriter::create(disk_, kPath, {1, 0x0123456789abcdef, WallTime(std::chrono::seconds(1'700'000'000))});
+  const Bytes body = "hello", trailers = "Digest: x\r\n";
+  (*writer)->add(RecordType::kResponseBody, 7, std::span(&body, 1));
+  (*writer)->add(RecordType::kResponseTrailers, 7, std::span(&trailers, 1));
+  ASSERT_TRUE((*writer)->flush());
+  EXPECT_EQ(hex_encode(*disk_.content(kPath)),
+            "534c554943450d0a0100000000000000"
+            "0100000000000000efcdab8967452301"
+            "00002a36fe9c971700000000a328b6e0"
+            "05000000070000000700000000000000"
+            "9cd7b9e8ad35984368656c6c6f"
+            "0b000000090000000700000000000000"
+            "a511d8c616c0be76"
+            "4469676573743a20780d0a");
 }
 
 TEST_F(SegmentTest, RefusesWhatIsNoSegmentOrALaterVersion) {

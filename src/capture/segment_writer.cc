@@ -24,7 +24,15 @@ Result<std::unique_ptr<SegmentWriter>> SegmentWriter::create(FileSystem& files, 
   return writer;
 }
 
-// Adjacent copies become one piece.
+// What lies side by side in memory becomes one piece.
+void SegmentWriter::refer_to(Bytes octets) {
+  if (!pieces_.empty() && pieces_.back().data() + pieces_.back().size() == octets.data()) {
+    pieces_.back() = Bytes(pieces_.back().data(), pieces_.back().size() + octets.size());
+  } else {
+    pieces_.push_back(octets);
+  }
+}
+
 void SegmentWriter::copy(Bytes octets) {
   while (!octets.empty()) {
     if (blocks_.empty() || block_used_ == kBlock) {
@@ -37,11 +45,7 @@ void SegmentWriter::copy(Bytes octets) {
     std::memcpy(to, now.data(), now.size());
     block_used_ += now.size();
     octets.remove_prefix(now.size());
-    if (!pieces_.empty() && pieces_.back().data() + pieces_.back().size() == to) {
-      pieces_.back() = Bytes(pieces_.back().data(), pieces_.back().size() + now.size());
-    } else {
-      pieces_.emplace_back(to, now.size());
-    }
+    refer_to(Bytes(to, now.size()));
   }
 }
 
@@ -60,7 +64,7 @@ FramePlace SegmentWriter::add(RecordType type, std::uint64_t subject, std::span<
     if (piece.size() < kCopied) {
       copy(piece);
     } else {
-      pieces_.push_back(piece);
+      refer_to(piece);
     }
   }
   const FramePlace place{size_ + pending_, static_cast<std::uint32_t>(kFrameHeaderSize + header.length)};
