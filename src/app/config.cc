@@ -16,11 +16,14 @@ namespace {
 
 const std::map<std::string, tools::Toolset> kToolsets{
     {"proxy", tools::Toolset::kProxy}, {"core", tools::Toolset::kCore}, {"all", tools::Toolset::kAll}};
+constexpr std::uint16_t kServeProxyPort = 8080;
+constexpr std::uint16_t kMcpProxyPort =
+    0;  // any number of `mcp` run at once: proxy_start without a port takes a free one
 const std::map<std::string, ControlAuth> kAuths{{"token", ControlAuth::kToken}, {"none", ControlAuth::kNone}};
 
-void add_engine_options(CLI::App& app, EngineConfig& engine) {
+void add_engine_options(CLI::App& app, EngineConfig& engine, std::uint16_t proxy_port) {
   app.add_option("--proxy-port", engine.proxy_port, "Port of the proxy on 127.0.0.1; 0: any free one")
-      ->capture_default_str();
+      ->default_str(std::to_string(proxy_port));
   app.add_option("--listen", engine.listen, "Listen on ADDR:PORT instead of --proxy-port; repeats");
   app.add_option("--allow-client", engine.allow_client,
                  "Clients beyond this machine that may use the proxy (CIDR); repeats");
@@ -56,7 +59,7 @@ struct Parser {
     app.footer("`sluice COMMAND --help` explains each. Start with `sluice serve`.");
 
     auto* serve = add("serve", Command::kServe, "Run the proxy and the MCP server over HTTP");
-    add_engine_options(*serve, config.engine);
+    add_engine_options(*serve, config.engine, kServeProxyPort);
     serve->add_option("--control-port", config.control_port, "Port of the MCP endpoint on 127.0.0.1; 0: any free one")
         ->capture_default_str();
     serve->add_option("--control-auth", config.control_auth, "token, or none")
@@ -67,7 +70,7 @@ struct Parser {
     serve->add_flag("--quiet", config.quiet, "Do not print a line for each exchange");
 
     auto* mcp = add("mcp", Command::kMcp, "The MCP server on standard input and output, for clients that spawn it");
-    add_engine_options(*mcp, config.engine);
+    add_engine_options(*mcp, config.engine, kMcpProxyPort);
     mcp->add_option("--attach", config.attach_url, "Bridge to a running `sluice serve` (URL; default: the newest here)")
         ->expected(0, 1);
 
@@ -117,6 +120,12 @@ std::vector<std::string> option_names(const CLI::App& sub) {
   for (const CLI::Option* option : sub.get_options()) {
     for (const std::string& name : option->get_lnames()) names.push_back(name);
   }
+  return names;
+}
+
+std::vector<std::string> command_names(CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
   return names;
 }
 
@@ -200,13 +209,17 @@ ConfigOutcome read_config(int argc, char** argv, FileSystem& files) {
     if (left.empty()) left = parser.app.remaining(true);
     std::string wrong = left.empty() ? std::string(extra.what()) : left.front();
     if (!wrong.starts_with("--")) {
-      std::vector<std::string> commands;
-      for (const CLI::App* command : parser.app.get_subcommands({})) commands.push_back(command->get_name());
-      return {std::nullopt, usage_error(fmt::format("unexpected '{}'{}", wrong, suggestion(wrong, commands, "")))};
+      return {std::nullopt,
+              usage_error(fmt::format("unexpected '{}'{}", wrong, suggestion(wrong, command_names(parser.app), "")))};
     }
     wrong = wrong.substr(2, wrong.find('=') == std::string::npos ? std::string::npos : wrong.find('=') - 2);
     return {std::nullopt,
             usage_error(fmt::format("unknown flag --{}{}", wrong, suggestion(wrong, option_names(*sub), "--")))};
+  } catch (const CLI::RequiredError& missing) {
+    const std::vector<std::string> left = parser.app.remaining();
+    if (left.empty()) return {std::nullopt, usage_error(fmt::format("{} (see `sluice --help`)", missing.what()))};
+    return {std::nullopt, usage_error(fmt::format("unknown command '{}'{}", left.front(),
+                                                  suggestion(left.front(), command_names(parser.app), "")))};
   } catch (const CLI::CallForHelp& help) {
     return {std::nullopt, parser.app.exit(help)};
   } catch (const CLI::CallForVersion& version) {
@@ -239,6 +252,7 @@ ConfigOutcome read_config(int argc, char** argv, FileSystem& files) {
       }
     }
   }
+  if (config.command == Command::kMcp && sub->count("--proxy-port") == 0) config.engine.proxy_port = kMcpProxyPort;
   read_environment(config);
   return {std::move(config), 0};
 }

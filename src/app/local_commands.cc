@@ -54,7 +54,7 @@ int rotate_ca(const Config& config, FileSystem& files, const Home& home, const C
     if (const Status moved = files.rename(path, path + "." + stamp); !moved) return report(moved.error());
   }
   const auto ca = tls::CertificateAuthority::load_or_create(files, home.ca(), clock, entropy);
-  if (!ca) return report(ca.error());
+  if (!ca) return report({Code::kIo, ca.error().message});  // not wrong usage
   fmt::print(stderr, "A new CA was made. Clients have to trust it; running Sluice processes use it after a restart.\n");
   return show_ca(config, home, **ca);
 }
@@ -91,7 +91,7 @@ int run_ca(const Config& config) {
   if (!home) return report(home.error());
   if (config.action == "rotate") return rotate_ca(config, files, *home, clock, entropy);
   const auto ca = tls::CertificateAuthority::load_or_create(files, home->ca(), clock, entropy);
-  if (!ca) return report(ca.error());
+  if (!ca) return report({Code::kIo, ca.error().message});  // not wrong usage
   return config.action == "export" ? export_ca(config, files, **ca) : show_ca(config, *home, **ca);
 }
 

@@ -86,7 +86,9 @@ Status Program::build(const Config& config) {
     SLUICE_TRY(proxy::ListenAddress address, parse_listen(text));
     listeners_.push_back(std::move(address));
   }
-  SLUICE_TRY(authority_, tls::CertificateAuthority::load_or_create(files_, home_.ca(), clock_, entropy_));
+  auto authority = tls::CertificateAuthority::load_or_create(files_, home_.ca(), clock_, entropy_);
+  if (!authority) return fail(Code::kIo, authority.error().message);  // a corrupt CA is not wrong usage
+  authority_ = *std::move(authority);
   SLUICE_CHECK(make_ring(config));
   SLUICE_CHECK(make_engine(config));
   SLUICE_CHECK(make_gate(config));
