@@ -155,7 +155,7 @@ std::vector<Tool> rules_tools() {
       .summary = "All rules in order of evaluation, with hit counts.",
       .group = "rules",
       .risk = Risk::kRead,
-      .hints = kCore | kUncapped | kReturnsTraffic | kIdempotent,
+      .hints = kCore | kSlow | kUncapped | kReturnsTraffic | kIdempotent,
       .result = {{"count", "number", ""}, {"rules", "object[]", "", false, false, rule_result()}},
       .function = list_rules,
   };
