@@ -2,7 +2,9 @@
 import ipaddress
 import os
 import pathlib
+import socket
 import ssl
+import threading
 import unittest
 
 from harness import E2E, Serve, clean_environment, free_port, poll, run  # first: it knows where the fakes are
@@ -103,7 +105,7 @@ class Handshakes(E2E):
             tls.do_handshake()
         client = self.serve.client()
         self.addCleanup(client.close)
-        client.send(b"CONNECT localhost:%d HTTP/1.1\r\n\r\n" % self.origin.port + outward.read())
+        client.send(b"CONNECT localhost:%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % self.origin.port + outward.read())
         self.assertIn(b" 200 ", client.read_head())
         inward.write(client.buffer or client.sock.recv(65536))
         for _ in range(50):
@@ -154,8 +156,6 @@ class Handshakes(E2E):
         self.assertRegex(record["tls"]["client"]["ja3Fingerprint"], "^[0-9a-f]{32}$")
 
     def test_a_server_that_speaks_first_is_relayed_raw(self):
-        import socket
-        import threading
         listener = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(listener.close)
 
@@ -225,8 +225,17 @@ class Upstream(E2E):
         self.assertEqual((answer.status, answer.get("sluice-error")), (502, "resolve"))
 
     def test_an_origin_without_tls_gives_a_502_page(self):
-        plain = self.new_origin(plain=True)
-        client = self.serve.tunnel(f"localhost:{plain.port}")
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+
+        def serve():
+            for _ in range(2):
+                sock, _ = listener.accept()
+                sock.recv(10)
+                sock.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+                sock.close()
+        threading.Thread(target=serve, daemon=True).start()
+        client = self.serve.tunnel(f"localhost:{listener.getsockname()[1]}")
         self.addCleanup(client.close)
         client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         self.assertEqual(client.read_answer().status, 502)

@@ -2,6 +2,7 @@
 import re
 import socket
 import ssl
+import struct
 
 
 def context(cafile=None, alpn=None, maximum=None, minimum=None, verify=True):
@@ -173,6 +174,11 @@ class RawClient:
         return answer
 
     def close(self):
+        self.sock.close()
+
+    def reset(self):
+        """Goes away as a killed program with unread data does."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
 
     def __enter__(self):
