@@ -189,7 +189,8 @@ void Intake::apply(Item& item) {
       entry.response_trailers += payload;
       break;
     case RecordType::kEnded:
-      apply_ended(item);
+      entry.ending = std::make_unique<EndedParts>(parse_ended(payload).value_or(EndedParts()));
+      entry.ticket = item.record.ticket;
       break;
     case RecordType::kConnection:
     case RecordType::kUpstream:
@@ -213,29 +214,28 @@ void Intake::note_cut(Entry& entry, Entry::Intake& intake, ByteCount octets) {
   entry.anomalies |= http::bit(http::Anomaly::kCaptureCut);
 }
 
-void Intake::apply_ended(Item& item) {
-  Entry& entry = *item.entry;
-  auto parts = parse_ended(item.record.payload());
-  if (!parts) parts.emplace();
-  entry.ticket = item.record.ticket;
-  entry.state = parts->state == flow::State::kOpen ? flow::State::kDone : parts->state;
-  entry.protocol = parts->protocol;
-  entry.timings = parts->timings;
-  entry.anomalies |= parts->anomalies;
-  entry.matched_rule = parts->matched_rule;
-  entry.rule_ids = std::move(parts->rule_ids);
-  if (parts->failure) entry.failure = std::make_unique<flow::Failure>(std::move(*parts->failure));
-  entry.request.ended = parts->request_ended;
-  entry.response.ended = parts->response_ended;
-  entry.request.size += parts->cuts.request;
-  entry.response.size += parts->cuts.response;
-  if (parts->cuts.request > 0) note_cut(entry, entry.request_intake, parts->cuts.request);
-  if (parts->cuts.response > 0) note_cut(entry, entry.response_intake, parts->cuts.response);
+// With the rev, not before: a reader whose cursor is older sees an exchange end once.
+void Intake::apply_ending(Entry& entry) {
+  EndedParts& parts = *entry.ending;
+  entry.state = parts.state == flow::State::kOpen ? flow::State::kDone : parts.state;
+  entry.protocol = parts.protocol;
+  entry.timings = parts.timings;
+  entry.anomalies |= parts.anomalies;
+  entry.matched_rule = parts.matched_rule;
+  entry.rule_ids = std::move(parts.rule_ids);
+  if (parts.failure) entry.failure = std::make_unique<flow::Failure>(std::move(*parts.failure));
+  entry.request.ended = parts.request_ended;
+  entry.response.ended = parts.response_ended;
+  entry.request.size += parts.cuts.request;
+  entry.response.size += parts.cuts.response;
+  if (parts.cuts.request > 0) note_cut(entry, entry.request_intake, parts.cuts.request);
+  if (parts.cuts.response > 0) note_cut(entry, entry.response_intake, parts.cuts.response);
+  entry.ending.reset();
 }
 
 std::size_t Intake::publish(std::uint64_t tickets) {
   if (dirty_.empty()) return 0;
-  const auto ended = [](const Entry* entry) { return entry->state != flow::State::kOpen; };
+  const auto ended = [](const Entry* entry) { return entry->ending != nullptr; };
   const auto first_open = std::partition(dirty_.begin(), dirty_.end(), ended);
   std::sort(dirty_.begin(), first_open, [](const Entry* a, const Entry* b) { return a->ticket < b->ticket; });
   std::sort(first_open, dirty_.end(), [](const Entry* a, const Entry* b) { return a->seq < b->seq; });
@@ -247,6 +247,7 @@ std::size_t Intake::publish(std::uint64_t tickets) {
       waiting.push_back(entry);
       continue;
     }
+    if (entry->ending) apply_ending(*entry);
     entry->dirty = false;
     index_.publish(*entry);
     ++published;

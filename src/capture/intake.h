@@ -43,7 +43,7 @@ class Intake {
   void apply(Item& item);
   void apply_opened(Item& item);
   void apply_body(Item& item);
-  void apply_ended(Item& item);
+  void apply_ending(Entry& entry);
   void note_cut(Entry& entry, Entry::Intake& intake, ByteCount octets);
   void mark_dirty(Entry& entry);
   void free_payloads(WorkerSink& sink);

@@ -53,6 +53,7 @@ struct Entry {
   };
   Intake request_intake, response_intake;
   bool dirty = false;
+  std::unique_ptr<EndedParts> ending;  // arrived, becomes visible with its rev
 };
 
 class RingIndex {
