@@ -19,7 +19,9 @@ target_include_directories(sluice_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
 target_compile_options(sluice_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
   -Wno-unused-parameter -Wno-missing-field-initializers -fno-omit-frame-pointer)
 target_compile_definitions(sluice_options INTERFACE SLUICE_VERSION="${PROJECT_VERSION}"
-  BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_DISABLE_THREAD_KEYWORD_EXTENSION=0)
+  BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_SEPARATE_COMPILATION
+  # Coroutine frames kept for the next coroutine: a request needs about ten (docs/benchmarks.md).
+  BOOST_ASIO_RECYCLING_ALLOCATOR_CACHE_SIZE=16)
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   target_link_options(sluice_options INTERFACE -fuse-ld=lld)
 endif()

@@ -9,6 +9,11 @@
 namespace sluice::tls {
 namespace {
 
+// SSL_get_error() needs an empty queue; looking is cheaper than clearing, which walks all of its slots.
+void clear_errors() {
+  if (ERR_peek_error() != 0) ERR_clear_error();
+}
+
 // Plaintext taken by one write(): its ciphertext leaves in one transport write (measured: 64 to 128 KB pay).
 constexpr std::size_t kMaxWrite = 128 * 1024;
 
@@ -122,8 +127,9 @@ IoResult SessionCore<T>::read(MutableBytes out) {
   const std::size_t unsent = bio_.pending();
   std::size_t have = 0;
   int error = SSL_ERROR_NONE;
-  ERR_clear_error();
-  while (have < out.size()) {
+  clear_errors();
+  // Another SSL_read that can only say "would block" costs as much as a small record.
+  while (have < out.size() && (have == 0 || !bio_.is_drained() || SSL_has_pending(ssl()) == 1)) {
     std::size_t got = 0;
     const int result = SSL_read_ex(ssl(), out.data() + have, out.size() - have, &got);
     if (result != 1) {
@@ -139,7 +145,7 @@ IoResult SessionCore<T>::read(MutableBytes out) {
   if (have != 0) {
     // An end or a wait will be met again by the next call; a broken record has its words only now.
     if (error == SSL_ERROR_SSL && !bio_.saw_eof()) (void)fail_io();
-    ERR_clear_error();
+    clear_errors();
     return {IoStatus::kOk, have};
   }
   return error == SSL_ERROR_NONE ? IoResult{IoStatus::kOk, 0} : end_of_read(error);
@@ -202,7 +208,7 @@ IoResult SessionCore<T>::write(Bytes octets) {
   if (octets.empty()) return {IoStatus::kOk, 0};
   const std::size_t count = std::min(octets.size(), kMaxWrite);
   bio_.reserve_for(count);
-  ERR_clear_error();
+  clear_errors();
   std::size_t taken = 0;
   const int result = SSL_write_ex(ssl(), octets.data(), count, &taken);
   if (result != 1) {

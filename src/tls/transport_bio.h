@@ -20,6 +20,8 @@ class TransportBio {
 
   // The layer above was called anew, perhaps after waiting: the transport may be asked again.
   void begin_call() { short_read_ = false; }
+  // The transport had nothing more to give in this call.
+  bool is_drained() const { return short_read_; }
   bool saw_eof() const { return eof_; }
   // The transport answered kError. Writing may have failed while octets that came before can still be read.
   bool read_failed() const { return read_failed_; }
