@@ -8,6 +8,7 @@
 #include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <optional>
 
 #include "base/result.h"
 #include "net/stream.h"
@@ -24,6 +25,9 @@ class Readiness {
   };
 
   explicit Readiness(asio::io_context& io);
+  ~Readiness();
+  // No more events. Before the io_context goes; nodes may be removed after it.
+  void stop();
 
   void add(int fd, Node& node);
   // Before the descriptor is closed.
@@ -34,7 +38,8 @@ class Readiness {
   void deliver();
 
   static constexpr int kBatch = 128;
-  asio::posix::stream_descriptor epoll_;
+  int epoll_;
+  std::optional<asio::posix::stream_descriptor> watch_;
   std::array<epoll_event, kBatch> batch_{};
   int batch_at_ = 0, batch_end_ = 0;
 };

@@ -100,7 +100,9 @@ void TcpStream::wake_later(Side& side) {
 
 Task<Status> TcpStream::wait(Side& side) {
   if (fd_ < 0) co_return fail(Code::kCancelled, "the connection was closed here");
-  if (side.ready) co_return Status{};
+  if (expired_) co_return fail(Code::kTimeout, "no answer within the time allowed");
+  // After the peer's end nothing new is heard of: what epoll said may have been used up by a read that was short.
+  if (side.ready || (peer_ended_ && &side == &reading_)) co_return Status{};
   const Wake how = co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(Wake)>(
       [this, &side](auto handler) {
         auto slot = asio::get_associated_cancellation_slot(handler);

@@ -27,8 +27,14 @@ class TcpStream final : public Stream, private Deadlines::Node, private Readines
 
   Task<Status> wait_readable() override;
   Task<Status> wait_writable() override;
-  void set_deadline(MonoTime at) override { Deadlines::Node::set_deadline(at); }
-  void clear_deadline() override { Deadlines::Node::clear_deadline(); }
+  void set_deadline(MonoTime at) override {
+    expired_ = false;
+    Deadlines::Node::set_deadline(at);
+  }
+  void clear_deadline() override {
+    expired_ = false;
+    Deadlines::Node::clear_deadline();
+  }
   void close() override;
   void reset() override;
   void cancel(Code why) override;
@@ -53,7 +59,10 @@ class TcpStream final : public Stream, private Deadlines::Node, private Readines
   void wake(Side& side, Wake how);
   void wake_later(Side& side);
   void on_ready(std::uint32_t events) override;
-  void on_deadline() override { cancel(Code::kTimeout); }
+  void on_deadline() override {
+    expired_ = true;  // also for a wait that begins later
+    cancel(Code::kTimeout);
+  }
 
   asio::any_io_executor executor_;
   Readiness& readiness_;
@@ -65,6 +74,7 @@ class TcpStream final : public Stream, private Deadlines::Node, private Readines
   bool drained_ = false;         // the last read was short
   bool peer_ended_ = false;      // FIN or worse has come: a short read does not mean that nothing more is to be had
   bool dead_ = false;            // both directions
+  bool expired_ = false;         // the deadline has passed
   Code why_ = Code::kCancelled;  // of the last cancel()
 };
 

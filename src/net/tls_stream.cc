@@ -33,8 +33,9 @@ void TlsStream::close() {
 }
 
 bool TlsStream::is_quiet() {
-  if (lower_->is_quiet()) return true;
-  // Octets are there: tickets are quiet, data and ends are not.
+  (void)lower_->is_quiet();  // what has come is met by the read
+  // Records may lie in OpenSSL's own buffer, behind the last one that was asked for. Tickets are quiet, data and ends
+  // are not.
   char octet;
   return session_->read(MutableBytes(&octet, 1)).status == tls::IoStatus::kWouldBlock;
 }
