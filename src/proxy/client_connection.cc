@@ -36,7 +36,12 @@ ClientConnection::ClientConnection(Worker& worker, net::asio::ip::tcp::socket so
       tcp_(std::make_unique<net::TcpStream>(std::move(socket), worker.readiness(), worker.deadlines())),
       bottom_(tcp_.get()),
       id_{worker.shared().next_connection.fetch_add(1, std::memory_order_relaxed)},
-      accepted_(worker.clock().wall()) {
+      accepted_(worker.clock().wall()),
+      draining_(worker.draining()) {
+  const auto address = bottom_->peer().address();
+  const bool mapped = address.is_v6() && address.to_v6().is_v4_mapped();
+  remote_ = !(mapped ? net::asio::ip::make_address_v4(net::asio::ip::v4_mapped, address.to_v6()).is_loopback()
+                     : address.is_loopback());
   worker_.connections_.insert(this);
 }
 
@@ -50,12 +55,12 @@ void ClientConnection::drain() {
   draining_ = true;
   if (server_)
     server_->drain();
-  else
+  else if (waiting_)
     bottom_->cancel(Code::kCancelled);
 }
 
 void ClientConnection::abort() {
-  draining_ = true;
+  draining_ = aborted_ = true;
   if (server_) server_->abort();
   bottom_->reset();
 }
@@ -73,14 +78,51 @@ std::shared_ptr<flow::Connection> ClientConnection::describe(const std::string& 
 }
 
 net::Task<Result<std::string>> ClientConnection::peek_first(MonoTime deadline) {
+  if (draining_) co_return fail(Code::kCancelled, "Sluice is stopping");
   std::string octets(kFirstLook, '\0');
   bottom_->set_deadline(deadline);
+  waiting_ = true;
   auto got = co_await bottom_->read_some(octets);
+  waiting_ = false;
   bottom_->clear_deadline();
   if (!got) co_return fail(got.error());
   octets.resize(*got);
   bottom_->unread(octets);
   co_return octets;
+}
+
+net::Task<Result<std::string>> ClientConnection::peek_enough(MonoTime deadline) {
+  auto first = co_await peek_first(deadline);
+  if (!first || first->empty() || sniff(*first) != Sniffed::kNeedMore) co_return first;
+  std::string octets(kFirstLook, '\0');
+  std::size_t have = 0;
+  bottom_->set_deadline(worker_.clock().mono() + worker_.limits().timeouts.tls);
+  while (have < octets.size()) {
+    const auto got = co_await bottom_->read_some(MutableBytes(octets).subspan(have));
+    if (!got || *got == 0) break;  // what there is decides
+    have += *got;
+    if (sniff(Bytes(octets).substr(0, have)) != Sniffed::kNeedMore) break;
+  }
+  bottom_->clear_deadline();
+  octets.resize(have);
+  bottom_->unread(octets);
+  co_return octets;
+}
+
+Route ClientConnection::plain_route(const Target& target) const {
+  Route route;
+  route.dial_host = target.dial_host;
+  route.dial_port = target.dial_port;
+  route.remote = remote_;
+  return route;
+}
+
+ClientFacts ClientConnection::facts_in(const Target& target) const {
+  ClientFacts facts;
+  facts.remote = remote_;
+  facts.destination_host = target.host;
+  facts.destination_port = target.port;
+  return facts;
 }
 
 net::Task<void> ClientConnection::run() {
@@ -105,7 +147,9 @@ net::Task<void> ClientConnection::run() {
     case Sniffed::kOther:
       break;  // the reader says what is wrong, with a page
   }
-  co_await serve_http(*tcp_, ClientFacts{}, std::nullopt);
+  ClientFacts facts;
+  facts.remote = remote_;
+  co_await serve_http(*tcp_, std::move(facts), std::nullopt);
 }
 
 net::Task<void> ClientConnection::serve_http(net::Stream& stream, ClientFacts facts,
@@ -119,6 +163,7 @@ net::Task<void> ClientConnection::serve_http(net::Stream& stream, ClientFacts fa
     if (draining_) server.drain();
     outcome = co_await server.run();
     server_ = nullptr;
+    requests_ = server.requests();
   }
   if (outcome.connect) co_await serve_connect(*outcome.connect, std::move(outcome.rest));
 }
@@ -131,21 +176,14 @@ net::Task<void> ClientConnection::serve_connect(const Target& target, std::strin
   bottom_->set_deadline(worker_.clock().mono() + timeouts.idle);
   if (!co_await bottom_->write_all(kEstablished)) co_return;
   if (!rest.empty()) bottom_->unread(std::move(rest));
-  const auto first = co_await peek_first(worker_.clock().mono() + timeouts.server_first);
-  if (!first) {
-    if (first.error().code == Code::kTimeout) co_await serve_silent_client(target);
-    co_return;
-  }
-  if (first->empty()) co_return;
+  const auto first = co_await peek_enough(worker_.clock().mono() + timeouts.server_first);
+  if (!first && first.error().code == Code::kTimeout) co_return co_await serve_silent_client(target);
+  if (!first || first->empty()) co_return record_left(target);
   switch (sniff(*first)) {
     case Sniffed::kTls:
       co_return co_await intercept(target);
-    case Sniffed::kHttp: {
-      ClientFacts facts;
-      facts.destination_host = target.host;
-      facts.destination_port = target.port;
-      co_return co_await serve_http(*tcp_, std::move(facts), std::nullopt);
-    }
+    case Sniffed::kHttp:
+      co_return co_await serve_http(*tcp_, facts_in(target), std::nullopt);
     case Sniffed::kSocks4:
     case Sniffed::kSocks5:
     case Sniffed::kNeedMore:
@@ -158,34 +196,47 @@ net::Task<void> ClientConnection::serve_connect(const Target& target, std::strin
 // been slow only, it is intercepted after all.
 net::Task<void> ClientConnection::serve_silent_client(const Target& target) {
   using namespace boost::asio::experimental::awaitable_operators;
-  Route route{false, target.dial_host, target.dial_port, {}, {}};
-  auto upstream = co_await connect_upstream(worker_, route, nullptr);
-  if (!upstream) {
-    // Nobody to wait for: the client's own first octets decide how it is told.
-    const auto first = co_await peek_first(worker_.clock().mono() + worker_.limits().timeouts.idle);
-    if (first && !first->empty() && sniff(*first) == Sniffed::kTls)
-      co_await intercept(target);
-    else
-      co_await tunnel(target, nullptr);
-    co_return;
+  const auto& timeouts = worker_.limits().timeouts;
+  UpstreamConnectionPtr upstream;
+  bool spoke = false;
+  if (worker_.book()->may_answer(target.host)) {
+    // The origin may be one that a rule keeps from being contacted: a client that speaks at all speaks by then.
+    const auto first = co_await peek_first(worker_.clock().mono() + timeouts.tls);
+    if (!first && first.error().code != Code::kTimeout) co_return record_left(target);
+    spoke = first.has_value();
   }
-  net::Stream& origin = *(*upstream)->stream;
-  bottom_->set_deadline(worker_.clock().mono() + worker_.limits().timeouts.idle);
-  const auto ready = co_await (bottom_->wait_readable() || origin.wait_readable());
-  bottom_->clear_deadline();
-  if (ready.index() == 0) {
-    const auto first = co_await peek_first(worker_.clock().mono() + worker_.limits().timeouts.idle);
-    if (!first || first->empty()) co_return;
-    const Sniffed what = sniff(*first);
-    if (what == Sniffed::kTls) co_return co_await intercept(target);
-    if (what == Sniffed::kHttp) {
-      ClientFacts facts;
-      facts.destination_host = target.host;
-      facts.destination_port = target.port;
-      co_return co_await serve_http(*tcp_, std::move(facts), std::nullopt);
-    }
+  if (!spoke) {
+    auto dialled = co_await connect_upstream(worker_, plain_route(target), nullptr);
+    if (dialled) upstream = *std::move(dialled);
   }
-  co_await tunnel(target, *std::move(upstream));
+  if (upstream) {
+    net::Stream& origin = *upstream->stream;
+    bottom_->set_deadline(worker_.clock().mono() + timeouts.idle);
+    waiting_ = true;
+    const auto ready = co_await (bottom_->wait_readable() || origin.wait_readable());
+    waiting_ = false;
+    bottom_->clear_deadline();
+    if (ready.index() == 1) co_return co_await tunnel(target, std::move(upstream));
+    if (!std::get<0>(ready)) co_return record_left(target);
+  }
+  // If there is no origin, the client's own first octets decide how it is told.
+  const auto first = co_await peek_enough(worker_.clock().mono() + timeouts.idle);
+  if (!first || first->empty()) co_return record_left(target);
+  const Sniffed what = sniff(*first);
+  if (what == Sniffed::kTls) co_return co_await intercept(target);
+  if (what == Sniffed::kHttp) co_return co_await serve_http(*tcp_, facts_in(target), std::nullopt);
+  co_await tunnel(target, std::move(upstream));
+}
+
+// A CONNECT of which nothing came.
+void ClientConnection::record_left(const Target& target) {
+  Exchange exchange(worker_.sink(), worker_.clock(), worker_.exchange_settings());
+  exchange.open_tunnel(target, connection_);
+  if (draining_)
+    exchange.fail(FailureKind::kShutdown, "Sluice was stopped before the client sent anything");
+  else
+    exchange.fail(FailureKind::kClientAborted, "the client left before it sent anything");
+  exchange.finish();
 }
 
 // Raw octets, recorded as protocol tcp.
@@ -193,8 +244,7 @@ net::Task<void> ClientConnection::tunnel(const Target& target, UpstreamConnectio
   Exchange exchange(worker_.sink(), worker_.clock(), worker_.exchange_settings());
   exchange.open_tunnel(target, connection_);
   if (!upstream) {
-    Route route{false, target.dial_host, target.dial_port, {}, {}};
-    auto connected = co_await connect_upstream(worker_, route, nullptr);
+    auto connected = co_await connect_upstream(worker_, plain_route(target), nullptr);
     if (!connected) {
       exchange.fail(connected.error().kind, connected.error().message);
       exchange.finish();
@@ -210,12 +260,15 @@ net::Task<void> ClientConnection::tunnel(const Target& target, UpstreamConnectio
     else
       exchange.response_body(octets);
   });
-  if (!relayed) {
+  if (relayed) {
+    exchange.request_ended();
+    exchange.response_ended();
+  } else if (aborted_) {
+    exchange.fail(FailureKind::kShutdown, "Sluice was stopped before the connection was over");
+  } else {
     const bool idle = relayed.error().code == Code::kTimeout;
     exchange.fail(idle ? FailureKind::kIdleTimeout : FailureKind::kBodyCut, relayed.error().message);
   }
-  exchange.request_ended();
-  exchange.response_ended();
   exchange.finish();
 }
 
@@ -278,20 +331,19 @@ net::Task<void> ClientConnection::intercept(const Target& target) {
   facts_of_tls.ja4 = ja4.hash;
   facts_of_tls.ja4_raw = ja4.text;
 
-  ClientFacts facts;
+  ClientFacts facts = facts_in(target);
   facts.tls = true;
   facts.sni = hello->sni;
-  facts.destination_host = target.host;
-  facts.destination_port = target.port;
   const std::string name = hello->sni.empty() ? target.host : hello->sni;
   const bool offers_http1 = std::find(hello->alpn.begin(), hello->alpn.end(), "http/1.1") != hello->alpn.end();
 
   std::optional<std::pair<std::string, ConnectFailure>> failure;
-  if (name != kSetupHost && !worker_.book()->may_answer(name)) {
+  const rules::RuleBookPtr book = worker_.book();
+  if (name != kSetupHost && !book->may_answer(name) && !book->may_answer(target.host)) {
     Target origin = target;
     origin.scheme = "https";
     origin.server_name = name;
-    failure = co_await dial_ahead(route_of(worker_, origin));
+    failure = co_await dial_ahead(route_of(worker_, origin, facts));
   }
   const auto kind = tls::accepts_ecdsa(*hello) ? tls::KeyKind::kEcdsaP256 : tls::KeyKind::kRsa2048;
   auto leaf = worker_.leaves().find_or_mint(name, kind);
@@ -319,6 +371,9 @@ net::Task<void> ClientConnection::intercept(const Target& target) {
     co_return;
   }
   co_await serve_http(*tls_, std::move(facts), std::move(failure));
+  // In TLS 1.3 a client may refuse our certificate after it has ended its handshake.
+  const tls::HandshakeFailure& refused = tls_->session().failure();
+  if (requests_ == 0 && refused.alert_from_peer) record_failed_tls(target, connection_, refused.text);
   tls_->close();
 }
 

@@ -41,7 +41,12 @@ class ClientConnection {
   net::Task<void> tunnel(const Target& target, UpstreamConnectionPtr upstream);
   // Octets without consuming them; empty at the end of input. Fails as wait_readable() does.
   net::Task<Result<std::string>> peek_first(MonoTime deadline);
+  // ... and as many as sniff() needs: a split hello or method must not pass as something else.
+  net::Task<Result<std::string>> peek_enough(MonoTime deadline);
   std::shared_ptr<flow::Connection> describe(const std::string& destination) const;
+  Route plain_route(const Target& target) const;
+  ClientFacts facts_in(const Target& target) const;
+  void record_left(const Target& target);
   void record_failed_tls(const Target& target, const flow::ConnectionPtr& connection, std::string_view message);
 
   Worker& worker_;
@@ -53,7 +58,11 @@ class ClientConnection {
   ConnectionId id_;
   WallTime accepted_;
   Http1Server* server_ = nullptr;  // while it runs
-  bool draining_ = false;
+  bool remote_ = false;            // the client is on another machine
+  bool waiting_ = false;           // for a client's first octets: nothing is lost if a drain ends it
+  bool draining_ = false;          // ... or aborted_
+  bool aborted_ = false;
+  std::uint64_t requests_ = 0;  // heads read inside the present TLS
 };
 
 }  // namespace sluice::proxy

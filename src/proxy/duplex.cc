@@ -14,7 +14,7 @@ void Duplex::spawn(net::Task<void> pump, const std::function<void(std::string_vi
     joined_.cancel();
     if (!bug) return;
     send_failed = true;
-    client_failed();
+    stop();
     try {
       std::rethrow_exception(bug);
     } catch (const std::exception& what) {

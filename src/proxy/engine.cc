@@ -48,6 +48,7 @@ class EngineImpl final : public Engine {
                   std::move(client),
                   resolver_,
                   guard_,
+                  remote_guard_,
                   next_connection_,
                   next_upstream_,
                   connections_,
@@ -64,6 +65,7 @@ class EngineImpl final : public Engine {
   Status start(const std::vector<ListenAddress>& addresses) override {
     std::lock_guard serial(control_);
     if (!acceptors_.empty()) return fail(Code::kConflict, "Proxy is already running. Stop it first.");
+    if (addresses.empty()) return fail(Code::kInvalid, "no address to listen on");
     std::vector<std::shared_ptr<Tcp::acceptor>> opened;
     std::vector<ListenAddress> bound;
     for (const ListenAddress& address : addresses) {
@@ -79,7 +81,9 @@ class EngineImpl final : public Engine {
     for (const auto& worker : workers_) worker->resume();
     for (std::size_t i = 0; i < opened.size(); ++i) {
       guard_.add(bound[i]);
-      net::spawn(accept_io_.get_executor(), accept(opened[i], bound[i]), [](std::string_view) {});
+      net::spawn(accept_io_.get_executor(), accept(opened[i], bound[i]), [this](std::string_view what) {
+        if (deps_.on_bug) deps_.on_bug(what);
+      });
     }
     std::lock_guard lock(state_);
     acceptors_ = std::move(opened);
@@ -155,7 +159,10 @@ class EngineImpl final : public Engine {
       }
       const Tcp protocol = peer.protocol();
       const int fd = socket.release(gone);
-      if (!gone) idlest->submit(fd, protocol, address);
+      if (gone)
+        connections_.fetch_sub(1);
+      else
+        idlest->submit(fd, protocol, address);
     }
   }
 
@@ -164,6 +171,7 @@ class EngineImpl final : public Engine {
   const ClientList clients_;
   net::Resolver resolver_;
   OwnListeners guard_;
+  RemoteGuard remote_guard_{guard_};
   std::atomic<std::uint64_t> next_connection_{1}, next_upstream_{1}, refused_{0};
   std::atomic<std::size_t> connections_{0};
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -10,9 +10,14 @@
 namespace sluice::proxy {
 namespace {
 
+// RFC 9112 §3.2: a path may hold any URL in its query.
+bool is_absolute_form(const http::RequestHead& head) {
+  return !head.target.starts_with('/') && head.target.find("://") != std::string::npos;
+}
+
 // engine.md 1: between client and origin only these change without a rule.
 void to_origin_form(http::RequestHead& head, const Target& target) {
-  if (head.target.find("://") == std::string::npos) return;
+  if (!is_absolute_form(head)) return;
   head.target = target.path;
   head.start_line.clear();
   // RFC 9112 §3.2.2: the URI's authority is what Host says.
@@ -41,8 +46,7 @@ bool is_event_stream(const http::FieldList& fields) {
 }
 
 bool passes_as_it_stands(const http::RequestHead& head) {
-  return head.target.find("://") == std::string::npos && !head.fields.find("proxy-authorization") &&
-         !head.fields.find("proxy-connection");
+  return !is_absolute_form(head) && !head.fields.find("proxy-authorization") && !head.fields.find("proxy-connection");
 }
 
 }  // namespace
@@ -83,7 +87,8 @@ Exchange::Next Exchange::receive_request(http::RequestHead head, http::BodyFrami
   target_ = std::move(target.target);
   anomalies_ |= target.anomalies;
   client_keeps_alive_ = http::keeps_alive(request_);
-  expects_continue_ = request_.fields.has_token("expect", "100-continue");
+  // RFC 9110 §10.1.1: from an HTTP/1.0 client it means nothing.
+  expects_continue_ = request_.version != http::Version::kHttp10 && request_.fields.has_token("expect", "100-continue");
   record_opened(connection, started);
   timings_.request_head = (clock_.mono() - started_) / std::chrono::microseconds(1);
   if (framing.kind == http::Framing::kNone) request_ended();
@@ -201,7 +206,7 @@ void Exchange::build_request() {
 }
 
 bool Exchange::is_idempotent() const {
-  const std::string& method = request_.method;
+  const std::string& method = sent_method();  // what a rule made of it counts
   return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE" || method == "PUT" ||
          method == "DELETE";
 }

@@ -64,6 +64,21 @@ Status OwnListeners::may_dial(std::string_view grant, std::string_view name, con
   return fail(Code::kConflict, "the address is one of Sluice's own listeners");
 }
 
+Status RemoteGuard::may_dial(std::string_view grant, std::string_view name, const ip::address& given,
+                             std::uint16_t port) {
+  SLUICE_CHECK(also_.may_dial(grant, name, given, port));
+  const ip::address address = plain(given);
+  bool link_local = address.is_v6() && address.to_v6().is_link_local();
+  if (address.is_v4()) {
+    const ip::address_v4::bytes_type octets = address.to_v4().to_bytes();
+    link_local = octets[0] == 169 && octets[1] == 254;  // RFC 3927; there live the metadata services of clouds
+    if (octets[0] == 0) link_local = true;              // "this network": the kernel takes it for loopback
+  }
+  if (!link_local && !address.is_loopback() && !address.is_unspecified()) return {};
+  return fail(Code::kRefused,
+              "clients on other machines may not reach loopback and link-local addresses through Sluice");
+}
+
 Result<ClientList> ClientList::parse(const std::vector<std::string>& cidrs) {
   ClientList list;
   for (const std::string& text : cidrs) {

@@ -23,6 +23,18 @@ class OwnListeners final : public net::DialGuard {
   std::vector<std::uint16_t> ports_;
 };
 
+// For clients beyond this machine: also no loopback, link-local or unspecified address (engine.md 2).
+class RemoteGuard final : public net::DialGuard {
+ public:
+  explicit RemoteGuard(net::DialGuard& also) : also_(also) {}
+  // kRefused: not for remote clients.
+  Status may_dial(std::string_view grant, std::string_view name, const net::asio::ip::address& address,
+                  std::uint16_t port) override;
+
+ private:
+  net::DialGuard& also_;
+};
+
 // True for an address of this machine: loopback, or of one of its interfaces.
 bool is_local_address(const net::asio::ip::address& address);
 

@@ -5,6 +5,7 @@
 namespace sluice::proxy {
 namespace {
 
+constexpr ByteCount kWireForOne = 2;            // octets on the wire for one gathered octet of content, at most
 constexpr ByteCount kDiscardAtMost = 8 * kMiB;  // of a request body that nobody wants
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -16,8 +17,12 @@ net::Task<bool> Http1Server::gather_request(Exchange& exchange, std::optional<st
   std::string gathered;
   Bytes fed;
   if (exchange.expects_continue() && !reader_.has_rest()) {  // engine.md 4: Sluice itself says 100
-    sent_continue_ = true;
-    if (!co_await client_.write_all(kContinue)) co_return false;
+    sent_continue_ = continued_ = true;
+    client_.set_deadline(worker_.clock().mono() + worker_.limits().timeouts.idle);
+    if (!co_await client_.write_all(kContinue)) {
+      exchange.fail(FailureKind::kClientAborted, "the client went away before its request body");
+      co_return false;
+    }
   }
   for (;;) {
     auto event = reader_.next();
@@ -27,6 +32,7 @@ net::Task<bool> Http1Server::gather_request(Exchange& exchange, std::optional<st
     }
     if (std::holds_alternative<http::MessageEnd>(*event)) {
       exchange.request_ended();
+      exchange.mark(reader_.anomalies());
       request_over_ = true;
       content = std::move(gathered);
       co_return true;
@@ -35,12 +41,13 @@ net::Task<bool> Http1Server::gather_request(Exchange& exchange, std::optional<st
       exchange.request_body(piece->content);
       gathered += piece->content;
       wire += piece->wire;
-      if (gathered.size() > limit) co_return true;  // content stays absent: too large
+      // On the wire too: chunks of one octet may have lines of kilobytes. Content stays absent: too large.
+      if (gathered.size() > limit || wire.size() > kWireForOne * limit) co_return true;
     } else if (auto* trailers = std::get_if<http::Trailers>(&*event)) {
       exchange.request_trailers(trailers->wire);
       wire += trailers->wire;
-    } else if (!co_await read_client(fed)) {
-      exchange.fail(FailureKind::kClientAborted, "the client ended in the middle of the request body");
+    } else if (!co_await read_client(fed, nullptr)) {
+      fail_for_client(exchange, "the client ended in the middle of the request body");
       co_return false;
     }
   }
@@ -53,17 +60,21 @@ net::Task<bool> Http1Server::discard_request_body(Exchange& exchange) {
     // RFC 9110 §10.1.1: a final answer instead of 100; the client will not send the body.
     if (exchange.expects_continue() && !sent_continue_ && !reader_.has_rest()) co_return false;
     auto event = reader_.next();
-    if (!event) co_return false;
+    if (!event) {
+      co_await answer_and_go_on(exchange, exchange.failure_page(FailureKind::kBadRequest, event.error().message));
+      co_return false;
+    }
     if (std::holds_alternative<http::MessageEnd>(*event)) {
       exchange.request_ended();
+      exchange.mark(reader_.anomalies());
       request_over_ = true;
     } else if (auto* piece = std::get_if<http::BodyPiece>(&*event)) {
       exchange.request_body(piece->content);
       if ((seen += piece->content.size()) > kDiscardAtMost) co_return false;
     } else if (auto* trailers = std::get_if<http::Trailers>(&*event)) {
       exchange.request_trailers(trailers->wire);
-    } else if (!co_await read_client(fed)) {
-      exchange.fail(FailureKind::kClientAborted, "the client ended in the middle of the request body");
+    } else if (!co_await read_client(fed, nullptr)) {
+      fail_for_client(exchange, "the client ended in the middle of the request body");
       co_return false;
     }
   }
@@ -76,9 +87,10 @@ net::Task<Http1Server::Result> Http1Server::gather_response(Exchange& exchange, 
   std::string content, wire;
   Bytes fed;
   bool whole = false;
-  while (!whole && content.size() <= worker_.exchange_settings().rule_body) {
+  const ByteCount limit = worker_.exchange_settings().rule_body;
+  while (!whole && content.size() <= limit && wire.size() <= kWireForOne * limit) {
     auto event = reader.next();
-    if (!event) co_return co_await fail_answer(exchange, FailureKind::kBadAnswer, event.error().message);
+    if (!event) co_return co_await fail_answer(exchange, duplex, FailureKind::kBadAnswer, event.error().message);
     if (auto* piece = std::get_if<http::BodyPiece>(&*event)) {
       content += piece->content;
       wire += piece->wire;
@@ -94,8 +106,16 @@ net::Task<Http1Server::Result> Http1Server::gather_response(Exchange& exchange, 
         continue;
       }
       whole = (read == Read::kEnd || read == Read::kTruncated) && reader.finish().has_value();
-      if (!whole)
-        co_return co_await fail_answer(exchange, FailureKind::kBodyCut, "the answer was cut while a rule gathered it");
+      if (whole) continue;
+      if (aborted_ || exchange.failed() || client_.is_dead()) {
+        fail_for_client(exchange, "the client went away before the answer");
+        co_return Result::kFailed;
+      }
+      if (read == Read::kTimeout) {
+        co_return co_await fail_answer(exchange, duplex, FailureKind::kIdleTimeout, "the server stopped sending");
+      }
+      co_return co_await fail_answer(exchange, duplex, FailureKind::kBodyCut,
+                                     "the answer was cut while a rule gathered it");
     }
   }
   if (whole) {
@@ -105,7 +125,7 @@ net::Task<Http1Server::Result> Http1Server::gather_response(Exchange& exchange, 
     out.add_made(exchange.response_octets());
     duplex.arm();
     if (!co_await out.send_rest()) {
-      exchange.fail(FailureKind::kClientAborted, "the client went away in the middle of the answer");
+      fail_for_client(exchange, "the client went away in the middle of the answer");
       co_return Result::kFailed;
     }
     co_return end_of_answer(exchange, reader, plan);

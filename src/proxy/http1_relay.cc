@@ -1,5 +1,7 @@
 // The second half of Http1Server: octets between one request's client and its origin.
 #include <boost/asio/this_coro.hpp>
+#include <exception>
+#include <optional>
 
 #include "proxy/http1_server.h"
 #include "proxy/raw_relay.h"
@@ -14,25 +16,21 @@ constexpr int kMostInterim = 64;                // 1xx answers before the final 
 // While the origin thinks nobody reads the client: this notices a reset without an Asio wait for each request.
 class ClientWatch final : net::Deadlines::Node {
  public:
-  ClientWatch(Worker& worker, net::Stream& client, net::Stream& upstream)
-      : Node(worker.deadlines()), worker_(worker), client_(client), upstream_(upstream) {
+  ClientWatch(Worker& worker, net::Stream& client, Duplex& duplex)
+      : Node(worker.deadlines()), worker_(worker), client_(client), duplex_(duplex) {
     set_deadline(worker_.clock().mono() + kClientLook);
   }
-  bool client_died() const { return died_; }
 
  private:
   void on_deadline() override {
-    if (client_.is_dead()) {
-      died_ = true;
-      upstream_.cancel(Code::kCancelled);
-    } else {
+    if (client_.is_dead())
+      duplex_.client_failed();
+    else
       set_deadline(worker_.clock().mono() + kClientLook);
-    }
   }
   Worker& worker_;
   net::Stream& client_;
-  net::Stream& upstream_;
-  bool died_ = false;
+  Duplex& duplex_;
 };
 
 bool inside(Bytes whole, Bytes part) {
@@ -49,8 +47,17 @@ void add_wire(Outbox& out, Bytes fed, Bytes wire) {
 
 }  // namespace
 
-net::Task<bool> Http1Server::read_client(Bytes& fed) {
+void Http1Server::fail_for_client(Exchange& exchange, std::string_view message) {
+  if (aborted_)
+    exchange.fail(FailureKind::kShutdown, "Sluice was stopped before the exchange was over");
+  else
+    exchange.fail(FailureKind::kClientAborted, message);
+}
+
+// With a duplex its deadlines count: while the other direction moves, this one may rest.
+net::Task<bool> Http1Server::read_client(Bytes& fed, Duplex* duplex) {
   for (;;) {
+    if (duplex && duplex->stopping()) co_return false;
     const MutableBytes space = worker_.sink().read_space(worker_.limits().read_size);
     const tls::IoResult got = client_.read(space);
     if (got.status == tls::IoStatus::kOk) {
@@ -59,7 +66,10 @@ net::Task<bool> Http1Server::read_client(Bytes& fed) {
       co_return true;
     }
     if (got.status != tls::IoStatus::kWouldBlock) co_return false;
-    client_.set_deadline(worker_.clock().mono() + worker_.limits().timeouts.idle);
+    if (duplex)
+      duplex->arm();
+    else
+      client_.set_deadline(worker_.clock().mono() + worker_.limits().timeouts.idle);
     const Status ready = client_.read_waits_for() == tls::WaitFor::kRead ? co_await client_.wait_readable()
                                                                          : co_await client_.wait_writable();
     if (!ready) co_return false;
@@ -96,13 +106,22 @@ net::Task<Http1Server::Result> Http1Server::converse(Exchange& exchange, Upstrea
   if (!request_over_) {
     duplex.spawn(pump_request(exchange, *upstream.stream, duplex), worker_.shared().on_bug);
   }
-  const Result result = co_await relay_response(exchange, upstream, duplex, replayable);
+  Result result = Result::kFailed;
+  std::exception_ptr bug;
+  try {
+    result = co_await relay_response(exchange, upstream, duplex, replayable);
+  } catch (...) {
+    bug = std::current_exception();  // not before the pump has let go of all this
+  }
   if (duplex.pumping()) {
-    // The answer is over and the request is not: wait for its end only if both connections are to live on.
-    if (result != Result::kDone) duplex.stop_pump();
+    // The answer is over and the request is not: wait for its end only if both connections are to live on, and not for
+    // a body that the client keeps back until it hears 100.
+    if (result != Result::kDone || (exchange.expects_continue() && !continued_)) duplex.stop();
     co_await duplex.join();
   }
+  if (bug) std::rethrow_exception(bug);
   const bool whole = request_over_ && !duplex.send_failed;
+  if (!whole) exchange.forbid_reuse();  // the origin still waits for the rest of this body
   co_return result == Result::kDone && !whole ? Result::kDoneClose : result;
 }
 
@@ -118,6 +137,7 @@ void Http1Server::take_request_body(Exchange& exchange, Outbox& out, Bytes fed, 
     if (std::holds_alternative<http::MessageEnd>(*event)) {
       request_over_ = true;
       exchange.request_ended();
+      exchange.mark(reader_.anomalies());
       return;
     }
     if (auto* piece = std::get_if<http::BodyPiece>(&*event)) {
@@ -137,10 +157,12 @@ net::Task<void> Http1Server::pump_request(Exchange& exchange, net::Stream& upstr
     bool bad_request = false;
     take_request_body(exchange, out, fed, bad_request);
     if (bad_request) {
+      duplex.bad_request = true;
       exchange.fail(FailureKind::kBadRequest, "malformed request body");
       duplex.client_failed();
       co_return;
     }
+    if (request_over_) hold_rest();  // a pipelined request
     duplex.arm();
     if (!out.try_send()) {
       hold_rest();
@@ -151,20 +173,22 @@ net::Task<void> Http1Server::pump_request(Exchange& exchange, net::Stream& upstr
     }
     if (request_over_) break;
     duplex.arm();
-    if (!co_await read_client(fed)) {
+    if (!co_await read_client(fed, &duplex)) {
       if (!duplex.stopping()) {
-        exchange.fail(FailureKind::kClientAborted, "the client ended in the middle of the request body");
+        fail_for_client(exchange, "the client ended in the middle of the request body");
         duplex.client_failed();
       }
       co_return;
     }
   }
+  if (request_over_) exchange.reached(Exchange::Step::kSent);
   duplex.request_sent(request_over_);
 }
 
 net::Task<Http1Server::Result> Http1Server::relay_response(Exchange& exchange, UpstreamConnection& upstream,
                                                            Duplex& duplex, bool replayable) {
-  ClientWatch watch(worker_, client_, *upstream.stream);
+  std::optional<ClientWatch> watch;
+  watch.emplace(worker_, client_, duplex);
   http1::ResponseReader reader(worker_.limits().http);
   reader.begin(exchange.sent_method());
   Outbox out(worker_.sink(), client_);
@@ -174,24 +198,34 @@ net::Task<Http1Server::Result> Http1Server::relay_response(Exchange& exchange, U
     auto event = reader.next();
     if (!event) {
       const bool large = event.error().code == Code::kTooLarge;
-      co_return co_await fail_answer(exchange, large ? FailureKind::kAnswerTooLarge : FailureKind::kBadAnswer,
+      co_return co_await fail_answer(exchange, duplex, large ? FailureKind::kAnswerTooLarge : FailureKind::kBadAnswer,
                                      event.error().message);
     }
     if (auto* head = std::get_if<http::ResponseHead>(&*event)) {
       if (head->is_interim() && head->status != 101) {
         if (++interim > kMostInterim) {
-          co_return co_await fail_answer(exchange, FailureKind::kBadAnswer, "too many interim answers");
+          co_return co_await fail_answer(exchange, duplex, FailureKind::kBadAnswer, "too many interim answers");
         }
+        if (head->status == 100) continued_ = true;
         // RFC 9110 §15.2: not to an HTTP/1.0 client; and not a second 100 where Sluice has said it.
         if (exchange.request().version == http::Version::kHttp10 || (sent_continue_ && head->status == 100)) continue;
         out.add_made(exchange.receive_interim(*head));
         continue;
       }
+      // RFC 9110 §7.8: only to what the client asked for, and only when its request is over.
+      if (head->status == 101 && (!request_over_ || !http::is_upgrade(exchange.request()))) {
+        co_return co_await fail_answer(exchange, duplex, FailureKind::kBadAnswer,
+                                       "the server switched protocols though the request did not ask for it");
+      }
       exchange.reached(Exchange::Step::kResponseHead);
       exchange.mark(reader.anomalies());
+      if (reader.anomalies() & http::bit(http::Anomaly::kBareLf)) exchange.forbid_reuse();
       const Exchange::ResponsePlan plan =
           exchange.receive_response(std::move(*head), reader.framing(), upstream.info, upstream.requests > 1);
-      if (exchange.response_status() == 101) co_return co_await tunnel(exchange, *upstream.stream, reader.take_rest());
+      if (exchange.response_status() == 101) {
+        watch.reset();  // in a tunnel both directions end on their own
+        co_return co_await tunnel(exchange, *upstream.stream, reader.take_rest());
+      }
       if (plan.gather) co_return co_await gather_response(exchange, upstream, reader, plan, out, duplex);
       const Bytes wire = plan.head_changed ? Bytes() : reader.head_wire();
       if (wire.empty())
@@ -201,7 +235,7 @@ net::Task<Http1Server::Result> Http1Server::relay_response(Exchange& exchange, U
       co_return co_await relay_response_body(exchange, upstream, reader, plan, out, duplex, fed);
     }
     if (!out.empty() && !out.try_send() && !co_await out.send_rest()) {
-      exchange.fail(FailureKind::kClientAborted, "the client went away before the answer");
+      fail_for_client(exchange, "the client went away before the answer");
       co_return Result::kFailed;
     }
     const Read read = co_await read_upstream(*upstream.stream, duplex, fed);
@@ -211,22 +245,31 @@ net::Task<Http1Server::Result> Http1Server::relay_response(Exchange& exchange, U
       reader.feed(fed);
       continue;
     }
-    if (watch.client_died() || exchange.failed() || aborted_) {
-      exchange.fail(FailureKind::kClientAborted, "the client went away before the answer");
+    if (duplex.bad_request) {
+      co_return co_await fail_answer(exchange, duplex, FailureKind::kBadRequest, "malformed request body");
+    }
+    if (duplex.has_client_failed() || aborted_) {
+      fail_for_client(exchange, "the client went away before the answer");
       co_return Result::kFailed;
     }
     if (read == Read::kTimeout) {
-      co_return co_await fail_answer(exchange, FailureKind::kFirstByteTimeout, "the server did not answer in time");
+      co_return co_await fail_answer(exchange, duplex, FailureKind::kFirstByteTimeout,
+                                     "the server did not answer in time");
     }
     if (!duplex.answering && replayable && upstream.requests > 1) co_return Result::kRetry;
-    co_return co_await fail_answer(exchange, FailureKind::kUpstreamClosed,
+    co_return co_await fail_answer(exchange, duplex, FailureKind::kUpstreamClosed,
                                    duplex.answering
                                        ? "the server ended the connection in the middle of the answer's head"
                                        : "the server ended the connection without an answer");
   }
 }
 
-net::Task<Http1Server::Result> Http1Server::fail_answer(Exchange& exchange, FailureKind kind, std::string message) {
+net::Task<Http1Server::Result> Http1Server::fail_answer(Exchange& exchange, Duplex& duplex, FailureKind kind,
+                                                        std::string message) {
+  if (duplex.pumping()) {  // nothing may be recorded after the end
+    duplex.stop();
+    co_await duplex.join();
+  }
   co_await answer_and_go_on(exchange, exchange.failure_page(kind, message));
   co_return Result::kFailed;
 }
@@ -248,6 +291,7 @@ net::Task<Http1Server::Read> Http1Server::read_upstream(net::Stream& upstream, D
       case tls::IoStatus::kWouldBlock:
         break;
     }
+    if (duplex.has_client_failed() || aborted_) co_return Read::kError;
     duplex.arm();
     const Status ready = upstream.read_waits_for() == tls::WaitFor::kRead ? co_await upstream.wait_readable()
                                                                           : co_await upstream.wait_writable();
@@ -286,7 +330,7 @@ net::Task<Http1Server::Result> Http1Server::relay_response_body(Exchange& exchan
     if (!out.try_send()) {
       duplex.arm();
       if (out.failed() || !co_await out.send_rest()) {
-        exchange.fail(FailureKind::kClientAborted, "the client went away in the middle of the answer");
+        fail_for_client(exchange, "the client went away in the middle of the answer");
         co_return Result::kFailed;
       }
     }
@@ -303,9 +347,10 @@ net::Task<Http1Server::Result> Http1Server::relay_response_body(Exchange& exchan
       if (ended) co_return end_of_answer(exchange, reader, plan);
     }
     // engine.md 4: a body shorter than announced is cut for the client as well, never a clean end.
-    exchange.mark(http::Anomaly::kTruncatedBody);
-    if (aborted_)
-      exchange.fail(FailureKind::kShutdown, "Sluice was stopped in the middle of the answer");
+    const bool client_left = aborted_ || duplex.has_client_failed() || client_.is_dead();
+    if (!client_left) exchange.mark(http::Anomaly::kTruncatedBody);
+    if (client_left)
+      fail_for_client(exchange, "the client went away in the middle of the answer");
     else if (read == Read::kTimeout)
       exchange.fail(FailureKind::kIdleTimeout, "the server stopped sending");
     else
@@ -318,6 +363,7 @@ net::Task<Http1Server::Result> Http1Server::relay_response_body(Exchange& exchan
 Http1Server::Result Http1Server::end_of_answer(Exchange& exchange, http1::ResponseReader& reader,
                                                const Exchange::ResponsePlan& plan) {
   exchange.response_ended();
+  exchange.mark(reader.anomalies());
   if (reader.has_rest()) {
     exchange.mark(http::Anomaly::kExtraBytes);
     exchange.forbid_reuse();
@@ -333,7 +379,7 @@ net::Task<Http1Server::Result> Http1Server::tunnel(Exchange& exchange, net::Stre
   const std::string client_early = reader_.take_rest();
   exchange.request_body(client_early);
   if (!co_await client_.write_all(octets) || !co_await upstream.write_all(client_early)) {
-    exchange.fail(FailureKind::kClientAborted, "the connection ended while it was upgraded");
+    fail_for_client(exchange, "the connection ended while it was upgraded");
     co_return Result::kFailed;
   }
   const Status relayed = co_await relay_raw(client_, upstream, worker_, [&](flow::Direction direction, Bytes octets_) {
@@ -342,10 +388,16 @@ net::Task<Http1Server::Result> Http1Server::tunnel(Exchange& exchange, net::Stre
     else
       exchange.response_body(octets_);
   });
-  exchange.request_ended();
-  exchange.response_ended();
-  if (!relayed) exchange.fail(FailureKind::kIdleTimeout, relayed.error().message);
-  co_return Result::kDoneClose;
+  if (relayed) {
+    exchange.request_ended();
+    exchange.response_ended();
+  } else if (aborted_) {
+    fail_for_client(exchange, "");
+  } else {
+    const bool idle = relayed.error().code == Code::kTimeout;
+    exchange.fail(idle ? FailureKind::kIdleTimeout : FailureKind::kBodyCut, relayed.error().message);
+  }
+  co_return relayed ? Result::kDoneClose : Result::kFailed;
 }
 
 }  // namespace sluice::proxy

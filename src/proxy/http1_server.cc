@@ -85,6 +85,7 @@ net::Task<std::optional<http::RequestHead>> Http1Server::read_head() {
     }
     if (auto* head = std::get_if<http::RequestHead>(&*event)) {
       client_.clear_deadline();
+      ++requests_;
       co_return std::move(*head);
     }
     MutableBytes space = worker_.sink().read_space(worker_.limits().read_size);
@@ -164,7 +165,7 @@ net::Task<bool> Http1Server::serve(http::RequestHead head, ResolvedTarget target
   const rules::RuleBookPtr book = worker_.book();
   exchange.mark(reader_.anomalies());
   if (reader_.anomalies() & http::bit(http::Anomaly::kBareLf)) exchange.forbid_reuse();
-  sent_continue_ = false;
+  sent_continue_ = continued_ = false;
   request_over_ = reader_.framing().kind == http::Framing::kNone;
   if (request_over_) reader_.next();  // MessageEnd
   Exchange::Next next = exchange.receive_request(std::move(head), reader_.framing(), std::move(target), connection_,
@@ -203,8 +204,9 @@ net::Task<bool> Http1Server::answer_and_go_on(Exchange& exchange, std::string oc
   co_return sent&& keep;
 }
 
-Route route_of(const Worker& worker, const Target& target) {
+Route route_of(const Worker& worker, const Target& target, const ClientFacts& facts) {
   Route route;
+  route.remote = facts.remote;
   route.tls = target.scheme == "https";
   route.dial_host = target.dial_host;
   route.dial_port = target.dial_port;
@@ -247,7 +249,7 @@ net::Task<UpstreamConnectionPtr> Http1Server::acquire(Exchange& exchange, const 
 }
 
 net::Task<bool> Http1Server::forward(Exchange& exchange, std::string wire_at_hand) {
-  const Route route = route_of(worker_, exchange.target());
+  const Route route = route_of(worker_, exchange.target(), facts_);
   bool fresh = false;
   for (;;) {
     ConnectFailure failure;
@@ -256,6 +258,10 @@ net::Task<bool> Http1Server::forward(Exchange& exchange, std::string wire_at_han
       exchange.set_upstream(failure.upstream);
       const std::string page = exchange.failure_page(failure.kind, failure.message);
       co_await answer_and_go_on(exchange, page);
+      co_return false;
+    }
+    if (aborted_) {  // stopped while the origin was dialled: it gets no request any more
+      fail_for_client(exchange, "");
       co_return false;
     }
     upstream_ = upstream->stream.get();
@@ -274,7 +280,8 @@ net::Task<bool> Http1Server::forward(Exchange& exchange, std::string wire_at_han
     }
     if (!upstream_lives) {
       if (result == Result::kFailed) upstream->stream->reset();
-    } else if (exchange.binds_identity()) {
+    } else if (upstream->bound || exchange.binds_identity()) {
+      upstream->bound = true;
       bound_ = std::move(upstream);
     } else if (!worker_.draining()) {
       worker_.pool().put(std::move(upstream), worker_.clock().mono());

@@ -34,8 +34,9 @@ class Http1Server {
   };
   net::Task<Outcome> run();
 
-  void drain();  // no further request after this one
-  void abort();  // ends all waits
+  void drain();                                         // no further request after this one
+  void abort();                                         // ends all waits
+  std::uint64_t requests() const { return requests_; }  // heads read
 
  private:
   enum class Result { kDone, kDoneClose, kRetry, kFailed };
@@ -50,7 +51,8 @@ class Http1Server {
   net::Task<bool> answer_and_go_on(Exchange& exchange, std::string octets);
   net::Task<bool> forward(Exchange& exchange, std::string wire_at_hand);
   net::Task<UpstreamConnectionPtr> acquire(Exchange& exchange, const Route& route, bool fresh, ConnectFailure& failure);
-  net::Task<bool> read_client(Bytes& fed);
+  net::Task<bool> read_client(Bytes& fed, Duplex* duplex);
+  void fail_for_client(Exchange& exchange, std::string_view message);  // or for the stop that reset it
   net::Task<Result> converse(Exchange& exchange, UpstreamConnection& upstream, Bytes body_at_hand);
   void take_request_body(Exchange& exchange, Outbox& out, Bytes fed, bool& bad_request);
   net::Task<void> pump_request(Exchange& exchange, net::Stream& upstream, Duplex& duplex);
@@ -61,7 +63,7 @@ class Http1Server {
   net::Task<Result> gather_response(Exchange& exchange, UpstreamConnection& upstream, http1::ResponseReader& reader,
                                     Exchange::ResponsePlan plan, Outbox& out, Duplex& duplex);
   Result end_of_answer(Exchange& exchange, http1::ResponseReader& reader, const Exchange::ResponsePlan& plan);
-  net::Task<Result> fail_answer(Exchange& exchange, FailureKind kind, std::string message);
+  net::Task<Result> fail_answer(Exchange& exchange, Duplex& duplex, FailureKind kind, std::string message);
   net::Task<Result> tunnel(Exchange& exchange, net::Stream& upstream, std::string early);
   net::Task<void> linger();
   void hold_rest();  // what the reader has not consumed survives a suspension point
@@ -78,10 +80,12 @@ class Http1Server {
   net::Stream* upstream_ = nullptr;  // of the exchange under way
   std::optional<std::pair<std::string, ConnectFailure>> first_failure_;
   bool draining_ = false, idle_ = false, aborted_ = false, sent_continue_ = false;
+  bool continued_ = false;  // a 100 went to the client, from whomever
+  std::uint64_t requests_ = 0;
   bool request_over_ = false;  // the request under way was read to its end
 };
 
-// The route of a target under the worker's settings.
-Route route_of(const Worker& worker, const Target& target);
+// The route of a target under the worker's settings, for that client.
+Route route_of(const Worker& worker, const Target& target, const ClientFacts& facts);
 
 }  // namespace sluice::proxy

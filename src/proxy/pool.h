@@ -24,6 +24,7 @@ struct UpstreamConnection {
   tls::ClientSession* session = nullptr;  // inside `stream`; null without TLS
   MonoTime idle_since;
   std::uint64_t requests = 0;  // sent on it so far
+  bool bound = false;          // has carried one client's NTLM or Negotiate: never for another, also later
 };
 using UpstreamConnectionPtr = std::unique_ptr<UpstreamConnection>;
 

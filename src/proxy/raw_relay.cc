@@ -1,6 +1,7 @@
 #include "proxy/raw_relay.h"
 
 #include <boost/asio/this_coro.hpp>
+#include <exception>
 
 #include "proxy/duplex.h"
 #include "proxy/relay.h"
@@ -50,21 +51,28 @@ net::Task<Status> relay_raw(net::Stream& client, net::Stream& upstream, Worker& 
                             std::function<void(flow::Direction, Bytes)> record) {
   Duplex duplex(co_await net::asio::this_coro::executor, worker.clock(), worker.limits().timeouts, client, upstream);
   duplex.answering = true;
-  Status outward;
-  auto pump = [&]() -> net::Task<void> {
-    outward = co_await relay_one({client, upstream, flow::Direction::kRequest}, worker, duplex, record);
-    if (!outward) duplex.client_failed();
+  Status result;  // the first failure; what it ends is no cause
+  const auto relay = [&](Way way) -> net::Task<void> {
+    Status relayed = co_await relay_one(way, worker, duplex, record);
+    if (relayed) co_return;
+    if (result) result = std::move(relayed);
+    duplex.stop();
   };
-  duplex.spawn(pump(), worker.shared().on_bug);
-  Status inward = co_await relay_one({upstream, client, flow::Direction::kResponse}, worker, duplex, record);
-  if (!inward) duplex.stop_pump();
+  duplex.spawn(relay({client, upstream, flow::Direction::kRequest}), worker.shared().on_bug);
+  std::exception_ptr bug;
+  try {
+    co_await relay({upstream, client, flow::Direction::kResponse});
+  } catch (...) {
+    bug = std::current_exception();
+    duplex.stop();
+  }
   co_await duplex.join();
-  if (!inward || !outward) {
+  if (!result || bug || duplex.send_failed) {
     client.reset();
     upstream.reset();
   }
-  if (!outward) co_return outward;
-  co_return inward;
+  if (bug) std::rethrow_exception(bug);
+  co_return result;
 }
 
 }  // namespace sluice::proxy

@@ -23,10 +23,12 @@ struct Route {
   std::uint16_t dial_port = 0;
   TlsProfile profile;    // only if tls
   std::string identity;  // whose credentials the connection carries; empty: nobody's
+  bool remote = false;   // for a client beyond this machine: what it may not dial it may not find open either
   friend bool operator==(const Route&, const Route&) = default;
 
   std::string key() const {
-    std::string key = (tls ? "s " : "p ") + dial_host + ' ' + std::to_string(dial_port) + ' ' + identity;
+    std::string key = (remote ? "r" : "") + std::string(tls ? "s " : "p ") + dial_host + ' ' +
+                      std::to_string(dial_port) + ' ' + identity;
     if (tls) {
       key += ' ' + profile.server_name + (profile.verify == tls::Verify::kRequired ? " v" : " r");
       for (const auto& protocol : profile.alpn) key += ' ' + protocol;

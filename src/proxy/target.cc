@@ -16,7 +16,7 @@ Result<ResolvedTarget> connect_target(const http::RequestHead& head, const Clien
 }
 
 // RFC 9112 §3.2.2: the URI decides; a Host field that differs is replaced by the caller and noted.
-Result<ResolvedTarget> absolute_target(const http::RequestHead& head) {
+Result<ResolvedTarget> absolute_target(const http::RequestHead& head, const ClientFacts& facts) {
   SLUICE_TRY(Url url, parse_url(head.target));
   if (url.scheme != "http" && url.scheme != "https") {
     return fail(Code::kInvalid, "only http and https URLs can be requested through this proxy");
@@ -24,6 +24,16 @@ Result<ResolvedTarget> absolute_target(const http::RequestHead& head) {
   ResolvedTarget result;
   if (url.host == kSetupHost) result.kind = TargetKind::kSetup;
   result.target = {url.scheme, url.host, url.port, url.target, url.host, url.port, url.host};
+  if (facts.has_destination()) {  // engine.md 2: inside a tunnel the address is the tunnel's
+    Target& target = result.target;
+    target.scheme = facts.tls ? "https" : "http";
+    target.dial_host = facts.destination_host;
+    target.dial_port = facts.destination_port;
+    target.server_name = facts.sni.empty() ? facts.destination_host : facts.sni;
+    if (url.scheme != target.scheme || url.host != target.server_name || url.port != target.dial_port) {
+      result.anomalies |= http::bit(http::Anomaly::kAuthorityMismatch);
+    }
+  }
   if (const auto host = head.fields.find("host")) {
     const auto named = parse_authority(*host, default_port(url.scheme));
     if (!named || named->host != url.host || named->port != url.port) {
@@ -67,7 +77,7 @@ Result<ResolvedTarget> resolve_target(const http::RequestHead& head, const Clien
   if (head.method == "CONNECT") return connect_target(head, facts);
   if (head.target.starts_with('/')) return origin_target(head, facts);
   if (head.target == "*" && head.method == "OPTIONS") return origin_target(head, facts);  // RFC 9112 §3.2.4
-  if (head.target.find("://") != std::string::npos) return absolute_target(head);
+  if (head.target.find("://") != std::string::npos) return absolute_target(head, facts);
   return fail(Code::kInvalid, "the request target is neither a path nor an absolute URL");
 }
 

@@ -15,6 +15,7 @@ struct ClientFacts {
   std::string sni;               // of the client's hello; empty if none
   std::string destination_host;  // CONNECT (later SOCKS, original) destination; empty for a plain proxy connection
   std::uint16_t destination_port = 0;
+  bool remote = false;  // the client is on another machine
   bool has_destination() const { return !destination_host.empty(); }
 };
 

@@ -56,7 +56,8 @@ net::Task<tl::expected<UpstreamConnectionPtr, ConnectFailure>> connect_upstream(
                                                                                 ConnectTimes* times) {
   const Timeouts& timeouts = worker.limits().timeouts;
   const auto& shared = worker.shared();
-  auto dialled = co_await net::dial(shared.resolver, shared.guard,
+  net::DialGuard& guard = route.remote ? shared.remote_guard : shared.guard;
+  auto dialled = co_await net::dial(shared.resolver, guard,
                                     {route.dial_host, route.dial_port, "", worker.clock().mono() + timeouts.connect});
   if (!dialled) co_return tl::unexpected(from_dial(dialled.error()));
   if (times) {

@@ -11,6 +11,7 @@ namespace sluice::proxy {
 namespace {
 
 constexpr std::chrono::minutes kRouteMemory{10};  // engine.md 2
+constexpr int kMostFarewells = 1000;              // turns of the loop that ends what still runs
 constexpr std::size_t kMaxRoutes = 4096;          // forgotten all at once beyond: a client that walks the web
 
 }  // namespace
@@ -19,39 +20,50 @@ Worker::Worker(Shared shared, std::size_t index, flow::Sink& sink)
     : shared_(std::move(shared)),
       index_(index),
       sink_(sink),
-      io_(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO),
-      work_(net::asio::make_work_guard(io_)),
-      ticker_(io_),
-      readiness_(io_),
+      io_(std::make_unique<net::asio::io_context>(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO)),
+      work_(net::asio::make_work_guard(*io_)),
+      ticker_(*io_),
+      readiness_(*io_),
       pool_(shared_.options.limits.upstream_idle_per_worker, shared_.options.limits.timeouts.upstream_idle),
       leaves_(*shared_.authority, shared_.clock),
       settings_{shared_.options.strip_alt_svc, shared_.options.limits.rule_body, index} {}
 
 Worker::~Worker() {
-  work_.reset();
-  io_.stop();
+  io_->stop();
   if (thread_.joinable()) thread_.join();
+  // A coroutine that waits for a socket is owned by that socket, which it owns: it is woken, and ends by itself. One
+  // that waits for a timer or for a connect is destroyed with the io_context.
+  io_->restart();
+  for (int round = 0; round < kMostFarewells && !connections_.empty(); ++round) {
+    abort_all();
+    if (io_->poll() == 0) break;
+  }
+  pool_.clear();
+  readiness_.stop();
+  ticker_.reset();
+  work_.reset();
+  io_.reset();
 }
 
 void Worker::start() {
   arm_tick();
   thread_ = std::thread([this] {
     ::pthread_setname_np(::pthread_self(), ("worker-" + std::to_string(index_)).c_str());
-    io_.run();
+    io_->run();
   });
 }
 
 void Worker::submit(int fd, net::asio::ip::tcp protocol, ListenAddress listener) {
   load_.fetch_add(1, std::memory_order_relaxed);
-  net::asio::post(io_, [this, fd, protocol, listener = std::move(listener)] {
-    net::asio::ip::tcp::socket socket(io_, protocol, fd);
+  net::asio::post(*io_, [this, fd, protocol, listener = std::move(listener)] {
+    net::asio::ip::tcp::socket socket(*io_, protocol, fd);
     net::prepare_socket(socket);
-    net::spawn(io_.get_executor(), ClientConnection::serve(*this, std::move(socket), listener), shared_.on_bug);
+    net::spawn(io_->get_executor(), ClientConnection::serve(*this, std::move(socket), listener), shared_.on_bug);
   });
 }
 
 void Worker::drain() {
-  net::asio::post(io_, [this] {
+  net::asio::post(*io_, [this] {
     draining_ = true;
     pool_.clear();
     for (ClientConnection* connection : connections_) connection->drain();
@@ -59,13 +71,17 @@ void Worker::drain() {
 }
 
 void Worker::resume() {
-  net::asio::post(io_, [this] { draining_ = false; });
+  net::asio::post(*io_, [this] { draining_ = false; });
 }
 
 void Worker::abort() {
-  net::asio::post(io_, [this] {
-    for (ClientConnection* connection : connections_) connection->abort();
-  });
+  net::asio::post(*io_, [this] { abort_all(); });
+}
+
+void Worker::abort_all() {
+  for (ClientConnection* connection : connections_) connection->abort();
+  // Also what belongs to no client yet, or where nobody waits right now: no wait outlives this.
+  deadlines_.tick(MonoTime::max());
 }
 
 const rules::RuleBookPtr& Worker::book() {
@@ -99,8 +115,8 @@ void Worker::remember_resumption(const std::string& key, tls::ResumptionPtr resu
 }
 
 void Worker::arm_tick() {
-  ticker_.expires_after(net::kDeadlineTick);
-  ticker_.async_wait([this](const boost::system::error_code& error) {
+  ticker_->expires_after(net::kDeadlineTick);
+  ticker_->async_wait([this](const boost::system::error_code& error) {
     if (error) return;
     tick();
     arm_tick();

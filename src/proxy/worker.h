@@ -9,6 +9,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -35,6 +36,7 @@ struct Shared {
   std::shared_ptr<tls::ClientContext> client_tls;
   net::Resolver& resolver;
   net::DialGuard& guard;
+  net::DialGuard& remote_guard;  // for clients beyond this machine
   std::atomic<std::uint64_t>& next_connection;
   std::atomic<std::uint64_t>& next_upstream;
   std::atomic<std::size_t>& connections;  // of all workers
@@ -53,7 +55,7 @@ class ClientConnection;
 class Worker {
  public:
   Worker(Shared shared, std::size_t index, flow::Sink& sink);
-  ~Worker();  // stops and joins
+  ~Worker();  // stops, joins, and ends what still runs: every record is closed
 
   void start();
   // Any thread: serve this connection here.
@@ -68,7 +70,7 @@ class Worker {
   const Shared& shared() const { return shared_; }
   const ProxyLimits& limits() const { return shared_.options.limits; }
   const Clock& clock() const { return shared_.clock; }
-  net::asio::io_context& io() { return io_; }
+  net::asio::io_context& io() { return *io_; }
   flow::Sink& sink() { return sink_; }
   net::Deadlines& deadlines() { return deadlines_; }
   net::Readiness& readiness() { return readiness_; }
@@ -87,13 +89,15 @@ class Worker {
   friend class ClientConnection;
   void tick();
   void arm_tick();
+  void abort_all();
 
   Shared shared_;
   const std::size_t index_;
   flow::Sink& sink_;
-  net::asio::io_context io_;
-  net::asio::executor_work_guard<net::asio::io_context::executor_type> work_;
-  net::asio::steady_timer ticker_;
+  // The io_context goes first (~Worker): coroutines that it destroys still use all of these.
+  std::unique_ptr<net::asio::io_context> io_;
+  std::optional<net::asio::executor_work_guard<net::asio::io_context::executor_type>> work_;
+  std::optional<net::asio::steady_timer> ticker_;
   net::Deadlines deadlines_;
   net::Readiness readiness_;
   Pool pool_;
