@@ -26,7 +26,7 @@ TEST_F(Tls, OnlyRecordsWhenToldSo) {
   ASSERT_TRUE(pair->ok);
   EXPECT_FALSE(pair->client->info().verified);
   EXPECT_EQ(pair->client->info().verdict, "hostname mismatch");
-  EXPECT_EQ(pair->client->info().chain.size(), 1u);
+  EXPECT_EQ(pair->client->info().chain.size(), 2u);
 }
 
 TEST_F(Tls, RefusesAnExpiredCertificate) {
@@ -43,7 +43,7 @@ TEST_F(Tls, RefusesAnUnknownIssuerAndASelfSignedCertificate) {
   auto server = *world().server->accept(pipe.a(), world().leaf("example.com"), "", "scope");
   auto session = *client->connect(pipe.b(), to("example.com"));
   EXPECT_FALSE(shake_hands(*server, *session));
-  EXPECT_EQ(session->info().verdict, "unable to get local issuer certificate");
+  EXPECT_EQ(session->info().verdict, "self-signed certificate in certificate chain");
   EXPECT_EQ(server->failure().alert, "unknown_ca");
   EXPECT_TRUE(server->failure().alert_from_peer);
   EXPECT_EQ(server->failure().text,

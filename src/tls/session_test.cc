@@ -41,7 +41,7 @@ TEST_F(Tls, AgreesOnTls13AndTellsWhatWasAgreed) {
   EXPECT_FALSE(info.resumed);
   EXPECT_TRUE(info.verified);
   EXPECT_EQ(info.verdict, "ok");
-  ASSERT_EQ(info.chain.size(), 1u);
+  ASSERT_EQ(info.chain.size(), 2u);
   EXPECT_EQ(info.chain[0].subject, "CN=example.com");
   EXPECT_EQ(info.chain[0].issuer, world().authority->subject());
   EXPECT_EQ(info.chain[0].sans, std::vector<std::string>{"DNS:example.com"});
@@ -240,12 +240,12 @@ TEST_F(Tls, ResumesWithATicketAndRemembersWhatWasVerified) {
   EXPECT_TRUE(second->client->info().resumed);
   EXPECT_TRUE(second->server->info().resumed);
   EXPECT_TRUE(second->client->info().verified);
-  EXPECT_EQ(second->client->info().chain.size(), 1u);
+  EXPECT_EQ(second->client->info().chain.size(), 2u);
   const ResumptionPtr next = ticket_of(*second);
   ASSERT_TRUE(next);
   auto third = connect(world(), {.client = {.resume = next}});
   EXPECT_TRUE(third->client->info().resumed);
-  EXPECT_EQ(third->client->info().chain.size(), 1u);
+  EXPECT_EQ(third->client->info().chain.size(), 2u);
 }
 
 TEST_F(Tls, ResumesAfterAnEndWithoutCloseNotify) {
