@@ -60,6 +60,16 @@ Json status_json(const Services& services) {
   status["trafficCount"] = services.ring.size();
   status["transparentProxy"] = {{"running", false}, {"port", nullptr}, {"trafficCount", 0}};
   status["persistence"] = persistence_json(services);
+  const capture::Counters counters = services.ring.counters();
+  status["capture"] = {{"exchanges", counters.exchanges},
+                       {"evicted", counters.evicted},
+                       {"bodiesCut", counters.bodies_cut},
+                       {"bytesCut", counters.bytes_cut},
+                       {"recordsLost", counters.records_lost},
+                       {"spoolBytes", counters.spool_bytes},
+                       {"memoryBytes", counters.memory_bytes},
+                       {"writeErrors", counters.write_errors},
+                       {"lastError", counters.last_error.empty() ? Json() : Json(counters.last_error)}};
   return status;
 }
 
