@@ -172,7 +172,7 @@ def main():
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     args.rounds = args.rounds or (1 if args.quick else 3)
-    peers.Sluice.program = args.sluice
+    args.load, peers.Sluice.program = os.path.abspath(args.load), os.path.abspath(args.sluice)
     wanted = args.peers.split(",")
     known = {cls.name: cls for cls in (peers.Nginx, peers.Sluice, peers.Squid, peers.Mitmdump)}
     classes = [known[name] for name in wanted]
