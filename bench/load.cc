@@ -3,10 +3,11 @@
 // straight to a TLS server. TLS 1.3 only, no session resumption, certificates verified. It prints one line of JSON.
 //
 //   sluice_load --server HOST:PORT [--proxy HOST:PORT] --name NAME --ca FILE --path /1k --size 1024
-//               --connections 32 --seconds 5 [--fresh] [--max-requests N]
+//               --connections 32 --seconds 5 [--fresh] [--max-requests N] [--rate N]
 //
 // HOST is an IPv4 literal; NAME goes into CONNECT, SNI, Host and verification. --fresh: a new connection per request,
 // closed by the client after the answer (no `Connection: close`, which would forbid reuse further on as well).
+// --rate: at most N requests a second, all connections together.
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
@@ -36,6 +37,7 @@ struct Options {
   long long size = -1;  // of every answer's body; another length is an error
   int connections = 1;
   double seconds = 1;
+  double rate = 0;  // 0: as fast as it goes
   long long max_requests = -1;
   bool fresh = false;
 };
@@ -70,6 +72,7 @@ class Connection {
   ~Connection() { close_socket(); }
   void open();
   void step();
+  void resume();  // the request that the rate held back
 
  private:
   enum class State { kConnecting, kSendConnect, kReadConnect, kHandshake, kSend, kRead };
@@ -87,6 +90,7 @@ class Connection {
   void start_request();
   bool read_head();
   void finish_request();
+  void go_on();
   void close_socket();
 
   Driver& driver_;
@@ -98,6 +102,7 @@ class Connection {
   std::size_t sent_ = 0;
   long long body_left_ = -1;  // -1: head not complete
   bool server_closes_ = false;
+  bool parked_ = false;
   Clock::time_point started_;
 };
 
@@ -114,6 +119,11 @@ class Driver {
   }
 
   int run();
+  bool over_rate() const {
+    if (options_.rate <= 0) return false;
+    const double elapsed = std::chrono::duration<double>(Clock::now() - begin_).count();
+    return static_cast<double>(totals.started) > options_.rate * elapsed;
+  }
   bool may_start() {
     if (Clock::now() >= end_) return false;
     return options_.max_requests < 0 || totals.started < options_.max_requests;
@@ -125,7 +135,8 @@ class Driver {
   std::vector<char> buffer_;
   int epoll_ = -1;
   int alive_ = 0;
-  Clock::time_point end_;
+  Clock::time_point begin_, end_;
+  std::vector<Connection*> parked_;
   Totals totals;
 };
 
@@ -169,7 +180,7 @@ void Connection::start_request() {
 }
 
 void Connection::step() {
-  while (fd_ >= 0) {
+  while (fd_ >= 0 && !parked_) {
     const Progress progress = advance();
     if (progress == Progress::kBlocked) return;
     if (progress == Progress::kFailed) {
@@ -317,14 +328,29 @@ void Connection::finish_request() {
     open();
     return;
   }
-  if (!driver_.may_start()) {
-    SSL_shutdown(ssl_);
-    close_socket();
-    --driver_.alive_;
+  state_ = State::kSend;
+  if (driver_.over_rate()) {
+    parked_ = true;
+    driver_.parked_.push_back(this);
     return;
   }
-  start_request();
-  state_ = State::kSend;
+  go_on();
+}
+
+void Connection::go_on() {
+  if (driver_.may_start()) {
+    start_request();
+    return;
+  }
+  SSL_shutdown(ssl_);
+  close_socket();
+  --driver_.alive_;
+}
+
+void Connection::resume() {
+  parked_ = false;
+  go_on();
+  step();
 }
 
 double percentile(const std::vector<std::uint32_t>& sorted, double share) {
@@ -343,8 +369,8 @@ int Driver::run() {
   SSL_CTX_set_default_read_buffer_len(tls, 64 * 1024);
   if (SSL_CTX_load_verify_locations(tls, options_.ca.c_str(), nullptr) != 1) die("cannot read " + options_.ca);
 
-  const auto begin = Clock::now();
-  end_ = begin + std::chrono::microseconds(static_cast<long long>(options_.seconds * 1e6));
+  begin_ = Clock::now();
+  end_ = begin_ + std::chrono::microseconds(static_cast<long long>(options_.seconds * 1e6));
   const auto give_up = end_ + std::chrono::seconds(30);
   std::vector<std::unique_ptr<Connection>> connections;
   alive_ = options_.connections;
@@ -354,11 +380,16 @@ int Driver::run() {
   }
   std::vector<epoll_event> events(256);
   while (alive_ > 0) {
-    const int n = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), 1000);
+    const int n = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), parked_.empty() ? 1000 : 1);
     for (int i = 0; i < n; ++i) static_cast<Connection*>(events[static_cast<std::size_t>(i)].data.ptr)->step();
+    if (!parked_.empty() && !over_rate()) {
+      Connection* first = parked_.front();
+      parked_.erase(parked_.begin());
+      first->resume();
+    }
     if (Clock::now() > give_up) die("no end after 30 s; the first error: " + totals.first_error);
   }
-  const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+  const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
   std::sort(totals.latencies_us.begin(), totals.latencies_us.end());
   for (char& c : totals.first_error) {
     if (c == '"' || c == '\\' || static_cast<unsigned char>(c) < 32) c = ' ';
@@ -400,6 +431,8 @@ Options parse(int argc, char** argv) {
       out.connections = std::atoi(value.c_str());
     else if (flag == "--seconds")
       out.seconds = std::atof(value.c_str());
+    else if (flag == "--rate")
+      out.rate = std::atof(value.c_str());
     else if (flag == "--max-requests")
       out.max_requests = std::atoll(value.c_str());
     else
