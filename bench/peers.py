@@ -338,35 +338,14 @@ class Sluice(Peer):
 
     def complaint(self, requests, size):
         """Every body must have been kept whole: the counters, and the newest records themselves."""
-        status = self.call("proxy_status")
-        cut = find_key(status, "bodiesCut")
-        if cut:
-            return f"{cut} bodies were cut"
-        newest = self.call("proxy_list_traffic", limit=20, offset=-20)["exchanges"]
-        if not newest:
-            return "nothing was recorded"
-        for row in newest:
+        capture = self.call("proxy_status")["capture"]
+        if capture["bodiesCut"] or capture["recordsLost"]:
+            return f"{capture['bodiesCut']} bodies were cut, {capture['recordsLost']} records lost"
+        if capture["exchanges"] < requests:
+            return f"{capture['exchanges']} exchanges were recorded of {requests}"
+        for row in self.call("proxy_list_traffic", limit=20, offset=-20)["exchanges"]:
             exchange = self.call("proxy_get_exchange", exchange_id=row["id"], include=["response_body"], limit=1)
-            body = find_key(exchange, "responseBody") or find_key(exchange, "body") or {}
-            if row["responseSize"] != size:
-                return f"a record says {row['responseSize']} octets"
-            if body.get("complete") is False or body.get("total", size) != size:
-                return "a stored body is not complete"
-        if self.seen is not None and status["trafficCount"] == 0:
-            return "the ring is empty"
+            body = exchange["exchange"]["response"]["body"]
+            if row["responseSize"] != size or not body["complete"] or body["total"] != size:
+                return f"a record holds {body['total']} octets of {size}"
         return None
-
-    seen = None
-
-
-def find_key(value, key):
-    if isinstance(value, dict):
-        if key in value:
-            return value[key]
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            found = find_key(item, key)
-            if found is not None:
-                return found
-    return None
