@@ -110,7 +110,7 @@ Result<std::unique_ptr<File>> FakeFileSystem::open(const std::string& path, Open
       return fail(Code::kNotFound, path + ": No such file or directory");
     }
     found = files_.emplace(path, std::make_shared<Node>()).first;
-  } else if (mode == OpenMode::kCreateNew) {
+  } else if (mode == OpenMode::kCreateNew || mode == OpenMode::kCreateDirect) {
     return fail(Code::kConflict, path + ": File exists");
   }
   return std::make_unique<FakeFile>(*this, found->second, path, mode != OpenMode::kRead);

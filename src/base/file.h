@@ -32,9 +32,11 @@ class File {
 };
 
 enum class OpenMode {
-  kRead,       // must exist
-  kAppend,     // created if absent; reads allowed
-  kCreateNew,  // kConflict if it exists; reads allowed
+  kRead,          // must exist
+  kAppend,        // created if absent; reads allowed
+  kCreateNew,     // kConflict if it exists; reads allowed
+  kCreateDirect,  // as kCreateNew, for much that is rarely read: around the page cache; append, read_at, size, sync,
+                  // lock
 };
 
 class FileSystem {

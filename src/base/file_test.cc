@@ -72,6 +72,29 @@ TEST_P(FileSystemTest, WritesManyPiecesInOrder) {
   EXPECT_EQ(disk_->load_file(at("f")).value(), all);
 }
 
+// A direct file pads its end while it is open, and whoever reads meanwhile knows how much there is.
+TEST_P(FileSystemTest, ADirectFileHoldsWhatWasAppendedAtOnceAndAfterItsEnd) {
+  std::string all;
+  {
+    auto file = disk_->open(at("d"), OpenMode::kCreateDirect).value();
+    auto reader = disk_->open(at("d"), OpenMode::kRead).value();
+    for (std::size_t size : {1u, 4095u, 4096u, 5000u, 300'000u, 2'500'000u, 7u}) {
+      const std::string piece(size, static_cast<char>('a' + size % 26));
+      ASSERT_TRUE(file->append(piece));
+      all += piece;
+      std::string seen(all.size(), '\0');
+      ASSERT_EQ(reader->read_at(0, seen).value(), all.size());
+      EXPECT_TRUE(seen == all) << size;
+      EXPECT_EQ(file->size().value(), all.size());
+    }
+    std::string middle(10'000, '\0');
+    ASSERT_EQ(file->read_at(4'999, middle).value(), middle.size());
+    EXPECT_TRUE(middle == all.substr(4'999, middle.size()));
+  }
+  EXPECT_TRUE(disk_->load_file(at("d")).value() == all);
+  EXPECT_EQ(disk_->open(at("d"), OpenMode::kCreateDirect).error().code, Code::kConflict);
+}
+
 TEST_P(FileSystemTest, AppendsToWhatIsThere) {
   ASSERT_TRUE(disk_->save_file(at("f"), "old "));
   auto file = disk_->open(at("f"), OpenMode::kAppend).value();

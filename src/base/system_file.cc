@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <limits>
 
+#include "base/direct_file.h"
 #include "base/file.h"
 
 namespace sluice {
@@ -189,6 +190,8 @@ int flags_of(OpenMode mode) {
       return O_RDWR | O_APPEND | O_CREAT;
     case OpenMode::kCreateNew:
       return O_RDWR | O_APPEND | O_CREAT | O_EXCL;
+    case OpenMode::kCreateDirect:
+      return O_RDWR | O_CREAT | O_EXCL;
   }
   return O_RDONLY;
 }
@@ -214,6 +217,7 @@ Result<std::unique_ptr<File>> SystemFileSystem::open(const std::string& path, Op
   struct stat info {};
   if (::fstat(fd, &info) != 0) return os_error(path, errno);
   if (!S_ISREG(info.st_mode)) return fail(Code::kRefused, path + ": not a regular file");
+  if (mode == OpenMode::kCreateDirect) return make_direct_file(holder.release(), path);
   return std::make_unique<SystemFile>(std::move(holder), path);
 }
 

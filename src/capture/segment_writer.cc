@@ -16,7 +16,7 @@ SegmentWriter::SegmentWriter(std::unique_ptr<File> file, std::uint32_t seed) : f
 
 Result<std::unique_ptr<SegmentWriter>> SegmentWriter::create(FileSystem& files, const std::string& path,
                                                              const SegmentHeader& header) {
-  SLUICE_TRY(auto file, files.open(path, OpenMode::kCreateNew));
+  SLUICE_TRY(auto file, files.open(path, OpenMode::kCreateDirect));
   std::unique_ptr<SegmentWriter> writer(new SegmentWriter(std::move(file), checksum_seed(header.salt)));
   const auto octets = format_segment_header(header);
   SLUICE_CHECK(writer->file_->append(Bytes(octets.data(), octets.size())));
