@@ -18,10 +18,10 @@ struct HostPort {
 };
 
 struct Url {
-  std::string scheme;       // lower case
-  std::string host;         // lower case, no brackets
-  std::uint16_t port = 0;   // the scheme's default where absent
-  std::string target = "/"; // path and query as they stood; "/" where empty; the fragment is dropped
+  std::string scheme;        // lower case
+  std::string host;          // lower case, no brackets
+  std::uint16_t port = 0;    // the scheme's default where absent
+  std::string target = "/";  // path and query as they stood; "/" where empty; the fragment is dropped
 };
 
 // RFC 3986 §3, userinfo refused (RFC 9110 §4.2.4). kInvalid with a sentence.

@@ -21,26 +21,26 @@ struct Opened {
   WallTime started;
   std::string_view method, scheme, host, target;  // host without brackets
   std::uint16_t port = 0;
-  Bytes head;                                     // raw, as it came
+  Bytes head;  // raw, as it came
 };
 
 struct Responded {
-  int status = 0;          // as sent to the client
-  Bytes head;              // raw, as it came from the origin, or as a rule or Sluice made it
-  Bytes effective;         // raw, as sent to the client; empty if unchanged
-  UpstreamPtr upstream;    // null for mocks and error pages made here
+  int status = 0;        // as sent to the client
+  Bytes head;            // raw, as it came from the origin, or as a rule or Sluice made it
+  Bytes effective;       // raw, as sent to the client; empty if unchanged
+  UpstreamPtr upstream;  // null for mocks and error pages made here
   bool upstream_reused = false;
 };
 
 struct Ended {
   State state = State::kDone;
   Timings timings;
-  const Failure* failure = nullptr;               // set unless kDone
+  const Failure* failure = nullptr;  // set unless kDone
   bool request_ended = false, response_ended = false;
   http::AnomalySet anomalies = 0;
   std::span<const std::uint32_t> rule_ids;
   std::uint32_t matched_rule = 0;
-  Protocol protocol = Protocol::kHttp1;           // may have become kWebSocket or kTcp
+  Protocol protocol = Protocol::kHttp1;  // may have become kWebSocket or kTcp
 };
 
 class Sink {
