@@ -219,16 +219,27 @@ Route route_of(const Worker& worker, const Target& target, const ClientFacts& fa
   return route;
 }
 
-net::Task<UpstreamConnectionPtr> Http1Server::acquire(Exchange& exchange, const Route& route, bool fresh,
+const Http1Server::KnownRoute& Http1Server::find_route(const Target& target) {
+  if (!known_route_ || known_route_->target.scheme != target.scheme ||
+      known_route_->target.dial_host != target.dial_host || known_route_->target.dial_port != target.dial_port ||
+      known_route_->target.server_name != target.server_name) {
+    Route route = route_of(worker_, target, facts_);
+    std::string key = route.key();
+    known_route_.emplace(KnownRoute{target, std::move(route), std::move(key)});
+  }
+  return *known_route_;
+}
+
+net::Task<UpstreamConnectionPtr> Http1Server::acquire(Exchange& exchange, const KnownRoute& known, bool fresh,
                                                       ConnectFailure& failure) {
-  const std::string key = route.key();
+  const std::string& key = known.key;
   if (bound_ && bound_->route_key == key && !fresh && bound_->stream->is_quiet()) co_return std::move(bound_);
   bound_.reset();
   if (first_failure_) {
-    auto [failed_key, known] = *std::move(first_failure_);
+    auto [failed_key, kept] = *std::move(first_failure_);
     first_failure_.reset();
     if (failed_key == key) {
-      failure = std::move(known);
+      failure = std::move(kept);
       co_return nullptr;
     }
   }
@@ -237,7 +248,7 @@ net::Task<UpstreamConnectionPtr> Http1Server::acquire(Exchange& exchange, const 
   }
   hold_rest();
   ConnectTimes times;
-  auto connected = co_await connect_upstream(worker_, route, &times);
+  auto connected = co_await connect_upstream(worker_, known.route, &times);
   if (times.resolved != MonoTime{}) exchange.reached(Exchange::Step::kResolved, times.resolved);
   if (times.connected != MonoTime{}) exchange.reached(Exchange::Step::kConnected, times.connected);
   if (times.tls != MonoTime{}) exchange.reached(Exchange::Step::kUpstreamTls, times.tls);
@@ -249,11 +260,11 @@ net::Task<UpstreamConnectionPtr> Http1Server::acquire(Exchange& exchange, const 
 }
 
 net::Task<bool> Http1Server::forward(Exchange& exchange, std::string wire_at_hand) {
-  const Route route = route_of(worker_, exchange.target(), facts_);
+  const KnownRoute& known = find_route(exchange.target());
   bool fresh = false;
   for (;;) {
     ConnectFailure failure;
-    UpstreamConnectionPtr upstream = co_await acquire(exchange, route, fresh, failure);
+    UpstreamConnectionPtr upstream = co_await acquire(exchange, known, fresh, failure);
     if (!upstream) {
       exchange.set_upstream(failure.upstream);
       const std::string page = exchange.failure_page(failure.kind, failure.message);

@@ -50,7 +50,15 @@ class Http1Server {
   net::Task<bool> discard_request_body(Exchange& exchange);
   net::Task<bool> answer_and_go_on(Exchange& exchange, std::string octets);
   net::Task<bool> forward(Exchange& exchange, std::string wire_at_hand);
-  net::Task<UpstreamConnectionPtr> acquire(Exchange& exchange, const Route& route, bool fresh, ConnectFailure& failure);
+  // The route of the request before is mostly that of the next.
+  struct KnownRoute {
+    Target target;
+    Route route;
+    std::string key;
+  };
+  const KnownRoute& find_route(const Target& target);
+  net::Task<UpstreamConnectionPtr> acquire(Exchange& exchange, const KnownRoute& known, bool fresh,
+                                           ConnectFailure& failure);
   net::Task<bool> read_client(Bytes& fed, Duplex* duplex);
   void fail_for_client(Exchange& exchange, std::string_view message);  // or for the stop that reset it
   net::Task<Result> converse(Exchange& exchange, UpstreamConnection& upstream, Bytes body_at_hand);
@@ -76,6 +84,7 @@ class Http1Server {
   http1::RequestReader reader_;
   std::string rest_;  // backs the reader after hold_rest()
   MonoTime head_started_{};
+  std::optional<KnownRoute> known_route_;
   UpstreamConnectionPtr bound_;      // NTLM, Negotiate: this client's own upstream connection
   net::Stream* upstream_ = nullptr;  // of the exchange under way
   std::optional<std::pair<std::string, ConnectFailure>> first_failure_;

@@ -35,7 +35,7 @@ class Pool {
   // A live one or null. Looks at the socket first: an answer that nobody asked for must not meet the next request.
   UpstreamConnectionPtr take(const std::string& route_key, MonoTime now);
   void put(UpstreamConnectionPtr connection, MonoTime now);
-  bool has(const std::string& route_key) const { return by_route_.contains(route_key); }
+  bool has(const std::string& route_key) const;
   void expire(MonoTime now);  // called by the worker's tick
   void clear();
   std::size_t size() const { return order_.size(); }
@@ -46,8 +46,8 @@ class Pool {
 
   std::size_t capacity_;
   std::chrono::milliseconds idle_;
-  Order order_;
-  std::unordered_map<std::string, std::vector<Order::iterator>> by_route_;  // newest last; never empty
+  Order order_, spare_;                                                     // nodes for the next put
+  std::unordered_map<std::string, std::vector<Order::iterator>> by_route_;  // newest last
 };
 
 }  // namespace sluice::proxy
