@@ -2,97 +2,10 @@
 // recorded.
 #include "proxy/engine.h"
 
-#include <fcntl.h>
-#include <gtest/gtest.h>
-#include <poll.h>
-
-#include "base/entropy.h"
-#include "fakes/recording_sink.h"
-#include "fakes/scripted_origin.h"
+#include "proxy/test_world.h"
 
 namespace sluice::proxy {
 namespace {
-
-using fakes::RecordingSink;
-using fakes::ScriptedOrigin;
-using Then = ScriptedOrigin::Then;
-
-constexpr std::string_view kNever("\0never", 7);
-
-class EngineTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    authority_ = *tls::CertificateAuthority::create(clock_, entropy_);
-    EngineOptions options;
-    options.limits.timeouts.server_first = std::chrono::milliseconds(100);
-    auto engine = Engine::create(options, {clock_,
-                                           entropy_,
-                                           authority_,
-                                           rules_,
-                                           [this](std::size_t) -> flow::Sink& { return sink_; },
-                                           [this](std::string_view what) { bugs_.emplace_back(what); },
-                                           {}});
-    ASSERT_TRUE(engine) << engine.error().message;
-    engine_ = *std::move(engine);
-    ASSERT_TRUE(engine_->start({{"127.0.0.1", 0}}));
-    port_ = engine_->status().listeners.front().port;
-  }
-  void TearDown() override {
-    engine_.reset();
-    EXPECT_TRUE(bugs_.empty()) << bugs_.front();
-    for (const auto& record : sink_.records) EXPECT_TRUE(record.ended) << record.target;
-  }
-
-  int connect() {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port_);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    return fd;
-  }
-  void send(int fd, std::string_view octets) {
-    ASSERT_EQ(::send(fd, octets.data(), octets.size(), MSG_NOSIGNAL), static_cast<ssize_t>(octets.size()));
-  }
-  // Until `until` was seen or the connection ended (10 s at most).
-  std::string receive(int fd, std::string_view until = kNever) {
-    std::string got;
-    pollfd look{fd, POLLIN, 0};
-    while (got.find(until) == std::string::npos && ::poll(&look, 1, 10'000) == 1) {
-      char space[65536];
-      const ssize_t count = ::recv(fd, space, sizeof space, 0);
-      if (count < 0) got += "<reset>";
-      if (count <= 0) break;
-      got.append(space, static_cast<std::size_t>(count));
-    }
-    return got;
-  }
-  std::string ask(std::string_view request, std::string_view until = kNever) {
-    const int fd = connect();
-    send(fd, request);
-    std::string answer = receive(fd, until);
-    ::close(fd);
-    return answer;
-  }
-  const std::deque<RecordingSink::Record>& records() {
-    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(5);
-    while (engine_ && engine_->status().connections > 0 && std::chrono::steady_clock::now() < until) {
-      std::this_thread::yield();
-    }
-    engine_.reset();  // joins the workers: nothing is written any more
-    return sink_.records;
-  }
-
-  SystemClock clock_;
-  SystemEntropy entropy_;
-  rules::RuleStore rules_{clock_};
-  RecordingSink sink_;
-  std::vector<std::string> bugs_;
-  std::shared_ptr<const tls::CertificateAuthority> authority_;
-  std::unique_ptr<Engine> engine_;
-  std::uint16_t port_ = 0;
-};
 
 TEST_F(EngineTest, OnlyTheRequestTargetAndProxyFieldsChange) {
   ScriptedOrigin origin(

@@ -21,6 +21,22 @@ TEST(OwnListeners, AreNeverDialledOnAnyLocalAddress) {
   EXPECT_TRUE(guard.may_dial("", "localhost", address("127.0.0.1"), 8080));
 }
 
+TEST(RemoteGuard, KeepsClientsOfOtherMachinesFromThisOne) {
+  OwnListeners own;
+  own.add({"127.0.0.1", 8080});
+  RemoteGuard guard(own);
+  for (const char* bad : {"127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1", "0.0.0.0", "0.1.2.3",
+                          "::", "169.254.169.254", "::ffff:169.254.1.1", "fe80::1"}) {
+    const Status allowed = guard.may_dial("", "name", address(bad), 80);
+    ASSERT_FALSE(allowed) << bad;
+    EXPECT_EQ(allowed.error().code, Code::kRefused);
+  }
+  EXPECT_TRUE(guard.may_dial("", "name", address("192.0.2.1"), 80));
+  EXPECT_TRUE(guard.may_dial("", "name", address("10.0.0.1"), 80));
+  EXPECT_TRUE(guard.may_dial("", "name", address("2001:db8::1"), 80));
+  EXPECT_EQ(guard.may_dial("", "name", address("127.0.0.1"), 8080).error().code, Code::kConflict);
+}
+
 TEST(ClientList, AllowsLoopbackAndTheListedRanges) {
   const auto list = ClientList::parse({"192.0.2.0/24", "2001:db8::/32", "198.51.100.7"});
   ASSERT_TRUE(list);

@@ -19,7 +19,7 @@ class RecordingSink final : public flow::Sink {
     std::string response_head, response_effective, request_body, response_body, trailers;
     flow::UpstreamPtr upstream;
     bool reused = false;
-    bool ended = false;
+    bool ended = false, touched_after_end = false;
     flow::State state = flow::State::kOpen;
     std::string error;
     flow::Timings timings;
@@ -79,7 +79,11 @@ class RecordingSink final : public flow::Sink {
 
  private:
   static constexpr std::size_t kSpace = 64 * 1024;
-  Record& at(ExchangeSeq seq) { return records.at(seq.value - 1); }
+  Record& at(ExchangeSeq seq) {
+    Record& record = records.at(seq.value - 1);
+    record.touched_after_end |= record.ended;
+    return record;
+  }
   std::unique_ptr<char[]> space_;
 };
 
