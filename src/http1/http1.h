@@ -96,6 +96,8 @@ class ResponseReader {
   http::BodyFraming framing() const { return framing_; }
   http::AnomalySet anomalies() const { return anomalies_ | body_.anomalies(); }
   std::string take_rest();
+  // Forgets what is left of earlier octets: before begin() for another connection.
+  void forget_rest();
   bool has_rest() const { return !fed_.empty() || !gatherer_.partial().empty(); }
 
  private:

@@ -81,6 +81,11 @@ Result<ResponseEvent> ResponseReader::finish() {
   return fail(Code::kClosed, "the server closed before its answer was whole");
 }
 
+void ResponseReader::forget_rest() {
+  gatherer_.reset();
+  fed_.clear();
+}
+
 std::string ResponseReader::take_rest() {
   std::string rest(gatherer_.partial());
   rest.append(fed_.view());

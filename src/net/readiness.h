@@ -38,6 +38,7 @@ class Readiness {
   void deliver();
 
   static constexpr int kBatch = 128;
+  static constexpr int kRounds = 8;
   int epoll_;
   std::optional<asio::posix::stream_descriptor> watch_;
   std::array<epoll_event, kBatch> batch_{};

@@ -188,7 +188,8 @@ net::Task<Http1Server::Result> Http1Server::relay_response(Exchange& exchange, U
                                                            Duplex& duplex, bool replayable) {
   std::optional<ClientWatch> watch;
   watch.emplace(worker_, client_, duplex);
-  http1::ResponseReader reader(worker_.limits().http);
+  http1::ResponseReader& reader = response_reader_;
+  reader.forget_rest();
   reader.begin(exchange.sent_method());
   Outbox out(worker_.sink(), client_);
   Bytes fed;

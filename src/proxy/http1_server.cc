@@ -20,7 +20,8 @@ Http1Server::Http1Server(Worker& worker, net::Stream& client, ClientFacts facts,
       facts_(std::move(facts)),
       connection_(std::move(connection)),
       own_address_(std::move(own_address)),
-      reader_(worker.limits().http) {}
+      reader_(worker.limits().http),
+      response_reader_(worker.limits().http) {}
 
 Http1Server::~Http1Server() = default;
 

@@ -82,7 +82,8 @@ class Http1Server {
   flow::ConnectionPtr connection_;
   std::string own_address_;
   http1::RequestReader reader_;
-  std::string rest_;  // backs the reader after hold_rest()
+  http1::ResponseReader response_reader_;  // kept for its buffers; begun anew for each answer
+  std::string rest_;                       // backs the reader after hold_rest()
   MonoTime head_started_{};
   std::optional<KnownRoute> known_route_;
   UpstreamConnectionPtr bound_;      // NTLM, Negotiate: this client's own upstream connection
