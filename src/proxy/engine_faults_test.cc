@@ -1,5 +1,4 @@
 // The engine against peers that misbehave, leave, or come at the wrong moment.
-#include <ifaddrs.h>
 
 #include "proxy/test_world.h"
 
@@ -281,33 +280,6 @@ TEST_F(SmallRuleBody, ChunkLinesCountAgainstWhatIsGathered) {
       "POST http://" + origin.authority() + "/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
   EXPECT_EQ(ask(head + body + "0\r\n\r\n", "\r\n\r\n"), kEmptyOk);
   EXPECT_NE(records().at(0).anomalies & http::bit(http::Anomaly::kRuleBodyLimit), 0u);
-}
-
-class Reachable : public EngineTest {
-  void configure(EngineOptions& options) override { options.allow_clients = {"0.0.0.0/0"}; }
-};
-
-TEST_F(Reachable, ClientsOnOtherMachinesDoNotReachLoopback) {
-  in_addr_t outside = 0;
-  ifaddrs* list = nullptr;
-  ASSERT_EQ(::getifaddrs(&list), 0);
-  for (ifaddrs* at = list; at; at = at->ifa_next) {
-    if (!at->ifa_addr || at->ifa_addr->sa_family != AF_INET) continue;
-    const in_addr_t address = ntohl(reinterpret_cast<sockaddr_in*>(at->ifa_addr)->sin_addr.s_addr);
-    if (address >> 24 != 127) outside = address;
-  }
-  ::freeifaddrs(list);
-  if (outside == 0) GTEST_SKIP() << "skipped: this machine has no address but loopback";
-  ScriptedOrigin origin({{std::string(kEmptyOk)}, {std::string(kEmptyOk)}});
-  EXPECT_EQ(ask(get(origin.authority()), "\r\n\r\n"), kEmptyOk);  // a local client leaves an open connection behind
-  ASSERT_TRUE(engine_->stop(std::chrono::milliseconds(500)));
-  ASSERT_TRUE(engine_->start({{"0.0.0.0", port_}}));
-  EXPECT_TRUE(ask(get(origin.authority()), "\r\n\r\n").starts_with("HTTP/1.1 200"));
-  const int fd = connect(outside);
-  send(fd, get(origin.authority()));
-  EXPECT_TRUE(receive(fd).starts_with("HTTP/1.1 403 "));
-  ::close(fd);
-  EXPECT_EQ(records().back().error, "target_forbidden");
 }
 
 }  // namespace
