@@ -40,6 +40,7 @@ class EngineImpl final : public Engine {
   }
 
   Status open(std::shared_ptr<tls::ServerContext> server, std::shared_ptr<tls::ClientContext> client) {
+    const std::shared_ptr<tls::ClientContext> client_tls = client;
     Shared shared{options_,
                   deps_.clock,
                   deps_.rules,
@@ -58,7 +59,11 @@ class EngineImpl final : public Engine {
       workers_.push_back(std::make_unique<Worker>(shared, i, deps_.sink(i)));
       workers_.back()->start();
     }
-    accept_thread_ = std::thread([this] { accept_io_.run(); });
+    // The trust store is read here, so that the program answers its first request before it is needed.
+    accept_thread_ = std::thread([this, client_tls] {
+      client_tls->prepare();
+      accept_io_.run();
+    });
     return {};
   }
 

@@ -4,6 +4,7 @@
 #include <openssl/x509v3.h>
 
 #include <array>
+#include <mutex>
 
 #include "base/text.h"
 #include "base/url.h"
@@ -72,10 +73,19 @@ class ClientSessionImpl final : public SessionCore<ClientSession> {
 
 class ClientContextImpl final : public ClientContext, public std::enable_shared_from_this<ClientContextImpl> {
  public:
-  ClientContextImpl(std::unique_ptr<KeyLog> key_log, SslCtxPtr context)
-      : key_log_(std::move(key_log)), context_(std::move(context)) {}
+  ClientContextImpl(std::unique_ptr<KeyLog> key_log, SslCtxPtr context, bool system_store)
+      : key_log_(std::move(key_log)), context_(std::move(context)), system_store_(system_store) {}
+
+  void prepare() override {
+    std::call_once(prepared_, [this] {
+      // A system without a store is no error: then only ca_files are trusted, and the verdicts say so.
+      if (system_store_) (void)SSL_CTX_set_default_verify_paths(context_.get());
+      ERR_clear_error();
+    });
+  }
 
   Result<std::unique_ptr<ClientSession>> connect(ByteTransport& transport, const ClientOptions& options) override {
+    prepare();
     SslPtr ssl(SSL_new(context_.get()));
     if (!ssl) return fail(Code::kInternal, "preparing TLS towards the origin: " + take_openssl_error());
     auto session = std::make_unique<ClientSessionImpl>(shared_from_this(), std::move(ssl), transport, options);
@@ -86,6 +96,8 @@ class ClientContextImpl final : public ClientContext, public std::enable_shared_
  private:
   std::unique_ptr<KeyLog> key_log_;
   SslCtxPtr context_;
+  const bool system_store_;
+  std::once_flag prepared_;
 };
 
 bool ClientSessionImpl::set_name(const std::string& name) {
@@ -205,10 +217,6 @@ ResumptionPtr ClientSessionImpl::resumption() const {
 }
 
 Status load_trust(SSL_CTX* context, const ClientContext::Trust& trust) {
-  // The default paths are a directory looked up by name hash: nothing is read before a certificate asks for it.
-  if (trust.system_store && SSL_CTX_set_default_verify_paths(context) != 1) {
-    return fail(Code::kIo, "loading the system's trusted certificates: " + take_openssl_error());
-  }
   for (const std::string& file : trust.ca_files) {
     ERR_clear_error();
     if (SSL_CTX_load_verify_file(context, file.c_str()) != 1) {
@@ -233,7 +241,7 @@ Result<std::shared_ptr<ClientContext>> ClientContext::create(const Trust& trust,
     SLUICE_TRY(log, KeyLog::open(key_log));
     log->attach_to(context.get());
   }
-  return std::make_shared<ClientContextImpl>(std::move(log), std::move(context));
+  return std::make_shared<ClientContextImpl>(std::move(log), std::move(context), trust.system_store);
 }
 
 }  // namespace sluice::tls

@@ -111,6 +111,8 @@ class ClientContext {
   };
   static Result<std::shared_ptr<ClientContext>> create(const Trust& trust, const std::string& key_log);
   virtual ~ClientContext() = default;
+  // Loads the system's store (some 25 ms), once; connect() does it where nobody did before. Any thread.
+  virtual void prepare() = 0;
   virtual Result<std::unique_ptr<ClientSession>> connect(ByteTransport& transport, const ClientOptions& options) = 0;
 };
 
