@@ -1,9 +1,6 @@
 #include "mcp/cursor.h"
 
-#include <cstring>
-
 #include "base/text.h"
-#include "mcp/siphash.h"
 
 namespace sluice::mcp {
 namespace {
@@ -21,16 +18,14 @@ std::string check(const CursorKey& key, std::string_view list, std::string_view 
   // Lengths first: no two triples may make the same text.
   std::string text = octets(list.size(), 8) + octets(grant.size(), 8);
   text.append(list).append(grant).append(offset);
-  return octets(siphash24(key.words, text), kCheckOctets);
+  return octets(siphash(key.octets, text), kCheckOctets);
 }
 
 }  // namespace
 
 CursorKey CursorKey::create(Entropy& entropy) {
-  std::array<char, 16> random{};
-  entropy.fill(random);
   CursorKey key;
-  std::memcpy(key.words.data(), random.data(), random.size());
+  entropy.fill(key.octets);
   return key;
 }
 

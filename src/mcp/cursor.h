@@ -3,19 +3,19 @@
 // a restart is not accepted. Pure; thread-safe. MCP 2026-07-28 "Pagination".
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/entropy.h"
+#include "base/siphash.h"
 
 namespace sluice::mcp {
 
 // Made once for the process.
 struct CursorKey {
-  std::array<std::uint64_t, 2> words{};
+  SipKey octets{};
   static CursorKey create(Entropy& entropy);
 };
 

@@ -119,7 +119,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   profile.capabilities.tools_list_changed = true;
   profile.capabilities.prompts = true;
   profile.capabilities.logging = size % 2 == 0;
-  profile.cursor_key.words = {1, 2};
+  profile.cursor_key.octets = {1, 2};
   profile.page_size = 1;
   profile.max_in_flight = 8;
   const std::string_view text(reinterpret_cast<const char*>(data), size);

@@ -21,7 +21,7 @@ inline ServerProfile make_profile() {
   profile.server_info = parsed(R"({"name":"sluice","title":"Sluice","version":"1","icons":[{"src":"data:,"}]})");
   profile.instructions = "Look at traffic.";
   profile.grant = "default";
-  profile.cursor_key.words = {1, 2};
+  profile.cursor_key.octets = {1, 2};
   return profile;
 }
 
