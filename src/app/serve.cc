@@ -42,8 +42,7 @@ class Signals {
 };
 
 // Drains while a second signal can still end the process.
-void shut_down(Program& program, Signals& signals) {
-  (void)signals;
+void shut_down(Program& program) {
   program.control().restart();  // before the thread: a stop that came first would be undone by it
   std::thread signal_loop([&program] { program.control().run(); });
   if (program.engine().status().running) (void)program.engine().stop(Timeouts{}.drain);
@@ -180,7 +179,7 @@ int run_serve(const Config& config) {
   if (!config.quiet && ::isatty(STDOUT_FILENO) == 1) lines.emplace(program.control(), program.ring());
   program.control().run();
   lines.reset();
-  shut_down(program, signals);
+  shut_down(program);
   (*owner)->stop();
   (*control)->stop();
   return 0;
@@ -216,7 +215,7 @@ int run_mcp(const Config& config) {
   if (!transport) return report(transport.error());
   program.control().run();
   (*transport)->stop();
-  shut_down(program, signals);
+  shut_down(program);
   return 0;
 }
 

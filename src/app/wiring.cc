@@ -13,6 +13,7 @@ namespace sluice::app {
 namespace {
 
 constexpr std::size_t kMostWorkers = 8;
+constexpr std::chrono::milliseconds kLookupPause{10};  // a short-lived client is gone in fifty
 
 // Each intercepted pair is two descriptors. As much as the system lets us have.
 std::uint64_t raise_open_files() {
@@ -94,6 +95,7 @@ Status Program::build(const Config& config) {
   SLUICE_CHECK(make_gate(config));
   ring_->set_pump_thread(true);
   capture_thread_ = std::thread([this] { run_capture(); });
+  lookup_thread_ = std::thread([this] { run_lookups(); });
   return {};
 }
 
@@ -158,8 +160,16 @@ void Program::run_capture() {
   ::pthread_setname_np(::pthread_self(), "capture");
   while (!stopping_.load(std::memory_order_relaxed)) {
     ring_->pump();
-    processes_.poll();
     ring_->wait(ring_->pause());
+  }
+}
+
+// Beside the capture thread, not on it: a walk through /proc takes milliseconds, in which a worker fills megabytes.
+void Program::run_lookups() {
+  ::pthread_setname_np(::pthread_self(), "lookups");
+  while (!stopping_.load(std::memory_order_relaxed)) {
+    processes_.poll();
+    std::this_thread::sleep_for(kLookupPause);
   }
 }
 
@@ -167,6 +177,7 @@ Program::~Program() {
   dispatcher_.reset();
   engine_.reset();
   stopping_ = true;
+  if (lookup_thread_.joinable()) lookup_thread_.join();
   if (capture_thread_.joinable()) capture_thread_.join();
   if (ring_) ring_->set_pump_thread(false);
 }

@@ -2,7 +2,8 @@
 // `mcp` share: engine, capture, rules, tools, dispatcher, and the threads they run on.
 //
 //   accept, workers   proxy::Engine's own; one io_context for each worker
-//   capture           Ring::pump every 10 ms, and the look-up of clients' processes
+//   capture           Ring::pump every 10 ms
+//   lookups           which local programs the clients are
 //   control           whoever runs control(): MCP, the dispatcher, signals
 //   pool              the dispatcher's: slow tools
 #pragma once
@@ -51,7 +52,6 @@ class Program {
   capture::Ring& ring() { return *ring_; }
   const tls::CertificateAuthority& authority() const { return *authority_; }
   gateway::Dispatcher& dispatcher() { return *dispatcher_; }
-  const tools::Services& services() const { return *services_; }
   tools::Adoptions& adoptions() { return adoptions_; }
   const McpLimits& mcp_limits() const { return mcp_limits_; }
   // What MCP clients are shown, for a grant; cursors are bound to it.
@@ -67,6 +67,7 @@ class Program {
   Status make_engine(const Config& config);
   Status make_gate(const Config& config);
   void run_capture();
+  void run_lookups();
 
   Home home_;
   SystemFileSystem files_;
@@ -96,7 +97,7 @@ class Program {
   std::unique_ptr<gateway::Dispatcher> dispatcher_;
 
   std::atomic<bool> stopping_{false};
-  std::thread capture_thread_;
+  std::thread capture_thread_, lookup_thread_;
 };
 
 // "127.0.0.1:8080", "[::1]:8080".

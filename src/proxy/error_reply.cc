@@ -19,10 +19,6 @@ Entry entry_of(FailureKind kind) {
       return {400, "bad_request", Phase::kRequestHead, ""};
     case FailureKind::kHeadTooLarge:
       return {431, "head_too_large", Phase::kRequestHead, ""};
-    case FailureKind::kTooManyConnections:
-      return {503, "too_many_connections", Phase::kRequestHead, "Raise --max-connections, or close some."};
-    case FailureKind::kClientForbidden:
-      return {403, "client_forbidden", Phase::kRequestHead, "Start Sluice with --allow-client for this address."};
     case FailureKind::kTargetForbidden:
       return {403, "target_forbidden", Phase::kConnect, ""};
     case FailureKind::kLoop:

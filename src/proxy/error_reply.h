@@ -12,8 +12,6 @@ namespace sluice::proxy {
 enum class FailureKind {
   kBadRequest,          // 400: malformed or ambiguous
   kHeadTooLarge,        // 431
-  kTooManyConnections,  // 503
-  kClientForbidden,     // 403: not in --allow-client
   kTargetForbidden,     // 403: loopback or link-local from a remote client
   kLoop,                // 508: our own listener
   kResolve,             // 502

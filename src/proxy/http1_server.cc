@@ -8,7 +8,7 @@ namespace sluice::proxy {
 namespace {
 
 constexpr std::size_t kShownOfRefused = 4096;        // of a head that could not be read
-constexpr ByteCount kDiscardAtMost = 8 * kMiB;       // of a request body that nobody wants
+constexpr ByteCount kLingerAtMost = 8 * kMiB;        // taken in while a client reads its last answer
 constexpr std::chrono::milliseconds kLinger{1'000};  // for a client to take the last answer
 
 }  // namespace
@@ -307,7 +307,7 @@ net::Task<void> Http1Server::linger() {
   client_.close_write();
   client_.set_deadline(worker_.clock().mono() + kLinger);
   ByteCount seen = 0;
-  while (seen < kDiscardAtMost) {
+  while (seen < kLingerAtMost) {
     const tls::IoResult got = client_.read(worker_.sink().read_space(worker_.limits().read_size));
     if (got.status == tls::IoStatus::kOk) {
       seen += got.count;
