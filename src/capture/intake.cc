@@ -192,6 +192,7 @@ void Intake::apply(Item& item) {
       entry.ending = std::make_unique<EndedParts>(parse_ended(payload).value_or(EndedParts()));
       entry.ticket = item.record.ticket;
       break;
+    case RecordType::kMessage:
     case RecordType::kConnection:
     case RecordType::kUpstream:
       break;

@@ -118,6 +118,18 @@ TEST_F(ListingTest, ACursorSeesEachChangeOnceAndInOrder) {
   EXPECT_EQ(page.exchanges[0].state, State::kDone);
 }
 
+TEST_F(ListingTest, ACursorSeesThatAnOpenSocketHasNewMessages) {
+  const ExchangeSeq socket = begin({.target = "/socket"});
+  ring->pump();
+  const std::uint64_t before = ring->last_rev();
+  for (int i = 0; i < 5; ++i) sink().message(socket, {.direction = Direction::kResponse, .opcode = 9, .control = "hi"});
+  ring->pump();
+  const Page page = ring->list({.after_rev = before}, 0, 10);
+  ASSERT_EQ(page.total, 1u);
+  EXPECT_EQ(page.exchanges[0].target, "/socket");
+  EXPECT_EQ(page.last_rev, before + 1);  // five that came together are one change
+}
+
 TEST_F(ListingTest, TellsOfChangesOnceForEachPump) {
   int calls = 0;
   ring->on_change([&] { ++calls; });

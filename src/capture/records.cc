@@ -22,6 +22,10 @@ Enum known(std::uint8_t value, Enum last) {
   return value <= static_cast<std::uint8_t>(last) ? static_cast<Enum>(value) : Enum{};
 }
 
+enum MessageFlag : std::uint8_t { kCompressed = 1, kComplete = 2 };
+
+constexpr std::size_t kMostControl = 125;  // RFC 6455 §5.5
+
 }  // namespace
 
 std::string uuid_text(const Uuid& uuid) {
@@ -175,6 +179,39 @@ std::optional<EndedParts> parse_ended(Bytes payload) {
   }
   if (!in.ok()) return std::nullopt;
   return parts;
+}
+
+std::size_t message_size(const flow::MessageSeen& message) {
+  return 4 + 8 + 8 + 8 + counted_size(message.control.substr(0, kMostControl));
+}
+
+void write_message(OctetWriter out, const flow::MessageSeen& message) {
+  const int flags = (message.compressed ? kCompressed : 0) | (message.complete ? kComplete : 0);
+  out.number(static_cast<std::uint8_t>(message.direction));
+  out.number(message.opcode);
+  out.number(static_cast<std::uint8_t>(flags));
+  out.number(std::uint8_t{0});
+  out.number(message.offset);
+  out.number(message.length);
+  out.number(static_cast<std::int64_t>(message.at.time_since_epoch().count()));
+  out.counted(message.control.substr(0, kMostControl));
+}
+
+std::optional<flow::MessageSeen> parse_message(Bytes payload) {
+  OctetReader in(payload);
+  flow::MessageSeen message;
+  message.direction = known(in.number<std::uint8_t>(), flow::Direction::kResponse);
+  message.opcode = in.number<std::uint8_t>();
+  const auto flags = in.number<std::uint8_t>();
+  message.compressed = (flags & kCompressed) != 0;
+  message.complete = (flags & kComplete) != 0;
+  in.number<std::uint8_t>();
+  message.offset = in.number<std::uint64_t>();
+  message.length = in.number<std::uint64_t>();
+  message.at = WallTime(Duration(in.number<std::int64_t>()));
+  message.control = in.counted();
+  if (!in.ok()) return std::nullopt;
+  return message;
 }
 
 }  // namespace sluice::capture

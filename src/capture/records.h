@@ -61,6 +61,11 @@ struct EndedParts {
 };
 std::optional<EndedParts> parse_ended(Bytes payload);
 
+// --- kMessage
+std::size_t message_size(const flow::MessageSeen& message);
+void write_message(OctetWriter out, const flow::MessageSeen& message);
+std::optional<flow::MessageSeen> parse_message(Bytes payload);  // `control` is a view into the payload
+
 // --- kConnection, kUpstream: written by the capture thread, once in each segment that mentions them
 std::string format_connection(const flow::Connection& connection);
 // Back again, for recordings. nullptr: damaged.

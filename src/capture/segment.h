@@ -41,6 +41,7 @@ enum class RecordType : std::uint8_t {
   kRequestTrailers = 8,
   kResponseTrailers = 9,
   kEnded = 10,
+  kMessage = 11,
 };
 
 struct SegmentHeader {

@@ -25,6 +25,7 @@ void parse_all(Bytes payload) {
   (void)parse_opened(payload);
   (void)parse_responded(payload);
   (void)parse_ended(payload);
+  (void)parse_message(payload);
   if (const auto connection = parse_connection(payload)) {
     const std::string again = format_connection(*connection);
     const auto twice = parse_connection(again);
@@ -78,7 +79,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::size_t length = static_cast<unsigned char>(rest.front()) * 3;
     const Bytes payload = rest.substr(1, length);
     rest.remove_prefix(1 + payload.size());
-    const auto type = static_cast<RecordType>(1 + payload.size() % 10);
+    const auto type = static_cast<RecordType>(1 + payload.size() % 11);
     written.push_back({(*writer)->add(type, written.size(), std::span(&payload, 1)), std::string(payload)});
   }
   check((*writer)->flush().has_value());

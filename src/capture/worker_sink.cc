@@ -119,6 +119,16 @@ void WorkerSink::trailers(ExchangeSeq seq, flow::Direction direction, Bytes raw)
   push_octets(request ? RecordType::kRequestTrailers : RecordType::kResponseTrailers, seq, raw);
 }
 
+void WorkerSink::message(ExchangeSeq seq, const flow::MessageSeen& message) {
+  QueuedRecord record;
+  record.type = RecordType::kMessage;
+  record.seq = seq.value;
+  char* const at = queue_.has_room(head_reserve()) ? make_payload(record, message_size(message), false) : nullptr;
+  if (!at) return count_lost();
+  write_message(OctetWriter(at), message);
+  queue_.push(std::move(record));
+}
+
 void WorkerSink::push_body(RecordType type, ExchangeSeq seq, flow::Chunk* chunk, Bytes content) {
   QueuedRecord record;
   record.type = type;

@@ -35,6 +35,7 @@ class WorkerSink final : public flow::Sink {
   void responded(ExchangeSeq seq, const flow::Responded& responded) override;
   void body(ExchangeSeq seq, flow::Direction direction, Bytes content) override;
   void trailers(ExchangeSeq seq, flow::Direction direction, Bytes raw) override;
+  void message(ExchangeSeq seq, const flow::MessageSeen& message) override;
   void ended(ExchangeSeq seq, const flow::Ended& ended) override;
 
   // --- the capture thread ---

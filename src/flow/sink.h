@@ -2,6 +2,7 @@
 // allocates for each record, or wakes another thread; what cannot be kept is cut and counted (engine.md 5).
 //
 // Order of calls for one exchange: opened, request_sent?, responded*, body* and trailers? of either direction, ended.
+// Of a WebSocket: after the 101 body* and message* of either direction; message() when a message has come to its end.
 // ended() comes exactly once for each opened(), also after failures. Views are copied or referenced before return.
 // A Sink belongs to its worker's thread.
 #pragma once
@@ -43,6 +44,18 @@ struct Ended {
   Protocol protocol = Protocol::kHttp1;  // may have become kWebSocket or kTcp
 };
 
+// A WebSocket message (RFC 6455 §5.6) or control frame (§5.5). The payload of a data message goes through body() of its
+// direction, unmasked, fragments joined, but still compressed if RSV1 was set (RFC 7692); a control frame's is here.
+struct MessageSeen {
+  Direction direction = Direction::kRequest;  // kRequest: from the client
+  std::uint8_t opcode = 0;                    // RFC 6455 §11.8: 1 text, 2 binary, 8 close, 9 ping, 10 pong
+  bool compressed = false;                    // RSV1 was set
+  bool complete = true;                       // false: the connection ended inside it
+  ByteCount offset = 0, length = 0;           // of a data message's payload, in what went through body()
+  WallTime at;                                // of its end
+  Bytes control;                              // payload of a control frame, at most 125 octets
+};
+
 class Sink {
  public:
   virtual ~Sink() = default;
@@ -61,6 +74,7 @@ class Sink {
   // A piece of content (transfer coding removed). Inside the read space it is kept by reference.
   virtual void body(ExchangeSeq seq, Direction direction, Bytes content) = 0;
   virtual void trailers(ExchangeSeq seq, Direction direction, Bytes raw) = 0;
+  virtual void message(ExchangeSeq seq, const MessageSeen& message) = 0;
   virtual void ended(ExchangeSeq seq, const Ended& ended) = 0;
 };
 

@@ -12,11 +12,16 @@ namespace sluice::fakes {
 
 class RecordingSink final : public flow::Sink {
  public:
+  struct Message {
+    flow::MessageSeen seen;  // without `control`
+    std::string control;
+  };
   struct Record {
     std::string method, scheme, host, target, head, effective;
     flow::Protocol protocol = flow::Protocol::kHttp1;
     int status = 0;
     std::string response_head, response_effective, request_body, response_body, trailers;
+    std::vector<Message> messages;
     flow::UpstreamPtr upstream;
     bool reused = false;
     bool ended = false, touched_after_end = false;
@@ -63,6 +68,10 @@ class RecordingSink final : public flow::Sink {
     (direction == flow::Direction::kRequest ? at(seq).request_body : at(seq).response_body) += content;
   }
   void trailers(ExchangeSeq seq, flow::Direction, Bytes raw) override { at(seq).trailers += raw; }
+  void message(ExchangeSeq seq, const flow::MessageSeen& seen) override {
+    Message& message = at(seq).messages.emplace_back(Message{seen, std::string(seen.control)});
+    message.seen.control = {};
+  }
   void ended(ExchangeSeq seq, const flow::Ended& ended) override {
     Record& record = at(seq);
     record.ended = true;
