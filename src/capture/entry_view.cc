@@ -43,6 +43,7 @@ bool FilterMatcher::passes(const Entry& entry) {
   if (filter_.url_contains.empty()) return true;
   url_.clear();
   flow::append_url(url_, opened->scheme, opened->host, opened->port, opened->target);
+  if (filter_.mask_url) filter_.mask_url(url_);
   return url_needle_.is_in(url_);
 }
 

@@ -79,6 +79,16 @@ TEST_F(ListingTest, FiltersAreJoinedWithAnd) {
   EXPECT_EQ(ring->list({.url_contains = "users"}, 1, 1).total, 2u);
 }
 
+TEST_F(ListingTest, AUrlFilterFindsNothingInWhatIsMasked) {
+  exchange({.target = "/pay?token=s3cret&page=2"});
+  ring->pump();
+  const auto mask = [](std::string& url) { url.replace(url.find("s3cret"), 6, "[redacted]"); };
+  EXPECT_EQ(targets({.url_contains = "token=s"}).size(), 1u);
+  EXPECT_EQ(targets({.url_contains = "token=s", .mask_url = mask}), Targets{});
+  EXPECT_EQ(targets({.url_contains = "page=2", .mask_url = mask}).size(), 1u);
+  EXPECT_EQ(ring->list({.url_contains = "s3cret", .mask_url = mask}, 0, 1).total, 0u);
+}
+
 TEST_F(ListingTest, StatesNarrowOrAddOpenOnes) {
   begin({.target = "/open"});
   exchange({.target = "/done"});
