@@ -16,7 +16,7 @@ WRAPPED = [
     (re.compile(r"^boost/"), ASIO_ALLOWED, "Asio and Boost"),
     (re.compile(r"^nlohmann/"), {"base"}, "nlohmann/json (use base/json.h)"),
     (re.compile(r"^openssl/"), {"base", "tls", "net", "fingerprint", "capture", "gateway"}, "OpenSSL"),
-    (re.compile(r"^(zlib|zstd|brotli/.*)(\.h)?$"), {"codings"}, "compression libraries (use codings)"),
+    (re.compile(r"^(zlib|zstd|brotli/.*)(\.h)?$"), {"codings", "websocket"}, "compression libraries (use codings)"),
     (re.compile(r"^re2/"), {"rules", "analysis"}, "RE2 (use rules)"),
     (re.compile(r"^CLI/"), {"app"}, "CLI11"),
     (re.compile(r"^yaml-cpp/"), {"app", "policy"}, "yaml-cpp"),
