@@ -1,4 +1,5 @@
-// CRC-32C (Castagnoli): RFC 3720 §12.1 and appendix B.4. Uses the SSE4.2 instruction where the processor has it.
+// CRC-32C (Castagnoli): RFC 3720 §12.1 and appendix B.4. Uses the SSE4.2 instruction, in
+// three lanes joined by PCLMULQDQ, where the processor has both; else tables.
 // Pure; thread-safe.
 #pragma once
 
