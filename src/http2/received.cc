@@ -1,0 +1,358 @@
+// What came in: frame by frame to nghttp2, and what it tells back becomes events.
+#include <algorithm>
+#include <new>
+
+#include "http2/session_impl.h"
+
+namespace sluice::http2 {
+namespace {
+
+std::string_view text_of(const std::uint8_t* octets, std::size_t size) {
+  return {reinterpret_cast<const char*>(octets), size};
+}
+
+std::optional<Priority> priority_of(const nghttp2_headers& frame) {
+  if ((frame.hd.flags & NGHTTP2_FLAG_PRIORITY) == 0) return std::nullopt;
+  Priority priority;
+  priority.dependency = static_cast<std::uint32_t>(frame.pri_spec.stream_id);
+  priority.weight = static_cast<std::uint16_t>(frame.pri_spec.weight);
+  priority.exclusive = frame.pri_spec.exclusive != 0;
+  return priority;
+}
+
+bool ends_stream(const nghttp2_frame_hd& header) { return (header.flags & NGHTTP2_FLAG_END_STREAM) != 0; }
+
+}  // namespace
+
+Status Session::Impl::feed(Bytes octets) {
+  start();
+  while (!octets.empty() && !failure_) {
+    if (auto status = feed_piece(scanner_.take(octets)); !status) return status;
+  }
+  if (failure_) return fail(*failure_);
+  return {};
+}
+
+Status Session::Impl::feed_piece(const FrameScanner::Piece& piece) {
+  if (piece.octets.empty()) return {};
+  const FrameHeader& header = scanner_.header();
+  if (piece.begins && !floods_.on_frame(header)) {
+    fail_connection(Code::kTooLarge, ErrorCode::kEnhanceYourCalm, floods_.reason());
+    flush();
+    return {};
+  }
+  if (!preface_.is_done()) {
+    if (piece.begins) preface_.on_frame(header);
+    preface_.on_payload(piece.payload);
+    if (piece.ends) preface_.on_frame_end();
+  }
+  const auto taken = nghttp2_session_mem_recv(session_, reinterpret_cast<const std::uint8_t*>(piece.octets.data()),
+                                              piece.octets.size());
+  if (taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
+    fail_connection(Code::kInvalid, ErrorCode::kProtocolError, "the peer does not speak HTTP/2 (RFC 9113 §3.4)");
+  } else if (taken == NGHTTP2_ERR_FLOODED || taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS) {
+    fail_connection(Code::kTooLarge, ErrorCode::kEnhanceYourCalm,
+                    "the peer sends faster than it reads what is answered (RFC 9113 §10.5)");
+  } else if (taken < 0) {
+    fail_connection(Code::kInternal, ErrorCode::kInternalError, "HTTP/2 cannot go on");
+  }
+  // Only at the end of a frame, so that it does not matter how octets were cut; or where the frame will have no end.
+  const auto max_frame = nghttp2_session_get_local_settings(session_, NGHTTP2_SETTINGS_MAX_FRAME_SIZE);
+  if (piece.ends || failure_ || (piece.begins && header.length > max_frame)) flush();
+  check_termination();
+  return {};
+}
+
+// nghttp2's own GOAWAY for too many resets lets the streams that run go on; for us it is the end.
+void Session::Impl::check_termination() {
+  if (!failure_ || is_over()) return;
+  nghttp2_session_terminate_session(session_, NGHTTP2_ENHANCE_YOUR_CALM);
+  flush();
+}
+
+int Session::Impl::on_begin_headers(const nghttp2_frame& frame) {
+  const StreamId id = frame.hd.stream_id;
+  section_stream_ = 0;
+  if (frame.hd.type != NGHTTP2_HEADERS) return 0;  // pushes are refused by an option
+  Stream* stream = find(id);
+  if (!stream) {
+    if (role_ == Role::kClient || frame.headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+    if (streams_.size() >= options_.max_streams) {
+      if (!floods_.on_refusal()) {
+        fail_connection(Code::kTooLarge, ErrorCode::kEnhanceYourCalm, floods_.reason());
+      }
+      nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
+      return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+    stream = &open(id);
+  }
+  section_stream_ = id;
+  if (stream->final_head_read) {
+    head_in_.begin(Section::kTrailers);
+  } else {
+    head_in_.begin(role_ == Role::kServer ? Section::kRequest : Section::kResponse);
+  }
+  return 0;
+}
+
+void Session::Impl::on_header(const nghttp2_frame& frame, std::string_view name, std::string_view value) {
+  if (frame.hd.type != NGHTTP2_HEADERS || frame.hd.stream_id != section_stream_) return;
+  if (!head_in_.on_field(name, value)) {
+    fail_connection(Code::kTooLarge, ErrorCode::kEnhanceYourCalm,
+                    "a field section unfolds to many times the limit (RFC 9113 §10.5.1)");
+  }
+}
+
+void Session::Impl::on_frame(const nghttp2_frame& frame) {
+  const StreamId id = frame.hd.stream_id;
+  switch (frame.hd.type) {
+    case NGHTTP2_HEADERS:
+      on_headers(frame.headers);
+      break;
+    case NGHTTP2_DATA:
+      if (Stream* stream = find(id); stream && ends_stream(frame.hd)) on_end(id, *stream);
+      break;
+    case NGHTTP2_RST_STREAM:
+      if (streams_.erase(id) > 0) push(id, StreamReset{id, static_cast<ErrorCode>(frame.rst_stream.error_code), true});
+      break;
+    case NGHTTP2_SETTINGS:
+      if ((frame.hd.flags & NGHTTP2_FLAG_ACK) == 0 && !upgrading_) push(0, SettingsRead{});
+      break;
+    case NGHTTP2_GOAWAY:
+      on_go_away(frame.goaway);
+      break;
+    default:
+      break;
+  }
+}
+
+void Session::Impl::on_headers(const nghttp2_headers& frame) {
+  const StreamId id = frame.hd.stream_id;
+  Stream* stream = find(id);
+  if (!stream || id != section_stream_) return;
+  section_stream_ = 0;
+  if (stream->malformed) return;
+  switch (head_in_.section()) {
+    case Section::kRequest:
+      return on_request(id, *stream, frame);
+    case Section::kResponse:
+      return on_response(id, *stream, frame);
+    case Section::kTrailers:
+      return on_trailers(id, *stream, frame);
+  }
+}
+
+void Session::Impl::on_request(StreamId id, Stream& stream, const nghttp2_headers& frame) {
+  const std::string_view problem = head_in_.finish();
+  auto& order = preface_.preface().pseudo_order;
+  if (order.empty()) order = head_in_.pseudo_order;
+  stream.final_head_read = true;
+  stream.length = head_in_.content_length();
+  stream.remote_ended = ends_stream(frame.hd);
+  if (!problem.empty()) {
+    Malformed what{id, std::move(head_in_.request), head_in_.is_too_large(), true, std::string(problem)};
+    return malformed(id, stream, std::move(what));
+  }
+  if (stream.remote_ended && stream.length.value_or(0) != 0) {
+    Malformed what{id, std::move(head_in_.request), false, true,
+                   "a request without content has a Content-Length (RFC 9113 §8.1.1)"};
+    return malformed(id, stream, std::move(what));
+  }
+  HeadRead event;
+  event.stream = id;
+  event.head = std::move(head_in_.request);
+  event.ended = stream.remote_ended;
+  event.scheme = std::move(head_in_.scheme);
+  event.protocol = std::move(head_in_.protocol);
+  event.priority = priority_of(frame);
+  push(id, std::move(event));
+}
+
+void Session::Impl::on_response(StreamId id, Stream& stream, const nghttp2_headers& frame) {
+  std::string_view problem = head_in_.finish();
+  const int status = head_in_.response.status;
+  const bool interim = head_in_.response.is_interim();
+  const bool ended = ends_stream(frame.hd);
+  // RFC 9110 §6.4.1: answers without content, whatever Content-Length says of the content that is not there.
+  const bool bare = stream.asked_head || status == 204 || status == 304;
+  const bool tunnel = stream.asked_connect && status >= 200 && status < 300;
+  if (bare) {
+    stream.length = 0;
+  } else if (!tunnel) {
+    stream.length = head_in_.content_length();
+  }
+  if (problem.empty() && interim && ended) problem = "an interim answer ends the stream (RFC 9113 §8.1)";
+  if (problem.empty() && ended && stream.length.value_or(0) != 0) {
+    problem = "an answer without content has a Content-Length (RFC 9113 §8.1.1)";
+  }
+  if (!problem.empty()) {
+    Malformed what{id, std::move(head_in_.response), head_in_.is_too_large(), true, std::string(problem)};
+    return malformed(id, stream, std::move(what));
+  }
+  stream.final_head_read = !interim;
+  stream.remote_ended = ended;
+  HeadRead event;
+  event.stream = id;
+  event.head = std::move(head_in_.response);
+  event.ended = ended;
+  event.priority = priority_of(frame);
+  push(id, std::move(event));
+}
+
+void Session::Impl::on_trailers(StreamId id, Stream& stream, const nghttp2_headers& frame) {
+  const std::string_view problem = head_in_.finish();
+  if (!problem.empty() || !ends_stream(frame.hd)) {
+    Malformed what = bad_body(id, problem.empty() ? "trailers do not end the stream (RFC 9113 §8.1)" : problem);
+    what.too_large = head_in_.is_too_large();
+    return malformed(id, stream, std::move(what));
+  }
+  if (stream.length && *stream.length != stream.received) return on_end(id, stream);
+  push(id, TrailersRead{id, std::move(head_in_.trailers)});
+  on_end(id, stream);
+}
+
+void Session::Impl::on_data(StreamId id, Bytes content) {
+  // engine.md 4: a stream that nobody reads must not stop its siblings.
+  nghttp2_session_consume_connection(session_, content.size());
+  Stream* stream = find(id);
+  if (!stream || stream->malformed) return;
+  if (!stream->final_head_read) {
+    return malformed(id, *stream, bad_body(id, "content came before the final head (RFC 9113 §8.1)"));
+  }
+  stream->received += content.size();
+  if (stream->length && stream->received > *stream->length) {
+    return malformed(id, *stream, bad_body(id, "there is more content than Content-Length says (RFC 9113 §8.1.1)"));
+  }
+  stream->unconsumed += content.size();
+  push(id, DataRead{id, content});
+}
+
+void Session::Impl::on_end(StreamId id, Stream& stream) {
+  stream.remote_ended = true;
+  if (stream.malformed) return;
+  if (!stream.final_head_read) {
+    return malformed(id, stream, bad_body(id, "the stream ended before the final head (RFC 9113 §8.1)"));
+  }
+  if (stream.length && stream.received != *stream.length) {
+    return malformed(id, stream, bad_body(id, "there is less content than Content-Length says (RFC 9113 §8.1.1)"));
+  }
+  push(id, StreamEnded{id});
+}
+
+// RFC 9113 §6.8: what lies above last_stream was not processed, and can be said again elsewhere.
+void Session::Impl::on_go_away(const nghttp2_goaway& frame) {
+  goaway_read_ = true;
+  push(0, GoAwayRead{frame.last_stream_id, static_cast<ErrorCode>(frame.error_code)});
+  if (role_ == Role::kServer) return;
+  std::vector<StreamId> refused;
+  for (const auto& [id, stream] : streams_) {
+    if (id > frame.last_stream_id) refused.push_back(id);
+  }
+  std::sort(refused.begin(), refused.end());
+  for (const StreamId id : refused) {
+    streams_.erase(id);
+    push(id, StreamReset{id, ErrorCode::kRefusedStream, true});
+  }
+}
+
+// Both halves over; or nghttp2 gave the stream up.
+void Session::Impl::on_closed(StreamId id, std::uint32_t code) {
+  const auto found = streams_.find(id);
+  if (found == streams_.end()) return;
+  const bool never_sent = goaway_read_ && !found->second.sent && role_ == Role::kClient;
+  streams_.erase(found);
+  if (code != NGHTTP2_NO_ERROR) push(id, StreamReset{id, static_cast<ErrorCode>(code), never_sent});
+}
+
+void Session::Impl::malformed(StreamId id, Stream& stream, Malformed what) {
+  stream.malformed = true;
+  push(id, std::move(what));
+  if (!floods_.on_refusal()) {
+    return fail_connection(Code::kTooLarge, ErrorCode::kEnhanceYourCalm, floods_.reason());
+  }
+  if (role_ == Role::kClient) fail_stream(id, ErrorCode::kProtocolError);
+}
+
+Malformed Session::Impl::bad_body(StreamId id, std::string_view message) const {
+  Malformed what;
+  what.stream = id;
+  if (role_ == Role::kClient) what.head = http::ResponseHead();
+  what.in_head = false;
+  what.message = message;
+  return what;
+}
+
+// --- from C ---
+
+struct Session::Impl::Callbacks {
+  static Impl& self(void* user) { return *static_cast<Impl*>(user); }
+
+  static int begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+    return self(user).on_begin_headers(*frame);
+  }
+  static int header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name, std::size_t name_size,
+                    const std::uint8_t* value, std::size_t value_size, std::uint8_t, void* user) {
+    self(user).on_header(*frame, text_of(name, name_size), text_of(value, value_size));
+    return 0;
+  }
+  static int frame(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+    self(user).on_frame(*frame);
+    return 0;
+  }
+  static int data(nghttp2_session*, std::uint8_t, std::int32_t id, const std::uint8_t* content, std::size_t size,
+                  void* user) {
+    self(user).on_data(id, text_of(content, size));
+    return 0;
+  }
+  static int closed(nghttp2_session*, std::int32_t id, std::uint32_t code, void* user) {
+    self(user).on_closed(id, code);
+    return 0;
+  }
+  static int before_send(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+    self(user).on_before_send(*frame);
+    return 0;
+  }
+  static int not_sent(nghttp2_session*, const nghttp2_frame* frame, int error, void* user) {
+    self(user).on_not_sent(*frame, error);
+    return 0;
+  }
+  static int send_data(nghttp2_session*, nghttp2_frame* frame, const std::uint8_t* header, std::size_t,
+                       nghttp2_data_source*, void* user) {
+    return self(user).on_send_data(*frame, header);
+  }
+};
+
+void Session::Impl::create_session() {
+  constexpr std::size_t kMaxAcks = 1'000;     // waiting to be written
+  constexpr std::uint64_t kResetBurst = 500;  // a page that goes away cancels some 100 streams
+  constexpr std::uint64_t kResetsPerSecond = 50;
+  nghttp2_session_callbacks* callbacks = nullptr;
+  nghttp2_option* settings = nullptr;
+  if (nghttp2_session_callbacks_new(&callbacks) != 0 || nghttp2_option_new(&settings) != 0) throw std::bad_alloc();
+  const std::unique_ptr<nghttp2_session_callbacks, decltype(&nghttp2_session_callbacks_del)> callbacks_owner(
+      callbacks, nghttp2_session_callbacks_del);
+  const std::unique_ptr<nghttp2_option, decltype(&nghttp2_option_del)> settings_owner(settings, nghttp2_option_del);
+
+  nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, Callbacks::begin_headers);
+  nghttp2_session_callbacks_set_on_header_callback(callbacks, Callbacks::header);
+  nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, Callbacks::frame);
+  nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, Callbacks::data);
+  nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, Callbacks::closed);
+  nghttp2_session_callbacks_set_before_frame_send_callback(callbacks, Callbacks::before_send);
+  nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, Callbacks::not_sent);
+  nghttp2_session_callbacks_set_send_data_callback(callbacks, Callbacks::send_data);
+
+  nghttp2_option_set_no_auto_window_update(settings, 1);
+  nghttp2_option_set_no_http_messaging(settings, 1);  // head_in.h judges
+  nghttp2_option_set_no_closed_streams(settings, 1);
+  nghttp2_option_set_max_reserved_remote_streams(settings, 0);  // pushes are refused
+  nghttp2_option_set_max_outbound_ack(settings, kMaxAcks);
+  nghttp2_option_set_max_send_header_block_length(settings, kMaxHeadOutEstimate);
+  nghttp2_option_set_stream_reset_rate_limit(settings, kResetBurst, kResetsPerSecond);
+  nghttp2_option_set_max_continuations(settings, floods_.max_continuations());
+  const int error = role_ == Role::kServer ? nghttp2_session_server_new2(&session_, callbacks, this, settings)
+                                           : nghttp2_session_client_new2(&session_, callbacks, this, settings);
+  if (error != 0) throw std::bad_alloc();
+}
+
+}  // namespace sluice::http2
