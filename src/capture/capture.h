@@ -60,6 +60,24 @@ struct BodySlice {
   bool complete = true;  // stored == size
 };
 
+// One WebSocket message or control frame (flow::MessageSeen).
+struct Message {
+  std::uint64_t number = 0;  // from 0, both directions together, in the order of their ends
+  flow::Direction direction = flow::Direction::kRequest;
+  std::uint8_t opcode = 0;                   // RFC 6455 §11.8
+  bool compressed = false, complete = true;  // RSV1; it came to its end
+  ByteCount offset = 0, length = 0;          // of a data message's payload in the body of its direction
+  ByteCount stored = 0;                      // octets of the payload that can be read
+  WallTime at;                               // of its end
+  std::string octets;                        // a beginning of the payload, as compressed as it was
+};
+
+struct MessagePage {
+  std::uint64_t total = 0;        // seen so far
+  std::uint64_t offset = 0;       // as clamped
+  std::vector<Message> messages;  // those in [offset, offset + limit) that are still in the spool
+};
+
 struct Counters {
   std::uint64_t exchanges = 0;   // ever opened
   std::uint64_t bodies_cut = 0;  // bodies not stored whole
@@ -118,6 +136,10 @@ class Ring {
   std::optional<flow::Exchange> find(std::string_view id) const;
   // Content as it was on the wire, [offset, offset + limit). kNotFound: no such exchange, or its segment is gone.
   Result<BodySlice> read_body(std::string_view id, flow::Direction direction, ByteCount offset, ByteCount limit) const;
+  // WebSocket messages, oldest first; a negative offset counts from the end. Of each payload at most `payload` octets;
+  // the rest through read_body(). None are held in memory: those whose segment is gone are left out. kNotFound: no such
+  // exchange.
+  Result<MessagePage> messages(std::string_view id, std::int64_t offset, std::size_t limit, ByteCount payload) const;
   // Oldest first; return false to stop. A consistent snapshot of ids; entries evicted meanwhile are skipped.
   void for_each(const Filter& filter, const std::function<bool(const flow::Exchange&)>& visit) const;
   // The same order without copies, for searches. The ring is locked meanwhile: be quick, call nothing of it.

@@ -151,7 +151,7 @@ void Intake::write_head(Item& item) {
   const Uuid& uuid = item.entry->uuid;
   const Bytes pieces[] = {Bytes(uuid.data(), uuid.size()), record.payload()};
   const bool opened = record.type == RecordType::kOpened;
-  spool_.add(record.type, record.seq, opened ? std::span(pieces) : std::span(pieces).subspan(1));
+  item.extent = spool_.add(record.type, record.seq, opened ? std::span(pieces) : std::span(pieces).subspan(1));
 }
 
 void Intake::mark_dirty(Entry& entry) {
@@ -193,6 +193,8 @@ void Intake::apply(Item& item) {
       entry.ticket = item.record.ticket;
       break;
     case RecordType::kMessage:
+      index_.append_message(entry, item.extent);
+      break;
     case RecordType::kConnection:
     case RecordType::kUpstream:
       break;

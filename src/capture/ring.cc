@@ -1,9 +1,11 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "capture/body_reader.h"
 #include "capture/capture.h"
 #include "capture/chunk_pool.h"
 #include "capture/intake.h"
+#include "capture/message_reader.h"
 #include "capture/ring_index.h"
 #include "capture/spool.h"
 #include "capture/worker_sink.h"
@@ -16,6 +18,7 @@ constexpr std::chrono::seconds kSyncWait{2};
 constexpr std::chrono::seconds kTrimEvery{1};
 // Exchanges copied for a visitor under one lock.
 constexpr std::size_t kVisitedAtOnce = 64;
+constexpr const char* kNoExchange = "There is no such exchange.";
 
 }  // namespace
 
@@ -164,43 +167,55 @@ std::optional<flow::Exchange> Ring::find(std::string_view id) const {
 
 Result<BodySlice> Ring::read_body(std::string_view id, flow::Direction direction, ByteCount offset,
                                   ByteCount limit) const {
-  const bool request = direction == flow::Direction::kRequest;
   const auto uuid = parse_uuid(id);
   BodySlice slice;
   slice.offset = offset;
-  std::vector<Extent> wanted;
-  ByteCount skipped = 0;  // content before the first extent that is wanted
-  std::uint64_t seq = 0;
+  BodyPlaces places;
   const std::uint32_t first_segment = impl_->spool.first_segment();
   {
     const std::lock_guard guard(impl_->index_mutex);
     const Entry* const entry = uuid ? impl_->index.find(*uuid) : nullptr;
-    if (!entry) return fail(Code::kNotFound, "There is no such exchange.");
-    const StoredBody& body = request ? entry->request : entry->response;
+    if (!entry) return fail(Code::kNotFound, kNoExchange);
+    const StoredBody& body = direction == flow::Direction::kRequest ? entry->request : entry->response;
     if (body.gone(first_segment)) {
       return fail(Code::kNotFound, "This body has left the spool, which keeps the newest traffic only.");
     }
-    seq = entry->seq;
     slice.size = body.size;
     slice.stored = body.stored;
     slice.complete = body.stored == body.size;
-    limit = std::min(limit, body.stored - std::min(offset, body.stored));
-    ByteCount at = 0;
-    for (const Extent& extent : body.extents) {
-      if (limit == 0 || at >= offset + limit) break;
-      if (at + extent.content > offset) {
-        if (wanted.empty()) skipped = at;
-        wanted.push_back(extent);
-      }
-      at += extent.content;
-    }
+    places = find_places(*entry, direction, offset, limit);
   }
-  const RecordType type = request ? RecordType::kRequestBody : RecordType::kResponseBody;
-  for (const Extent& extent : wanted) SLUICE_CHECK(impl_->spool.read(extent, type, seq, slice.octets));
-  slice.octets.erase(
-      0, static_cast<std::size_t>(std::min<ByteCount>(offset - std::min(offset, skipped), slice.octets.size())));
-  slice.octets.resize(static_cast<std::size_t>(std::min<ByteCount>(limit, slice.octets.size())));
+  SLUICE_CHECK(BodyReader(impl_->spool, std::move(places)).read(offset, limit, slice.octets));
   return slice;
+}
+
+Result<MessagePage> Ring::messages(std::string_view id, std::int64_t offset, std::size_t limit,
+                                   ByteCount payload) const {
+  const auto uuid = parse_uuid(id);
+  const auto entry_of = [&] { return uuid ? impl_->index.find(*uuid) : nullptr; };
+  const std::uint32_t first_segment = impl_->spool.first_segment();
+  MessagePlaces places;
+  {
+    const std::lock_guard guard(impl_->index_mutex);
+    const Entry* const entry = entry_of();
+    if (!entry) return fail(Code::kNotFound, kNoExchange);
+    places = find_messages(*entry, offset, limit, first_segment);
+  }
+  MessagePage page = read_messages(impl_->spool, places, limit);
+  BodyPlaces request, response;
+  {
+    const std::lock_guard guard(impl_->index_mutex);
+    const Entry* const entry = entry_of();
+    if (!entry) return fail(Code::kNotFound, kNoExchange);
+    request = find_payloads(*entry, flow::Direction::kRequest, page);
+    response = find_payloads(*entry, flow::Direction::kResponse, page);
+  }
+  BodyReader sent(impl_->spool, std::move(request)), received(impl_->spool, std::move(response));
+  for (Message& message : page.messages) {
+    BodyReader& body = message.direction == flow::Direction::kRequest ? sent : received;
+    read_payload(message, body, first_segment, payload);
+  }
+  return page;
 }
 
 void Ring::for_each(const Filter& filter, const std::function<bool(const flow::Exchange&)>& visit) const {

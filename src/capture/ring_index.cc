@@ -39,6 +39,7 @@ ByteCount cost_of(const Entry& entry) {
     cost += cost_of(*text);
   }
   cost += (entry.request.extents.capacity() + entry.response.extents.capacity()) * sizeof(Extent);
+  if (entry.messages) cost += sizeof(MessageRuns) + entry.messages->runs.capacity() * sizeof(MessageRun);
   cost += entry.rule_ids.capacity() * sizeof(std::uint32_t);
   if (entry.failure) cost += sizeof(*entry.failure) + cost_of(entry.failure->message);
   return cost;
@@ -59,21 +60,38 @@ Entry& RingIndex::insert(std::unique_ptr<Entry> entry) {
   return inserted;
 }
 
+// True: `extent` became part of the run that ends with `last`.
+bool RingIndex::join(Extent& last, const Extent& extent) {
+  const std::uint32_t run = extent.offset + extent.span - last.offset;
+  if (last.segment != extent.segment || run > kMostRun) return false;
+  last.span = run;
+  last.content += extent.content;
+  return true;
+}
+
 void RingIndex::append(StoredBody& body, const Extent& extent) {
   body.stored += extent.content;
-  if (!body.extents.empty()) {
-    Extent& last = body.extents.back();
-    const std::uint32_t run = extent.offset + extent.span - last.offset;
-    if (last.segment == extent.segment && run <= kMostRun) {
-      last.span = run;
-      last.content += extent.content;
-      return;
-    }
-    if (last.segment != extent.segment) spool_.want(extent.segment);
-  } else {
-    spool_.want(extent.segment);
-  }
+  if (!body.extents.empty() && join(body.extents.back(), extent)) return;
+  if (body.extents.empty() || body.extents.back().segment != extent.segment) spool_.want(extent.segment);
   body.extents.push_back(extent);
+}
+
+void RingIndex::append_message(Entry& entry, const std::optional<Extent>& extent) {
+  if (!entry.messages) entry.messages = std::make_unique<MessageRuns>();
+  MessageRuns& messages = *entry.messages;
+  const std::uint64_t number = messages.total++;
+  if (!extent) return;
+  std::vector<MessageRun>& runs = messages.runs;
+  if (!runs.empty() && runs.back().first + runs.back().count == number && join(runs.back().extent, *extent)) {
+    ++runs.back().count;
+    return;
+  }
+  if (runs.empty() || runs.back().extent.segment != extent->segment) {
+    spool_.want(extent->segment);
+    const std::uint32_t first = spool_.first_segment();
+    std::erase_if(runs, [&](const MessageRun& run) { return run.extent.segment < first; });
+  }
+  runs.push_back({*extent, number, 1});
 }
 
 void RingIndex::charge_shared(const void*& charged, const void* object, ByteCount cost) {
@@ -122,6 +140,13 @@ void RingIndex::remove(Entry& entry) {
     for (const Extent& extent : body->extents) {
       if (extent.segment != before) spool_.unwant(extent.segment);
       before = extent.segment;
+    }
+  }
+  std::uint32_t before = 0;
+  if (entry.messages) {
+    for (const MessageRun& run : entry.messages->runs) {
+      if (run.extent.segment != before) spool_.unwant(run.extent.segment);
+      before = run.extent.segment;
     }
   }
   memory_ -= entry.charged;

@@ -26,6 +26,17 @@ struct StoredBody {
   bool gone(std::uint32_t first_segment) const { return !extents.empty() && extents.front().segment < first_segment; }
 };
 
+// WebSocket messages lie in the segments alone; what is here says where.
+struct MessageRun {
+  Extent extent;
+  std::uint64_t first = 0;  // number of its first message
+  std::uint32_t count = 0;
+};
+struct MessageRuns {
+  std::uint64_t total = 0;
+  std::vector<MessageRun> runs;  // in order; a number that is in none was never written
+};
+
 struct Entry {
   Uuid uuid{};
   std::uint64_t seq = 0, rev = 0, ticket = 0;  // rev 0: not published yet
@@ -42,7 +53,8 @@ struct Entry {
   std::unique_ptr<flow::Failure> failure;
   std::vector<std::uint32_t> rule_ids;
   StoredBody request, response;
-  ByteCount charged = 0;  // of the budget, with the two below, which several entries may share
+  std::unique_ptr<MessageRuns> messages;  // null as long as there are none
+  ByteCount charged = 0;                  // of the budget, with the two below, which several entries may share
   const void* charged_connection = nullptr;
   const void* charged_upstream = nullptr;
 
@@ -62,6 +74,8 @@ class RingIndex {
 
   Entry& insert(std::unique_ptr<Entry> entry);
   void append(StoredBody& body, const Extent& extent);
+  // A message: where it was written, if it was.
+  void append_message(Entry& entry, const std::optional<Extent>& extent);
   // A new rev; in its place in the lists; memory counted again.
   void publish(Entry& entry);
   // Ended ones, oldest first, until both bounds hold; then open ones, oldest first (`on_open` before each goes).
@@ -83,6 +97,7 @@ class RingIndex {
     std::size_t users = 0;
     ByteCount cost = 0;
   };
+  static bool join(Extent& last, const Extent& extent);
   void charge(Entry& entry);
   void charge_shared(const void*& charged, const void* object, ByteCount cost);
   void uncharge_shared(const void* object);

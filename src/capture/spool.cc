@@ -188,7 +188,8 @@ std::uint32_t Spool::first_segment() const {
   return segments_.empty() ? UINT32_MAX : segments_.front().number;
 }
 
-Status Spool::read(const Extent& extent, RecordType type, std::uint64_t subject, std::string& out) const {
+Status Spool::read(const Extent& extent, RecordType type, std::uint64_t subject,
+                   const std::function<void(Bytes payload)>& visit) const {
   std::shared_ptr<Reading> reading;
   std::uint32_t seed = 0;
   {
@@ -212,7 +213,7 @@ Status Spool::read(const Extent& extent, RecordType type, std::uint64_t subject,
     SLUICE_TRY(const std::size_t got, reading->file->read_at(extent.offset, run));
     run.resize(got);
   }
-  const std::size_t before = out.size();
+  ByteCount content = 0;
   for (Bytes rest = run; rest.size() >= kFrameHeaderSize;) {
     const auto frame = parse_frame_header(rest.substr(0, kFrameHeaderSize), seed);
     rest.remove_prefix(kFrameHeaderSize);
@@ -221,10 +222,10 @@ Status Spool::read(const Extent& extent, RecordType type, std::uint64_t subject,
     rest.remove_prefix(frame->length);
     if (frame->type != type || frame->subject != subject) continue;
     if (!payload_intact(*frame, payload, seed)) break;
-    out.append(payload);
+    content += payload.size();
+    visit(payload);
   }
-  if (out.size() - before == extent.content) return {};
-  out.resize(before);
+  if (content == extent.content) return {};
   return fail(Code::kIo, "A captured body is damaged on disk.");
 }
 

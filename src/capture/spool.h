@@ -4,6 +4,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -49,8 +50,10 @@ class Spool {
   void rotate_soon();
   // Segments below are gone.
   std::uint32_t first_segment() const;
-  // Appends the body's octets of the run. kNotFound: the segment is gone; kIo: it cannot be read or is damaged.
-  Status read(const Extent& extent, RecordType type, std::uint64_t subject, std::string& out) const;
+  // The payloads of the run that are of this type and subject, in order. kNotFound: the segment is gone; kIo: it
+  // cannot be read or is damaged, which may show after some were visited.
+  Status read(const Extent& extent, RecordType type, std::uint64_t subject,
+              const std::function<void(Bytes payload)>& visit) const;
   ByteCount bytes() const;
   std::uint64_t write_errors() const;
   std::string last_error() const;

@@ -1,0 +1,188 @@
+// WebSocket messages: reported by a worker, read back by anyone.
+#include <gtest/gtest.h>
+
+#include "capture/capture_test_support.h"
+
+namespace sluice::capture {
+namespace {
+
+using flow::Direction;
+
+class MessageTest : public testing::Test, protected RingFixture {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(open());
+    start();
+  }
+  void reopen() {
+    ring.reset();
+    ASSERT_TRUE(open());
+    start();
+  }
+  void start() {
+    sent_ = received_ = 0;
+    socket_ = begin({.target = "/socket"});
+    respond(socket_, {.status = 101});
+    ring->pump();
+    id_ = ring->list({.states = {flow::State::kOpen}}, 0, 1).exchanges.at(0).id;
+  }
+  void say(Direction direction, Bytes payload, std::uint8_t opcode = 1) {
+    ByteCount& passed = direction == Direction::kRequest ? sent_ : received_;
+    sink().body(socket_, direction, payload);
+    sink().message(
+        socket_,
+        {.direction = direction, .opcode = opcode, .offset = passed, .length = payload.size(), .at = clock.wall()});
+    passed += payload.size();
+  }
+  MessagePage page(std::int64_t offset, std::size_t limit, ByteCount payload = UINT64_MAX) {
+    auto page = ring->messages(id_, offset, limit, payload);
+    EXPECT_TRUE(page);
+    return page.value_or(MessagePage());
+  }
+  std::vector<std::string> texts(std::int64_t offset, std::size_t limit) {
+    std::vector<std::string> found;
+    for (const Message& message : page(offset, limit).messages) found.push_back(message.octets);
+    return found;
+  }
+  using Texts = std::vector<std::string>;
+
+  ExchangeSeq socket_;
+  std::string id_;
+  ByteCount sent_ = 0, received_ = 0;
+};
+
+TEST_F(MessageTest, AreListedInTheOrderOfTheirEndsWithTheirPayloads) {
+  say(Direction::kRequest, "hello");
+  clock.advance(std::chrono::seconds(3));
+  say(Direction::kResponse, "world", 2);
+  sink().message(socket_, {.direction = Direction::kResponse, .opcode = 9, .at = clock.wall(), .control = "ping"});
+  say(Direction::kRequest, "");
+  sink().body(socket_, Direction::kRequest, "half of it");
+  sink().message(socket_, {.direction = Direction::kRequest,
+                           .opcode = 2,
+                           .compressed = true,
+                           .complete = false,
+                           .offset = 5,
+                           .length = 10,
+                           .at = clock.wall()});
+  ring->pump();
+  const MessagePage found = page(0, 100);
+  EXPECT_EQ(found.total, 5u);
+  ASSERT_EQ(found.messages.size(), 5u);
+  EXPECT_EQ(texts(0, 100), (Texts{"hello", "world", "ping", "", "half of it"}));
+  for (std::uint64_t i = 0; i < 5; ++i) EXPECT_EQ(found.messages[i].number, i);
+  EXPECT_EQ(found.messages[0].direction, Direction::kRequest);
+  EXPECT_EQ(found.messages[1].direction, Direction::kResponse);
+  EXPECT_EQ(found.messages[1].opcode, 2);
+  EXPECT_EQ(found.messages[1].at - found.messages[0].at, std::chrono::seconds(3));
+  EXPECT_EQ(found.messages[2].opcode, 9);
+  EXPECT_EQ(found.messages[2].length, 4u);
+  EXPECT_EQ(found.messages[2].stored, 4u);
+  EXPECT_FALSE(found.messages[3].compressed);
+  EXPECT_TRUE(found.messages[3].complete);
+  EXPECT_TRUE(found.messages[4].compressed);
+  EXPECT_FALSE(found.messages[4].complete);
+  EXPECT_EQ(found.messages[4].offset, 5u);
+  const auto slice = ring->read_body(id_, Direction::kRequest, found.messages[4].offset + 8, 100);
+  ASSERT_TRUE(slice);
+  EXPECT_EQ(slice->octets, "it");
+}
+
+TEST_F(MessageTest, PagesFromEitherEndAndCutsPayloads) {
+  for (int i = 0; i < 10; ++i) {
+    say(i % 2 == 0 ? Direction::kRequest : Direction::kResponse, std::to_string(i) + "-payload");
+    if (i % 3 == 0) ring->pump();
+  }
+  ring->pump();
+  EXPECT_EQ(texts(3, 2), (Texts{"3-payload", "4-payload"}));
+  EXPECT_EQ(texts(-2, 5), (Texts{"8-payload", "9-payload"}));
+  EXPECT_EQ(texts(-100, 1), (Texts{"0-payload"}));
+  EXPECT_EQ(texts(100, 1), Texts{});
+  EXPECT_EQ(page(0, 0).total, 10u);
+  EXPECT_EQ(page(0, SIZE_MAX).messages.size(), 10u);
+  const MessagePage cut = page(-1, 1, 3);
+  ASSERT_EQ(cut.messages.size(), 1u);
+  EXPECT_EQ(cut.offset, 9u);
+  EXPECT_EQ(cut.messages[0].octets, "9-p");
+  EXPECT_EQ(cut.messages[0].length, 9u);
+  EXPECT_EQ(cut.messages[0].stored, 9u);
+}
+
+TEST_F(MessageTest, OfNoExchangeOrOfNoSocketAreNone) {
+  EXPECT_EQ(ring->messages("nonsense", 0, 1, 1).error().code, Code::kNotFound);
+  exchange({.target = "/plain"});
+  ring->pump();
+  const auto none = ring->messages(all().exchanges.at(0).id, -5, 10, 10);
+  ASSERT_TRUE(none);
+  EXPECT_EQ(none->total, 0u);
+}
+
+TEST_F(MessageTest, TakeNoMemoryWhileTheyTrickleIn) {
+  ring->pump();
+  const ByteCount before = ring->counters().memory_bytes;
+  for (int i = 0; i < 20'000; ++i) {
+    say(Direction::kResponse, "event " + std::to_string(i));
+    if (i % 50 == 0) ring->pump();
+  }
+  ring->pump();
+  EXPECT_LT(ring->counters().memory_bytes, before + 2'000);
+  EXPECT_EQ(texts(12'345, 2), (Texts{"event 12345", "event 12346"}));
+  EXPECT_EQ(page(0, 1).total, 20'000u);
+}
+
+TEST_F(MessageTest, TheNewestStayWhenOldSegmentsGo) {
+  options.limits.spool_disk = 4 * kMiB;
+  reopen();
+  for (int i = 0; i < 60; ++i) {
+    say(Direction::kResponse, std::string(100'000, static_cast<char>('a' + i % 26)));
+    exchange({.response_body = std::string(50'000, '#')});
+    ring->pump();
+  }
+  const MessagePage found = page(0, 100);
+  EXPECT_EQ(found.total, 60u);
+  ASSERT_GT(found.messages.size(), 20u);
+  ASSERT_LT(found.messages.size(), 35u);
+  EXPECT_EQ(found.messages.back().number, 59u);
+  for (const Message& message : found.messages) {
+    if (message.stored < message.length) {
+      EXPECT_EQ(message.number, found.messages.front().number);  // its beginning stood in a segment that is gone
+      continue;
+    }
+    EXPECT_TRUE(message.octets == std::string(100'000, static_cast<char>('a' + message.number % 26)));
+  }
+}
+
+TEST_F(MessageTest, ThoseWhosePayloadWasCutSaySo) {
+  options.limits.max_body = 8;
+  reopen();
+  say(Direction::kRequest, "12345");
+  say(Direction::kRequest, "67890");
+  say(Direction::kRequest, "abcde");
+  ring->pump();
+  const MessagePage found = page(0, 10);
+  ASSERT_EQ(found.messages.size(), 3u);
+  EXPECT_EQ(texts(0, 10), (Texts{"12345", "678", ""}));
+  EXPECT_EQ(found.messages[1].stored, 3u);
+  EXPECT_EQ(found.messages[1].length, 5u);
+  EXPECT_EQ(found.messages[2].stored, 0u);
+}
+
+TEST_F(MessageTest, NumbersGoOnWhenTheDiskSaysNo) {
+  say(Direction::kRequest, "before");
+  ring->pump();
+  disk.set_capacity(disk.stored());
+  say(Direction::kRequest, "lost");
+  ring->pump();
+  disk.heal();
+  clock.advance(std::chrono::seconds(2));
+  sink().message(socket_, {.opcode = 10, .control = "after"});
+  ring->pump();
+  const MessagePage found = page(0, 10);
+  EXPECT_EQ(found.total, 3u);
+  ASSERT_EQ(found.messages.size(), 2u);
+  EXPECT_EQ(found.messages[1].number, 2u);
+  EXPECT_EQ(texts(0, 10), (Texts{"before", "after"}));
+}
+
+}  // namespace
+}  // namespace sluice::capture
