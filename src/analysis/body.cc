@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/text.h"
+
 namespace sluice::analysis {
 namespace {
 
@@ -9,95 +11,187 @@ constexpr ByteCount kReadStep = 256 * kKiB;
 // Fed to a decoder at once: what it makes of them is bearable even if it is a bomb.
 constexpr std::size_t kDecodeStep = 4 * kKiB;
 constexpr std::size_t kPiece = 64 * kKiB;
+// Enough of a body to see whether it is text.
+constexpr std::size_t kGlimpse = 4 * kKiB;
+
+// Takes an unfinished character off the end, so that text is cut between characters.
+void trim_unfinished(std::string& octets) {
+  for (std::size_t back = 1; back <= 3 && back <= octets.size(); ++back) {
+    const auto octet = static_cast<unsigned char>(octets[octets.size() - back]);
+    if ((octet & 0xC0) == 0x80) continue;
+    const std::size_t length = octet >= 0xF0 ? 4 : octet >= 0xE0 ? 3 : octet >= 0xC0 ? 2 : 1;
+    if (length > back) octets.resize(octets.size() - back);
+    return;
+  }
+}
+
+// The same where the whole is text.
+void trim_text(std::string& octets) {
+  std::string trimmed = octets;
+  trim_unfinished(trimmed);
+  if (!trimmed.empty() && is_utf8(trimmed)) octets = std::move(trimmed);
+}
+
+// [options.offset, options.offset + options.limit), unmasked and not trimmed.
+Result<BodyWindow> gather(BodyStream& stream, const BodyOptions& options) {
+  BodyWindow window;
+  window.offset = options.offset;
+  for (;;) {
+    if (options.stop.stop_requested()) return fail(Code::kCancelled, "The call was cancelled.");
+    // One octet more than is wanted, so that `more` is known.
+    const bool full = window.octets.size() > options.limit;
+    if (full && (stream.total() || !options.measure)) break;
+    SLUICE_TRY(const std::string_view piece, stream.next());
+    if (piece.empty()) break;
+    if (!full) window.octets.append(piece.substr(0, options.limit + 1 - window.octets.size()));
+  }
+  window.more = window.octets.size() > options.limit;
+  if (window.more) window.octets.pop_back();
+  window.bytes = window.octets.size();
+  window.total = stream.total();
+  window.problem = stream.problem();
+  return window;
+}
+
+// What `wide` shows from options.offset on, after masking: it begins `before` octets earlier and ends a little later,
+// so that names and values which the edges cut apart are still seen together.
+void mask_window(BodyWindow& wide, ByteCount before, const BodyOptions& options) {
+  const std::string raw = std::move(wide.octets);
+  const std::string_view all = raw;
+  const std::string_view context = all.substr(0, before);
+  const std::string_view until = all.substr(0, std::min<ByteCount>(all.size(), before + options.limit));
+  wide.offset = options.offset;
+  wide.more = wide.more || until.size() < all.size();
+  wide.octets.clear();
+  wide.bytes = 0;
+  if (until.size() <= context.size()) return;
+  std::string shown(until.substr(context.size()));
+  if (wide.more) trim_text(shown);
+  wide.bytes = shown.size();
+  const std::string type = wide.content_type.value_or("");
+  // Masks have one length for each kind, so the masked prefixes of one text are prefixes of each other in length.
+  const std::size_t from = options.redactor->mask_body(context, type).text.size();
+  const std::size_t to = options.redactor->mask_body(all.substr(0, context.size() + shown.size()), type).text.size();
+  const Redacted masked = options.redactor->mask_body(all, type);
+  const std::size_t end = std::min(to, masked.text.size());
+  if (from < end) wide.octets = masked.text.substr(from, end - from);
+}
+
+}  // namespace
 
 const std::string& shown_head(const flow::Exchange& exchange, flow::Direction direction) {
   if (direction == flow::Direction::kRequest) return exchange.request.head;
   return exchange.response.effective.empty() ? exchange.response.head : exchange.response.effective;
 }
 
-}  // namespace
+const flow::BodyInfo& body_info(const flow::Exchange& exchange, flow::Direction direction) {
+  return direction == flow::Direction::kRequest ? exchange.request.body : exchange.response.body;
+}
 
 BodyStream::BodyStream(const capture::Ring& ring, std::string id, flow::Direction direction,
-                       std::string_view content_encoding, ByteCount budget)
-    : ring_(ring), id_(std::move(id)), direction_(direction), budget_(budget) {
-  auto codings = codings::parse_codings(content_encoding);
-  if (!codings) {
-    problem_ = codings.error().message;
-  } else if (!codings->empty()) {
-    codings_ = *std::move(codings);
-    decoder_ = codings::make_decoder(codings_, budget);
+                       std::string_view content_encoding, StreamOptions options)
+    : ring_(ring), id_(std::move(id)), direction_(direction), from_(options.from) {
+  if (options.form == Form::kDecoded && !content_encoding.empty()) {
+    const auto codings = codings::parse_codings(content_encoding);
+    if (!codings) {
+      problem_ = codings.error().message;
+    } else if (!codings->empty()) {
+      decoder_ = codings::make_decoder(*codings, options.budget);
+    }
   }
+  if (!decoder_) read_ = from_;
+}
+
+Status BodyStream::read_more() {
+  SLUICE_TRY(capture::BodySlice slice, ring_.read_body(id_, direction_, read_, kReadStep));
+  raw_ = std::move(slice.octets);
+  taken_ = 0;
+  read_ += raw_.size();
+  if (!decoder_) total_ = slice.stored;
+  if (!raw_.empty()) return {};
+  ended_ = true;
+  if (!decoder_) return {};
+  total_ = made_;
+  if (read_ > 0 && !decoder_->ended()) problem_ = "the coded data ends early";
+  return {};
+}
+
+// Servers lie about codings. Only what is surely text passes for it: coded octets shown by mistake could be decoded by
+// those who may not see what is in them.
+bool BodyStream::read_as_plain() {
+  if (made_ > 0 || read_ > kReadStep) return false;
+  std::string glimpse = raw_.substr(0, kGlimpse);
+  trim_unfinished(glimpse);
+  if (glimpse.empty() || !is_utf8(glimpse) || glimpse.find('\0') != std::string::npos) return false;
+  decoder_.reset();
+  raw_.clear();
+  taken_ = 0;
+  read_ = from_;
+  return true;
+}
+
+void BodyStream::decode_more() {
+  const Bytes now = Bytes(raw_).substr(taken_, kDecodeStep);
+  taken_ += now.size();
+  const std::size_t before = decoded_.size();
+  const Status decoded = decoder_->decode(now, decoded_);
+  const ByteCount made = decoded_.size() - before;
+  if (made_ < from_) decoded_.erase(before, static_cast<std::size_t>(std::min(from_ - made_, made)));
+  made_ += made;
+  if (decoded) return;
+  problem_ = decoded.error().message;
+  if (read_as_plain()) return;
+  ended_ = true;
+  total_ = made_;
 }
 
 Result<std::string_view> BodyStream::next() {
   decoded_.clear();
   while (!ended_) {
-    if (taken_ == raw_.size()) {
-      const ByteCount step = decoder_ ? kReadStep : std::min(kReadStep, budget_ - read_);
-      SLUICE_TRY(capture::BodySlice slice, ring_.read_body(id_, direction_, read_, step));
-      raw_ = std::move(slice.octets);
-      taken_ = 0;
-      read_ += raw_.size();
-      if (raw_.empty()) {
-        ended_ = true;
-        if (decoder_ && read_ > 0 && !decoder_->ended()) problem_ = "the coded data ends early";
-        break;
-      }
-    }
+    if (taken_ == raw_.size()) SLUICE_CHECK(read_more());
+    if (ended_) break;
     if (!decoder_) {
       taken_ = raw_.size();
       return std::string_view(raw_);
     }
-    while (taken_ < raw_.size() && decoded_.size() < kPiece) {
-      const Bytes now = Bytes(raw_).substr(taken_, kDecodeStep);
-      taken_ += now.size();
-      const Status decoded = decoder_->decode(now, decoded_);
-      if (!decoded) {
-        problem_ = decoded.error().message;
-        ended_ = true;
-        break;
-      }
-    }
-    if (!decoded_.empty()) return std::string_view(decoded_);
+    while (decoder_ && !ended_ && taken_ < raw_.size() && decoded_.size() < kPiece) decode_more();
+    if (!decoded_.empty()) break;
   }
   return std::string_view(decoded_);
 }
 
-Result<BodyWindow> decode_body(const capture::Ring& ring, const flow::Exchange& exchange, flow::Direction direction,
+Result<BodyWindow> read_window(const capture::Ring& ring, const flow::Exchange& exchange, flow::Direction direction,
                                const BodyOptions& options) {
-  const flow::BodyInfo& info = direction == flow::Direction::kRequest ? exchange.request.body : exchange.response.body;
+  const http::FieldList fields = flow::parse_fields(shown_head(exchange, direction));
+  BodyOptions wide = options;
+  const ByteCount before = options.redactor ? std::min(options.offset, kMaskContext) : 0;
+  wide.offset -= before;
+  if (options.redactor) wide.limit += before + kMaskAhead;
+  const auto coding = fields.joined("content-encoding");
   BodyWindow window;
-  window.offset = options.offset;
-  window.content_encoding = flow::parse_fields(shown_head(exchange, direction)).joined("content-encoding").value_or("");
-  if (options.form == Form::kAsOnWire) {
-    SLUICE_TRY(capture::BodySlice slice, ring.read_body(exchange.id, direction, options.offset, options.limit));
-    window.octets = std::move(slice.octets);
-    window.total = slice.stored;
-    window.complete = slice.complete && info.ended;
-    const ByteCount end = options.offset + window.octets.size();
-    if (end < slice.stored && !window.octets.empty()) window.next_offset = end;
-    return window;
+  if (body_info(exchange, direction).stored == 0) {
+    window.offset = options.offset;
+    window.total = 0;
+  } else {
+    BodyStream stream(ring, exchange.id, direction, coding.value_or(""),
+                      {.form = options.form, .from = wide.offset, .budget = options.budget});
+    SLUICE_TRY(window, gather(stream, wide));
   }
-  BodyStream stream(ring, exchange.id, direction, window.content_encoding, options.budget);
-  const ByteCount end = options.offset + options.limit;
-  ByteCount passed = 0;
-  bool whole = false;
-  while (options.measure || passed <= end) {
-    if (options.stop.stop_requested()) return fail(Code::kCancelled, "The call was cancelled.");
-    SLUICE_TRY(const std::string_view piece, stream.next());
-    if (piece.empty()) {
-      whole = true;
-      break;
-    }
-    const ByteCount from = std::max(options.offset, passed), until = std::min<ByteCount>(end, passed + piece.size());
-    if (from < until) window.octets.append(piece.substr(from - passed, until - from));
-    passed += piece.size();
+  window.content_type = fields.joined("content-type");
+  window.content_encoding = coding;
+  if (options.redactor) {
+    mask_window(window, before, options);
+  } else if (window.more) {
+    trim_text(window.octets);
+    window.bytes = window.octets.size();
   }
-  window.problem = stream.problem();
-  if (whole) window.total = passed;
-  if (passed > end && options.limit > 0) window.next_offset = end;
-  window.complete = info.complete && info.ended && window.problem.empty();
   return window;
+}
+
+BodyWindow read_prefix(const capture::Ring& ring, const flow::Exchange& exchange, flow::Direction direction,
+                       ByteCount limit, const Redactor* redactor) {
+  auto window = read_window(ring, exchange, direction, {.limit = limit, .measure = false, .redactor = redactor});
+  return window ? *std::move(window) : BodyWindow{};
 }
 
 }  // namespace sluice::analysis

@@ -11,24 +11,25 @@ namespace sluice::analysis {
 namespace {
 
 using capture::Needle;
+using flow::Direction;
 
-constexpr std::size_t kAround = 40;
-constexpr std::size_t kBinaryPrefix = 512;
-constexpr std::size_t kProgressEvery = 256;
-
-std::string snippet_of(Bytes text, std::size_t at, std::size_t length) {
-  const std::size_t from = at > kAround ? at - kAround : 0;
-  return std::string(text.substr(from, at - from + length + kAround));
-}
+constexpr std::size_t kProgressEvery = 64;
+// Of a body that holds the text somewhere, looked at masked first; then twice as much, and so on.
+constexpr ByteCount kFirstMasked = 64 * kKiB;
 
 // An exchange after the quick look: found, or with bodies to look into.
 struct Candidate {
   std::array<char, 16> id{};
-  std::optional<Place> place;
-  std::string snippet;
+  std::optional<Place> place;  // found here, in raw octets
   bool request_body = false, response_body = false;
   std::string request_coding, response_coding;
 };
+
+std::string name_of(const Candidate& candidate) {
+  capture::Glance named;
+  named.raw_id = Bytes(candidate.id.data(), candidate.id.size());
+  return named.id();
+}
 
 class Search {
  public:
@@ -40,30 +41,37 @@ class Search {
       return !query_.stop.stop_requested();
     });
     SearchResult result;
-    for (Candidate& candidate : candidates_) {
-      if (query_.stop.stop_requested()) return fail(Code::kCancelled, "The search was cancelled.");
+    for (const Candidate& candidate : candidates_) {
+      SLUICE_CHECK(go_on());
+      if (query_.enough && query_.enough()) {
+        result.whole = false;
+        break;
+      }
       if (++result.searched % kProgressEvery == 0 && query_.progress) {
         query_.progress(result.searched, candidates_.size());
       }
-      SLUICE_CHECK(look_into_bodies(candidate));
-      if (!candidate.place) continue;
+      SLUICE_TRY(const std::optional<Place> place, find_in(candidate));
+      if (!place) continue;
       if (result.total >= query_.offset && result.hits.size() < query_.limit) {
-        capture::Glance named;
-        named.raw_id = Bytes(candidate.id.data(), candidate.id.size());
-        result.hits.push_back({named.id(), *candidate.place, std::move(candidate.snippet)});
+        result.hits.push_back({name_of(candidate), *place});
       }
       ++result.total;
     }
-    if (query_.stop.stop_requested()) return fail(Code::kCancelled, "The search was cancelled.");
+    SLUICE_CHECK(go_on());
     return result;
   }
 
  private:
+  Status go_on() const {
+    if (query_.stop.stop_requested()) return fail(Code::kCancelled, "The search was cancelled.");
+    return {};
+  }
+
   // With the ring locked.
   void look(const capture::Glance& glance) {
     Candidate& candidate = candidates_.emplace_back();
     glance.raw_id.copy(candidate.id.data(), candidate.id.size());
-    if (query_.in_url) note(candidate, Place::kUrl, glance.url);
+    if (query_.in_url && needle_.is_in(glance.url)) candidate.place = Place::kUrl;
     if (query_.in_headers) {
       const bool folded = (glance.anomalies & http::bit(http::Anomaly::kObsFold)) != 0;
       note_values(candidate, Place::kRequestHeader, glance.request_head, folded);
@@ -71,26 +79,21 @@ class Search {
       note_values(candidate, Place::kResponseHeader, glance.response_head, folded);
       note_values(candidate, Place::kResponseHeader, glance.response_trailers, folded);
     }
-    if (candidate.place || !query_.in_bodies) return;
+    // What was found may turn out to be masked: then the bodies are looked into.
+    if ((candidate.place && !query_.redactor) || !query_.in_bodies) return;
     candidate.request_body = glance.request_stored > 0;
     candidate.response_body = glance.response_stored > 0;
     if (candidate.request_body) candidate.request_coding = coding_of(glance.request_head);
     if (candidate.response_body) candidate.response_coding = coding_of(glance.response_head);
   }
 
-  void note(Candidate& candidate, Place place, Bytes text) const {
-    if (candidate.place) return;
-    const std::size_t at = needle_.find_in(text);
-    if (at == Bytes::npos) return;
-    candidate.place = place;
-    candidate.snippet = snippet_of(text, at, needle_.size());
-  }
-
   // In values, not in names or start lines; but most heads do not hold the text anywhere, which is quick to see.
   void note_values(Candidate& candidate, Place place, Bytes head, bool folded) const {
     if (candidate.place || (!folded && !needle_.is_in(head))) return;
     const http::FieldList fields = flow::parse_fields(head);
-    for (std::size_t i = 0; i < fields.size(); ++i) note(candidate, place, fields.value(i));
+    for (std::size_t i = 0; i < fields.size() && !candidate.place; ++i) {
+      if (needle_.is_in(fields.value(i))) candidate.place = place;
+    }
   }
 
   std::string coding_of(Bytes head) const {
@@ -98,34 +101,110 @@ class Search {
     return flow::parse_fields(head).joined("content-encoding").value_or("");
   }
 
-  Status look_into_bodies(Candidate& candidate) {
+  Result<std::optional<Place>> find_in(const Candidate& candidate) {
+    if (!query_.redactor) {
+      if (candidate.place) return candidate.place;
+    } else if (candidate.place) {
+      if (const auto exchange = ring_.find(name_of(candidate))) {
+        if (const auto place = find_masked(*exchange)) return place;
+      }
+    }
     if (candidate.request_body) {
-      SLUICE_CHECK(look_into(candidate, flow::Direction::kRequest, candidate.request_coding, Place::kRequestBody));
+      SLUICE_TRY(const bool found, is_in_body(candidate, Direction::kRequest));
+      if (found) return Place::kRequestBody;
     }
-    if (candidate.response_body && !candidate.place) {
-      SLUICE_CHECK(look_into(candidate, flow::Direction::kResponse, candidate.response_coding, Place::kResponseBody));
+    if (candidate.response_body) {
+      SLUICE_TRY(const bool found, is_in_body(candidate, Direction::kResponse));
+      if (found) return Place::kResponseBody;
     }
-    return {};
+    return std::nullopt;
+  }
+
+  // --- masked ---
+
+  bool is_visible(const Redacted& shown) const {
+    return needle_.is_in(shown.masked ? without_masks(shown.text) : shown.text);
+  }
+
+  std::optional<Place> find_masked(const flow::Exchange& exchange) const {
+    if (query_.in_url) {
+      const std::string url = flow::url_of(exchange);
+      if (needle_.is_in(url) && is_visible(query_.redactor->mask_url(url))) return Place::kUrl;
+    }
+    if (!query_.in_headers) return std::nullopt;
+    for (const std::string* head : {&exchange.request.head, &exchange.request.trailers}) {
+      if (is_in_masked_values(*head)) return Place::kRequestHeader;
+    }
+    for (const std::string* head : {&shown_head(exchange, Direction::kResponse), &exchange.response.trailers}) {
+      if (is_in_masked_values(*head)) return Place::kResponseHeader;
+    }
+    return std::nullopt;
+  }
+
+  bool is_in_masked_values(Bytes head) const {
+    const http::FieldList fields = flow::parse_fields(head);
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+      if (!needle_.is_in(fields.value(i))) continue;
+      if (is_visible(query_.redactor->mask_header_value(fields.name(i), fields.value(i)))) return true;
+    }
+    return false;
+  }
+
+  // In prefixes that double, since most texts stand near the beginning. The end of a prefix is left to the next, and
+  // at the budget's end to nobody: there a secret may be cut so short that it does not look like one.
+  Result<bool> is_in_masked_body(const Candidate& candidate, Direction direction) {
+    const auto exchange = ring_.find(name_of(candidate));
+    if (!exchange) return false;
+    const auto type = flow::parse_fields(shown_head(*exchange, direction)).joined("content-type").value_or("");
+    BodyStream body = open(candidate, direction);
+    std::string text;
+    for (ByteCount wanted = kFirstMasked;; wanted *= 2) {
+      bool whole = false;
+      while (!whole && text.size() < std::min(wanted, query_.body_budget)) {
+        SLUICE_CHECK(go_on());
+        const auto piece = body.next();
+        whole = !piece || piece->empty();
+        if (!whole) text.append(*piece);
+      }
+      Redacted shown = query_.redactor->mask_body(text, type);
+      const bool cut = !whole || !body.problem().empty();
+      if (cut) shown.text.resize(shown.text.size() - std::min<std::size_t>(shown.text.size(), kMaskAhead));
+      if (is_visible(shown)) return true;
+      if (whole || text.size() >= query_.body_budget) return false;
+    }
+  }
+
+  // --- bodies ---
+
+  BodyStream open(const Candidate& candidate, Direction direction) const {
+    return {ring_,
+            name_of(candidate),
+            direction,
+            direction == Direction::kRequest ? candidate.request_coding : candidate.response_coding,
+            {.budget = query_.body_budget}};
+  }
+
+  Result<bool> is_in_body(const Candidate& candidate, Direction direction) {
+    SLUICE_TRY(const bool found, is_in_raw_body(candidate, direction));
+    if (!found || !query_.redactor) return found;
+    return is_in_masked_body(candidate, direction);
   }
 
   // Piece by piece, with the end of the last piece in front of the next.
-  Status look_into(Candidate& candidate, flow::Direction direction, std::string_view coding, Place place) {
-    capture::Glance named;
-    named.raw_id = Bytes(candidate.id.data(), candidate.id.size());
-    BodyStream body(ring_, named.id(), direction, coding, query_.body_budget);
+  Result<bool> is_in_raw_body(const Candidate& candidate, Direction direction) {
+    BodyStream body = open(candidate, direction);
     window_.clear();
-    for (bool first = true;; first = false) {
-      if (query_.stop.stop_requested()) return fail(Code::kCancelled, "The search was cancelled.");
+    for (ByteCount passed = 0; passed < query_.body_budget;) {
+      SLUICE_CHECK(go_on());
       const auto piece = body.next();
-      if (!piece || piece->empty()) return {};  // its end, or it left the ring meanwhile
-      if (first && piece->substr(0, kBinaryPrefix).find('\0') != Bytes::npos) return {};
+      if (!piece || piece->empty()) break;  // its end, or it left the ring meanwhile
+      passed += piece->size();
       Bytes text = *piece;
       if (!window_.empty()) text = window_.append(*piece);
-      note(candidate, place, text);
-      if (candidate.place) return {};
-      const std::size_t keep = std::min(text.size(), needle_.size() + kAround);
-      window_ = std::string(text.substr(text.size() - keep));
+      if (needle_.is_in(text)) return true;
+      window_ = std::string(text.substr(text.size() - std::min(text.size(), needle_.size())));
     }
+    return false;
   }
 
   const capture::Ring& ring_;
@@ -154,9 +233,6 @@ std::string_view to_string(Place place) {
   return "";
 }
 
-Result<SearchResult> search(const capture::Ring& ring, const SearchQuery& query) {
-  if (query.text.empty()) return fail(Code::kInvalid, "The text to search for is empty.");
-  return Search(ring, query).run();
-}
+Result<SearchResult> search(const capture::Ring& ring, const SearchQuery& query) { return Search(ring, query).run(); }
 
 }  // namespace sluice::analysis

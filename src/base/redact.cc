@@ -34,6 +34,22 @@ bool is_among(std::string_view name, std::span<const std::string_view> list) {
   return std::any_of(list.begin(), list.end(), [&](std::string_view item) { return iequals(item, name); });
 }
 
+struct Found {
+  std::size_t at;
+  std::string_view text;  // empty: there is none
+};
+
+// The first mask that begins at `from` or behind.
+Found find_mask(std::string_view text, std::size_t from) {
+  constexpr std::size_t kLongest = kMaskStart.size() + kLongestKind + 1 + kHashDigits + 1;
+  for (std::size_t at = text.find(kMaskStart, from); at != std::string_view::npos; at = text.find(kMaskStart, at + 1)) {
+    const std::string_view mask = text.substr(at, kLongest);
+    const std::size_t end = mask.find(']');
+    if (end != std::string_view::npos && is_mask(mask.substr(0, end + 1))) return {at, mask.substr(0, end + 1)};
+  }
+  return {text.size(), {}};
+}
+
 }  // namespace
 
 bool is_mask(std::string_view text) {
@@ -48,6 +64,18 @@ bool is_mask(std::string_view text) {
   const std::string_view digits = text.substr(colon + 1);
   return digits.size() == kHashDigits && std::all_of(kind.begin(), kind.end(), is_kind) &&
          std::all_of(digits.begin(), digits.end(), is_digit);
+}
+
+bool holds_mask(std::string_view text) { return !find_mask(text, 0).text.empty(); }
+
+std::string without_masks(std::string_view masked) {
+  std::string rest;
+  std::size_t from = 0;
+  for (Found mask = find_mask(masked, 0); !mask.text.empty(); mask = find_mask(masked, from)) {
+    rest.append(masked.substr(from, mask.at - from)).push_back('\0');
+    from = mask.at + mask.text.size();
+  }
+  return rest.append(masked.substr(from));
 }
 
 std::string Redactor::mask(std::string_view kind, Bytes value) const {

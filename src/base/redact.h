@@ -50,5 +50,9 @@ class Redactor {
 
 // Whether `text` is exactly one mask.
 bool is_mask(std::string_view text);
+bool holds_mask(std::string_view text);
+// A NUL in place of each mask: for looking for something in what is shown, which must not be found in a mask. "red" is
+// in every one, and found there it would say that the secret holds it.
+std::string without_masks(std::string_view masked);
 
 }  // namespace sluice

@@ -247,5 +247,16 @@ TEST_F(RedactTest, TakesTimeThatFollowsTheLength) {
   }
 }
 
+TEST_F(RedactTest, MasksCanBeTakenOutOfAText) {
+  const std::string masked = redactor_.mask("jwt", "value");
+  EXPECT_EQ(without_masks("a " + masked + " b" + masked), std::string("a \0 b\0", 6));
+  EXPECT_TRUE(holds_mask("a " + masked));
+  EXPECT_FALSE(holds_mask("[redacted:"));
+  EXPECT_EQ(without_masks("no mask"), "no mask");
+  EXPECT_EQ(without_masks("[redacted:"), "[redacted:");
+  EXPECT_EQ(without_masks("[redacted:[redacted:jwt:01234567]"), std::string("[redacted:\0", 11));
+  EXPECT_EQ(without_masks("[redacted:JWT:01234567]"), "[redacted:JWT:01234567]");
+}
+
 }  // namespace
 }  // namespace sluice

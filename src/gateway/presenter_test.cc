@@ -169,6 +169,15 @@ TEST(Masking, FindsSecretsWhereTheContractPutsThem) {
   EXPECT_FALSE(shown.contains("redacted"));
 }
 
+// A tool masks the window of a body that it cuts out; the answer says so all the same.
+TEST(Masking, WhatAToolHasMaskedIsListedToo) {
+  Fixture fixture;
+  const std::string body = R"({"password":")" + fixture.redactor.mask("password", "tok3n") + R"("})";
+  const Json answer = fixture.structured({{"exchange", {{"response", {{"body", {{"text", body}}}}}}}});
+  EXPECT_EQ(answer["exchange"]["response"]["body"]["text"], body);
+  EXPECT_EQ(answer["redacted"], Json::array({"/exchange/response/body/text"}));
+}
+
 TEST(Masking, RulesAndTheirDiagnosticsAreMaskedToo) {
   Fixture fixture;
   const Json rule = {

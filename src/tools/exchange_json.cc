@@ -79,7 +79,7 @@ Json other_head_json(const std::string& head, bool differs) {
 }
 
 std::string status_message(const flow::Exchange& exchange) {
-  const std::string_view reason = flow::reason_of(shown_head(exchange, flow::Direction::kResponse));
+  const std::string_view reason = flow::reason_of(analysis::shown_head(exchange, flow::Direction::kResponse));
   return std::string(reason.empty() ? http::reason_phrase(exchange.status) : reason);
 }
 
@@ -155,7 +155,7 @@ Result<Json> request_json(const capture::Ring& ring, const flow::Exchange& excha
                {"hostname", exchange.host},
                {"path", exchange.target},
                {"headers", headers_json(flow::parse_fields(exchange.request.head))},
-               {"bodyPreview", body_preview(ring, exchange, flow::Direction::kRequest)},
+               {"bodyPreview", body_preview(ring, exchange, flow::Direction::kRequest, view.body.redactor)},
                {"bodySize", exchange.request.body.size}};
   if (view.include & kRawHead) json["rawHead"] = raw_head_json(exchange.request.head, exchange.request.trailers);
   if (view.include & kRequestBody) {
@@ -165,11 +165,11 @@ Result<Json> request_json(const capture::Ring& ring, const flow::Exchange& excha
 }
 
 Result<Json> response_json(const capture::Ring& ring, const flow::Exchange& exchange, const ExchangeView& view) {
-  const std::string& head = shown_head(exchange, flow::Direction::kResponse);
+  const std::string& head = analysis::shown_head(exchange, flow::Direction::kResponse);
   Json json = {{"statusCode", exchange.status},
                {"statusMessage", status_message(exchange)},
                {"headers", headers_json(flow::parse_fields(head))},
-               {"bodyPreview", body_preview(ring, exchange, flow::Direction::kResponse)},
+               {"bodyPreview", body_preview(ring, exchange, flow::Direction::kResponse, view.body.redactor)},
                {"bodySize", exchange.response.body.size}};
   if (view.include & kRawHead) json["rawHead"] = raw_head_json(head, exchange.response.trailers);
   if (view.include & kResponseBody) {

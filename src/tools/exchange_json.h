@@ -24,8 +24,8 @@ enum Include : unsigned {
 };
 
 struct ExchangeView {
-  unsigned include = 0;  // Include bits
-  BodyRequest body;      // for the included bodies
+  unsigned include = 0;        // Include bits
+  analysis::BodyOptions body;  // for the included bodies; its redactor for previews too
 };
 
 // Whole milliseconds from request start to answer sent; nullopt without an answer.

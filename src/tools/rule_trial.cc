@@ -55,7 +55,7 @@ Result<Probe> captured(const std::string& id, Services& services) {
   probe.host = to_lower(exchange->host);
   probe.target = exchange->target;
   probe.fields = flow::parse_fields(exchange->request.head);
-  probe.body = decoded_prefix(services.ring, *exchange, flow::Direction::kRequest, kRuleBody).octets;
+  probe.body = analysis::read_prefix(services.ring, *exchange, flow::Direction::kRequest, kRuleBody).octets;
   return probe;
 }
 

@@ -1,7 +1,8 @@
 #include "tools/search.h"
 
-#include "base/redact.h"
-#include "base/text.h"
+#include <algorithm>
+
+#include "analysis/search.h"
 #include "tools/exchange_json.h"
 #include "tools/subjects.h"
 #include "tools/traffic_filter.h"
@@ -9,103 +10,47 @@
 namespace sluice::tools {
 namespace {
 
-// Decoded octets of each body that are looked at.
-constexpr ByteCount kSearchedBody = 1 * kMiB;
-// Between two notices of progress and two looks at the clock.
-constexpr std::size_t kStride = 64;
-
-struct Places {
-  bool url = true, headers = true, body = true;
-};
-
-Places places_of(const Json& arguments) {
+void read_places(const Json& arguments, analysis::SearchQuery& query) {
   const Json* in = find_member(arguments, "in");
-  if (!in || in->empty()) return {};
-  Places places{false, false, false};
-  for (const Json& name : *in) {
-    places.url |= name == "url";
-    places.headers |= name == "headers";
-    places.body |= name == "body";
-  }
-  return places;
+  if (!in || in->empty()) return;
+  const auto holds = [in](std::string_view name) {
+    return std::any_of(in->begin(), in->end(), [&](const Json& item) { return item == name; });
+  };
+  query.in_url = holds("url");
+  query.in_headers = holds("headers");
+  query.in_bodies = holds("body");
 }
 
-// Looks for a text where the caller may read it: a hit inside a secret that is masked would be an oracle (gate.md 7).
-class Finder {
- public:
-  Finder(const capture::Ring& ring, const Redactor* redactor, std::string query, Places places)
-      : ring_(ring), redactor_(redactor), query_(std::move(query)), places_(places) {}
-
-  bool holds(const flow::Exchange& exchange) const {
-    if (places_.url && in_url(flow::url_of(exchange))) return true;
-    for (const auto direction : {flow::Direction::kRequest, flow::Direction::kResponse}) {
-      if (places_.headers && in_headers(shown_head(exchange, direction))) return true;
-    }
-    for (const auto direction : {flow::Direction::kRequest, flow::Direction::kResponse}) {
-      if (places_.body && in_body(exchange, direction)) return true;
-    }
-    return false;
-  }
-
- private:
-  bool found(std::string_view text) const { return ifind(text, query_) != std::string_view::npos; }
-
-  bool in_url(const std::string& url) const {
-    return found(url) && (!redactor_ || found(redactor_->mask_url(url).text));
-  }
-
-  bool in_headers(const std::string& head) const {
-    const http::FieldList fields = flow::parse_fields(head);
-    for (std::size_t i = 0; i < fields.size(); ++i) {
-      if (!found(fields.value(i))) continue;
-      if (!redactor_ || found(redactor_->mask_header_value(fields.name(i), fields.value(i)).text)) return true;
-    }
-    return false;
-  }
-
-  bool in_body(const flow::Exchange& exchange, flow::Direction direction) const {
-    const BodyPart part = decoded_prefix(ring_, exchange, direction, kSearchedBody);
-    if (!found(part.octets)) return false;
-    if (!redactor_) return true;
-    const auto type = flow::parse_fields(shown_head(exchange, direction)).joined("content-type");
-    return found(redactor_->mask_body(part.octets, type.value_or("")).text);
-  }
-
-  const capture::Ring& ring_;
-  const Redactor* redactor_;
-  std::string query_;
-  Places places_;
-};
-
 ToolResult search_traffic(const Json& arguments, CallContext& context) {
-  const std::string query = *text_argument(arguments, "query");
-  const auto limit = static_cast<std::size_t>(*integer_argument(arguments, "limit"));
-  const auto offset = static_cast<std::size_t>(*integer_argument(arguments, "offset"));
-  capture::Filter filter;
-  read_cursor(arguments, filter);
-
   capture::Ring& ring = context.services->ring;
-  const Clock& clock = context.services->clock;
-  const Finder finder(ring, context.redactor, query, places_of(arguments));
+  analysis::SearchQuery query;
+  query.text = *text_argument(arguments, "query");
+  query.limit = static_cast<std::size_t>(*integer_argument(arguments, "limit"));
+  query.offset = static_cast<std::size_t>(*integer_argument(arguments, "offset"));
+  read_places(arguments, query);
+  read_cursor(arguments, query.filter);
+  query.redactor = context.redactor;
+  query.stop = context.stop;
+  if (context.deadline) {
+    query.enough = [&context] { return context.services->clock.mono() >= *context.deadline; };
+  }
+  if (context.progress) {
+    query.progress = [&context](std::size_t done, std::size_t all) {
+      context.progress(static_cast<double>(done), static_cast<double>(all), "searching");
+    };
+  }
   ring.sync();
+  SLUICE_TRY(const analysis::SearchResult found, analysis::search(ring, query));
   Json results = Json::array();
-  std::size_t total = 0, searched = 0;
-  const std::size_t size = ring.size();
-  bool whole = true;
-  ring.for_each(filter, [&](const flow::Exchange& exchange) {
-    if (context.stop.stop_requested() || (context.deadline && clock.mono() >= *context.deadline)) return whole = false;
-    if (++searched % kStride == 0 && context.progress) {
-      context.progress(static_cast<double>(searched), static_cast<double>(size), "searching");
-    }
-    if (!finder.holds(exchange)) return true;
-    if (total >= offset && results.size() < limit) results.push_back(search_row(exchange));
-    ++total;
-    return true;
-  });
-  if (context.stop.stop_requested()) return fail(Code::kCancelled, "The search was cancelled.");
-  Json answer = {{"query", query}, {"matches", results.size()}, {"total", total}, {"offset", offset}};
+  for (const analysis::SearchHit& hit : found.hits) {
+    const auto exchange = ring.find(hit.id);
+    if (!exchange) continue;  // it left the ring meanwhile
+    results.push_back(search_row(*exchange));
+    results.back()["foundIn"] = to_string(hit.place);
+  }
+  Json answer = {{"query", query.text}, {"matches", results.size()}, {"total", found.total}, {"offset", query.offset}};
   answer["results"] = std::move(results);
-  if (!whole) answer["searched"] = searched;
+  if (!found.whole) answer["searched"] = found.searched;
   return answer;
 }
 
@@ -153,7 +98,8 @@ Tool search_tool() {
                    {"duration", "number", "ms", false, true},
                    {"seq", "number", ""},
                    {"rev", "number", ""},
-                   {"state", "string", ""}}},
+                   {"state", "string", ""},
+                   {"foundIn", "string", "url, request_header, response_header, request_body or response_body"}}},
                  {"searched", "number", "time ran out after this many exchanges", true}},
       .function = search_traffic,
   };

@@ -64,7 +64,7 @@ ToolResult get_exchange(const Json& arguments, CallContext& context) {
   if (!exchange) return fail(Code::kNotFound, fmt::format("Exchange '{}' not found", id));
   ExchangeView view;
   view.include = include_of(arguments);
-  view.body.decoded = flag_argument(arguments, "decoded");
+  if (!flag_argument(arguments, "decoded")) view.body.form = analysis::Form::kAsOnWire;
   view.body.offset = static_cast<ByteCount>(*integer_argument(arguments, "offset"));
   view.body.limit = static_cast<ByteCount>(integer_argument(arguments, "limit").value_or(kDefaultBodyLimit));
   view.body.redactor = context.redactor;
