@@ -40,8 +40,9 @@ struct Filter {
   std::optional<flow::Source> source;
   std::vector<flow::State> states;         // empty: ended ones (done, failed, aborted, dropped)
   std::optional<std::uint64_t> after_rev;  // records of every state (unless `states` narrows) with a greater rev
-  // Changes the URL to what is looked into for `url_contains`: who is not shown a secret shall not find it by asking
-  // for one letter more. Called with the ring locked: be quick, call nothing of it. Empty: the URL as it was.
+  // Changes a URL that holds `url_contains` to what is shown of it, which must hold it too: who is not shown a secret
+  // shall not find it by asking for one letter more. Called with the ring locked: be quick, call nothing of it. Empty:
+  // the URL as it was.
   std::function<void(std::string& url)> mask_url;
 };
 

@@ -43,7 +43,9 @@ bool FilterMatcher::passes(const Entry& entry) {
   if (filter_.url_contains.empty()) return true;
   url_.clear();
   flow::append_url(url_, opened->scheme, opened->host, opened->port, opened->target);
-  if (filter_.mask_url) filter_.mask_url(url_);
+  if (!url_needle_.is_in(url_)) return false;
+  if (!filter_.mask_url) return true;
+  filter_.mask_url(url_);  // takes its time: only where there is something to hide
   return url_needle_.is_in(url_);
 }
 

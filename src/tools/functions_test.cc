@@ -201,6 +201,27 @@ TEST(Traffic, FiltersMustAllHold) {
   EXPECT_EQ(bench.rows({{"source_filter", "transparent"}}).size(), 0u);
 }
 
+// An agent that may not see a token filters by what it guesses of it.
+TEST(Traffic, TheUrlFilterIsNoOracleForMaskedSecrets) {
+  Bench bench;
+  const std::string secret = "Zq8redXw3tokenL";
+  bench.capture.exchange({.target = "/plain?access_token=" + secret});
+  bench.capture.exchange({.target = "/plain?page=" + secret});
+  const auto hits = [&](const std::string& guess) { return bench.rows({{"url_filter", guess}}).size(); };
+  EXPECT_EQ(hits("access_token=" + secret), 1u);
+  bench.context.redactor = &bench.redactor;
+  for (std::size_t size = 1; size <= secret.size(); ++size) {
+    EXPECT_EQ(hits("access_token=" + secret.substr(0, size)), 0u);
+    EXPECT_EQ(hits("page=" + secret.substr(0, size)), 1u);
+    for (std::size_t from = 0; size >= 2 && from + size <= secret.size(); ++from) {
+      EXPECT_LE(hits(secret.substr(from, size)),
+                1u + (std::string("access_token").find(secret.substr(from, size)) != std::string::npos))
+          << secret.substr(from, size);
+    }
+  }
+  EXPECT_EQ(hits("/plain?"), 2u);
+}
+
 TEST(Traffic, ACursorFollowsWhatChanges) {
   Bench bench;
   const auto open = bench.capture.begin({.target = "/slow"});

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/redact.h"
 #include "base/text.h"
 #include "tools/exchange_json.h"
 #include "tools/search.h"
@@ -18,6 +19,10 @@ ToolResult list_traffic(const Json& arguments, CallContext& context) {
   capture::Filter filter;
   filter.method = to_upper(text_argument(arguments, "method_filter").value_or(""));
   filter.url_contains = text_argument(arguments, "url_filter").value_or("");
+  if (const Redactor* redactor = context.redactor) {
+    // Or a token in a URL could be guessed letter by letter.
+    filter.mask_url = [redactor](std::string& url) { url = without_masks(redactor->mask_url(url).text); };
+  }
   filter.host_contains = text_argument(arguments, "hostname_filter").value_or("");
   if (const auto status = integer_argument(arguments, "status_filter")) filter.status = static_cast<int>(*status);
   if (const auto source = text_argument(arguments, "source_filter")) {
