@@ -1,5 +1,6 @@
 // What came in: frame by frame to nghttp2, and what it tells back becomes events.
 #include <algorithm>
+#include <limits>
 #include <new>
 
 #include "http2/session_impl.h"
@@ -219,12 +220,14 @@ void Session::Impl::on_data(StreamId id, Bytes content) {
   if (!stream->final_head_read) {
     return malformed(id, *stream, bad_body(id, "content came before the final head (RFC 9113 §8.1)"));
   }
-  stream->received += content.size();
-  if (stream->length && stream->received > *stream->length) {
-    return malformed(id, *stream, bad_body(id, "there is more content than Content-Length says (RFC 9113 §8.1.1)"));
-  }
-  stream->unconsumed += content.size();
-  push(id, DataRead{id, content});
+  // What was announced is passed on, however the rest was cut into pieces.
+  const ByteCount announced = stream->length.value_or(std::numeric_limits<ByteCount>::max());
+  const Bytes fitting = content.substr(0, std::min<ByteCount>(content.size(), announced - stream->received));
+  stream->received += fitting.size();
+  stream->unconsumed += fitting.size();
+  if (!fitting.empty()) push(id, DataRead{id, fitting});
+  if (fitting.size() == content.size()) return;
+  malformed(id, *stream, bad_body(id, "there is more content than Content-Length says (RFC 9113 §8.1.1)"));
 }
 
 void Session::Impl::on_end(StreamId id, Stream& stream) {

@@ -137,7 +137,7 @@ void Session::Impl::consumed(StreamId id, ByteCount octets) {
   if (octets == 0 || stream->remote_ended) return;  // no window is needed any more
   nghttp2_session_consume_stream(session_, id, octets);
   stream->since_growth += octets;
-  const bool keeps_up = stream->unconsumed <= stream->window / 2;
+  const bool keeps_up = stream->unconsumed <= stream->window / 4;
   if (stream->since_growth < stream->window || !keeps_up || stream->window >= options_.stream_window_max) return;
   stream->window = std::min(2 * stream->window, options_.stream_window_max);
   stream->since_growth = 0;
