@@ -23,14 +23,16 @@ class FloodGuard {
   // A DATA frame of ours. The peer answers it with WINDOW_UPDATE frames, unless its windows are what cut it to crumbs
   // (CVE-2019-9511): then it costs.
   void on_sent(std::size_t octets, bool cut_by_window);
-  // The peer made us refuse or reset something.
+  // The peer made us refuse something, or reset a stream on which work had begun.
   bool on_refusal() { return spend(kRefusalCost); }
+  bool on_forced_reset() { return spend(kForcedResetCost); }
   std::size_t max_continuations() const { return max_continuations_; }
   std::string_view reason() const { return reason_; }  // after a refusal: a sentence
 
  private:
   static constexpr std::int64_t kAllowance = 65'536;
-  static constexpr std::int64_t kRefusalCost = 16;  // each queues a frame
+  static constexpr std::int64_t kRefusalCost = 16;       // queues a frame
+  static constexpr std::int64_t kForcedResetCost = 128;  // about as many as nghttp2 allows of the peer's own
   bool spend(std::int64_t cost);
   void earn(std::int64_t gain);
 

@@ -71,6 +71,21 @@ TEST(Floods, OfStreamsThatAreReset) {
   EXPECT_EQ(outcome(frames), "too_large: the peer resets streams faster than anybody needs (RFC 9113 §10.5)");
 }
 
+// CVE-2025-8671: the server is made to reset what it was asked for.
+TEST(Floods, OfStreamsThatAreMadeToBeReset) {
+  std::string frames;
+  std::uint32_t id = 1;
+  for (; id < 2'000; id += 2) frames += headers(id, get(), kEndStream) + window_update(id, 0x7fffffff);
+  EXPECT_EQ(outcome(frames), kNothing);
+}
+
+TEST(Floods, OfSettingsInOneFrame) {
+  Entries entries(33, {0x99, 1});
+  EXPECT_EQ(
+      outcome(settings(entries)),
+      "too_large: the peer broke HTTP/2: ENHANCE_YOUR_CALM, SETTINGS: too many setting entries (RFC 9113 §5.4.1)");
+}
+
 TEST(Floods, OfStreamsBeyondTheLimit) {
   Options options;
   options.max_streams = 1;

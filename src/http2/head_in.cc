@@ -6,8 +6,9 @@
 namespace sluice::http2 {
 namespace {
 
-constexpr ByteCount kFieldOverhead = 32;  // RFC 9113 §6.5.2
-constexpr ByteCount kBombFactor = 16;     // of the limit: no honest peer is that far off
+constexpr ByteCount kFieldOverhead = 32;                    // RFC 9113 §6.5.2
+constexpr std::size_t kUsualSize = 512, kUsualFields = 16;  // so that most heads are stored without growing
+constexpr ByteCount kBombFactor = 16;                       // of the limit: no honest peer is that far off
 
 }  // namespace
 
@@ -31,6 +32,7 @@ void HeadReader::begin(Section section) {
   host_seen_ = false;
   content_length_.reset();
   problem_ = {};
+  fields().reserve(kUsualSize, kUsualFields);
 }
 
 http::FieldList& HeadReader::fields() {

@@ -1,9 +1,9 @@
 #include "http2/head_out.h"
 
 #include <algorithm>
-#include <array>
 
 #include "base/text.h"
+#include "http2/field_rules.h"
 
 namespace sluice::http2 {
 namespace {
@@ -22,10 +22,22 @@ bool is_sensitive(std::string_view name, std::string_view value) {
 
 // RFC 9113 §8.2.2; HTTP2-Settings belongs to an upgrade's hop (RFC 7540 §3.2.1).
 bool is_left_out(std::string_view name, std::string_view value) {
-  static constexpr std::array<std::string_view, 6> kNames = {"connection",        "keep-alive", "proxy-connection",
-                                                             "transfer-encoding", "upgrade",    "http2-settings"};
-  if (name.size() == 2) return iequals(name, "te") && !iequals(value, "trailers");
-  return std::any_of(kNames.begin(), kNames.end(), [&](std::string_view other) { return iequals(name, other); });
+  switch (name.size()) {
+    case 2:
+      return iequals(name, "te") && !iequals(value, "trailers");
+    case 7:
+      return iequals(name, "upgrade");
+    case 10:
+      return iequals(name, "connection") || iequals(name, "keep-alive");
+    case 14:
+      return iequals(name, "http2-settings");
+    case 16:
+      return iequals(name, "proxy-connection");
+    case 17:
+      return iequals(name, "transfer-encoding");
+    default:
+      return false;
+  }
 }
 
 std::string without_controls(std::string_view value) {
@@ -45,7 +57,7 @@ void HeadWriter::clear() {
 }
 
 void HeadWriter::add(std::string_view name, std::string_view value) {
-  if (!http::is_field_value(value)) value = changed_.emplace_back(without_controls(value));
+  if (!is_harmless(value)) value = changed_.emplace_back(without_controls(value));
   value = trim(value);  // RFC 9113 §8.2.1
   size_ += name.size() + value.size() + 32;
   const auto flags = is_sensitive(name, value) ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;

@@ -1,16 +1,11 @@
 // What came in: frame by frame to nghttp2, and what it tells back becomes events.
 #include <algorithm>
 #include <limits>
-#include <new>
 
 #include "http2/session_impl.h"
 
 namespace sluice::http2 {
 namespace {
-
-std::string_view text_of(const std::uint8_t* octets, std::size_t size) {
-  return {reinterpret_cast<const char*>(octets), size};
-}
 
 std::optional<Priority> priority_of(const nghttp2_headers& frame) {
   if ((frame.hd.flags & NGHTTP2_FLAG_PRIORITY) == 0) return std::nullopt;
@@ -49,13 +44,14 @@ Status Session::Impl::feed_piece(const FrameScanner::Piece& piece) {
   }
   const auto taken = nghttp2_session_mem_recv(session_, reinterpret_cast<const std::uint8_t*>(piece.octets.data()),
                                               piece.octets.size());
+  rethrow();
   if (taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
     fail_connection(Code::kInvalid, ErrorCode::kProtocolError, "the peer does not speak HTTP/2 (RFC 9113 §3.4)");
   } else if (taken == NGHTTP2_ERR_FLOODED || taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS) {
     fail_connection(Code::kTooLarge, ErrorCode::kEnhanceYourCalm,
                     "the peer sends faster than it reads what is answered (RFC 9113 §10.5)");
   } else if (taken < 0) {
-    fail_connection(Code::kInternal, ErrorCode::kInternalError, "HTTP/2 cannot go on");
+    break_off();
   }
   // Only at the end of a frame, so that it does not matter how octets were cut; or where the frame will have no end.
   const auto max_frame = nghttp2_session_get_local_settings(session_, NGHTTP2_SETTINGS_MAX_FRAME_SIZE);
@@ -264,7 +260,12 @@ void Session::Impl::on_closed(StreamId id, std::uint32_t code) {
   if (found == streams_.end()) return;
   const bool never_sent = goaway_read_ && !found->second.sent && role_ == Role::kClient;
   streams_.erase(found);
-  if (code != NGHTTP2_NO_ERROR) push(id, StreamReset{id, static_cast<ErrorCode>(code), never_sent});
+  if (code == NGHTTP2_NO_ERROR) return;
+  push(id, StreamReset{id, static_cast<ErrorCode>(code), never_sent});
+  // A request that its client makes us reset is a reset of its client (CVE-2025-8671).
+  if (role_ == Role::kServer && !floods_.on_forced_reset()) {
+    fail_connection(Code::kTooLarge, ErrorCode::kEnhanceYourCalm, floods_.reason());
+  }
 }
 
 void Session::Impl::malformed(StreamId id, Stream& stream, Malformed what) {
@@ -283,79 +284,6 @@ Malformed Session::Impl::bad_body(StreamId id, std::string_view message) const {
   what.in_head = false;
   what.message = message;
   return what;
-}
-
-// --- from C ---
-
-struct Session::Impl::Callbacks {
-  static Impl& self(void* user) { return *static_cast<Impl*>(user); }
-
-  static int begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* user) {
-    return self(user).on_begin_headers(*frame);
-  }
-  static int header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name, std::size_t name_size,
-                    const std::uint8_t* value, std::size_t value_size, std::uint8_t, void* user) {
-    self(user).on_header(*frame, text_of(name, name_size), text_of(value, value_size));
-    return 0;
-  }
-  static int frame(nghttp2_session*, const nghttp2_frame* frame, void* user) {
-    self(user).on_frame(*frame);
-    return 0;
-  }
-  static int data(nghttp2_session*, std::uint8_t, std::int32_t id, const std::uint8_t* content, std::size_t size,
-                  void* user) {
-    self(user).on_data(id, text_of(content, size));
-    return 0;
-  }
-  static int closed(nghttp2_session*, std::int32_t id, std::uint32_t code, void* user) {
-    self(user).on_closed(id, code);
-    return 0;
-  }
-  static int before_send(nghttp2_session*, const nghttp2_frame* frame, void* user) {
-    self(user).on_before_send(*frame);
-    return 0;
-  }
-  static int not_sent(nghttp2_session*, const nghttp2_frame* frame, int error, void* user) {
-    self(user).on_not_sent(*frame, error);
-    return 0;
-  }
-  static int send_data(nghttp2_session*, nghttp2_frame* frame, const std::uint8_t* header, std::size_t,
-                       nghttp2_data_source*, void* user) {
-    return self(user).on_send_data(*frame, header);
-  }
-};
-
-void Session::Impl::create_session() {
-  constexpr std::size_t kMaxAcks = 1'000;     // waiting to be written
-  constexpr std::uint64_t kResetBurst = 500;  // a page that goes away cancels some 100 streams
-  constexpr std::uint64_t kResetsPerSecond = 50;
-  nghttp2_session_callbacks* callbacks = nullptr;
-  nghttp2_option* settings = nullptr;
-  if (nghttp2_session_callbacks_new(&callbacks) != 0 || nghttp2_option_new(&settings) != 0) throw std::bad_alloc();
-  const std::unique_ptr<nghttp2_session_callbacks, decltype(&nghttp2_session_callbacks_del)> callbacks_owner(
-      callbacks, nghttp2_session_callbacks_del);
-  const std::unique_ptr<nghttp2_option, decltype(&nghttp2_option_del)> settings_owner(settings, nghttp2_option_del);
-
-  nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, Callbacks::begin_headers);
-  nghttp2_session_callbacks_set_on_header_callback(callbacks, Callbacks::header);
-  nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, Callbacks::frame);
-  nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, Callbacks::data);
-  nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, Callbacks::closed);
-  nghttp2_session_callbacks_set_before_frame_send_callback(callbacks, Callbacks::before_send);
-  nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, Callbacks::not_sent);
-  nghttp2_session_callbacks_set_send_data_callback(callbacks, Callbacks::send_data);
-
-  nghttp2_option_set_no_auto_window_update(settings, 1);
-  nghttp2_option_set_no_http_messaging(settings, 1);  // head_in.h judges
-  nghttp2_option_set_no_closed_streams(settings, 1);
-  nghttp2_option_set_max_reserved_remote_streams(settings, 0);  // pushes are refused
-  nghttp2_option_set_max_outbound_ack(settings, kMaxAcks);
-  nghttp2_option_set_max_send_header_block_length(settings, kMaxHeadOutEstimate);
-  nghttp2_option_set_stream_reset_rate_limit(settings, kResetBurst, kResetsPerSecond);
-  nghttp2_option_set_max_continuations(settings, floods_.max_continuations());
-  const int error = role_ == Role::kServer ? nghttp2_session_server_new2(&session_, callbacks, this, settings)
-                                           : nghttp2_session_client_new2(&session_, callbacks, this, settings);
-  if (error != 0) throw std::bad_alloc();
 }
 
 }  // namespace sluice::http2

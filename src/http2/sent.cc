@@ -60,7 +60,7 @@ Result<StreamId> Session::Impl::submit_request(const http::RequestHead& head, co
 void Session::Impl::resume(StreamId id) { nghttp2_session_resume_data(session_, id); }
 
 bool Session::Impl::wants_output() const {
-  return !started_ || !out_.empty() || nghttp2_session_want_write(session_) != 0;
+  return !started_ || !out_.empty() || (!broken_ && nghttp2_session_want_write(session_) != 0);
 }
 
 Bytes Session::Impl::output() {
@@ -76,22 +76,15 @@ void Session::Impl::flush() {
 
 void Session::Impl::fill(Bodies bodies) {
   pulling_ = bodies == Bodies::kPull;
-  while (out_.size() < kOutputTarget) {
+  while (!broken_ && out_.size() < kOutputTarget) {
     const std::uint8_t* octets = nullptr;
     const auto size = nghttp2_session_mem_send(session_, &octets);
-    if (size < 0) failure_ = Error{Code::kInternal, "HTTP/2 cannot go on"};
+    rethrow();
+    if (size < 0) break_off();
     if (size <= 0) break;
     out_.append(octets, static_cast<std::size_t>(size));
   }
   pulling_ = false;
-}
-
-nghttp2_data_provider Session::Impl::body_provider() {
-  nghttp2_data_provider provider{};
-  provider.read_callback = [](nghttp2_session*, std::int32_t id, std::uint8_t*, std::size_t room, std::uint32_t* flags,
-                              nghttp2_data_source*,
-                              void* user) -> ssize_t { return static_cast<Impl*>(user)->on_pull(id, room, flags); };
-  return provider;
 }
 
 // The body is pulled to where it will lie in the output; on_send_data() puts the frame's header before it.
@@ -135,9 +128,7 @@ void Session::Impl::on_before_send(const nghttp2_frame& frame) {
     own_goaway_queued_ = false;
     return;
   }
-  const bool too_much = frame.goaway.error_code == NGHTTP2_ENHANCE_YOUR_CALM ||
-                        (role_ == Role::kServer && frame.goaway.error_code == NGHTTP2_INTERNAL_ERROR);
-  if (too_much) {
+  if (role_ == Role::kServer && frame.goaway.error_code == NGHTTP2_INTERNAL_ERROR) {
     failure_ = Error{Code::kTooLarge, "the peer resets streams faster than anybody needs (RFC 9113 §10.5)"};
     return;
   }
@@ -147,7 +138,8 @@ void Session::Impl::on_before_send(const nghttp2_frame& frame) {
     message += ", ";
     message.append(reinterpret_cast<const char*>(frame.goaway.opaque_data), frame.goaway.opaque_data_len);
   }
-  failure_ = Error{Code::kInvalid, message + " (RFC 9113 §5.4.1)"};
+  const bool too_much = frame.goaway.error_code == NGHTTP2_ENHANCE_YOUR_CALM;
+  failure_ = Error{too_much ? Code::kTooLarge : Code::kInvalid, message + " (RFC 9113 §5.4.1)"};
 }
 
 // An answer that nghttp2 would not write, for another reason than that its stream is over.

@@ -114,6 +114,12 @@ void Session::Impl::fail_connection(Code code, ErrorCode error, std::string_view
   nghttp2_session_terminate_session(session_, static_cast<std::uint32_t>(error));
 }
 
+// nghttp2 gave up, or a bug threw through it: its session can only be deleted.
+void Session::Impl::break_off() {
+  broken_ = true;
+  if (!failure_) failure_ = Error{Code::kInternal, "the HTTP/2 session cannot go on"};
+}
+
 // The stream is over for a reason of ours; what was queued for it stays queued.
 void Session::Impl::fail_stream(StreamId id, ErrorCode code) {
   nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, static_cast<std::uint32_t>(code));
@@ -153,8 +159,8 @@ void Session::Impl::go_away(ErrorCode code) {
 }
 
 bool Session::Impl::is_over() const {
-  return started_ && out_.empty() && nghttp2_session_want_read(session_) == 0 &&
-         nghttp2_session_want_write(session_) == 0;
+  if (!started_ || !out_.empty()) return false;
+  return broken_ || (nghttp2_session_want_read(session_) == 0 && nghttp2_session_want_write(session_) == 0);
 }
 
 std::uint32_t Session::Impl::peer_max_streams() const {

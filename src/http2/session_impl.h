@@ -1,9 +1,11 @@
 // What stands behind http2.h: an nghttp2 session, the streams as the caller knows them, the queue of events, and the
-// octets on their way out. received.cc holds what nghttp2 tells of incoming frames, sent.cc what goes out.
+// octets on their way out. received.cc holds what nghttp2 tells of incoming frames, sent.cc what goes out,
+// callbacks.cc the way from C.
 #pragma once
 
 #include <nghttp2/nghttp2.h>
 
+#include <exception>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -61,20 +63,31 @@ class Session::Impl {
   const Preface& peer_preface() const { return preface_.preface(); }
 
  private:
-  struct Callbacks;  // trampolines from C
+  struct Callbacks;
   struct Queued {
-    StreamId stream = 0;
+    template <class Kind>
+    Queued(StreamId id, Kind&& what) : stream(id), event(std::forward<Kind>(what)) {}
+    StreamId stream;
     bool dropped = false;
     Event event;
   };
 
-  void create_session();
   void start();  // our SETTINGS and window, once
   Stream* find(StreamId id);
   Stream& open(StreamId id);
-  void push(StreamId id, Event event) { events_.push_back({id, false, std::move(event)}); }
+  template <class Kind>
+  void push(StreamId id, Kind&& event) {
+    events_.emplace_back(id, std::forward<Kind>(event));
+  }
   void fail_connection(Code code, ErrorCode error, std::string_view message);
   void fail_stream(StreamId id, ErrorCode code);
+
+  void break_off();
+
+  // callbacks.cc
+  void create_session();
+  void rethrow();  // what a callback threw
+  static nghttp2_data_provider body_provider();
 
   // received.cc
   Status feed_piece(const FrameScanner::Piece& piece);
@@ -97,7 +110,6 @@ class Session::Impl {
   enum class Bodies : bool { kLeave, kPull };
   void flush();  // everything but bodies
   void fill(Bodies bodies);
-  static nghttp2_data_provider body_provider();
   bool submit_trailers(StreamId id, const http::FieldList& fields);
   ssize_t on_pull(StreamId id, std::size_t room, std::uint32_t* flags);
   int on_send_data(const nghttp2_frame& frame, const std::uint8_t* header);
@@ -117,6 +129,9 @@ class Session::Impl {
   bool going_away_ = false;  // go_away() was called
   bool own_goaway_queued_ = false;
   std::optional<Error> failure_;  // of the connection: nothing more is read
+
+  bool broken_ = false;  // and nothing written
+  std::exception_ptr thrown_;
 
   FrameScanner scanner_;
   FloodGuard floods_;

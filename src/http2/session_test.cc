@@ -1,6 +1,7 @@
 // Two sessions that talk to each other.
 #include <gtest/gtest.h>
 
+#include <stdexcept>
 #include <string>
 
 #include "base/text.h"
@@ -160,6 +161,23 @@ TEST(Session, WritesATargetSoThatItStaysOne) {
   EXPECT_EQ(text(pair.server),
             "head 1 GET /a%20b%0D%0Ax:%20y [host: a.example] scheme https ended\n"
             "head 3 GET / [host: a.example] scheme https ended\n");
+}
+
+// RFC 7541 §6.2.3 and §7.1.3: no proxy on the way may put these into a table.
+TEST(Session, NeverIndexesSecrets) {
+  MemorySource source;
+  Session client(Role::kClient, {}, source);
+  const auto fields = {std::pair<std::string_view, std::string_view>{"host", "a.example"},
+                       {"Authorization", "Basic eDp5"},
+                       {"cookie", "short"},
+                       {"cookie", "a cookie that is too long to be guessed"}};
+  ASSERT_TRUE(client.submit_request(http::make_request("GET", "/", fields), {}, Body::kNone));
+  std::string out;
+  for (Bytes part = client.output(); !part.empty(); part = client.output()) out += part;
+  EXPECT_NE(out.find("\x1f\x08"), out.npos);  // authorization, index 23
+  const auto cookie = out.find("\x1f\x11");   // index 32
+  EXPECT_NE(cookie, out.npos);
+  EXPECT_EQ(out.find("\x1f\x11", cookie + 1), out.npos);
 }
 
 TEST(Session, SaysWhatCannotBeSubmitted) {
@@ -335,6 +353,20 @@ TEST(Session, BringsDangerousProfilesDown) {
   ASSERT_TRUE(pair.talk());
   const handmade::Entries expected = {{1, 1024 * 1024}, {4, 16 * 1024 * 1024}};
   EXPECT_EQ(pair.server.session.peer_preface().settings, expected);
+}
+
+// A bug of the caller's is not lost in nghttp2, and does no harm there.
+TEST(Session, LetsWhatABodySourceThrowsPass) {
+  class Throwing final : public BodySource {
+    Pulled pull(StreamId, MutableBytes) override { throw std::logic_error("a bug"); }
+  } source;
+  Session client(Role::kClient, {}, source);
+  ASSERT_TRUE(client.submit_request(get(), {}, Body::kPulled));
+  EXPECT_THROW(client.output(), std::logic_error);
+  EXPECT_FALSE(client.feed(handmade::settings()));
+  while (!client.output().empty()) {
+  }
+  EXPECT_TRUE(client.is_over());
 }
 
 TEST(Session, NamesErrorCodes) {
