@@ -97,6 +97,7 @@ std::string format_connection(const flow::Connection& connection) {
   out.text(process ? process->name : "");
   out.number(static_cast<std::uint8_t>(connection.tls.has_value()));
   if (connection.tls) write_client_tls(out, *connection.tls);
+  out.text(connection.http2);
   return out.take();
 }
 
@@ -115,6 +116,7 @@ std::shared_ptr<flow::Connection> parse_connection(Bytes payload) {
   std::string name = read_text(in);
   if (pid != 0) connection->process.store(std::make_shared<const flow::Process>(flow::Process{pid, std::move(name)}));
   if (in.number<std::uint8_t>() != 0) connection->tls = read_client_tls(in);
+  if (!in.rest().empty()) connection->http2 = read_text(in);  // absent in records of before HTTP/2
   return in.ok() ? connection : nullptr;
 }
 

@@ -1,8 +1,12 @@
-// JA3 and JA3S (BSD-3-Clause, Salesforce) and JA4 (BSD-3-Clause, FoxIO) of parsed hellos. Pure.
+// JA3 and JA3S (BSD-3-Clause, Salesforce) and JA4 (BSD-3-Clause, FoxIO) of parsed hellos; the HTTP/2 print that Akamai
+// published (Black Hat Europe 2017). Pure.
 // Definitions and vectors: tests/vectors/fingerprints.json.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "tls/hello.h"
 
@@ -16,5 +20,21 @@ struct Print {
 Print ja3(const tls::ClientHello& hello);
 Print ja4(const tls::ClientHello& hello);
 Print ja3s(const tls::ServerHello& hello);
+
+// What an HTTP/2 client showed of itself up to its first request.
+struct Http2Hello {
+  std::vector<std::pair<std::uint16_t, std::uint32_t>> settings;  // in order
+  std::uint32_t window_increment = 0;                             // of the connection; 0: none
+  struct Priority {
+    std::uint32_t stream = 0;
+    bool exclusive = false;
+    std::uint32_t dependency = 0;
+    std::uint32_t weight = 0;  // 1-256
+  };
+  std::vector<Priority> priorities;  // PRIORITY frames
+  std::string pseudo_order;          // "masp"
+};
+// "SETTINGS|WINDOW_UPDATE|PRIORITY|pseudo-header order"; the hash is MD5, as published.
+Print http2(const Http2Hello& hello);
 
 }  // namespace sluice::fingerprint

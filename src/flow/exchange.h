@@ -80,6 +80,7 @@ struct Connection {
   std::string destination;  // CONNECT, SOCKS or original destination, "host:port"; empty if none
   WallTime accepted;
   std::optional<ClientTls> tls;
+  std::string http2;  // the client's HTTP/2 print (fingerprint::http2), as text; empty for HTTP/1
   ProcessSlot process;
 };
 using ConnectionPtr = std::shared_ptr<const Connection>;

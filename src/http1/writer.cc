@@ -31,11 +31,6 @@ void append_target(std::string& out, std::string_view target) {
   }
 }
 
-// HTTP/2 is a matter of another codec: what it hands over is written as 1.1.
-std::string_view version_text(http::Version version) {
-  return to_string(version == http::Version::kHttp10 ? version : http::Version::kHttp11);
-}
-
 void append_fields(std::string& out, const FieldList& fields) {
   for (std::size_t i = 0; i < fields.size(); ++i) {
     if (Bytes lines = fields.raw_line(i); !lines.empty()) {
@@ -62,7 +57,7 @@ void append_head(std::string& out, const http::RequestHead& head) {
     append_target(out, head.method);  // a method is a token: nothing is changed in a valid one
     out += ' ';
     append_target(out, head.target);
-    out.append(" ").append(version_text(head.version)).append("\r\n");
+    out.append(" ").append(to_string(head.version)).append("\r\n");
   } else {
     out.append(head.start_line);
   }
@@ -72,7 +67,7 @@ void append_head(std::string& out, const http::RequestHead& head) {
 
 void append_head(std::string& out, const http::ResponseHead& head) {
   if (head.start_line.empty()) {
-    out.append(version_text(head.version)).append(" ").append(std::to_string(head.status)).append(" ");
+    out.append(to_string(head.version)).append(" ").append(std::to_string(head.status)).append(" ");
     append_text(out, head.reason);
     out.append("\r\n");
   } else {

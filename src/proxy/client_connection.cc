@@ -23,6 +23,27 @@ std::string address_text(const net::asio::ip::tcp::endpoint& endpoint) {
   return address.to_string();
 }
 
+// The client's own list, cut to what Sluice speaks (engine.md 2).
+std::vector<std::string> spoken_of(const std::vector<std::string>& offered) {
+  std::vector<std::string> spoken;
+  for (const std::string& protocol : offered) {
+    if (protocol == "h2" || protocol == "http/1.1") spoken.push_back(protocol);
+  }
+  return spoken;
+}
+
+// What the client gets of its offer: what the origin took, else its own first choice; "" for none.
+std::string choose_alpn(const std::vector<std::string>& offered, const std::optional<std::string>& taken) {
+  if (offered.empty()) return "";
+  if (!taken) return offered.front();
+  const std::string& wanted = taken->empty() ? "http/1.1" : *taken;
+  const bool has = std::find(offered.begin(), offered.end(), wanted) != offered.end();
+  return has ? wanted : offered.front();
+}
+
+// RFC 9113 §3.4: sniff() takes the preface's first octets for a method.
+bool is_http2_preface(Bytes octets) { return octets.starts_with("PRI * HTTP/2.0\r\n"); }
+
 }  // namespace
 
 net::Task<void> ClientConnection::serve(Worker& worker, net::asio::ip::tcp::socket socket, ListenAddress listener) {
@@ -55,6 +76,8 @@ void ClientConnection::drain() {
   draining_ = true;
   if (server_)
     server_->drain();
+  else if (server2_)
+    server2_->drain();
   else if (waiting_)
     bottom_->cancel(Code::kCancelled);
 }
@@ -62,6 +85,7 @@ void ClientConnection::drain() {
 void ClientConnection::abort() {
   draining_ = aborted_ = true;
   if (server_) server_->abort();
+  if (server2_) server2_->abort();
   bottom_->reset();
 }
 
@@ -168,6 +192,27 @@ net::Task<void> ClientConnection::serve_http(net::Stream& stream, ClientFacts fa
   if (outcome.connect) co_await serve_connect(*outcome.connect, std::move(outcome.rest));
 }
 
+net::Task<void> ClientConnection::serve_http2(net::Stream& stream, ClientFacts facts,
+                                              std::optional<std::pair<std::string, ConnectFailure>> failure) {
+  ExchangeServer exchanges(worker_, std::move(facts), connection_, authority_text(listener_.host, listener_.port, 0));
+  if (failure) exchanges.set_first_failure(std::move(failure->first), std::move(failure->second));
+  Http2Server server(worker_, stream, exchanges, http2_options(worker_.limits()),
+                     co_await net::asio::this_coro::executor);
+  server2_ = &server;
+  if (draining_) server.drain();
+  co_await server.serve();
+  server2_ = nullptr;
+  requests_ = server.requests();
+}
+
+// Plain octets inside a tunnel, or the tunnel's TLS: by what the client says first.
+net::Task<void> ClientConnection::serve_plain_http(const Target& target, bool http2) {
+  ClientFacts facts = facts_in(target);
+  if (!http2) co_return co_await serve_http(*tcp_, std::move(facts), std::nullopt);
+  facts.http2_without_tls = true;
+  co_await serve_http2(*tcp_, std::move(facts), std::nullopt);
+}
+
 net::Task<void> ClientConnection::serve_connect(const Target& target, std::string rest) {
   auto connection = describe(authority_text(target.host, target.port, 0));
   connection->process = connection_->process;
@@ -183,7 +228,7 @@ net::Task<void> ClientConnection::serve_connect(const Target& target, std::strin
     case Sniffed::kTls:
       co_return co_await intercept(target);
     case Sniffed::kHttp:
-      co_return co_await serve_http(*tcp_, facts_in(target), std::nullopt);
+      co_return co_await serve_plain_http(target, is_http2_preface(*first));
     case Sniffed::kSocks4:
     case Sniffed::kSocks5:
     case Sniffed::kNeedMore:
@@ -224,7 +269,7 @@ net::Task<void> ClientConnection::serve_silent_client(const Target& target) {
   if (!first || first->empty()) co_return record_left(target);
   const Sniffed what = sniff(*first);
   if (what == Sniffed::kTls) co_return co_await intercept(target);
-  if (what == Sniffed::kHttp) co_return co_await serve_http(*tcp_, facts_in(target), std::nullopt);
+  if (what == Sniffed::kHttp) co_return co_await serve_plain_http(target, is_http2_preface(*first));
   co_await tunnel(target, std::move(upstream));
 }
 
@@ -307,7 +352,10 @@ net::Task<std::optional<std::pair<std::string, ConnectFailure>>> ClientConnectio
   if (worker_.pool().has(key) || worker_.find_route(key)) co_return std::nullopt;
   auto upstream = co_await connect_upstream(worker_, route, nullptr);
   if (!upstream) co_return std::pair(key, std::move(upstream.error()));
-  worker_.pool().put(*std::move(upstream), worker_.clock().mono());
+  if ((*upstream)->alpn == "h2")
+    Http2Upstream::start(worker_, *std::move(upstream), co_await net::asio::this_coro::executor);
+  else
+    worker_.pool().put(*std::move(upstream), worker_.clock().mono());
   co_return std::nullopt;
 }
 
@@ -335,15 +383,19 @@ net::Task<void> ClientConnection::intercept(const Target& target) {
   facts.tls = true;
   facts.sni = hello->sni;
   const std::string name = hello->sni.empty() ? target.host : hello->sni;
-  const bool offers_http1 = std::find(hello->alpn.begin(), hello->alpn.end(), "http/1.1") != hello->alpn.end();
+  const std::vector<std::string> offered = spoken_of(hello->alpn);
+  if (!offered.empty()) facts.alpn = offered;
 
   std::optional<std::pair<std::string, ConnectFailure>> failure;
+  std::optional<std::string> taken;  // by the origin, of what the client offers
   const rules::RuleBookPtr book = worker_.book();
   if (name != kSetupHost && !book->may_answer(name) && !book->may_answer(target.host)) {
     Target origin = target;
     origin.scheme = "https";
     origin.server_name = name;
-    failure = co_await dial_ahead(route_of(worker_, origin, facts));
+    const Route route = route_of(worker_, origin, facts);
+    failure = co_await dial_ahead(route);
+    if (const RouteMemory* known = worker_.find_route(route.key())) taken = known->alpn;
   }
   const auto kind = tls::accepts_ecdsa(*hello) ? tls::KeyKind::kEcdsaP256 : tls::KeyKind::kRsa2048;
   auto leaf = worker_.leaves().find_or_mint(name, kind);
@@ -351,7 +403,7 @@ net::Task<void> ClientConnection::intercept(const Target& target) {
     record_failed_tls(target, connection_, leaf.error().message);
     co_return;
   }
-  auto session = worker_.shared().server_tls->accept(*tcp_, *leaf, offers_http1 ? "http/1.1" : "",
+  auto session = worker_.shared().server_tls->accept(*tcp_, *leaf, choose_alpn(offered, taken),
                                                      worker_.shared().authority->spki_sha256_base64() + name);
   if (!session) {
     record_failed_tls(target, connection_, session.error().message);
@@ -370,7 +422,10 @@ net::Task<void> ClientConnection::intercept(const Target& target) {
     record_failed_tls(target, connection_, done.error().message);
     co_return;
   }
-  co_await serve_http(*tls_, std::move(facts), std::move(failure));
+  if (info.alpn == "h2")
+    co_await serve_http2(*tls_, std::move(facts), std::move(failure));
+  else
+    co_await serve_http(*tls_, std::move(facts), std::move(failure));
   // In TLS 1.3 a client may refuse our certificate after it has ended its handshake.
   const tls::HandshakeFailure& refused = tls_->session().failure();
   if (requests_ == 0 && refused.alert_from_peer) record_failed_tls(target, connection_, refused.text);

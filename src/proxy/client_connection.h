@@ -11,6 +11,7 @@
 #include "net/tls_stream.h"
 #include "proxy/engine.h"
 #include "proxy/http1_server.h"
+#include "proxy/http2_server.h"
 #include "proxy/target.h"
 #include "tls/hello.h"
 
@@ -33,6 +34,9 @@ class ClientConnection {
   net::Task<void> run();
   net::Task<void> serve_http(net::Stream& stream, ClientFacts facts,
                              std::optional<std::pair<std::string, ConnectFailure>>);
+  net::Task<void> serve_http2(net::Stream& stream, ClientFacts facts,
+                              std::optional<std::pair<std::string, ConnectFailure>>);
+  net::Task<void> serve_plain_http(const Target& target, bool http2);
   net::Task<void> serve_connect(const Target& target, std::string rest);
   net::Task<void> serve_silent_client(const Target& target);
   net::Task<void> intercept(const Target& target);
@@ -57,7 +61,8 @@ class ClientConnection {
   flow::ConnectionPtr connection_;
   ConnectionId id_;
   WallTime accepted_;
-  Http1Server* server_ = nullptr;  // while it runs
+  Http1Server* server_ = nullptr;   // while it runs
+  Http2Server* server2_ = nullptr;  // ... the same
   bool remote_ = false;            // the client is on another machine
   bool waiting_ = false;           // for a client's first octets: nothing is lost if a drain ends it
   bool draining_ = false;          // ... or aborted_

@@ -19,6 +19,8 @@ Entry entry_of(FailureKind kind) {
       return {400, "bad_request", Phase::kRequestHead, ""};
     case FailureKind::kHeadTooLarge:
       return {431, "head_too_large", Phase::kRequestHead, ""};
+    case FailureKind::kMisdirected:
+      return {421, "misdirected", Phase::kRequestHead, "Open a connection of its own for each host."};
     case FailureKind::kTargetForbidden:
       return {403, "target_forbidden", Phase::kConnect, ""};
     case FailureKind::kLoop:

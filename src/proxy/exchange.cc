@@ -86,6 +86,7 @@ Exchange::Next Exchange::receive_request(http::RequestHead head, http::BodyFrami
                                          const flow::ConnectionPtr& connection, MonoTime started,
                                          const rules::RuleBook& book) {
   request_ = std::move(head);
+  if (request_.version == http::Version::kHttp2) protocol_ = flow::Protocol::kHttp2;
   request_framing_ = framing;
   target_ = std::move(target.target);
   anomalies_ |= target.anomalies;
@@ -200,12 +201,15 @@ void Exchange::build_request() {
     sent.fields.erase("expect");
     sent.fields.set("Content-Length", std::to_string(content.size()));
     http1::append_head(request_octets_, sent);
+    request_head_size_ = request_octets_.size();
     if (edited) sink_.request_sent(seq_, request_octets_);
     request_octets_ += content;
+    sent_ = std::move(sent);
     return;
   }
   http1::append_head(request_octets_, sent);
   if (edited) sink_.request_sent(seq_, request_octets_);
+  sent_ = std::move(sent);
 }
 
 bool Exchange::is_idempotent() const {
@@ -299,7 +303,9 @@ void Exchange::gathered_response(std::optional<std::string> content) {
   }
   response_octets_.clear();
   http1::append_head(response_octets_, edited);
+  response_head_size_ = response_octets_.size();
   record_response(response_octets_);
+  response_ = std::move(edited);
   response_body(*changed);  // the record shows the answer as the client got it
   response_ended_ = true;
   response_octets_ += *changed;
@@ -307,9 +313,11 @@ void Exchange::gathered_response(std::optional<std::string> content) {
 
 std::string Exchange::own_answer(const http::ResponseHead& head, Bytes body) {
   response_ = head;
+  if (request_.version == http::Version::kHttp2) response_.version = http::Version::kHttp2;
   response_octets_.clear();
   original_head_.clear();
-  http1::append_head(response_octets_, head);
+  http1::append_head(response_octets_, response_);
+  response_head_size_ = response_octets_.size();
   record_response({});
   response_body(body);
   answered_ = true;

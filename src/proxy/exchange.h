@@ -6,6 +6,7 @@
 // finish() (or the destructor) ends the record exactly once. Belongs to one worker thread.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -55,6 +56,9 @@ class Exchange {
   // The head to send; after a gathered body that was changed, with that body.
   const std::string& request_octets() const { return request_octets_; }
   bool request_body_replaced() const { return request_body_replaced_; }
+  // The same as parts, for an origin that does not speak HTTP/1.
+  const http::RequestHead& sent_request() const { return sent_ ? *sent_ : request_; }
+  Bytes replaced_request_body() const { return Bytes(request_octets_).substr(request_head_size_); }
   // A request that may be sent twice (RFC 9110 §9.2.2).
   bool is_idempotent() const;
   bool expects_continue() const { return expects_continue_; }
@@ -97,6 +101,10 @@ class Exchange {
   // The method that the origin sees: its answer's framing follows it.
   const std::string& sent_method() const { return sent_method_.empty() ? request_.method : sent_method_; }
   int response_status() const { return response_.status; }
+  // The answer as the client gets it, as parts: its head, and of octets that answer(), failure_page() or
+  // response_octets() (after gathered_response()) gave, what follows the head.
+  const http::ResponseHead& response() const { return response_; }
+  Bytes made_body(Bytes made) const { return made.substr(std::min(made.size(), response_head_size_)); }
   // What is known of an origin that could not be used (a refused certificate's chain).
   void set_upstream(flow::UpstreamPtr upstream) { upstream_ = std::move(upstream); }
   bool upstream_lives() const { return upstream_lives_; }
@@ -132,7 +140,9 @@ class Exchange {
   http::BodyFraming request_framing_;
   Target target_;
   std::string request_octets_, response_octets_;
-  std::string sent_method_;  // where a rule may have changed it
+  std::string sent_method_;                // where a rule may have changed it
+  std::optional<http::RequestHead> sent_;  // where it is not request_
+  std::size_t request_head_size_ = 0, response_head_size_ = 0;
   rules::RuleBook::Plan plan_;
   http::ResponseHead response_;
   std::string original_head_;  // raw, as the origin sent it, where that is not what the client gets

@@ -38,6 +38,7 @@ void Http1Server::abort() {
   aborted_ = draining_ = true;
   client_.cancel(Code::kCancelled);
   if (upstream_) upstream_->cancel(Code::kCancelled);
+  if (origin_) origin_->cancel();
 }
 
 void Http1Server::hold_rest() {
@@ -215,8 +216,9 @@ Route route_of(const Worker& worker, const Target& target, const ClientFacts& fa
     route.profile.server_name = target.server_name;
     route.profile.verify =
         worker.shared().options.upstream_insecure ? tls::Verify::kRecordOnly : tls::Verify::kRequired;
-    route.profile.alpn = {"http/1.1"};
+    route.profile.alpn = facts.alpn;
   }
+  route.http2 = !route.tls && facts.http2_without_tls;
   return route;
 }
 
@@ -265,7 +267,24 @@ net::Task<bool> Http1Server::forward(Exchange& exchange, std::string wire_at_han
   bool fresh = false;
   for (;;) {
     ConnectFailure failure;
-    UpstreamConnectionPtr upstream = co_await acquire(exchange, known, fresh, failure);
+    std::unique_ptr<OriginEnd> http2;
+    if (const auto running = fresh ? nullptr : worker_.http2_upstreams().find(known.key)) http2 = running->open();
+    UpstreamConnectionPtr upstream;
+    if (!http2) upstream = co_await acquire(exchange, known, fresh, failure);
+    if (upstream && upstream->alpn == "h2") {
+      http2 = Http2Upstream::start(worker_, std::move(upstream), co_await net::asio::this_coro::executor)->open();
+    }
+    if (http2) {
+      origin_ = http2.get();
+      const Result result = co_await cross(exchange, *http2, wire_at_hand);
+      origin_ = nullptr;
+      if (result == Result::kRetry) {
+        fresh = true;
+        continue;
+      }
+      exchange.finish();
+      co_return result == Result::kDone;
+    }
     if (!upstream) {
       exchange.set_upstream(failure.upstream);
       const std::string page = exchange.failure_page(failure.kind, failure.message);

@@ -9,6 +9,7 @@
 #include "http1/http1.h"
 #include "net/stream.h"
 #include "proxy/duplex.h"
+#include "proxy/ends.h"
 #include "proxy/exchange.h"
 #include "proxy/pool.h"
 #include "proxy/relay.h"
@@ -73,6 +74,8 @@ class Http1Server {
   Result end_of_answer(Exchange& exchange, http1::ResponseReader& reader, const Exchange::ResponsePlan& plan);
   net::Task<Result> fail_answer(Exchange& exchange, Duplex& duplex, FailureKind kind, std::string message);
   net::Task<Result> tunnel(Exchange& exchange, net::Stream& upstream, std::string early);
+  class CrossClient;
+  net::Task<Result> cross(Exchange& exchange, OriginEnd& origin, Bytes wire_at_hand);
   net::Task<void> linger();
   void hold_rest();  // what the reader has not consumed survives a suspension point
 
@@ -88,6 +91,7 @@ class Http1Server {
   std::optional<KnownRoute> known_route_;
   UpstreamConnectionPtr bound_;      // NTLM, Negotiate: this client's own upstream connection
   net::Stream* upstream_ = nullptr;  // of the exchange under way
+  OriginEnd* origin_ = nullptr;      // ... where that is an HTTP/2 stream
   std::optional<std::pair<std::string, ConnectFailure>> first_failure_;
   bool draining_ = false, idle_ = false, aborted_ = false, sent_continue_ = false;
   bool continued_ = false;  // a 100 went to the client, from whomever

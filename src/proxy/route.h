@@ -21,13 +21,14 @@ struct Route {
   bool tls = false;
   std::string dial_host;
   std::uint16_t dial_port = 0;
+  bool http2 = false;    // HTTP/2 by prior knowledge (RFC 9113 §3.3); only without tls
   TlsProfile profile;    // only if tls
   std::string identity;  // whose credentials the connection carries; empty: nobody's
   bool remote = false;   // for a client beyond this machine: what it may not dial it may not find open either
   friend bool operator==(const Route&, const Route&) = default;
 
   std::string key() const {
-    std::string key = (remote ? "r" : "") + std::string(tls ? "s " : "p ") + dial_host + ' ' +
+    std::string key = (remote ? "r" : "") + std::string(tls ? "s " : http2 ? "h " : "p ") + dial_host + ' ' +
                       std::to_string(dial_port) + ' ' + identity;
     if (tls) {
       key += ' ' + profile.server_name + (profile.verify == tls::Verify::kRequired ? " v" : " r");

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "http/message.h"
@@ -16,6 +17,9 @@ struct ClientFacts {
   std::string destination_host;  // CONNECT (later SOCKS, original) destination; empty for a plain proxy connection
   std::uint16_t destination_port = 0;
   bool remote = false;  // the client is on another machine
+  // What origins are offered for this client's requests: its own ALPN list, cut to what Sluice speaks (engine.md 2).
+  std::vector<std::string> alpn = {"http/1.1"};
+  bool http2_without_tls = false;  // the client spoke HTTP/2 by prior knowledge: so does Sluice towards the origin
   bool has_destination() const { return !destination_host.empty(); }
 };
 

@@ -11,6 +11,8 @@
 namespace sluice::proxy {
 namespace {
 
+const std::vector<std::string> kHttp1Alone = {"http/1.1"};
+
 ConnectFailure from_dial(const net::DialFailure& failure) {
   FailureKind kind = FailureKind::kConnect;
   switch (failure.step) {
@@ -75,6 +77,7 @@ net::Task<tl::expected<UpstreamConnectionPtr, ConnectFailure>> connect_upstream(
   if (!route.tls) {
     connection->stream = std::move(tcp);
     connection->info = std::move(info);
+    if (route.http2) connection->alpn = "h2";
     co_return connection;
   }
 
@@ -92,6 +95,15 @@ net::Task<tl::expected<UpstreamConnectionPtr, ConnectFailure>> connect_upstream(
   const tls::SessionInfo session_info = client_session->info();
   info->tls = describe(session_info, route.profile.server_name);
   if (!done) {
+    // RFC 7301 §3.2: an origin that speaks HTTP/2 only. Its answers are translated.
+    const tls::HandshakeFailure& why = client_session->failure();
+    if (why.alert_from_peer && why.alert == "no_application_protocol" && route.profile.alpn == kHttp1Alone) {
+      Route http2 = route;
+      http2.profile.alpn = {"h2"};
+      auto connected = co_await connect_upstream(worker, std::move(http2), times);
+      if (connected) (*connected)->route_key = route.key();
+      co_return connected;
+    }
     const std::string where = authority_text(route.profile.server_name, route.dial_port, 443);
     FailureKind kind = FailureKind::kUpstreamTls;
     std::string message = "the TLS handshake with " + where + " failed: " + done.error().message;

@@ -34,7 +34,7 @@ Worker::~Worker() {
   // A coroutine that waits for a socket is owned by that socket, which it owns: it is woken, and ends by itself. One
   // that waits for a timer or for a connect is destroyed with the io_context.
   io_->restart();
-  for (int round = 0; round < kMostFarewells && !connections_.empty(); ++round) {
+  for (int round = 0; round < kMostFarewells && !(connections_.empty() && http2_upstreams_.empty()); ++round) {
     abort_all();
     if (io_->poll() == 0) break;
   }
@@ -67,6 +67,7 @@ void Worker::drain() {
     draining_ = true;
     pool_.clear();
     for (ClientConnection* connection : connections_) connection->drain();
+    http2_upstreams_.expire(MonoTime::max());
   });
 }
 
@@ -80,6 +81,7 @@ void Worker::abort() {
 
 void Worker::abort_all() {
   for (ClientConnection* connection : connections_) connection->abort();
+  http2_upstreams_.stop();
   // Also what belongs to no client yet, or where nobody waits right now: no wait outlives this.
   deadlines_.tick(MonoTime::max());
 }
@@ -127,6 +129,7 @@ void Worker::tick() {
   const MonoTime now = clock().mono();
   deadlines_.tick(now);
   pool_.expire(now);
+  http2_upstreams_.expire(now - limits().timeouts.upstream_idle);
 }
 
 }  // namespace sluice::proxy

@@ -21,6 +21,7 @@
 #include "net/readiness.h"
 #include "proxy/engine.h"
 #include "proxy/exchange.h"
+#include "proxy/http2_upstream.h"
 #include "proxy/pool.h"
 #include "proxy/route.h"
 
@@ -75,6 +76,7 @@ class Worker {
   net::Deadlines& deadlines() { return deadlines_; }
   net::Readiness& readiness() { return readiness_; }
   Pool& pool() { return pool_; }
+  Http2Upstreams& http2_upstreams() { return http2_upstreams_; }
   tls::LeafCache& leaves() { return leaves_; }
   const ExchangeSettings& exchange_settings() const { return settings_; }
   const rules::RuleBookPtr& book();  // the newest
@@ -101,6 +103,7 @@ class Worker {
   net::Deadlines deadlines_;
   net::Readiness readiness_;
   Pool pool_;
+  Http2Upstreams http2_upstreams_;
   tls::LeafCache leaves_;
   ExchangeSettings settings_;
   rules::RuleBookPtr book_;

@@ -1,0 +1,36 @@
+#include "net/signal.h"
+
+#include <boost/asio/post.hpp>
+
+namespace sluice::net {
+
+void Signal::notify() {
+  set_ = true;
+  wake();
+}
+
+void Signal::cancel(Code why) {
+  failed_ = why;
+  wake();
+}
+
+void Signal::wake() {
+  if (!waiter_) return;
+  auto later = [handler = std::move(*waiter_)]() mutable { std::move(handler)(); };
+  waiter_.reset();
+  asio::post(executor_, std::move(later));
+}
+
+Task<Status> Signal::wait() {
+  while (!set_ && !failed_) {
+    co_await asio::async_initiate<const asio::use_awaitable_t<>&, void()>(
+        [this](auto handler) { waiter_.emplace(std::move(handler)); }, asio::use_awaitable);
+  }
+  if (set_) {  // what was told counts more than what ran out meanwhile
+    set_ = false;
+    co_return Status{};
+  }
+  co_return fail(*failed_, *failed_ == Code::kTimeout ? "nothing moved within the time allowed" : "the wait was ended");
+}
+
+}  // namespace sluice::net

@@ -1,0 +1,43 @@
+// One coroutine tells another, on the same worker thread, that there is something to do: a flag that can be waited
+// for, with a deadline. At most one coroutine waits. The waiter is resumed from the loop, never inside notify().
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <optional>
+
+#include "net/deadlines.h"
+#include "net/stream.h"
+
+namespace sluice::net {
+
+class Signal final : private Deadlines::Node {
+ public:
+  Signal(asio::any_io_executor executor, Deadlines& deadlines)
+      : Deadlines::Node(deadlines), executor_(std::move(executor)) {}
+
+  // Wakes the waiter; kept for the next wait() if nobody waits.
+  void notify();
+  // Until notify(), which it takes back. Fails with kTimeout at the deadline, or with the code given to cancel().
+  Task<Status> wait();
+  // The wait under way and all later ones end so, until notify() or a new deadline.
+  void cancel(Code why);
+  // Waits that pass this moment fail with kTimeout. Stays until changed.
+  void set_deadline(MonoTime at) {
+    failed_.reset();
+    Deadlines::Node::set_deadline(at);
+  }
+  void clear_deadline() { set_deadline(MonoTime::max()); }
+
+ private:
+  using Handler = asio::async_result<asio::use_awaitable_t<>, void()>::handler_type;
+  void on_deadline() override { cancel(Code::kTimeout); }
+  void wake();
+
+  asio::any_io_executor executor_;
+  std::optional<Handler> waiter_;
+  std::optional<Code> failed_;
+  bool set_ = false;
+};
+
+}  // namespace sluice::net

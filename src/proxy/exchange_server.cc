@@ -1,0 +1,126 @@
+#include "proxy/exchange_server.h"
+
+#include "proxy/http1_server.h"
+#include "proxy/setup_page.h"
+#include "proxy/worker.h"
+
+namespace sluice::proxy {
+namespace {
+
+constexpr std::uint32_t kCancel = 8;         // RFC 9113 §7
+constexpr std::uint32_t kInternalError = 2;  // RFC 9113 §7
+
+}  // namespace
+
+ExchangeServer::ExchangeServer(Worker& worker, ClientFacts facts, flow::ConnectionPtr connection,
+                               std::string own_address)
+    : worker_(worker),
+      facts_(std::move(facts)),
+      connection_(std::move(connection)),
+      own_address_(std::move(own_address)) {}
+
+// engine.md 2: a connection that was made for one name carries no requests for another.
+bool ExchangeServer::is_misdirected(const ResolvedTarget& target) const {
+  if (!facts_.has_destination() || target.kind != TargetKind::kOrigin) return false;
+  return target.target.host != (facts_.sni.empty() ? facts_.destination_host : facts_.sni) &&
+         target.target.host != facts_.destination_host;
+}
+
+net::Task<void> ExchangeServer::serve(ClientEnd& client, Request request) {
+  auto target = resolve_target(request.head, facts_);
+  if (!target) {
+    co_return co_await refuse(client, std::move(request), FailureKind::kBadRequest, target.error().message);
+  }
+  if (target->kind == TargetKind::kConnect) {
+    co_return co_await refuse(client, std::move(request), FailureKind::kBadRequest,
+                              "CONNECT inside a tunnel is not supported");
+  }
+  if (is_misdirected(*target)) {
+    co_return co_await refuse(client, std::move(request), FailureKind::kMisdirected,
+                              "this connection was made for another host");
+  }
+  if (target->kind == TargetKind::kSetup) co_return co_await serve_setup(client, request, target->target);
+
+  Exchange exchange(worker_.sink(), worker_.clock(), worker_.exchange_settings());
+  const rules::RuleBookPtr book = worker_.book();
+  bool request_over = request.framing.kind == http::Framing::kNone;
+  Exchange::Next next = exchange.receive_request(std::move(request.head), request.framing, *std::move(target),
+                                                 connection_, request.started, *book);
+  StreamRelay relay(worker_, exchange, client);
+  std::string begun;
+  if (next == Exchange::Next::kGather) {
+    std::optional<std::string> content;
+    if (!co_await relay.gather_request(content, begun)) co_return;
+    if (content) request_over = true;
+    next = exchange.gathered_request(std::move(content), *book);
+  }
+  switch (next) {
+    case Exchange::Next::kDrop:
+      exchange.finish();
+      client.cut(kInternalError);
+      co_return;
+    case Exchange::Next::kAnswer: {
+      if (!request_over && !co_await relay.discard_request() && exchange.failed()) co_return;
+      const std::string made = exchange.answer();
+      co_await relay.send_made(made);
+      co_return exchange.finish();
+    }
+    case Exchange::Next::kForward:
+    case Exchange::Next::kGather:
+      break;
+  }
+  co_await forward(relay, exchange, std::move(begun), request_over);
+  if (aborted_ && !exchange.failed()) exchange.fail(FailureKind::kShutdown, "Sluice was stopped");
+  exchange.finish();
+}
+
+net::Task<void> ExchangeServer::forward(StreamRelay& relay, Exchange& exchange, std::string begun, bool request_over) {
+  const Route route = route_of(worker_, exchange.target(), facts_);
+  const std::string key = route.key();
+  for (bool fresh = false;; fresh = true) {
+    if (first_failure_ && first_failure_->first == key) {
+      const ConnectFailure failure = std::move(first_failure_->second);
+      first_failure_.reset();
+      exchange.set_upstream(failure.upstream);
+      const std::string page = exchange.failure_page(failure.kind, failure.message);
+      co_return co_await relay.send_made(page);
+    }
+    auto origin = co_await open_origin(worker_, exchange, route, key, fresh);
+    if (!origin) {
+      exchange.set_upstream(origin.error().upstream);
+      const std::string page = exchange.failure_page(origin.error().kind, origin.error().message);
+      co_return co_await relay.send_made(page);
+    }
+    const StreamRelay::Result result = co_await relay.run(**origin, begun, request_over);
+    if (result != StreamRelay::Result::kRetry) co_return;
+  }
+}
+
+net::Task<void> ExchangeServer::refuse(ClientEnd& client, Request request, FailureKind kind, std::string message) {
+  Exchange exchange(worker_.sink(), worker_.clock(), worker_.exchange_settings());
+  ResolvedTarget target;
+  target.target.scheme = facts_.tls ? "https" : "http";
+  target.target.host = facts_.destination_host;
+  target.target.port = facts_.destination_port;
+  target.target.path = request.head.target;
+  static const rules::RuleBook kNoRules;
+  exchange.receive_request(std::move(request.head), {}, std::move(target), connection_, request.started, kNoRules);
+  const std::string page = exchange.failure_page(kind, message);
+  StreamRelay relay(worker_, exchange, client);
+  co_await relay.send_made(page);
+  exchange.finish();
+}
+
+net::Task<void> ExchangeServer::serve_setup(ClientEnd& client, const Request& request, const Target& target) {
+  const SetupAnswer answer = setup_answer(request.head.method, target.path.empty() ? "/" : target.path, own_address_,
+                                          *worker_.shared().authority);
+  client.set_deadline(worker_.clock().mono() + worker_.limits().timeouts.idle);
+  client.offer_head(answer.head, !answer.body.empty());
+  if (!answer.body.empty()) {
+    client.offer({answer.body, {}});
+    client.offer_end(nullptr);
+  }
+  if (!client.has_room() && !co_await client.wait_room()) client.cut(kCancel);
+}
+
+}  // namespace sluice::proxy

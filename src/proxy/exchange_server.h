@@ -1,0 +1,53 @@
+// Serves exchanges of one client connection whose ends are event sources (ends.h): target, rules, the origin, the
+// relay. HTTP/1 connections have their own (http1_server.h); HTTP/2 streams come here, each in its own coroutine.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "proxy/origin.h"
+#include "proxy/stream_relay.h"
+#include "proxy/target.h"
+#include "proxy/upstream.h"
+
+namespace sluice::proxy {
+
+class Worker;
+
+class ExchangeServer {
+ public:
+  ExchangeServer(Worker& worker, ClientFacts facts, flow::ConnectionPtr connection, std::string own_address);
+
+  // A dial that was made before the client's handshake and failed: the first request of its route gets this answer.
+  void set_first_failure(std::string route_key, ConnectFailure failure) {
+    first_failure_.emplace(std::move(route_key), std::move(failure));
+  }
+  // The same connection with more known of it.
+  void set_connection(flow::ConnectionPtr connection) { connection_ = std::move(connection); }
+  const flow::ConnectionPtr& connection() const { return connection_; }
+
+  struct Request {
+    http::RequestHead head;
+    http::BodyFraming framing;
+    MonoTime started;
+  };
+  net::Task<void> serve(ClientEnd& client, Request request);
+  // Records a request that never became an exchange, and answers it.
+  net::Task<void> refuse(ClientEnd& client, Request request, FailureKind kind, std::string message);
+  // What runs is recorded as stopped by Sluice rather than left by its client.
+  void abort() { aborted_ = true; }
+
+ private:
+  net::Task<void> serve_setup(ClientEnd& client, const Request& request, const Target& target);
+  net::Task<void> forward(StreamRelay& relay, Exchange& exchange, std::string begun, bool request_over);
+  bool is_misdirected(const ResolvedTarget& target) const;
+
+  Worker& worker_;
+  ClientFacts facts_;
+  flow::ConnectionPtr connection_;
+  std::string own_address_;
+  std::optional<std::pair<std::string, ConnectFailure>> first_failure_;
+  bool aborted_ = false;
+};
+
+}  // namespace sluice::proxy

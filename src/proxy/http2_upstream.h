@@ -1,0 +1,65 @@
+// One HTTP/2 connection to an origin that all exchanges of its route share, and a worker's set of them.
+// RFC 9113 §5.1.2 (concurrency), §6.8 (GOAWAY); engine.md 4, 7. One worker thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "proxy/http2_link.h"
+#include "proxy/pool.h"
+
+namespace sluice::proxy {
+
+class Http2Upstream final : private Http2Link, public std::enable_shared_from_this<Http2Upstream> {
+ public:
+  // Takes the connection and runs it on the worker until it is over. The set knows it from then on.
+  static std::shared_ptr<Http2Upstream> start(Worker& worker, UpstreamConnectionPtr connection,
+                                              net::asio::any_io_executor executor);
+  Http2Upstream(Worker& worker, UpstreamConnectionPtr connection, net::asio::any_io_executor executor);
+
+  // One more stream may be opened now.
+  bool takes_more() const;
+  std::unique_ptr<OriginEnd> open();
+  // Until the origin's SETTINGS have come, or the connection is over.
+  net::Task<void> wait_settings(MonoTime deadline);
+  bool takes_extended_connect() { return session().peer_takes_extended_connect(); }
+  const flow::UpstreamPtr& info() const { return connection_->info; }
+  const std::string& route_key() const { return connection_->route_key; }
+  bool is_idle_since(MonoTime at) const { return streams() == 0 && used_ < at; }
+  void stop() { Http2Link::stop(); }
+
+ private:
+  friend class Http2Origin;
+  void on_head(http2::HeadRead head) override;
+  void on_malformed(http2::Malformed malformed) override;
+  void on_go_away(const http2::GoAwayRead& go_away) override;
+  void on_settings() override;
+  bool on_idle() override { return false; }
+  net::Task<void> live();
+  void remember_resumption();
+
+  UpstreamConnectionPtr connection_;
+  net::Signal settings_;
+  MonoTime used_;
+  bool leaving_ = false, has_settings_ = false;
+};
+using Http2UpstreamPtr = std::shared_ptr<Http2Upstream>;
+
+// The running ones of one worker, by route.
+class Http2Upstreams {
+ public:
+  Http2UpstreamPtr find(const std::string& route_key) const;  // that takes one more stream, or null
+  bool has(const std::string& route_key) const { return find(route_key) != nullptr; }
+  void add(Http2UpstreamPtr upstream);
+  void remove(const Http2Upstream* upstream);
+  void expire(MonoTime idle_since);
+  void stop();
+  bool empty() const { return by_route_.empty(); }
+
+ private:
+  std::unordered_map<std::string, std::vector<Http2UpstreamPtr>> by_route_;
+};
+
+}  // namespace sluice::proxy

@@ -1,0 +1,354 @@
+#include "proxy/stream_relay.h"
+
+#include <boost/asio/co_spawn.hpp>
+
+#include "http/translate.h"
+#include "proxy/worker.h"
+
+namespace sluice::proxy {
+namespace {
+
+constexpr ByteCount kDiscardAtMost = 8 * kMiB;  // of a request body that nobody wants
+constexpr int kMostInterim = 100;               // interim answers before one that is final
+constexpr int kMostRetries = 3;                 // each on another connection
+constexpr std::uint32_t kInternalError = 2, kCancel = 8;  // RFC 9113 §7
+
+}  // namespace
+
+void StreamRelay::arm() {
+  const Timeouts& timeouts = worker_.limits().timeouts;
+  activity_ = worker_.clock().mono();
+  client_.set_deadline(activity_ + timeouts.idle);
+  if (!origin_) return;
+  origin_->set_deadline(request_over_ && !answering_ ? sent_at_ + timeouts.first_byte : activity_ + timeouts.idle);
+}
+
+bool StreamRelay::still_active() const {
+  const bool first_byte = request_over_ && !answering_;
+  return !first_byte && worker_.clock().mono() < activity_ + worker_.limits().timeouts.idle;
+}
+
+net::Task<bool> StreamRelay::room(End& end) {
+  while (!end.has_room()) {
+    arm();
+    const Status ready = co_await end.wait_room();
+    if (ready) break;
+    if (ready.error().code != Code::kTimeout || !still_active()) co_return false;
+  }
+  co_return true;
+}
+
+StreamRelay::Result StreamRelay::client_left() {
+  exchange_.fail(FailureKind::kClientAborted, answering_ ? "the client went away in the middle of the answer"
+                                                         : "the client went away before the answer");
+  if (origin_) origin_->cut(client_.reset_code().value_or(kCancel));
+  return Result::kFailed;
+}
+
+net::Task<bool> StreamRelay::gather_request(std::optional<std::string>& content, std::string& begun) {
+  const ByteCount limit = worker_.exchange_settings().rule_body;
+  if (exchange_.expects_continue()) {  // engine.md 4: Sluice itself says 100
+    continued_ = true;
+    client_.offer_head(http::make_response(100), false);
+  }
+  for (;;) {
+    arm();
+    BodyRead read = co_await client_.read_body();
+    switch (read.step) {
+      case BodyStep::kContent:
+        exchange_.request_body(read.content.octets);
+        begun += read.content.octets;
+        if (begun.size() > limit) co_return true;
+        break;
+      case BodyStep::kEnd:
+        if (read.trailers) exchange_.request_trailers(http::section_text(*read.trailers));
+        exchange_.request_ended();
+        content = std::move(begun);
+        begun.clear();
+        co_return true;
+      case BodyStep::kFailed:
+        client_left();
+        exchange_.finish();
+        co_return false;
+    }
+  }
+}
+
+net::Task<bool> StreamRelay::discard_request() {
+  ByteCount seen = 0;
+  for (;;) {
+    if (exchange_.expects_continue() && !continued_) co_return false;  // RFC 9110 §10.1.1: a final answer instead
+    arm();
+    BodyRead read = co_await client_.read_body();
+    if (read.step == BodyStep::kEnd) {
+      exchange_.request_ended();
+      co_return true;
+    }
+    if (read.step == BodyStep::kFailed) {
+      client_left();
+      exchange_.finish();
+      co_return false;
+    }
+    exchange_.request_body(read.content.octets);
+    if ((seen += read.content.octets.size()) > kDiscardAtMost) co_return false;
+  }
+}
+
+net::Task<void> StreamRelay::send_made(const std::string& made) {
+  if (made.empty()) {
+    client_.cut(kInternalError);
+    co_return;
+  }
+  const Bytes body = exchange_.made_body(made);
+  client_.offer_head(exchange_.response(), !body.empty());
+  if (!body.empty()) {
+    client_.offer({body, {}});
+    client_.offer_end(nullptr);
+  }
+  if (!co_await room(client_)) exchange_.fail(FailureKind::kClientAborted, "the client went away before the answer");
+}
+
+net::Task<StreamRelay::Result> StreamRelay::run(OriginEnd& origin, std::string begun, bool request_over) {
+  origin_ = &origin;
+  request_over_ = request_over;
+  stopping_ = answering_ = send_failed_ = bad_request_ = client_gone_ = false;
+  const bool replaced = exchange_.request_body_replaced();
+  const Bytes at_hand = replaced ? exchange_.replaced_request_body() : Bytes(begun);
+  const bool more = !replaced && !request_over;
+  const bool replayable = !more && exchange_.is_idempotent();
+  origin.offer_request(exchange_.sent_request(), exchange_.target().scheme, !at_hand.empty() || more);
+  if (!at_hand.empty()) {
+    origin.offer({at_hand, {}});
+    if (!more) origin.offer_end(nullptr);
+  }
+  origin.on_gone([this] { stop_request(); });
+  client_.on_gone([this] {
+    client_gone_ = true;
+    origin_->cancel();
+  });
+  sent_at_ = worker_.clock().mono();
+  exchange_.reached(Exchange::Step::kSent, sent_at_);
+  joined_.reset();
+  if (more) {
+    const auto executor = co_await net::asio::this_coro::executor;
+    joined_ = std::make_unique<net::Signal>(executor, worker_.deadlines());
+    pumping_ = true;
+    net::asio::co_spawn(executor, pump_request(), [this](std::exception_ptr bug) {
+      pumping_ = false;
+      joined_->notify();
+      if (!bug) return;
+      send_failed_ = true;
+      worker_.shared().on_bug("a request pump ended by an exception");
+    });
+  }
+  Result result = Result::kFailed;
+  std::exception_ptr bug;
+  try {
+    result = co_await relay_answer(replayable);
+  } catch (...) {
+    bug = std::current_exception();
+  }
+  if (pumping_) {
+    if (result != Result::kDone || (exchange_.expects_continue() && !continued_)) stop_request();
+    co_await join_request();
+  }
+  client_.on_gone(nullptr);
+  origin.on_gone(nullptr);
+  origin.release(result == Result::kDone && !bug && request_over_ && !send_failed_ && exchange_.upstream_lives());
+  origin_ = nullptr;
+  if (bug) std::rethrow_exception(bug);
+  co_return result;
+}
+
+void StreamRelay::stop_request() {
+  if (!pumping_) return;
+  stopping_ = true;
+  client_.cancel_reads();
+  origin_->cancel();
+}
+
+net::Task<void> StreamRelay::join_request() {
+  while (pumping_) co_await joined_->wait();
+}
+
+net::Task<void> StreamRelay::pump_request() {
+  while (!stopping_) {
+    arm();
+    BodyRead read = co_await client_.read_body();
+    if (stopping_) co_return;
+    if (read.step == BodyStep::kFailed) {
+      if (read.failure.cause == EndFailure::Cause::kTimeout && still_active()) continue;
+      if (read.failure.cause == EndFailure::Cause::kMalformed) {
+        bad_request_ = true;
+        exchange_.fail(FailureKind::kBadRequest, read.failure.message);
+      } else {
+        client_gone_ = true;
+      }
+      origin_->cancel();
+      co_return;
+    }
+    if (read.step == BodyStep::kEnd) {
+      if (read.trailers) exchange_.request_trailers(http::section_text(*read.trailers));
+      exchange_.request_ended();
+      request_over_ = true;
+      sent_at_ = worker_.clock().mono();
+      exchange_.reached(Exchange::Step::kSent, sent_at_);
+      origin_->offer_end(read.trailers ? &*read.trailers : nullptr);
+      arm();
+    } else {
+      exchange_.request_body(read.content.octets);
+      origin_->offer(std::move(read.content));
+    }
+    if (!co_await room(*origin_)) {
+      send_failed_ = true;  // the origin may have answered all the same
+      co_return;
+    }
+    if (request_over_) co_return;
+  }
+}
+
+net::Task<StreamRelay::Result> StreamRelay::relay_answer(bool replayable) {
+  int interim = 0;
+  for (;;) {
+    arm();
+    OriginHead read = co_await origin_->read_head(exchange_.sent_method());
+    if (!read.head) {
+      if (read.failure.cause == EndFailure::Cause::kTimeout) {
+        if (still_active()) continue;
+        co_return co_await fail_answer(FailureKind::kFirstByteTimeout, "the server did not answer in time");
+      }
+      co_return co_await fail_from(read.failure, replayable);
+    }
+    if (!answering_) exchange_.reached(Exchange::Step::kFirstByte);
+    answering_ = true;
+    if (read.head->is_interim()) {
+      if (read.head->status == 101) {
+        co_return co_await fail_answer(FailureKind::kBadAnswer,
+                                       "the server switched protocols though the request did not ask for it");
+      }
+      if (++interim > kMostInterim) {
+        co_return co_await fail_answer(FailureKind::kBadAnswer, "too many interim answers");
+      }
+      const bool repeated = read.head->status == 100 && continued_;
+      if (read.head->status == 100) continued_ = true;
+      // RFC 9110 §15.2: not to an HTTP/1.0 client; and not a second 100 where Sluice has said it.
+      if (!repeated && exchange_.request().version != http::Version::kHttp10) client_.offer_head(*read.head, false);
+      continue;
+    }
+    exchange_.reached(Exchange::Step::kResponseHead);
+    exchange_.mark(read.anomalies);
+    const Exchange::ResponsePlan plan =
+        exchange_.receive_response(*std::move(read.head), read.framing, origin_->info(), origin_->is_reused());
+    if (plan.gather) co_return co_await gather_answer(plan);
+    const bool content = read.framing.kind != http::Framing::kNone;
+    client_.offer_head(exchange_.response(), content && !plan.drop_body);
+    if (content) co_return co_await relay_body(plan.drop_body);
+    exchange_.response_ended();
+    if (!co_await room(client_)) co_return client_left();
+    co_return Result::kDone;
+  }
+}
+
+net::Task<StreamRelay::Result> StreamRelay::relay_body(bool drop) {
+  for (;;) {
+    arm();
+    BodyRead read = co_await origin_->read_body();
+    if (read.step == BodyStep::kContent) {
+      if (drop) continue;
+      exchange_.response_body(read.content.octets);
+      client_.offer(std::move(read.content));
+      if (!co_await room(client_)) co_return client_left();
+      continue;
+    }
+    if (read.step == BodyStep::kEnd) {
+      exchange_.response_ended();
+      if (drop) co_return Result::kDone;
+      if (read.trailers) exchange_.response_trailers(http::section_text(*read.trailers));
+      client_.offer_end(read.trailers ? &*read.trailers : nullptr);
+      if (!co_await room(client_)) co_return client_left();
+      co_return Result::kDone;
+    }
+    if (read.failure.cause == EndFailure::Cause::kTimeout && still_active()) continue;
+    if (client_gone_) co_return client_left();
+    if (read.failure.truncated) exchange_.mark(http::Anomaly::kTruncatedTls);
+    exchange_.mark(http::Anomaly::kTruncatedBody);
+    if (read.failure.cause == EndFailure::Cause::kTimeout)
+      exchange_.fail(FailureKind::kIdleTimeout, "the server stopped sending");
+    else
+      exchange_.fail(FailureKind::kBodyCut, read.failure.message.empty()
+                                                ? "the server ended the connection before the end of the answer"
+                                                : read.failure.message);
+    client_.cut(read.failure.cause == EndFailure::Cause::kReset ? read.failure.code : kInternalError);
+    co_return Result::kFailed;
+  }
+}
+
+net::Task<StreamRelay::Result> StreamRelay::gather_answer(const Exchange::ResponsePlan& plan) {
+  const ByteCount limit = worker_.exchange_settings().rule_body;
+  std::string content;
+  for (;;) {
+    arm();
+    BodyRead read = co_await origin_->read_body();
+    if (read.step == BodyStep::kContent) {
+      content += read.content.octets;
+      if (content.size() <= limit) continue;
+      exchange_.gathered_response(std::nullopt);  // it goes on as it stands
+      exchange_.response_body(content);
+      client_.offer_head(exchange_.response(), true);
+      client_.offer({content, {}});
+      if (!co_await room(client_)) co_return client_left();
+      co_return co_await relay_body(plan.drop_body);
+    }
+    if (read.step == BodyStep::kEnd) {
+      if (read.trailers) exchange_.response_trailers(http::section_text(*read.trailers));
+      exchange_.gathered_response(std::move(content));
+      const Bytes made = exchange_.made_body(exchange_.response_octets());
+      client_.offer_head(exchange_.response(), !made.empty());
+      if (!made.empty()) {
+        client_.offer({made, {}});
+        client_.offer_end(read.trailers ? &*read.trailers : nullptr);
+      }
+      if (!co_await room(client_)) co_return client_left();
+      co_return Result::kDone;
+    }
+    if (client_gone_) co_return client_left();
+    if (read.failure.cause == EndFailure::Cause::kTimeout) {
+      if (still_active()) continue;
+      co_return co_await fail_answer(FailureKind::kIdleTimeout, "the server stopped sending");
+    }
+    co_return co_await fail_answer(FailureKind::kBodyCut, "the answer was cut while a rule gathered it");
+  }
+}
+
+net::Task<StreamRelay::Result> StreamRelay::fail_answer(FailureKind kind, std::string message) {
+  stop_request();
+  co_await join_request();  // nothing may be recorded after the end
+  origin_->cut(kCancel);
+  const std::string page = exchange_.failure_page(kind, message);
+  co_await send_made(page);
+  co_return Result::kFailed;
+}
+
+net::Task<StreamRelay::Result> StreamRelay::fail_from(const EndFailure& failure, bool replayable) {
+  if (bad_request_) co_return co_await fail_answer(FailureKind::kBadRequest, "malformed request body");
+  if (client_gone_) co_return client_left();
+  const bool body_at_hand = !pumping_ && (request_over_ || exchange_.request_body_replaced());
+  if (!answering_ && body_at_hand && !exchange_.failed() &&
+      (failure.untouched || (replayable && origin_->is_reused() && failure.cause == EndFailure::Cause::kClosed))) {
+    if (retries_++ < kMostRetries) co_return Result::kRetry;
+  }
+  if (failure.cause == EndFailure::Cause::kReset && client_.knows_resets()) {
+    stop_request();
+    co_await join_request();
+    exchange_.fail(FailureKind::kUpstreamClosed, failure.message);
+    client_.cut(failure.code);
+    co_return Result::kFailed;
+  }
+  FailureKind kind = FailureKind::kUpstreamClosed;
+  if (failure.cause == EndFailure::Cause::kMalformed) kind = FailureKind::kBadAnswer;
+  if (failure.cause == EndFailure::Cause::kTooLarge) kind = FailureKind::kAnswerTooLarge;
+  co_return co_await fail_answer(kind, failure.message.empty() ? "the server ended the connection without an answer"
+                                                               : failure.message);
+}
+
+}  // namespace sluice::proxy

@@ -1,0 +1,61 @@
+// Relays one exchange between a client and an origin of which at least one speaks HTTP/2 (ends.h): heads and content
+// pass as events, decisions are Exchange's. The counterpart of http1_relay.cc, which forwards octets. engine.md 2, 4.
+#pragma once
+
+#include "base/limits.h"
+#include "net/signal.h"
+#include "proxy/ends.h"
+#include "proxy/exchange.h"
+
+namespace sluice::proxy {
+
+class Worker;
+
+class StreamRelay {
+ public:
+  enum class Result {
+    kDone,    // the client has its answer
+    kRetry,   // the origin has not seen the request: try another connection
+    kFailed,  // said and recorded
+  };
+
+  StreamRelay(Worker& worker, Exchange& exchange, ClientEnd& client) : worker_(worker), exchange_(exchange), client_(client) {}
+
+  // Collects the request's body for a rule. False: the client left (recorded). `content` stays empty if it was too
+  // large; `begun` has what was read then.
+  net::Task<bool> gather_request(std::optional<std::string>& content, std::string& begun);
+  // Takes in a body that nobody wants. False: the client left, or sent too much of it.
+  net::Task<bool> discard_request();
+  // Sends an answer of Sluice's own, as Exchange made it (answer(), failure_page(): what they returned), then waits for
+  // it to leave. "" sends nothing.
+  net::Task<void> send_made(const std::string& made);
+  // `begun`: content that was taken from the client already. `request_over`: none is to come.
+  net::Task<Result> run(OriginEnd& origin, std::string begun, bool request_over);
+
+ private:
+  // Both directions' deadlines, as in duplex.h.
+  void arm();
+  bool still_active() const;
+  net::Task<void> pump_request();
+  net::Task<Result> relay_answer(bool replayable);
+  net::Task<Result> relay_body(bool drop);
+  net::Task<Result> gather_answer(const Exchange::ResponsePlan& plan);
+  net::Task<bool> room(End& end);
+  net::Task<Result> fail_answer(FailureKind kind, std::string message);
+  net::Task<Result> fail_from(const EndFailure& failure, bool replayable);
+  Result client_left();
+  void stop_request();
+  net::Task<void> join_request();
+
+  Worker& worker_;
+  Exchange& exchange_;
+  ClientEnd& client_;
+  OriginEnd* origin_ = nullptr;
+  std::unique_ptr<net::Signal> joined_;
+  MonoTime activity_{}, sent_at_{};
+  int retries_ = 0;
+  bool request_over_ = false, pumping_ = false, stopping_ = false, answering_ = false;
+  bool client_gone_ = false, send_failed_ = false, bad_request_ = false, continued_ = false;
+};
+
+}  // namespace sluice::proxy
