@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -36,5 +37,6 @@ struct Http2Hello {
 };
 // "SETTINGS|WINDOW_UPDATE|PRIORITY|pseudo-header order"; the hash is MD5, as published.
 Print http2(const Http2Hello& hello);
+std::string http2_hash(std::string_view text);
 
 }  // namespace sluice::fingerprint

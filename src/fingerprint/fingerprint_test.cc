@@ -106,5 +106,28 @@ TEST(Fingerprint, Ja4IsTheSameWhateverTheOrder) {
   EXPECT_NE(ja3(one).hash, ja3(two).hash);
 }
 
+// The published vectors (contracts: Chrome, Safari).
+TEST(Fingerprint, Http2IsWhatAkamaiPublished) {
+  Http2Hello chrome;
+  chrome.settings = {{1, 65536}, {2, 0}, {4, 6291456}, {6, 262144}};
+  chrome.window_increment = 15663105;
+  chrome.pseudo_order = "masp";
+  EXPECT_EQ(http2(chrome).text, "1:65536;2:0;4:6291456;6:262144|15663105|0|m,a,s,p");
+  EXPECT_EQ(http2(chrome).hash, "52d84b11737d980aef856699f885ca86");
+  Http2Hello safari;
+  safari.settings = {{4, 4194304}, {3, 100}};
+  safari.window_increment = 10485760;
+  safari.pseudo_order = "mspa";
+  EXPECT_EQ(http2(safari).hash, "dda308d35f4e5db7b52a61720ca1b122");
+}
+
+TEST(Fingerprint, Http2NamesPriorityFramesAndAMissingWindowUpdate) {
+  Http2Hello hello;
+  hello.settings = {{1, 65536}};
+  hello.priorities = {{3, false, 0, 201}, {5, true, 3, 101}};
+  hello.pseudo_order = "mpas";
+  EXPECT_EQ(http2(hello).text, "1:65536|00|3:0:0:201,5:1:3:101|m,p,a,s");
+}
+
 }  // namespace
 }  // namespace sluice::fingerprint

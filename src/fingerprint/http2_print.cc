@@ -26,8 +26,10 @@ Print http2(const Http2Hello& hello) {
     if (i > 0) text += ',';
     text += hello.pseudo_order[i];
   }
-  print.hash = md5_hex(text);
+  print.hash = http2_hash(text);
   return print;
 }
+
+std::string http2_hash(std::string_view text) { return md5_hex(text); }
 
 }  // namespace sluice::fingerprint

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "flow/chunk.h"
+#include "flow/sink.h"
 #include "http/framing.h"
 #include "http/message.h"
 #include "net/stream.h"
@@ -19,10 +20,20 @@
 
 namespace sluice::proxy {
 
-// A piece of content on its way. In view only until the next suspension point, unless `kept` holds it.
-struct Content {
-  Bytes octets;
-  flow::Held kept;
+// A piece of content on its way: in view until the next suspension point, or kept.
+class Content {
+ public:
+  Content() = default;
+  Content(Bytes in_view) : view_(in_view) {}                          // NOLINT: a view is content
+  Content(flow::Held kept) : kept_(std::move(kept)), is_kept_(true) {}  // NOLINT: so is what is held
+  Bytes octets() const { return is_kept_ ? kept_.view() : view_; }
+  // What keeps it over a suspension point.
+  flow::Held keep(flow::Sink& sink) && { return is_kept_ ? std::move(kept_) : sink.hold(view_); }
+
+ private:
+  Bytes view_;
+  flow::Held kept_;
+  bool is_kept_ = false;
 };
 
 // Why an end is of no more use.

@@ -117,7 +117,7 @@ net::Task<void> ExchangeServer::serve_setup(ClientEnd& client, const Request& re
   client.set_deadline(worker_.clock().mono() + worker_.limits().timeouts.idle);
   client.offer_head(answer.head, !answer.body.empty());
   if (!answer.body.empty()) {
-    client.offer({answer.body, {}});
+    client.offer(Bytes(answer.body));
     client.offer_end(nullptr);
   }
   if (!client.has_room() && !co_await client.wait_room()) client.cut(kCancel);

@@ -46,10 +46,8 @@ class Http1Server::CrossClient final : public ClientEnd, private net::Deadlines:
       if (auto* piece = std::get_if<http::BodyPiece>(&*event)) {
         if (piece->content.empty()) continue;
         read.step = BodyStep::kContent;
-        read.content.octets = piece->content;
-        // The reader's rest must outlive the wait for the origin to take this.
-        read.content.kept = server_.worker_.sink().hold(piece->content);
-        read.content.octets = read.content.kept.view();
+        // The reader's rest must outlive the wait for the origin to take this, and so must this.
+        read.content = Content(server_.worker_.sink().hold(piece->content));
         server_.hold_rest();
         co_return read;
       }
@@ -82,11 +80,11 @@ class Http1Server::CrossClient final : public ClientEnd, private net::Deadlines:
     send();
   }
   void offer(Content content) override {
-    if (content.octets.empty() || framing_ == http::Http1Content::kNone) return;
+    if (content.octets().empty() || framing_ == http::Http1Content::kNone) return;
     std::string line;
-    if (framing_ == http::Http1Content::kChunked) http1::append_chunk_line(line, content.octets.size());
+    if (framing_ == http::Http1Content::kChunked) http1::append_chunk_line(line, content.octets().size());
     out_.add_made(line);
-    out_.add_view(content.octets);
+    out_.add_view(content.octets());
     if (framing_ == http::Http1Content::kChunked) out_.add_made("\r\n");
     send();
   }

@@ -51,9 +51,8 @@ net::Task<BodyRead> Http2Stream::read_body() {
   for (;;) {
     if (in_next_ < in_.size()) {
       read.step = BodyStep::kContent;
-      read.content.kept = std::move(in_[in_next_++]);
-      read.content.octets = read.content.kept.view();
-      taken_ = read.content.octets.size();
+      read.content = Content(std::move(in_[in_next_++]));
+      taken_ = read.content.octets().size();
       if (in_next_ == in_.size()) {
         in_.clear();
         in_next_ = 0;
@@ -83,11 +82,10 @@ net::Task<BodyRead> Http2Stream::read_body() {
 }
 
 void Http2Stream::offer(Content content) {
-  if (content.octets.empty() || !link_ || failure_) return;
-  out_size_ += content.octets.size();
-  const bool whole = !content.kept.view().empty() && content.kept.view().data() == content.octets.data() &&
-                     content.kept.view().size() == content.octets.size();
-  out_.push_back(whole ? std::move(content.kept) : link_->worker().sink().hold(content.octets));
+  const std::size_t size = content.octets().size();
+  if (size == 0 || !link_ || failure_) return;
+  out_size_ += size;
+  out_.push_back(std::move(content).keep(link_->worker().sink()));
   link_->session().resume(id_);
   link_->flush();
 }
@@ -299,7 +297,8 @@ net::Task<void> Http2Link::write_loop() {
       }
       activity_ = worker_.clock().mono();
     }
-    // Streams that are over in both directions are no longer needed here.
+    dispatch();  // streams that could not be opened any more
+    // Those that are over in both directions are no longer needed here.
     if (session_.open_streams() < streams_.size()) {
       std::vector<http2::StreamId> gone;
       for (const auto& [id, stream] : streams_) {

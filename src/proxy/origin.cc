@@ -40,14 +40,14 @@ class Http1Origin final : public OriginEnd {
     send();
   }
   void offer(Content content) override {
-    if (content.octets.empty() || framing_ == http::Http1Content::kNone) return;
+    if (content.octets().empty() || framing_ == http::Http1Content::kNone) return;
     if (framing_ != http::Http1Content::kChunked) {
-      out_.add_view(content.octets);
+      out_.add_view(content.octets());
     } else {
       std::string line;
-      http1::append_chunk_line(line, content.octets.size());
+      http1::append_chunk_line(line, content.octets().size());
       out_.add_made(line);
-      out_.add_view(content.octets);
+      out_.add_view(content.octets());
       out_.add_made("\r\n");
     }
     send();
@@ -112,7 +112,7 @@ class Http1Origin final : public OriginEnd {
       if (auto* piece = std::get_if<http::BodyPiece>(&*event)) {
         if (piece->content.empty()) continue;
         read.step = BodyStep::kContent;
-        read.content.octets = piece->content;
+        read.content = Content(piece->content);
         co_return read;
       }
       if (auto* trailers = std::get_if<http::Trailers>(&*event)) {

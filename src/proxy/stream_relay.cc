@@ -56,8 +56,8 @@ net::Task<bool> StreamRelay::gather_request(std::optional<std::string>& content,
     BodyRead read = co_await client_.read_body();
     switch (read.step) {
       case BodyStep::kContent:
-        exchange_.request_body(read.content.octets);
-        begun += read.content.octets;
+        exchange_.request_body(read.content.octets());
+        begun += read.content.octets();
         if (begun.size() > limit) co_return true;
         break;
       case BodyStep::kEnd:
@@ -89,8 +89,8 @@ net::Task<bool> StreamRelay::discard_request() {
       exchange_.finish();
       co_return false;
     }
-    exchange_.request_body(read.content.octets);
-    if ((seen += read.content.octets.size()) > kDiscardAtMost) co_return false;
+    exchange_.request_body(read.content.octets());
+    if ((seen += read.content.octets().size()) > kDiscardAtMost) co_return false;
   }
 }
 
@@ -102,7 +102,7 @@ net::Task<void> StreamRelay::send_made(const std::string& made) {
   const Bytes body = exchange_.made_body(made);
   client_.offer_head(exchange_.response(), !body.empty());
   if (!body.empty()) {
-    client_.offer({body, {}});
+    client_.offer(Bytes(body));
     client_.offer_end(nullptr);
   }
   if (!co_await room(client_)) exchange_.fail(FailureKind::kClientAborted, "the client went away before the answer");
@@ -118,7 +118,7 @@ net::Task<StreamRelay::Result> StreamRelay::run(OriginEnd& origin, std::string b
   const bool replayable = !more && exchange_.is_idempotent();
   origin.offer_request(exchange_.sent_request(), exchange_.target().scheme, !at_hand.empty() || more);
   if (!at_hand.empty()) {
-    origin.offer({at_hand, {}});
+    origin.offer(Bytes(at_hand));
     if (!more) origin.offer_end(nullptr);
   }
   origin.on_gone([this] { stop_request(); });
@@ -196,7 +196,7 @@ net::Task<void> StreamRelay::pump_request() {
       origin_->offer_end(read.trailers ? &*read.trailers : nullptr);
       arm();
     } else {
-      exchange_.request_body(read.content.octets);
+      exchange_.request_body(read.content.octets());
       origin_->offer(std::move(read.content));
     }
     if (!co_await room(*origin_)) {
@@ -255,7 +255,7 @@ net::Task<StreamRelay::Result> StreamRelay::relay_body(bool drop) {
     BodyRead read = co_await origin_->read_body();
     if (read.step == BodyStep::kContent) {
       if (drop) continue;
-      exchange_.response_body(read.content.octets);
+      exchange_.response_body(read.content.octets());
       client_.offer(std::move(read.content));
       if (!co_await room(client_)) co_return client_left();
       continue;
@@ -290,12 +290,12 @@ net::Task<StreamRelay::Result> StreamRelay::gather_answer(const Exchange::Respon
     arm();
     BodyRead read = co_await origin_->read_body();
     if (read.step == BodyStep::kContent) {
-      content += read.content.octets;
+      content += read.content.octets();
       if (content.size() <= limit) continue;
       exchange_.gathered_response(std::nullopt);  // it goes on as it stands
       exchange_.response_body(content);
       client_.offer_head(exchange_.response(), true);
-      client_.offer({content, {}});
+      client_.offer(Bytes(content));
       if (!co_await room(client_)) co_return client_left();
       co_return co_await relay_body(plan.drop_body);
     }
@@ -305,7 +305,7 @@ net::Task<StreamRelay::Result> StreamRelay::gather_answer(const Exchange::Respon
       const Bytes made = exchange_.made_body(exchange_.response_octets());
       client_.offer_head(exchange_.response(), !made.empty());
       if (!made.empty()) {
-        client_.offer({made, {}});
+        client_.offer(Bytes(made));
         client_.offer_end(read.trailers ? &*read.trailers : nullptr);
       }
       if (!co_await room(client_)) co_return client_left();

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/text.h"
+#include "fingerprint/fingerprint.h"
 
 namespace sluice::tools {
 namespace {
@@ -129,6 +130,9 @@ Json client_json(const flow::Connection& connection) {
     const flow::ClientTls& tls = *connection.tls;
     json["tls"] = {{"protocol", tls.protocol}, {"cipher", tls.cipher},    {"alpn", tls.alpn},
                    {"resumed", tls.resumed},   {"ja3Text", tls.ja3_text}, {"ja4Raw", tls.ja4_raw}};
+  }
+  if (!connection.http2.empty()) {
+    json["http2"] = {{"fingerprint", fingerprint::http2_hash(connection.http2)}, {"text", connection.http2}};
   }
   return json;
 }
