@@ -15,9 +15,7 @@ void join_cookies(FieldList& fields) {
   fields.set("cookie", joined);
 }
 
-bool usually_has_content(std::string_view method) {
-  return method == "POST" || method == "PUT" || method == "PATCH";
-}
+bool usually_has_content(std::string_view method) { return method == "POST" || method == "PUT" || method == "PATCH"; }
 
 }  // namespace
 

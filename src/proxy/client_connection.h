@@ -63,9 +63,9 @@ class ClientConnection {
   WallTime accepted_;
   Http1Server* server_ = nullptr;   // while it runs
   Http2Server* server2_ = nullptr;  // ... the same
-  bool remote_ = false;            // the client is on another machine
-  bool waiting_ = false;           // for a client's first octets: nothing is lost if a drain ends it
-  bool draining_ = false;          // ... or aborted_
+  bool remote_ = false;             // the client is on another machine
+  bool waiting_ = false;            // for a client's first octets: nothing is lost if a drain ends it
+  bool draining_ = false;           // ... or aborted_
   bool aborted_ = false;
   std::uint64_t requests_ = 0;  // heads read inside the present TLS
 };

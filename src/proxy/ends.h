@@ -24,7 +24,7 @@ namespace sluice::proxy {
 class Content {
  public:
   Content() = default;
-  Content(Bytes in_view) : view_(in_view) {}                          // NOLINT: a view is content
+  Content(Bytes in_view) : view_(in_view) {}                            // NOLINT: a view is content
   Content(flow::Held kept) : kept_(std::move(kept)), is_kept_(true) {}  // NOLINT: so is what is held
   Bytes octets() const { return is_kept_ ? kept_.view() : view_; }
   // What keeps it over a suspension point.
@@ -47,10 +47,10 @@ struct EndFailure {
     kCancelled,  // cancel() was called
   };
   Cause cause = Cause::kClosed;
-  std::uint32_t code = 0;   // RFC 9113 §7, for kReset
-  std::string message;      // one sentence
-  bool untouched = false;   // the origin did not process the request: it may be sent again, whatever the method
-  bool truncated = false;   // TLS ended without close_notify
+  std::uint32_t code = 0;  // RFC 9113 §7, for kReset
+  std::string message;     // one sentence
+  bool untouched = false;  // the origin did not process the request: it may be sent again, whatever the method
+  bool truncated = false;  // TLS ended without close_notify
 };
 
 enum class BodyStep : std::uint8_t { kContent, kEnd, kFailed };

@@ -72,8 +72,8 @@ class Http1Server::CrossClient final : public ClientEnd, private net::Deadlines:
   void offer_head(const http::ResponseHead& head, bool content_follows) override {
     std::string octets;
     http::Http1Content framing = http::Http1Content::kNone;
-    const bool none = head.is_interim() || head.status == 204 || head.status == 304 ||
-                      exchange_.request().method == "HEAD";
+    const bool none =
+        head.is_interim() || head.status == 204 || head.status == 304 || exchange_.request().method == "HEAD";
     http1::append_head(octets, http::to_http1(head, content_follows && !none, exchange_.request().version, framing));
     if (!head.is_interim()) framing_ = framing;
     out_.add_made(octets);

@@ -12,9 +12,9 @@
 namespace sluice::proxy {
 namespace {
 
-constexpr ByteCount kOutboxMark = 64 * kKiB;  // of one stream: beyond it the other side's reading pauses
+constexpr ByteCount kOutboxMark = 64 * kKiB;   // of one stream: beyond it the other side's reading pauses
 constexpr std::chrono::seconds kLastWords{1};  // for a peer that has ended to take what was said last
-constexpr int kReadsInARow = 8;               // then the streams' coroutines get their turn
+constexpr int kReadsInARow = 8;                // then the streams' coroutines get their turn
 
 }  // namespace
 
@@ -74,8 +74,8 @@ net::Task<BodyRead> Http2Stream::read_body() {
     }
     if (const Status ready = co_await readable.wait(); !ready) {
       read.step = BodyStep::kFailed;
-      read.failure.cause = ready.error().code == Code::kTimeout ? EndFailure::Cause::kTimeout
-                                                                : EndFailure::Cause::kCancelled;
+      read.failure.cause =
+          ready.error().code == Code::kTimeout ? EndFailure::Cause::kTimeout : EndFailure::Cause::kCancelled;
       co_return read;
     }
   }

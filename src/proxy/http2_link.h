@@ -1,6 +1,6 @@
 // One HTTP/2 connection on a net::Stream, of either role: the codec, its two coroutines, and its streams. A stream's
-// coroutine sees a Http2Stream: content that came waits there until it is taken (then the window is given back), content
-// to be sent waits there until the codec pulls it. Http2Server and Http2Upstream are the two kinds of link.
+// coroutine sees a Http2Stream: content that came waits there until it is taken (then the window is given back),
+// content to be sent waits there until the codec pulls it. Http2Server and Http2Upstream are the two kinds of link.
 // engine.md 4 (flow control); RFC 9113. One worker thread.
 #pragma once
 

@@ -1,5 +1,5 @@
-// The pump of one HTTP/2 client connection: each stream is a coroutine with a client end of its own, so that one that is
-// held or slow never stops its siblings. RFC 9113; engine.md 2, 4. Lives in ClientConnection's coroutine.
+// The pump of one HTTP/2 client connection: each stream is a coroutine with a client end of its own, so that one that
+// is held or slow never stops its siblings. RFC 9113; engine.md 2, 4. Lives in ClientConnection's coroutine.
 #pragma once
 
 #include "proxy/exchange_server.h"

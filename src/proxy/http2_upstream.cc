@@ -23,8 +23,8 @@ class Http2Origin final : public OriginEnd {
     http2::Session::RequestOptions options;
     options.scheme = scheme;
     reused_ = upstream_->connection_->requests++ > 0;
-    const auto id = upstream_->session().submit_request(head, options,
-                                                        content_follows ? http2::Body::kPulled : http2::Body::kNone);
+    const auto id =
+        upstream_->session().submit_request(head, options, content_follows ? http2::Body::kPulled : http2::Body::kNone);
     if (!id) {
       refused_ = EndFailure{EndFailure::Cause::kClosed, 0, id.error().message, true, false};
       return;
@@ -63,8 +63,8 @@ class Http2Origin final : public OriginEnd {
         co_return out;
       }
       if (const Status ready = co_await stream_->readable.wait(); !ready) {
-        out.failure.cause = ready.error().code == Code::kTimeout ? EndFailure::Cause::kTimeout
-                                                                 : EndFailure::Cause::kCancelled;
+        out.failure.cause =
+            ready.error().code == Code::kTimeout ? EndFailure::Cause::kTimeout : EndFailure::Cause::kCancelled;
         co_return out;
       }
     }

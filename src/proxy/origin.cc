@@ -77,8 +77,8 @@ class Http1Origin final : public OriginEnd {
     for (;;) {
       auto event = reader_.next();
       if (!event) {
-        out.failure.cause = event.error().code == Code::kTooLarge ? EndFailure::Cause::kTooLarge
-                                                                  : EndFailure::Cause::kMalformed;
+        out.failure.cause =
+            event.error().code == Code::kTooLarge ? EndFailure::Cause::kTooLarge : EndFailure::Cause::kMalformed;
         out.failure.message = event.error().message;
         co_return out;
       }
@@ -91,9 +91,8 @@ class Http1Origin final : public OriginEnd {
       }
       if (!co_await read_octets(out.failure)) {
         if (out.failure.cause == EndFailure::Cause::kClosed) {
-          out.failure.message = reader_.in_head()
-                                    ? "the server ended the connection in the middle of the answer's head"
-                                    : "the server ended the connection without an answer";
+          out.failure.message = reader_.in_head() ? "the server ended the connection in the middle of the answer's head"
+                                                  : "the server ended the connection without an answer";
         }
         co_return out;
       }
@@ -137,7 +136,9 @@ class Http1Origin final : public OriginEnd {
   void on_gone(std::function<void()>) override {}
   const flow::UpstreamPtr& info() const override { return connection_->info; }
   bool is_reused() const override { return reused_; }
-  void release(bool reusable) override { reusable_ = reusable && over_ && ended_ && out_.empty() && !reader_.has_rest(); }
+  void release(bool reusable) override {
+    reusable_ = reusable && over_ && ended_ && out_.empty() && !reader_.has_rest();
+  }
 
  private:
   void send() {
@@ -173,8 +174,8 @@ class Http1Origin final : public OriginEnd {
       const Status ready = stream_.read_waits_for() == tls::WaitFor::kRead ? co_await stream_.wait_readable()
                                                                            : co_await stream_.wait_writable();
       if (ready) continue;
-      failure.cause = ready.error().code == Code::kTimeout ? EndFailure::Cause::kTimeout
-                                                           : EndFailure::Cause::kCancelled;
+      failure.cause =
+          ready.error().code == Code::kTimeout ? EndFailure::Cause::kTimeout : EndFailure::Cause::kCancelled;
       failure.message = "the server stopped sending";
       co_return false;
     }

@@ -28,8 +28,11 @@ struct Route {
   friend bool operator==(const Route&, const Route&) = default;
 
   std::string key() const {
-    std::string key = (remote ? "r" : "") + std::string(tls ? "s " : http2 ? "h " : "p ") + dial_host + ' ' +
-                      std::to_string(dial_port) + ' ' + identity;
+    std::string key = (remote ? "r" : "") +
+                      std::string(tls     ? "s "
+                                  : http2 ? "h "
+                                          : "p ") +
+                      dial_host + ' ' + std::to_string(dial_port) + ' ' + identity;
     if (tls) {
       key += ' ' + profile.server_name + (profile.verify == tls::Verify::kRequired ? " v" : " r");
       for (const auto& protocol : profile.alpn) key += ' ' + protocol;

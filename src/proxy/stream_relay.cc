@@ -8,9 +8,9 @@
 namespace sluice::proxy {
 namespace {
 
-constexpr ByteCount kDiscardAtMost = 8 * kMiB;  // of a request body that nobody wants
-constexpr int kMostInterim = 100;               // interim answers before one that is final
-constexpr int kMostRetries = 3;                 // each on another connection
+constexpr ByteCount kDiscardAtMost = 8 * kMiB;            // of a request body that nobody wants
+constexpr int kMostInterim = 100;                         // interim answers before one that is final
+constexpr int kMostRetries = 3;                           // each on another connection
 constexpr std::uint32_t kInternalError = 2, kCancel = 8;  // RFC 9113 §7
 
 }  // namespace
@@ -347,8 +347,8 @@ net::Task<StreamRelay::Result> StreamRelay::fail_from(const EndFailure& failure,
   FailureKind kind = FailureKind::kUpstreamClosed;
   if (failure.cause == EndFailure::Cause::kMalformed) kind = FailureKind::kBadAnswer;
   if (failure.cause == EndFailure::Cause::kTooLarge) kind = FailureKind::kAnswerTooLarge;
-  co_return co_await fail_answer(kind, failure.message.empty() ? "the server ended the connection without an answer"
-                                                               : failure.message);
+  co_return co_await fail_answer(
+      kind, failure.message.empty() ? "the server ended the connection without an answer" : failure.message);
 }
 
 }  // namespace sluice::proxy

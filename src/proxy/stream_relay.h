@@ -19,7 +19,8 @@ class StreamRelay {
     kFailed,  // said and recorded
   };
 
-  StreamRelay(Worker& worker, Exchange& exchange, ClientEnd& client) : worker_(worker), exchange_(exchange), client_(client) {}
+  StreamRelay(Worker& worker, Exchange& exchange, ClientEnd& client)
+      : worker_(worker), exchange_(exchange), client_(client) {}
 
   // Collects the request's body for a rule. False: the client left (recorded). `content` stays empty if it was too
   // large; `begun` has what was read then.
