@@ -192,12 +192,19 @@ net::Task<void> ClientConnection::serve_http(net::Stream& stream, ClientFacts fa
   if (outcome.connect) co_await serve_connect(*outcome.connect, std::move(outcome.rest));
 }
 
+// `route_key`: of the origin that this connection was made for; empty if it is not known yet.
 net::Task<void> ClientConnection::serve_http2(net::Stream& stream, ClientFacts facts,
-                                              std::optional<std::pair<std::string, ConnectFailure>> failure) {
+                                              std::optional<std::pair<std::string, ConnectFailure>> failure,
+                                              const std::string& route_key) {
+  http2::Options options = http2_options(worker_.limits());
+  if (const auto origin = worker_.http2_upstreams().find(route_key)) {
+    // RFC 8441 §3: offered to the client where the origin offers it.
+    co_await origin->wait_settings(worker_.clock().mono() + worker_.limits().timeouts.tls);
+    options.extended_connect = origin->takes_extended_connect();
+  }
   ExchangeServer exchanges(worker_, std::move(facts), connection_, authority_text(listener_.host, listener_.port, 0));
   if (failure) exchanges.set_first_failure(std::move(failure->first), std::move(failure->second));
-  Http2Server server(worker_, stream, exchanges, http2_options(worker_.limits()),
-                     co_await net::asio::this_coro::executor);
+  Http2Server server(worker_, stream, exchanges, options, co_await net::asio::this_coro::executor);
   server2_ = &server;
   if (draining_) server.drain();
   co_await server.serve();
@@ -210,7 +217,7 @@ net::Task<void> ClientConnection::serve_plain_http(const Target& target, bool ht
   ClientFacts facts = facts_in(target);
   if (!http2) co_return co_await serve_http(*tcp_, std::move(facts), std::nullopt);
   facts.http2_without_tls = true;
-  co_await serve_http2(*tcp_, std::move(facts), std::nullopt);
+  co_await serve_http2(*tcp_, std::move(facts), std::nullopt, "");
 }
 
 net::Task<void> ClientConnection::serve_connect(const Target& target, std::string rest) {
@@ -387,6 +394,7 @@ net::Task<void> ClientConnection::intercept(const Target& target) {
   if (!offered.empty()) facts.alpn = offered;
 
   std::optional<std::pair<std::string, ConnectFailure>> failure;
+  std::string route_key;
   std::optional<std::string> taken;  // by the origin, of what the client offers
   const rules::RuleBookPtr book = worker_.book();
   if (name != kSetupHost && !book->may_answer(name) && !book->may_answer(target.host)) {
@@ -394,8 +402,9 @@ net::Task<void> ClientConnection::intercept(const Target& target) {
     origin.scheme = "https";
     origin.server_name = name;
     const Route route = route_of(worker_, origin, facts);
+    route_key = route.key();
     failure = co_await dial_ahead(route);
-    if (const RouteMemory* known = worker_.find_route(route.key())) taken = known->alpn;
+    if (const RouteMemory* known = worker_.find_route(route_key)) taken = known->alpn;
   }
   const auto kind = tls::accepts_ecdsa(*hello) ? tls::KeyKind::kEcdsaP256 : tls::KeyKind::kRsa2048;
   auto leaf = worker_.leaves().find_or_mint(name, kind);
@@ -423,7 +432,7 @@ net::Task<void> ClientConnection::intercept(const Target& target) {
     co_return;
   }
   if (info.alpn == "h2")
-    co_await serve_http2(*tls_, std::move(facts), std::move(failure));
+    co_await serve_http2(*tls_, std::move(facts), std::move(failure), route_key);
   else
     co_await serve_http(*tls_, std::move(facts), std::move(failure));
   // In TLS 1.3 a client may refuse our certificate after it has ended its handshake.

@@ -35,7 +35,7 @@ class ClientConnection {
   net::Task<void> serve_http(net::Stream& stream, ClientFacts facts,
                              std::optional<std::pair<std::string, ConnectFailure>>);
   net::Task<void> serve_http2(net::Stream& stream, ClientFacts facts,
-                              std::optional<std::pair<std::string, ConnectFailure>>);
+                              std::optional<std::pair<std::string, ConnectFailure>>, const std::string& route_key);
   net::Task<void> serve_plain_http(const Target& target, bool http2);
   net::Task<void> serve_connect(const Target& target, std::string rest);
   net::Task<void> serve_silent_client(const Target& target);

@@ -102,7 +102,12 @@ struct OriginHead {
 
 class OriginEnd : public End {
  public:
-  virtual void offer_request(const http::RequestHead& head, const std::string& scheme, bool content_follows) = 0;
+  struct RequestOptions {
+    std::string scheme;
+    std::string protocol;  // of an extended CONNECT (RFC 8441); empty otherwise
+    bool content_follows = false;
+  };
+  virtual void offer_request(const http::RequestHead& head, const RequestOptions& options) = 0;
   virtual net::Task<OriginHead> read_head(const std::string& method) = 0;
   virtual const flow::UpstreamPtr& info() const = 0;
   virtual bool is_reused() const = 0;

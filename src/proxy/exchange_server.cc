@@ -26,8 +26,16 @@ bool ExchangeServer::is_misdirected(const ResolvedTarget& target) const {
          target.target.host != facts_.destination_host;
 }
 
+// An extended CONNECT names a resource as other requests do (RFC 8441 §4).
+Result<ResolvedTarget> ExchangeServer::resolve(const Request& request) const {
+  if (request.protocol.empty()) return resolve_target(request.head, facts_);
+  http::RequestHead named = request.head;
+  named.method = "GET";
+  return resolve_target(named, facts_);
+}
+
 net::Task<void> ExchangeServer::serve(ClientEnd& client, Request request) {
-  auto target = resolve_target(request.head, facts_);
+  auto target = resolve(request);
   if (!target) {
     co_return co_await refuse(client, std::move(request), FailureKind::kBadRequest, target.error().message);
   }
@@ -43,15 +51,16 @@ net::Task<void> ExchangeServer::serve(ClientEnd& client, Request request) {
 
   Exchange exchange(worker_.sink(), worker_.clock(), worker_.exchange_settings());
   const rules::RuleBookPtr book = worker_.book();
-  bool request_over = request.framing.kind == http::Framing::kNone;
+  StreamRelay::RequestBody body;
+  body.is_over = request.framing.kind == http::Framing::kNone;
+  body.protocol = std::move(request.protocol);
   Exchange::Next next = exchange.receive_request(std::move(request.head), request.framing, *std::move(target),
                                                  connection_, request.started, *book);
   StreamRelay relay(worker_, exchange, client);
-  std::string begun;
   if (next == Exchange::Next::kGather) {
     std::optional<std::string> content;
-    if (!co_await relay.gather_request(content, begun)) co_return;
-    if (content) request_over = true;
+    if (!co_await relay.gather_request(content, body.begun)) co_return;
+    if (content) body.is_over = true;
     next = exchange.gathered_request(std::move(content), *book);
   }
   switch (next) {
@@ -60,7 +69,7 @@ net::Task<void> ExchangeServer::serve(ClientEnd& client, Request request) {
       client.cut(kInternalError);
       co_return;
     case Exchange::Next::kAnswer: {
-      if (!request_over && !co_await relay.discard_request() && exchange.failed()) co_return;
+      if (!body.is_over && !co_await relay.discard_request() && exchange.failed()) co_return;
       const std::string made = exchange.answer();
       co_await relay.send_made(made);
       co_return exchange.finish();
@@ -69,12 +78,12 @@ net::Task<void> ExchangeServer::serve(ClientEnd& client, Request request) {
     case Exchange::Next::kGather:
       break;
   }
-  co_await forward(relay, exchange, std::move(begun), request_over);
+  co_await forward(relay, exchange, std::move(body));
   if (aborted_ && !exchange.failed()) exchange.fail(FailureKind::kShutdown, "Sluice was stopped");
   exchange.finish();
 }
 
-net::Task<void> ExchangeServer::forward(StreamRelay& relay, Exchange& exchange, std::string begun, bool request_over) {
+net::Task<void> ExchangeServer::forward(StreamRelay& relay, Exchange& exchange, StreamRelay::RequestBody body) {
   const Route route = route_of(worker_, exchange.target(), facts_);
   const std::string key = route.key();
   for (bool fresh = false;; fresh = true) {
@@ -91,7 +100,7 @@ net::Task<void> ExchangeServer::forward(StreamRelay& relay, Exchange& exchange, 
       const std::string page = exchange.failure_page(origin.error().kind, origin.error().message);
       co_return co_await relay.send_made(page);
     }
-    const StreamRelay::Result result = co_await relay.run(**origin, begun, request_over);
+    const StreamRelay::Result result = co_await relay.run(**origin, body);
     if (result != StreamRelay::Result::kRetry) co_return;
   }
 }

@@ -30,6 +30,7 @@ class ExchangeServer {
     http::RequestHead head;
     http::BodyFraming framing;
     MonoTime started;
+    std::string protocol;  // of an extended CONNECT (RFC 8441)
   };
   net::Task<void> serve(ClientEnd& client, Request request);
   // Records a request that never became an exchange, and answers it.
@@ -39,7 +40,8 @@ class ExchangeServer {
 
  private:
   net::Task<void> serve_setup(ClientEnd& client, const Request& request, const Target& target);
-  net::Task<void> forward(StreamRelay& relay, Exchange& exchange, std::string begun, bool request_over);
+  net::Task<void> forward(StreamRelay& relay, Exchange& exchange, StreamRelay::RequestBody body);
+  Result<ResolvedTarget> resolve(const Request& request) const;
   bool is_misdirected(const ResolvedTarget& target) const;
 
   Worker& worker_;

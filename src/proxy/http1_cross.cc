@@ -145,9 +145,10 @@ net::Task<Http1Server::Result> Http1Server::cross(Exchange& exchange, OriginEnd&
   hold_rest();
   CrossClient client(*this, exchange);
   StreamRelay relay(worker_, exchange, client);
-  std::string begun;
-  if (!wire_at_hand.empty()) begun = content_of(wire_at_hand, exchange.request_framing(), worker_.limits().http);
-  const StreamRelay::Result result = co_await relay.run(origin, std::move(begun), request_over_);
+  StreamRelay::RequestBody body;
+  body.is_over = request_over_;
+  if (!wire_at_hand.empty()) body.begun = content_of(wire_at_hand, exchange.request_framing(), worker_.limits().http);
+  const StreamRelay::Result result = co_await relay.run(origin, body);
   if (result == StreamRelay::Result::kRetry) co_return Result::kRetry;
   if (aborted_) fail_for_client(exchange, "");
   const bool lives = result == StreamRelay::Result::kDone && request_over_ && !client.ends_with_connection() &&

@@ -155,6 +155,7 @@ net::Task<void> Http2Server::serve_stream(Http2StreamPtr stream, http2::HeadRead
   Http2Client client(stream, *this, session());
   ExchangeServer::Request request;
   request.framing = framing_of(read);
+  request.protocol = read.protocol;
   request.head = std::get<http::RequestHead>(std::move(read.head));
   request.started = worker().clock().mono();
   co_await exchanges_.serve(client, std::move(request));

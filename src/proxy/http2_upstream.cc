@@ -19,12 +19,13 @@ class Http2Origin final : public OriginEnd {
     upstream_->used_ = upstream_->worker().clock().mono();
   }
 
-  void offer_request(const http::RequestHead& head, const std::string& scheme, bool content_follows) override {
+  void offer_request(const http::RequestHead& head, const RequestOptions& wanted) override {
     http2::Session::RequestOptions options;
-    options.scheme = scheme;
+    options.scheme = wanted.scheme;
+    options.protocol = wanted.protocol;
     reused_ = upstream_->connection_->requests++ > 0;
     const auto id =
-        upstream_->session().submit_request(head, options, content_follows ? http2::Body::kPulled : http2::Body::kNone);
+        upstream_->session().submit_request(head, options, wanted.content_follows ? http2::Body::kPulled : http2::Body::kNone);
     if (!id) {
       refused_ = EndFailure{EndFailure::Cause::kClosed, 0, id.error().message, true, false};
       return;

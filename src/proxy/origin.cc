@@ -31,7 +31,8 @@ class Http1Origin final : public OriginEnd {
       stream_.reset();
   }
 
-  void offer_request(const http::RequestHead& head, const std::string&, bool content_follows) override {
+  void offer_request(const http::RequestHead& head, const RequestOptions& options) override {
+    const bool content_follows = options.content_follows;
     ++connection_->requests;
     std::string octets;
     http1::append_head(octets, http::to_http1(head, content_follows, framing_));

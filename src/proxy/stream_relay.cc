@@ -18,14 +18,35 @@ constexpr std::uint32_t kInternalError = 2, kCancel = 8;  // RFC 9113 §7
 void StreamRelay::arm() {
   const Timeouts& timeouts = worker_.limits().timeouts;
   activity_ = worker_.clock().mono();
-  client_.set_deadline(activity_ + timeouts.idle);
+  client_.set_deadline(activity_ + idle_time());
   if (!origin_) return;
-  origin_->set_deadline(request_over_ && !answering_ ? sent_at_ + timeouts.first_byte : activity_ + timeouts.idle);
+  origin_->set_deadline(request_over_ && !answering_ ? sent_at_ + timeouts.first_byte : activity_ + idle_time());
+}
+
+std::chrono::milliseconds StreamRelay::idle_time() const {
+  const Timeouts& timeouts = worker_.limits().timeouts;
+  return watcher_ ? timeouts.websocket_idle : timeouts.idle;
+}
+
+// RFC 8441 §4: from here on the stream carries the other protocol's octets, both ways.
+void StreamRelay::open_tunnel(const std::string& protocol) {
+  if (protocol != "websocket") return exchange_.become(flow::Protocol::kTcp);
+  exchange_.become(flow::Protocol::kWebSocket);
+  watcher_.emplace(exchange_, worker_.clock());
+}
+
+void StreamRelay::see(flow::Direction direction, Bytes octets) {
+  if (watcher_)
+    watcher_->see(direction, octets);
+  else if (direction == flow::Direction::kRequest)
+    exchange_.request_body(octets);
+  else
+    exchange_.response_body(octets);
 }
 
 bool StreamRelay::still_active() const {
   const bool first_byte = request_over_ && !answering_;
-  return !first_byte && worker_.clock().mono() < activity_ + worker_.limits().timeouts.idle;
+  return !first_byte && worker_.clock().mono() < activity_ + idle_time();
 }
 
 net::Task<bool> StreamRelay::room(End& end) {
@@ -108,15 +129,16 @@ net::Task<void> StreamRelay::send_made(const std::string& made) {
   if (!co_await room(client_)) exchange_.fail(FailureKind::kClientAborted, "the client went away before the answer");
 }
 
-net::Task<StreamRelay::Result> StreamRelay::run(OriginEnd& origin, std::string begun, bool request_over) {
+net::Task<StreamRelay::Result> StreamRelay::run(OriginEnd& origin, const RequestBody& body) {
   origin_ = &origin;
-  request_over_ = request_over;
+  request_over_ = body.is_over;
+  protocol_ = body.protocol;
   stopping_ = answering_ = send_failed_ = bad_request_ = client_gone_ = false;
   const bool replaced = exchange_.request_body_replaced();
-  const Bytes at_hand = replaced ? exchange_.replaced_request_body() : Bytes(begun);
-  const bool more = !replaced && !request_over;
+  const Bytes at_hand = replaced ? exchange_.replaced_request_body() : Bytes(body.begun);
+  const bool more = !replaced && !body.is_over;
   const bool replayable = !more && exchange_.is_idempotent();
-  origin.offer_request(exchange_.sent_request(), exchange_.target().scheme, !at_hand.empty() || more);
+  origin.offer_request(exchange_.sent_request(), {exchange_.target().scheme, body.protocol, !at_hand.empty() || more});
   if (!at_hand.empty()) {
     origin.offer(Bytes(at_hand));
     if (!more) origin.offer_end(nullptr);
@@ -189,6 +211,7 @@ net::Task<void> StreamRelay::pump_request() {
     }
     if (read.step == BodyStep::kEnd) {
       if (read.trailers) exchange_.request_trailers(http::section_text(*read.trailers));
+      if (watcher_) watcher_->ended(flow::Direction::kRequest);
       exchange_.request_ended();
       request_over_ = true;
       sent_at_ = worker_.clock().mono();
@@ -196,7 +219,7 @@ net::Task<void> StreamRelay::pump_request() {
       origin_->offer_end(read.trailers ? &*read.trailers : nullptr);
       arm();
     } else {
-      exchange_.request_body(read.content.octets());
+      see(flow::Direction::kRequest, read.content.octets());
       origin_->offer(std::move(read.content));
     }
     if (!co_await room(*origin_)) {
@@ -241,6 +264,7 @@ net::Task<StreamRelay::Result> StreamRelay::relay_answer(bool replayable) {
         exchange_.receive_response(*std::move(read.head), read.framing, origin_->info(), origin_->is_reused());
     if (plan.gather) co_return co_await gather_answer(plan);
     const bool content = read.framing.kind != http::Framing::kNone;
+    if (!protocol_.empty() && exchange_.response_status() / 100 == 2) open_tunnel(protocol_);
     client_.offer_head(exchange_.response(), content && !plan.drop_body);
     if (content) co_return co_await relay_body(plan.drop_body);
     exchange_.response_ended();
@@ -255,12 +279,13 @@ net::Task<StreamRelay::Result> StreamRelay::relay_body(bool drop) {
     BodyRead read = co_await origin_->read_body();
     if (read.step == BodyStep::kContent) {
       if (drop) continue;
-      exchange_.response_body(read.content.octets());
+      see(flow::Direction::kResponse, read.content.octets());
       client_.offer(std::move(read.content));
       if (!co_await room(client_)) co_return client_left();
       continue;
     }
     if (read.step == BodyStep::kEnd) {
+      if (watcher_) watcher_->ended(flow::Direction::kResponse);
       exchange_.response_ended();
       if (drop) co_return Result::kDone;
       if (read.trailers) exchange_.response_trailers(http::section_text(*read.trailers));

@@ -6,6 +6,7 @@
 #include "net/signal.h"
 #include "proxy/ends.h"
 #include "proxy/exchange.h"
+#include "proxy/websocket_watcher.h"
 
 namespace sluice::proxy {
 
@@ -30,8 +31,12 @@ class StreamRelay {
   // Sends an answer of Sluice's own, as Exchange made it (answer(), failure_page(): what they returned), then waits for
   // it to leave. "" sends nothing.
   net::Task<void> send_made(const std::string& made);
-  // `begun`: content that was taken from the client already. `request_over`: none is to come.
-  net::Task<Result> run(OriginEnd& origin, std::string begun, bool request_over);
+  struct RequestBody {
+    std::string begun;     // content that was taken from the client already
+    bool is_over = false;  // none is to come
+    std::string protocol;  // of an extended CONNECT (RFC 8441): a tunnel once the answer is 2xx
+  };
+  net::Task<Result> run(OriginEnd& origin, const RequestBody& body);
 
  private:
   // Both directions' deadlines, as in duplex.h.
@@ -40,6 +45,9 @@ class StreamRelay {
   net::Task<void> pump_request();
   net::Task<Result> relay_answer(bool replayable);
   net::Task<Result> relay_body(bool drop);
+  void open_tunnel(const std::string& protocol);
+  void see(flow::Direction direction, Bytes octets);
+  std::chrono::milliseconds idle_time() const;
   net::Task<Result> gather_answer(const Exchange::ResponsePlan& plan);
   net::Task<bool> room(End& end);
   net::Task<Result> fail_answer(FailureKind kind, std::string message);
@@ -53,6 +61,8 @@ class StreamRelay {
   ClientEnd& client_;
   OriginEnd* origin_ = nullptr;
   std::unique_ptr<net::Signal> joined_;
+  std::string protocol_;
+  std::optional<WebSocketWatcher> watcher_;
   MonoTime activity_{}, sent_at_{};
   int retries_ = 0;
   bool request_over_ = false, pumping_ = false, stopping_ = false, answering_ = false;
