@@ -1,6 +1,7 @@
 #include "proxy/http1_server.h"
 
 #include "base/text.h"
+#include "proxy/http2_server.h"
 #include "proxy/setup_page.h"
 #include "proxy/worker.h"
 
@@ -31,6 +32,7 @@ void Http1Server::set_first_failure(std::string route_key, ConnectFailure failur
 
 void Http1Server::drain() {
   draining_ = true;
+  if (upgraded_) upgraded_->drain();
   if (idle_) client_.cancel(Code::kCancelled);
 }
 
@@ -39,6 +41,7 @@ void Http1Server::abort() {
   client_.cancel(Code::kCancelled);
   if (upstream_) upstream_->cancel(Code::kCancelled);
   if (origin_) origin_->cancel();
+  if (upgraded_) upgraded_->abort();
 }
 
 void Http1Server::hold_rest() {
@@ -209,6 +212,7 @@ net::Task<bool> Http1Server::answer_and_go_on(Exchange& exchange, std::string oc
 Route route_of(const Worker& worker, const Target& target, const ClientFacts& facts) {
   Route route;
   route.remote = facts.remote;
+  route.identity = facts.identity;
   route.tls = target.scheme == "https";
   route.dial_host = target.dial_host;
   route.dial_port = target.dial_port;

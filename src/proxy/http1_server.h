@@ -18,6 +18,7 @@
 
 namespace sluice::proxy {
 
+class Http2Server;
 class Worker;
 
 class Http1Server {
@@ -74,6 +75,8 @@ class Http1Server {
   Result end_of_answer(Exchange& exchange, http1::ResponseReader& reader, const Exchange::ResponsePlan& plan);
   net::Task<Result> fail_answer(Exchange& exchange, Duplex& duplex, FailureKind kind, std::string message);
   net::Task<Result> tunnel(Exchange& exchange, net::Stream& upstream, std::string early);
+  net::Task<Result> http2_upgraded(Exchange& exchange, net::Stream& upstream, std::string client_early,
+                                   std::string early);
   net::Task<Result> websocket(Exchange& exchange, net::Stream& upstream, std::string client_early, std::string early);
   class CrossClient;
   net::Task<Result> cross(Exchange& exchange, OriginEnd& origin, Bytes wire_at_hand);
@@ -93,6 +96,7 @@ class Http1Server {
   UpstreamConnectionPtr bound_;      // NTLM, Negotiate: this client's own upstream connection
   net::Stream* upstream_ = nullptr;  // of the exchange under way
   OriginEnd* origin_ = nullptr;      // ... where that is an HTTP/2 stream
+  Http2Server* upgraded_ = nullptr;  // ... where the connection was upgraded to h2c
   std::optional<std::pair<std::string, ConnectFailure>> first_failure_;
   bool draining_ = false, idle_ = false, aborted_ = false, sent_continue_ = false;
   bool continued_ = false;  // a 100 went to the client, from whomever

@@ -18,7 +18,9 @@ net::Task<Status> send_early(net::Stream& client, net::Stream& upstream, std::st
 
 net::Task<Http1Server::Result> Http1Server::tunnel(Exchange& exchange, net::Stream& upstream, std::string early) {
   std::string client_early = reader_.take_rest();
-  if (!co_await send_early(client_, upstream, exchange.response_octets() + early, client_early)) {
+  const bool http2 = exchange.response().fields.has_token("upgrade", "h2c");
+  if (!co_await send_early(client_, upstream, exchange.response_octets() + (http2 ? "" : early),
+                           http2 ? Bytes() : Bytes(client_early))) {
     fail_for_client(exchange, "the connection ended while it was upgraded");
     co_return Result::kFailed;
   }
@@ -26,6 +28,9 @@ net::Task<Http1Server::Result> Http1Server::tunnel(Exchange& exchange, net::Stre
   if (exchange.response().fields.has_token("upgrade", "websocket")) {
     exchange.become(flow::Protocol::kWebSocket);
     co_return co_await websocket(exchange, upstream, std::move(client_early), std::move(early));
+  }
+  if (http2) {
+    co_return co_await http2_upgraded(exchange, upstream, std::move(client_early), std::move(early));
   }
   exchange.become(flow::Protocol::kTcp);
   exchange.request_body(client_early);

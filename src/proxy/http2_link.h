@@ -19,6 +19,12 @@ namespace sluice::proxy {
 class Worker;
 class Http2Link;
 
+// An Upgrade to h2c that both sides have taken (RFC 7540 §3.2).
+struct Http2Upgrade {
+  std::string settings;  // the HTTP2-Settings field
+  std::string method;    // of the request that is stream 1 now
+};
+
 class Http2Stream {
  public:
   Http2Stream(Http2Link& link, http2::StreamId id);

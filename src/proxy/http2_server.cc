@@ -93,6 +93,23 @@ net::Task<void> Http2Server::serve() {
   if (bug) std::rethrow_exception(bug);
 }
 
+Status Http2Server::upgraded(const Http2Upgrade& upgrade, Exchange& exchange, std::unique_ptr<OriginEnd> origin) {
+  SLUICE_CHECK(session().upgraded(upgrade.settings, upgrade.method));
+  ++requests_;  // what its preface will be is not known yet: no print
+  spawn(answer_upgraded(add_stream(1), exchange, std::move(origin)));
+  return {};
+}
+
+net::Task<void> Http2Server::answer_upgraded(Http2StreamPtr stream, Exchange& exchange,
+                                             std::unique_ptr<OriginEnd> origin) {
+  Http2Client client(std::move(stream), *this, session());
+  StreamRelay relay(worker(), exchange, client);
+  StreamRelay::RequestBody body;
+  body.is_over = true;
+  co_await relay.run(*origin, body);
+  exchange.finish();
+}
+
 void Http2Server::drain() {
   session().go_away(http2::ErrorCode::kNoError);
   flush();

@@ -12,6 +12,8 @@ class Http2Server final : private Http2Link {
   Http2Server(Worker& worker, net::Stream& client, ExchangeServer& exchanges, const http2::Options& options,
               net::asio::any_io_executor executor);
 
+  // After an Upgrade to h2c, before serve(): the answer to `exchange` comes from `origin` and goes to stream 1.
+  Status upgraded(const Http2Upgrade& upgrade, Exchange& exchange, std::unique_ptr<OriginEnd> origin);
   // Until the connection and all its exchanges are over.
   net::Task<void> serve();
 
@@ -25,6 +27,7 @@ class Http2Server final : private Http2Link {
   bool on_idle() override;
   void spawn(net::Task<void> task);
   net::Task<void> serve_stream(Http2StreamPtr stream, http2::HeadRead read);
+  net::Task<void> answer_upgraded(Http2StreamPtr stream, Exchange& exchange, std::unique_ptr<OriginEnd> origin);
   net::Task<void> refuse_stream(Http2StreamPtr stream, http2::Malformed malformed);
   void learn_print();
 

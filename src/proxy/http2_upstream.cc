@@ -12,7 +12,9 @@ namespace sluice::proxy {
 // One stream of a Http2Upstream as an origin end.
 class Http2Origin final : public OriginEnd {
  public:
-  explicit Http2Origin(std::shared_ptr<Http2Upstream> upstream) : upstream_(std::move(upstream)) {}
+  // `stream`: of a request that the origin has already; null for one to come.
+  explicit Http2Origin(std::shared_ptr<Http2Upstream> upstream, Http2StreamPtr stream = nullptr)
+      : upstream_(std::move(upstream)), stream_(std::move(stream)) {}
   ~Http2Origin() override {
     if (stream_) stream_->on_gone = nullptr;
     if (!released_) cut(static_cast<std::uint32_t>(http2::ErrorCode::kCancel));
@@ -21,6 +23,7 @@ class Http2Origin final : public OriginEnd {
 
   void offer_request(const http::RequestHead& head, const RequestOptions& wanted) override {
     http2::Session::RequestOptions options;
+    if (stream_) return;  // an upgraded connection's first
     options.scheme = wanted.scheme;
     options.protocol = wanted.protocol;
     reused_ = upstream_->connection_->requests++ > 0;
@@ -119,12 +122,16 @@ class Http2Origin final : public OriginEnd {
 Http2Upstream::Http2Upstream(Worker& worker, UpstreamConnectionPtr connection, net::asio::any_io_executor executor)
     : Http2Link(worker, *connection->stream, http2::Role::kClient, http2_options(worker.limits()), executor),
       connection_(std::move(connection)),
-      settings_(std::move(executor), worker.deadlines()),
+      settings_(executor, worker.deadlines()),
+      ended_(std::move(executor), worker.deadlines()),
       used_(worker.clock().mono()) {}
 
 std::shared_ptr<Http2Upstream> Http2Upstream::start(Worker& worker, UpstreamConnectionPtr connection,
-                                                    net::asio::any_io_executor executor) {
+                                                    net::asio::any_io_executor executor,
+                                                    const Http2Upgrade* upgrade) {
   auto upstream = std::make_shared<Http2Upstream>(worker, std::move(connection), executor);
+  // Settings that cannot be read were refused by the origin before.
+  if (upgrade) (void)upstream->session().upgraded(upgrade->settings, upgrade->method);
   worker.http2_upstreams().add(upstream);
   auto live = [](std::shared_ptr<Http2Upstream> self) -> net::Task<void> { co_await self->live(); };
   net::spawn(executor, live(upstream), worker.shared().on_bug);
@@ -134,7 +141,11 @@ std::shared_ptr<Http2Upstream> Http2Upstream::start(Worker& worker, UpstreamConn
 net::Task<void> Http2Upstream::live() {
   struct Leave {
     Http2Upstream& self;
-    ~Leave() { self.worker().http2_upstreams().remove(&self); }
+    ~Leave() {
+      self.has_ended_ = true;
+      self.ended_.notify();
+      self.worker().http2_upstreams().remove(&self);
+    }
   } leave{*this};
   co_await run();
   leaving_ = true;
@@ -149,6 +160,14 @@ bool Http2Upstream::takes_more() const {
 }
 
 std::unique_ptr<OriginEnd> Http2Upstream::open() { return std::make_unique<Http2Origin>(shared_from_this()); }
+
+std::unique_ptr<OriginEnd> Http2Upstream::open_upgraded() {
+  return std::make_unique<Http2Origin>(shared_from_this(), add_stream(1));
+}
+
+net::Task<void> Http2Upstream::join() {
+  while (!has_ended_) co_await ended_.wait();
+}
 
 net::Task<void> Http2Upstream::wait_settings(MonoTime deadline) {
   settings_.set_deadline(deadline);

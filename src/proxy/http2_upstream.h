@@ -15,13 +15,17 @@ namespace sluice::proxy {
 class Http2Upstream final : private Http2Link, public std::enable_shared_from_this<Http2Upstream> {
  public:
   // Takes the connection and runs it on the worker until it is over. The set knows it from then on.
+  // `upgrade`: the connection comes out of an Upgrade, and stream 1 has its request; null for others.
   static std::shared_ptr<Http2Upstream> start(Worker& worker, UpstreamConnectionPtr connection,
-                                              net::asio::any_io_executor executor);
+                                              net::asio::any_io_executor executor,
+                                              const Http2Upgrade* upgrade = nullptr);
   Http2Upstream(Worker& worker, UpstreamConnectionPtr connection, net::asio::any_io_executor executor);
 
   // One more stream may be opened now.
   bool takes_more() const;
   std::unique_ptr<OriginEnd> open();
+  std::unique_ptr<OriginEnd> open_upgraded();  // stream 1 after an upgrade
+  net::Task<void> join();                      // until it no longer uses its connection
   // Until the origin's SETTINGS have come, or the connection is over.
   net::Task<void> wait_settings(MonoTime deadline);
   bool takes_extended_connect() { return session().peer_takes_extended_connect(); }
@@ -41,9 +45,9 @@ class Http2Upstream final : private Http2Link, public std::enable_shared_from_th
   void remember_resumption();
 
   UpstreamConnectionPtr connection_;
-  net::Signal settings_;
+  net::Signal settings_, ended_;
   MonoTime used_;
-  bool leaving_ = false, has_settings_ = false;
+  bool leaving_ = false, has_settings_ = false, has_ended_ = false;
 };
 using Http2UpstreamPtr = std::shared_ptr<Http2Upstream>;
 

@@ -19,6 +19,7 @@ struct ClientFacts {
   bool remote = false;  // the client is on another machine
   // What origins are offered for this client's requests: its own ALPN list, cut to what Sluice speaks (engine.md 2).
   std::vector<std::string> alpn = {"http/1.1"};
+  std::string identity;            // of upstream connections that are this client's own; empty: shared ones
   bool http2_without_tls = false;  // the client spoke HTTP/2 by prior knowledge: so does Sluice towards the origin
   bool has_destination() const { return !destination_host.empty(); }
 };

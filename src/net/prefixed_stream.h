@@ -1,0 +1,51 @@
+// A stream of which some octets were read already: they come first, then those of the stream beneath, which must
+// outlive this. One worker thread.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "net/stream.h"
+
+namespace sluice::net {
+
+class PrefixedStream final : public Stream {
+ public:
+  PrefixedStream(Stream& lower, std::string prefix) : lower_(lower), prefix_(std::move(prefix)) {}
+
+  tls::IoResult read(MutableBytes out) override {
+    if (prefix_.empty()) return lower_.read(out);
+    const std::size_t count = std::min(out.size(), prefix_.size());
+    std::memcpy(out.data(), prefix_.data(), count);
+    prefix_.erase(0, count);
+    return {tls::IoStatus::kOk, count};
+  }
+  tls::IoResult write(Bytes octets) override { return lower_.write(octets); }
+  tls::IoResult flush() override { return lower_.flush(); }
+  bool has_pending_output() const override { return lower_.has_pending_output(); }
+  tls::WaitFor read_waits_for() const override { return lower_.read_waits_for(); }
+  tls::WaitFor write_waits_for() const override { return lower_.write_waits_for(); }
+  void close_write() override { lower_.close_write(); }
+  std::string error_text() const override { return lower_.error_text(); }
+
+  Task<Status> wait_readable() override {
+    if (!prefix_.empty()) co_return Status{};
+    co_return co_await lower_.wait_readable();
+  }
+  Task<Status> wait_writable() override { return lower_.wait_writable(); }
+  void set_deadline(MonoTime at) override { lower_.set_deadline(at); }
+  void clear_deadline() override { lower_.clear_deadline(); }
+  void close() override { lower_.close(); }
+  void reset() override { lower_.reset(); }
+  void cancel(Code why) override { lower_.cancel(why); }
+  bool is_quiet() override { return prefix_.empty() && lower_.is_quiet(); }
+  bool is_dead() override { return lower_.is_dead(); }
+  bool truncated() const override { return lower_.truncated(); }
+
+ private:
+  Stream& lower_;
+  std::string prefix_;
+};
+
+}  // namespace sluice::net
