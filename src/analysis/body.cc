@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "analysis/clip.h"
 #include "base/text.h"
 
 namespace sluice::analysis {
@@ -14,28 +15,9 @@ constexpr std::size_t kPiece = 64 * kKiB;
 // Enough of a body to see whether it is text.
 constexpr std::size_t kGlimpse = 4 * kKiB;
 
-// Takes an unfinished character off the end, so that text is cut between characters.
-void trim_unfinished(std::string& octets) {
-  for (std::size_t back = 1; back <= 3 && back <= octets.size(); ++back) {
-    const auto octet = static_cast<unsigned char>(octets[octets.size() - back]);
-    if ((octet & 0xC0) == 0x80) continue;
-    const std::size_t length = octet >= 0xF0 ? 4 : octet >= 0xE0 ? 3 : octet >= 0xC0 ? 2 : 1;
-    if (length > back) octets.resize(octets.size() - back);
-    return;
-  }
-}
-
-// The same where the whole is text.
-void trim_text(std::string& octets) {
-  std::string trimmed = octets;
-  trim_unfinished(trimmed);
-  if (!trimmed.empty() && is_utf8(trimmed)) octets = std::move(trimmed);
-}
-
 // [options.offset, options.offset + options.limit), unmasked and not trimmed.
 Result<BodyWindow> gather(BodyStream& stream, const BodyOptions& options) {
   BodyWindow window;
-  window.offset = options.offset;
   for (;;) {
     if (options.stop.stop_requested()) return fail(Code::kCancelled, "The call was cancelled.");
     // One octet more than is wanted, so that `more` is known.
@@ -47,34 +29,9 @@ Result<BodyWindow> gather(BodyStream& stream, const BodyOptions& options) {
   }
   window.more = window.octets.size() > options.limit;
   if (window.more) window.octets.pop_back();
-  window.bytes = window.octets.size();
   window.total = stream.total();
   window.problem = stream.problem();
   return window;
-}
-
-// What `wide` shows from options.offset on, after masking: it begins `before` octets earlier and ends a little later,
-// so that names and values which the edges cut apart are still seen together.
-void mask_window(BodyWindow& wide, ByteCount before, const BodyOptions& options) {
-  const std::string raw = std::move(wide.octets);
-  const std::string_view all = raw;
-  const std::string_view context = all.substr(0, before);
-  const std::string_view until = all.substr(0, std::min<ByteCount>(all.size(), before + options.limit));
-  wide.offset = options.offset;
-  wide.more = wide.more || until.size() < all.size();
-  wide.octets.clear();
-  wide.bytes = 0;
-  if (until.size() <= context.size()) return;
-  std::string shown(until.substr(context.size()));
-  if (wide.more) trim_text(shown);
-  wide.bytes = shown.size();
-  const std::string type = wide.content_type.value_or("");
-  // Masks have one length for each kind, so the masked prefixes of one text are prefixes of each other in length.
-  const std::size_t from = options.redactor->mask_body(context, type).text.size();
-  const std::size_t to = options.redactor->mask_body(all.substr(0, context.size() + shown.size()), type).text.size();
-  const Redacted masked = options.redactor->mask_body(all, type);
-  const std::size_t end = std::min(to, masked.text.size());
-  if (from < end) wide.octets = masked.text.substr(from, end - from);
 }
 
 }  // namespace
@@ -170,7 +127,6 @@ Result<BodyWindow> read_window(const capture::Ring& ring, const flow::Exchange& 
   const auto coding = fields.joined("content-encoding");
   BodyWindow window;
   if (body_info(exchange, direction).stored == 0) {
-    window.offset = options.offset;
     window.total = 0;
   } else {
     BodyStream stream(ring, exchange.id, direction, coding.value_or(""),
@@ -179,12 +135,12 @@ Result<BodyWindow> read_window(const capture::Ring& ring, const flow::Exchange& 
   }
   window.content_type = fields.joined("content-type");
   window.content_encoding = coding;
-  if (options.redactor) {
-    mask_window(window, before, options);
-  } else if (window.more) {
-    trim_text(window.octets);
-    window.bytes = window.octets.size();
-  }
+  Clip shown =
+      clip(window.octets, before, options.limit, window.more, options.redactor, window.content_type.value_or(""));
+  window.octets = std::move(shown.octets);
+  window.offset = options.offset;
+  window.bytes = shown.bytes;
+  window.more = shown.more;
   return window;
 }
 

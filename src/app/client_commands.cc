@@ -98,7 +98,7 @@ int tail_traffic(const Config& config, const ControlEndpoint& serve) {
   if (!start) return report(start.error());
   std::uint64_t rev = 0;
   const auto newest = [&](const Json& page) {
-    if (const Json* last = find_member(page, "last_rev"); last && last->is_number())
+    if (const Json* last = find_member(page, "lastRev"); last && last->is_number())
       rev = std::max(rev, last->get<std::uint64_t>());
   };
   newest(*start);
@@ -181,9 +181,9 @@ int run_traffic(const Config& config) {
   if (config.subject.empty())
     return report({Code::kInvalid, "`sluice traffic " + config.action + "` needs an exchange's id"});
   if (config.action == "body") return print_body(config, *serve);
-  const auto answer =
-      call_tool(*serve, "proxy_get_exchange",
-                Json{{"exchange_id", config.subject}, {"include", Json::array({"timings", "connection", "original"})}});
+  const auto answer = call_tool(*serve, "proxy_get_exchange",
+                                Json{{"exchange_id", config.subject},
+                                     {"include", Json::array({"timings", "connection", "original", "messages"})}});
   if (!answer) return report(answer.error());
   const Json* exchange = find_member(*answer, "exchange");
   fmt::print("{}\n", dump_json(exchange ? *exchange : *answer, JsonStyle::kIndented));

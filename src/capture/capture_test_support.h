@@ -64,7 +64,7 @@ struct RingFixture {
     int status = 200;
     flow::ConnectionPtr connection = RingFixture::connection();
     flow::State state = flow::State::kDone;
-    std::string response_fields;
+    std::string response_fields, request_fields, response_trailers;
   };
   ExchangeSeq begin(const Spec& spec, std::size_t worker = 0) {
     flow::Opened opened;
@@ -75,7 +75,8 @@ struct RingFixture {
     opened.target = spec.target;
     opened.port = 443;
     opened.started = clock.wall();
-    const std::string head = spec.method + " " + spec.target + " HTTP/1.1\r\nHost: " + spec.host + "\r\n\r\n";
+    const std::string head =
+        spec.method + " " + spec.target + " HTTP/1.1\r\nHost: " + spec.host + "\r\n" + spec.request_fields + "\r\n";
     opened.head = head;
     return sink(worker).opened(opened);
   }
@@ -100,6 +101,9 @@ struct RingFixture {
     sink(worker).body(seq, flow::Direction::kRequest, spec.request_body);
     respond(seq, spec, worker);
     sink(worker).body(seq, flow::Direction::kResponse, spec.response_body);
+    if (!spec.response_trailers.empty()) {
+      sink(worker).trailers(seq, flow::Direction::kResponse, spec.response_trailers);
+    }
     end(seq, spec, worker);
     return seq;
   }

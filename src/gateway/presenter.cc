@@ -44,7 +44,8 @@ std::size_t Presenter::limit_for(const tools::Tool& tool, const Json& arguments)
   if ((tool.hints & tools::kIncludesBody) == 0) return limits_.answer_units;
   bool included = find_member(arguments, "limit") != nullptr;
   if (const Json* include = find_member(arguments, "include")) {
-    for (const Json& name : *include) included |= name == "request_body" || name == "response_body";
+    for (const Json& name : *include)
+      included |= name == "request_body" || name == "response_body" || name == "messages";
   }
   // Two bodies of the limit, base64 taking four octets for three, beside the usual answer.
   return included ? 3 * body + limits_.answer_units : limits_.answer_units;

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "fingerprint/fingerprint.h"
+#include "tools/message_json.h"
 
 namespace sluice::tools {
 namespace {
@@ -269,7 +270,9 @@ Result<Json> exchange_json(const capture::Ring& ring, const flow::Exchange& exch
   }
   if (view.include & kTimings) json["timings"] = timings_json(exchange.timings);
   if (view.include & kConnection) json["connection"] = connection_json(exchange);
-  if (view.include & kMessages) json["messages"] = Json::array();
+  if (view.include & kMessages) {
+    SLUICE_TRY(json["messages"], messages_json(ring, exchange, view.messages));
+  }
   return json;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "analysis/messages.h"
 #include "base/json.h"
 #include "tools/body_text.h"
 #include "tools/tool.h"
@@ -24,8 +25,9 @@ enum Include : unsigned {
 };
 
 struct ExchangeView {
-  unsigned include = 0;        // Include bits
-  analysis::BodyOptions body;  // for the included bodies; its redactor for previews too
+  unsigned include = 0;             // Include bits
+  analysis::BodyOptions body;       // for the included bodies; its redactor for previews too
+  analysis::MessageQuery messages;  // for included messages
 };
 
 // Whole milliseconds from request start to answer sent; nullopt without an answer.

@@ -1,4 +1,5 @@
 #include "tools/exchange_json.h"
+#include "tools/message_json.h"
 
 namespace sluice::tools {
 
@@ -79,7 +80,7 @@ std::vector<ResultField> exchange_result() {
           {"effective", "object", "", true},
           {"timings", "object", "", true},
           {"connection", "object", "", true},
-          {"messages", "array", "", true}};
+          {"messages", "object", "null: it is not made of messages", true, true, messages_result()}};
 }
 
 }  // namespace sluice::tools

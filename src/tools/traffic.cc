@@ -6,6 +6,7 @@
 #include "base/redact.h"
 #include "base/text.h"
 #include "tools/exchange_json.h"
+#include "tools/message_json.h"
 #include "tools/search.h"
 #include "tools/subjects.h"
 #include "tools/traffic_filter.h"
@@ -69,11 +70,20 @@ ToolResult get_exchange(const Json& arguments, CallContext& context) {
   if (!exchange) return fail(Code::kNotFound, fmt::format("Exchange '{}' not found", id));
   ExchangeView view;
   view.include = include_of(arguments);
-  if (!flag_argument(arguments, "decoded")) view.body.form = analysis::Form::kAsOnWire;
-  view.body.offset = static_cast<ByteCount>(*integer_argument(arguments, "offset"));
-  view.body.limit = static_cast<ByteCount>(integer_argument(arguments, "limit").value_or(kDefaultBodyLimit));
-  view.body.redactor = context.redactor;
-  view.body.stop = context.stop;
+  const auto offset = static_cast<std::uint64_t>(*integer_argument(arguments, "offset"));
+  const auto limit = integer_argument(arguments, "limit");
+  const auto form = flag_argument(arguments, "decoded") ? analysis::Form::kDecoded : analysis::Form::kAsOnWire;
+  view.body = {.offset = offset,
+               .limit = limit ? static_cast<ByteCount>(*limit) : kDefaultBodyLimit,
+               .form = form,
+               .redactor = context.redactor,
+               .stop = context.stop};
+  view.messages = {.offset = offset,
+                   .limit = limit ? std::min(static_cast<std::size_t>(*limit), kMostMessages) : kDefaultMessages,
+                   .budget = limit ? kMiB : kDefaultBodyLimit,
+                   .form = form,
+                   .redactor = context.redactor,
+                   .stop = context.stop};
   SLUICE_TRY(Json json, exchange_json(ring, *exchange, view));
   return Json{{"exchange", std::move(json)}};
 }
@@ -125,7 +135,7 @@ Tool get_tool() {
       .title = "One exchange",
       .summary =
           "One captured exchange: heads, previews of the bodies, TLS, and with include whole bodies in pieces, raw "
-          "heads, timings, connection.",
+          "heads, timings, connection, messages (WebSocket, server-sent events, gRPC).",
       .group = "traffic",
       .risk = Risk::kRead,
       .hints = kCore | kSlow | kReturnsTraffic | kIncludesBody | kIdempotent,
@@ -141,12 +151,12 @@ Tool get_tool() {
                   .default_value = true},
                  {.name = "offset",
                   .type = FieldType::kInteger,
-                  .meaning = "Of the bodies.",
+                  .meaning = "Of bodies, in bytes, or messages.",
                   .default_value = 0,
                   .minimum = 0},
                  {.name = "limit",
                   .type = FieldType::kInteger,
-                  .meaning = "Bytes of each body, 16384 if absent, at most 1048576.",
+                  .meaning = "Bytes of each body (absent: 16384, at most 1048576) or messages (50, 1000).",
                   .minimum = 0,
                   .maximum = static_cast<double>(kMiB)}},
       .result = {{"exchange", "object", "", false, false, exchange_result()}},

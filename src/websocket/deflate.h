@@ -59,6 +59,7 @@ class Inflater {
   // kInvalid: not deflate data. kTooLarge: the budget ended; what fits was appended. After either, nothing more of this
   // message can be read; if the context is taken over, of no later one either.
   Status end();
+  ByteCount left() const { return left_; }  // of the budget
 
  private:
   struct Stream;

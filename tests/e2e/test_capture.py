@@ -98,10 +98,7 @@ class Capture(E2E):
         for query, where in (("NEEDLE-in-url", None), ("needle-in-header", "headers"), ("gzip says", "body")):
             with self.subTest(query):
                 arguments = {"query": query} | ({"in": [where]} if where else {})
-                try:
-                    found = self.serve.call("proxy_search_traffic", **arguments)
-                except ToolError:
-                    found = self.serve.call("proxy_search_traffic", query=query, **({"in": where} if where else {}))
+                found = self.serve.call("proxy_search_traffic", **arguments)
                 self.assertGreaterEqual(found["matches"], 1)
         self.assertEqual(self.serve.call("proxy_search_traffic", query="no such octets anywhere")["matches"], 0)
 
@@ -123,6 +120,43 @@ class Capture(E2E):
         self.assertRegex(masks.pop(), r"\[redacted:[a-z_-]+:[0-9a-f]{8}\]")
         shown = self.serve.call("proxy_get_exchange", exchange_id=rows[0]["id"], show_secrets=True)
         self.assertEqual(shown["exchange"]["request"]["headers"]["authorization"], "Bearer s3cr3t-value")
+
+    def test_a_masked_secret_cannot_be_guessed_by_filters_and_searches(self):
+        self.get("/hello?guess=1&token=tok-4812", "-H", "Cookie: sid=c00kie-jar")
+        self.serve.exchange("guess=1")
+        for guess in ("t", "tok-48", "tok-4812"):
+            self.assertEqual(self.serve.traffic(url_filter=f"token={guess}"), [])
+            self.assertEqual(self.serve.call("proxy_search_traffic", query=f"token={guess}")["total"], 0)
+            self.assertEqual(self.serve.call("proxy_search_traffic", query=f"sid=c{guess[1:]}")["total"], 0)
+        self.assertEqual(self.serve.call("proxy_search_traffic", query="4812")["total"], 0)
+        self.assertEqual(len(self.serve.traffic(url_filter="token=tok-4812", show_secrets=True)), 1)
+        found = self.serve.call("proxy_search_traffic", query="c00kie-jar", show_secrets=True)["results"]
+        self.assertEqual([row["foundIn"] for row in found], ["request_header"])
+
+    def test_server_sent_events_are_shown_as_messages(self):
+        self.assertIn("data: lines", self.get("/events?1").stdout)
+        messages = self.serve.exchange("/events?1", include=["messages"])["messages"]
+        self.assertEqual((messages["kind"], messages["total"], messages["complete"]), ("events", 3, True))
+        first, second, third = messages["items"]
+        self.assertEqual((first["event"], first["id"]), ("add", "7"))
+        self.assertRegex(first["text"], r'^\{"password":"\[redacted:password:[0-9a-f]{8}\]"\}$')
+        self.assertEqual((second["retry"], "text" in second), (500, False))
+        self.assertEqual((third["event"], third["text"]), ("message", "two\nlines"))
+        page = self.serve.exchange("/events?1", include=["messages"], offset=1, limit=1)["messages"]
+        self.assertEqual(([item["number"] for item in page["items"]], page["nextOffset"]), ([1], 2))
+
+    def test_grpc_messages_are_shown_with_their_fields(self):
+        client = self.client()
+        body = b"\0\0\0\0\x09\x12\x07testing" + b"\0\0\0\0\x03\x08\x96\x01"
+        client.send(b"POST /echo?grpc HTTP/1.1\r\nHost: localhost:%d\r\nContent-Type: application/grpc\r\n"
+                    b"Content-Length: %d\r\n\r\n" % (self.origin.port, len(body)) + body)
+        client.read_answer()
+        messages = self.serve.exchange("/echo?grpc", include=["messages"])["messages"]
+        self.assertEqual((messages["kind"], messages["total"]), ("grpc", 4))
+        self.assertEqual([item["from"] for item in messages["items"]], ["client", "client", "server", "server"])
+        self.assertEqual(messages["items"][0]["fields"], [{"field": 2, "type": "text", "value": "testing"}])
+        self.assertEqual(messages["items"][3]["fields"], [{"field": 1, "type": "varint", "value": 150}])
+        self.assertIsNone(self.get("/hello?none") and self.serve.exchange("/hello?none", include=["messages"])["messages"])
 
     def test_invalid_utf_8_everywhere_is_survived(self):
         client = self.client()

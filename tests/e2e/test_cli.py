@@ -6,6 +6,7 @@ import signal
 import socket
 import stat
 import subprocess
+import threading
 import time
 import unittest
 
@@ -109,6 +110,34 @@ class Commands(E2E):
         self.assertEqual(sluice("call", "proxy_get_exchange", "exchange_id=nope", home=self.serve.home).returncode, 1)
         done = sluice("call", "proxy_statu", home=self.serve.home)
         self.assertNotEqual(done.returncode, 0)
+
+    def test_show_has_the_messages_of_an_exchange(self):
+        self.serve.curl(self.origin.url("/events?cli"))
+        row = poll(lambda: self.serve.traffic(url_filter="/events?cli"), 5, "a row")[-1]
+        shown = json.loads(self.cli("traffic", "show", row["id"]))
+        self.assertEqual([item.get("text") for item in shown["messages"]["items"]],
+                         ['{"password":"hidd3n-word"}', None, "two\nlines"])
+
+    def test_tail_follows_what_comes_after_it_began(self):
+        self.serve.curl(self.origin.url("/hello?before-tail"))
+        poll(lambda: self.serve.traffic(url_filter="before-tail"), 5, "a row")
+        tail = subprocess.Popen([SLUICE, "traffic", "tail", "--home", self.serve.home], stdout=subprocess.PIPE, text=True)
+        try:
+            lines = []
+            reader = threading.Thread(target=lambda: [lines.append(line) for line in tail.stdout], daemon=True)
+            reader.start()
+
+            def after():
+                self.serve.curl(self.origin.url("/hello?after-tail"))
+                return lines
+            poll(after, 10, "a line")
+            self.assertIn("after-tail", lines[0])
+            self.assertNotIn("before-tail", "".join(lines))
+        finally:
+            tail.kill()
+            tail.wait()
+            reader.join()
+            tail.stdout.close()
 
     def test_without_a_serve_the_cli_says_so(self):
         done = sluice("traffic", "list", home=self.directory / "nobody")

@@ -28,8 +28,9 @@ class Java(E2E):
         run(keytool, "-importcert", "-noprompt", "-trustcacerts", "-alias", "sluice", "-file", self.serve.ca, "-keystore",
             store, "-storepass", "changeit", "-storetype", "PKCS12", seconds=60, check=0)
         done = run(java, "-Xmx128m", f"-Djavax.net.ssl.trustStore={store}", "-Djavax.net.ssl.trustStorePassword=changeit",
-                   HERE / "clients" / "Get.java", self.serve.proxy_port, self.origin.url("/hello"), seconds=90)
-        self.assertEqual(done.stdout, "200 HTTP_1_1 hello from the origin\n", done.stderr)
+                   HERE / "clients" / "Get.java", self.serve.proxy_port, self.origin.url("/hello"),
+                   f"https://127.0.0.1:{self.origin.port}/hello", seconds=90)
+        self.assertEqual(done.stdout, "200 HTTP_1_1 hello from the origin\n" * 2, done.stderr)
 
 
 if __name__ == "__main__":

@@ -253,6 +253,15 @@ def chunked(talk):
     talk.send(CHUNKED)
 
 
+def events(talk):
+    stream = b': begins\n\nevent: add\nid: 7\ndata: {"password":"hidd3n-word"}\n\nretry: 500\n\ndata: two\ndata: lines\n\n'
+    talk.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for at in range(0, len(stream), 7):
+        piece = stream[at:at + 7]
+        talk.send(b"%x\r\n%s\r\n" % (len(piece), piece))
+    talk.send(b"0\r\n\r\n")
+
+
 ODD = (b"HTTP/1.1 200 Fine And  Dandy\r\ncontent-LENGTH: 4\r\nX-Twice: a\r\nx-tWICE:b\r\nX-Empty:\r\n"
        b"X-Blanks: \t padded \t\r\nSet-Cookie: a=1; Path=/\r\nSet-Cookie: b=2\r\nx-high: caf\xe9\r\n\r\nodd!")
 
@@ -393,7 +402,7 @@ def raw_deflate(data):
 BLOCK = bytes((i * 31 + i // 256) % 256 for i in range(65536))
 ROUTES = {
     "/": page, "/hello": hello, "/echo": echo, "/head": echo_head, "/digest": digest, "/page": page, "/chunked": chunked,
-    "/odd": odd, "/103": early_hints, "/expect": expect, "/413": early_refusal, "/large": large, "/slow": slow,
+    "/odd": odd, "/events": events, "/103": early_hints, "/expect": expect, "/413": early_refusal, "/large": large, "/slow": slow,
     "/no-length": no_length, "/no-close-notify": no_close_notify, "/cut": cut, "/cut-chunked": cut_chunked, "/die": die,
     "/dies-once-reused": dies_once_reused, "/upgrade": upgrade, "/both-lengths": both_lengths,
     "/two-lengths": two_lengths, "/nonsense": nonsense, "/huge-head": huge_head, "/alt-svc": alt_svc, "/http10": http10,
