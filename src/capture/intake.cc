@@ -231,8 +231,11 @@ void Intake::apply_ending(Entry& entry) {
   entry.response.ended = parts.response_ended;
   entry.request.size += parts.cuts.request;
   entry.response.size += parts.cuts.response;
-  if (parts.cuts.request > 0) note_cut(entry, entry.request_intake, parts.cuts.request);
-  if (parts.cuts.response > 0) note_cut(entry, entry.response_intake, parts.cuts.response);
+  // What was passed through was never to be stored.
+  if (entry.protocol != flow::Protocol::kTls) {
+    if (parts.cuts.request > 0) note_cut(entry, entry.request_intake, parts.cuts.request);
+    if (parts.cuts.response > 0) note_cut(entry, entry.response_intake, parts.cuts.response);
+  }
   entry.ending.reset();
 }
 
