@@ -16,6 +16,8 @@ namespace {
 
 const std::map<std::string, tools::Toolset> kToolsets{
     {"proxy", tools::Toolset::kProxy}, {"core", tools::Toolset::kCore}, {"all", tools::Toolset::kAll}};
+const std::map<std::string, tls::Version> kTlsVersions{
+    {"1.0", tls::Version::k1_0}, {"1.1", tls::Version::k1_1}, {"1.2", tls::Version::k1_2}, {"1.3", tls::Version::k1_3}};
 constexpr std::uint16_t kServeProxyPort = 8080;
 constexpr std::uint16_t kMcpProxyPort =
     0;  // any number of `mcp` run at once: proxy_start without a port takes a free one
@@ -29,6 +31,15 @@ void add_engine_options(CLI::App& app, EngineConfig& engine, std::uint16_t proxy
                  "Clients beyond this machine that may use the proxy (CIDR); repeats");
   app.add_option("--upstream-ca", engine.upstream_ca, "Trust the CAs in this PEM file towards servers, too; repeats");
   app.add_flag("--upstream-insecure", engine.upstream_insecure, "Record servers' certificates, but accept any");
+  app.add_option("--upstream-client-cert", engine.upstream_client_cert,
+                 "HOST=CERT:KEY: our certificate (PEM) for servers that ask; HOST: a name, *.suffix or *; repeats");
+  app.add_option("--min-client-tls", engine.min_client_tls, "What clients must speak at least: 1.0, 1.1, 1.2 or 1.3")
+      ->transform(CLI::CheckedTransformer(kTlsVersions).description(""))
+      ->default_str("1.2");
+  app.add_option("--passthrough", engine.passthrough,
+                 "Do not intercept TLS to this host (a name, or *.suffix); repeats");
+  app.add_flag("--learn-passthrough", engine.learn_passthrough,
+               "Stop intercepting, for an hour, where a client accepts the server's own certificate only");
   app.add_option("--allow-root", engine.allow_root, "Where paths given by tools may read or write; repeats");
   app.add_option("--toolset", engine.toolset, "Which tools agents see: proxy, core or all")
       ->transform(CLI::CheckedTransformer(kToolsets).description(""));

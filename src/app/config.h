@@ -25,6 +25,9 @@ struct EngineConfig {
   std::uint16_t proxy_port = 8080;
   std::vector<std::string> allow_client, upstream_ca, allow_root;
   bool upstream_insecure = false;
+  std::vector<std::string> upstream_client_cert, passthrough;  // HOST=CERT:KEY; hosts
+  bool learn_passthrough = false;
+  tls::Version min_client_tls = tls::Version::k1_2;
   std::size_t workers = 0;  // 0: one for each core, at most 8
   std::size_t max_connections = 10'000;
   std::uint64_t spool_mb = 2048, ring_mb = 32, ring_exchanges = 10'000;

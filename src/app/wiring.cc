@@ -120,6 +120,10 @@ Status Program::make_engine(const Config& config) {
   options.allow_clients = config.engine.allow_client;
   options.upstream_insecure = config.engine.upstream_insecure;
   options.upstream_ca_files = config.engine.upstream_ca;
+  options.upstream_client_certs = config.engine.upstream_client_cert;
+  options.min_client_tls = config.engine.min_client_tls;
+  options.passthrough = config.engine.passthrough;
+  options.learn_passthrough = config.engine.learn_passthrough;
   options.key_log_file = config.key_log_file;
   options.strip_alt_svc = !config.engine.keep_alt_svc;
   proxy::EngineDeps deps{

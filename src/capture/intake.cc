@@ -246,6 +246,7 @@ void Intake::apply_ending(Entry& entry) {
   entry.response.ended = brief.response_ended;
   entry.request.size += brief.cuts.request;
   entry.response.size += brief.cuts.response;
+  if (entry.protocol == flow::Protocol::kTls) return;  // what was passed through was never to be stored
   if (brief.cuts.request > 0) note_cut(entry, entry.request, brief.cuts.request);
   if (brief.cuts.response > 0) note_cut(entry, entry.response, brief.cuts.response);
 }

@@ -179,6 +179,8 @@ void WorkerSink::ended(ExchangeSeq seq, const flow::Ended& ended) {
       cuts_.erase(found);
     }
   }
+  cuts.request += ended.request_counted;
+  cuts.response += ended.response_counted;
   QueuedRecord record;
   record.type = RecordType::kEnded;
   record.seq = seq.value;

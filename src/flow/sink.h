@@ -42,6 +42,8 @@ struct Ended {
   std::span<const std::uint32_t> rule_ids;
   std::uint32_t matched_rule = 0;
   Protocol protocol = Protocol::kHttp1;  // may have become kWebSocket or kTcp
+  // Octets that passed and were not given to body(), since nobody wants to keep them (ciphertext of others).
+  ByteCount request_counted = 0, response_counted = 0;
 };
 
 // A WebSocket message (RFC 6455 §5.6) or control frame (§5.5). The payload of a data message goes through body() of its

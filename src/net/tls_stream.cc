@@ -24,6 +24,7 @@ Task<Status> TlsStream::handshake() {
 tls::IoResult TlsStream::read(MutableBytes out) {
   const tls::IoResult got = session_->read(out);
   if (got.status == tls::IoStatus::kTruncated) truncated_ = true;
+  if (got.status == tls::IoStatus::kOk) heard_ = true;
   return got;
 }
 

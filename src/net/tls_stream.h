@@ -42,12 +42,14 @@ class TlsStream final : public Stream {
   bool is_quiet() override;
   bool is_dead() override { return lower_->is_dead(); }
   bool truncated() const override { return truncated_; }
+  bool heard() const { return heard_; }  // an octet was read
 
  private:
   std::unique_ptr<Stream> lower_;
   std::unique_ptr<tls::Session> session_;
   bool truncated_ = false;
   bool done_ = false;
+  bool heard_ = false;
 };
 
 }  // namespace sluice::net

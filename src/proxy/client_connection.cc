@@ -5,6 +5,7 @@
 
 #include "base/url.h"
 #include "fingerprint/fingerprint.h"
+#include "proxy/passthrough_relay.h"
 #include "proxy/raw_relay.h"
 #include "proxy/sniff.h"
 #include "proxy/worker.h"
@@ -14,6 +15,8 @@ namespace {
 
 constexpr std::string_view kEstablished = "HTTP/1.1 200 Connection Established\r\n\r\n";
 constexpr std::size_t kFirstLook = 4096;
+// Libraries that compare pins after the handshake end the connection without a word, and at once.
+constexpr std::chrono::seconds kRightAfter{2};
 
 std::string address_text(const net::asio::ip::tcp::endpoint& endpoint) {
   const auto address = endpoint.address();
@@ -23,11 +26,12 @@ std::string address_text(const net::asio::ip::tcp::endpoint& endpoint) {
   return address.to_string();
 }
 
-// The client's own list, cut to what Sluice speaks (engine.md 2).
-std::vector<std::string> spoken_of(const std::vector<std::string>& offered) {
+// The client's own list, cut to what Sluice speaks (engine.md 2). RFC 9113 §9.2: HTTP/2 needs TLS 1.2.
+std::vector<std::string> spoken_of(const tls::ClientHello& hello) {
+  const bool old = tls::highest_version(hello) < static_cast<std::uint16_t>(tls::Version::k1_2);
   std::vector<std::string> spoken;
-  for (const std::string& protocol : offered) {
-    if (protocol == "h2" || protocol == "http/1.1") spoken.push_back(protocol);
+  for (const std::string& protocol : hello.alpn) {
+    if ((protocol == "h2" && !old) || protocol == "http/1.1") spoken.push_back(protocol);
   }
   return spoken;
 }
@@ -390,7 +394,13 @@ net::Task<void> ClientConnection::intercept(const Target& target) {
   facts.tls = true;
   facts.sni = hello->sni;
   const std::string name = hello->sni.empty() ? target.host : hello->sni;
-  const std::vector<std::string> offered = spoken_of(hello->alpn);
+  Passthrough& passthrough = worker_.shared().passthrough;
+  const TlsClient who{connection_->client_address, ja4.hash};
+  if (passthrough.decide(who, hello->sni, target.host, worker_.clock().mono()) != Passage::kIntercept) {
+    const PassedThrough what{target, connection_, plain_route(target), aborted_};
+    co_return co_await relay_passthrough(worker_, *tcp_, what, nullptr);
+  }
+  const std::vector<std::string> offered = spoken_of(*hello);
   if (!offered.empty()) facts.alpn = offered;
 
   std::optional<std::pair<std::string, ConnectFailure>> failure;
@@ -413,7 +423,8 @@ net::Task<void> ClientConnection::intercept(const Target& target) {
     co_return;
   }
   auto session = worker_.shared().server_tls->accept(*tcp_, *leaf, choose_alpn(offered, taken),
-                                                     worker_.shared().authority->spki_sha256_base64() + name);
+                                                     worker_.shared().authority->spki_sha256_base64() + name,
+                                                     tls::highest_version(*hello));
   if (!session) {
     record_failed_tls(target, connection_, session.error().message);
     co_return;
@@ -427,16 +438,25 @@ net::Task<void> ClientConnection::intercept(const Target& target) {
   facts_of_tls.cipher = info.cipher;
   facts_of_tls.alpn = info.alpn;
   facts_of_tls.resumed = info.resumed;
+  const tls::HandshakeFailure& refused = tls_->session().failure();
   if (!done) {
+    if (!aborted_ && is_refusal(refused)) passthrough.refused(who, name, worker_.clock().mono());
     record_failed_tls(target, connection_, done.error().message);
     co_return;
   }
+  const MonoTime shaken = worker_.clock().mono();
+  passthrough.shook_hands(who, name, shaken);
   if (info.alpn == "h2")
     co_await serve_http2(*tls_, std::move(facts), std::move(failure), route_key);
   else
     co_await serve_http(*tls_, std::move(facts), std::move(failure));
+  const MonoTime now = worker_.clock().mono();
+  if (requests_ > 0)
+    passthrough.served(who, name);
+  else if (!draining_ &&
+           (is_refusal(refused) || (!tls_->heard() && refused.text.empty() && now - shaken < kRightAfter)))
+    passthrough.refused(who, name, now);
   // In TLS 1.3 a client may refuse our certificate after it has ended its handshake.
-  const tls::HandshakeFailure& refused = tls_->session().failure();
   if (requests_ == 0 && refused.alert_from_peer) record_failed_tls(target, connection_, refused.text);
   tls_->close();
 }

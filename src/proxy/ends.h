@@ -45,6 +45,7 @@ struct EndFailure {
     kMalformed,  // what it said is no HTTP
     kTooLarge,   // its head was over the limit
     kCancelled,  // cancel() was called
+    kIdentity,   // the origin wants a client certificate
   };
   Cause cause = Cause::kClosed;
   std::uint32_t code = 0;  // RFC 9113 §7, for kReset

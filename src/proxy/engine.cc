@@ -28,8 +28,12 @@ bool is_loopback(const std::string& host) {
 // Accepts on a thread of its own and hands each connection to the worker with the fewest.
 class EngineImpl final : public Engine {
  public:
-  EngineImpl(EngineOptions options, EngineDeps deps, ClientList clients)
-      : options_(std::move(options)), deps_(std::move(deps)), clients_(std::move(clients)) {}
+  EngineImpl(EngineOptions options, EngineDeps deps, ClientList clients, OriginIdentities identities, HostTable listed)
+      : options_(std::move(options)),
+        deps_(std::move(deps)),
+        clients_(std::move(clients)),
+        identities_(std::move(identities)),
+        passthrough_(std::move(listed), options_.learn_passthrough) {}
 
   ~EngineImpl() override {
     if (status().running) (void)stop(std::chrono::milliseconds(0));
@@ -47,6 +51,8 @@ class EngineImpl final : public Engine {
                   deps_.authority,
                   std::move(server),
                   std::move(client),
+                  identities_,
+                  passthrough_,
                   resolver_,
                   guard_,
                   remote_guard_,
@@ -137,6 +143,19 @@ class EngineImpl final : public Engine {
     return status;
   }
 
+  std::vector<LearnedPassthrough> learned_passthrough() const override {
+    std::vector<LearnedPassthrough> list;
+    const MonoTime now = deps_.clock.mono();
+    const WallTime wall = deps_.clock.wall();
+    for (LearnedHost& one : passthrough_.learned(now)) {
+      list.push_back(
+          {std::move(one.host), std::move(one.client.address), std::move(one.client.ja4), wall + (one.until - now)});
+    }
+    return list;
+  }
+
+  std::size_t forget_passthrough(std::string_view host) override { return passthrough_.forget(host); }
+
   void add_own_listener(const ListenAddress& address) override { guard_.add(address); }
 
  private:
@@ -174,6 +193,8 @@ class EngineImpl final : public Engine {
   const EngineOptions options_;
   const EngineDeps deps_;
   const ClientList clients_;
+  const OriginIdentities identities_;
+  Passthrough passthrough_;
   net::Resolver resolver_;
   OwnListeners guard_;
   RemoteGuard remote_guard_{guard_};
@@ -194,9 +215,12 @@ class EngineImpl final : public Engine {
 
 Result<std::unique_ptr<Engine>> Engine::create(EngineOptions options, EngineDeps deps) {
   SLUICE_TRY(ClientList clients, ClientList::parse(options.allow_clients));
-  SLUICE_TRY(auto server, tls::ServerContext::create(options.key_log_file));
+  SLUICE_TRY(OriginIdentities identities, OriginIdentities::load(options.upstream_client_certs));
+  SLUICE_TRY(HostTable listed, parse_passthrough(options.passthrough));
+  SLUICE_TRY(auto server, tls::ServerContext::create(options.key_log_file, options.min_client_tls));
   SLUICE_TRY(auto client, tls::ClientContext::create({true, options.upstream_ca_files}, options.key_log_file));
-  auto engine = std::make_unique<EngineImpl>(std::move(options), std::move(deps), std::move(clients));
+  auto engine = std::make_unique<EngineImpl>(std::move(options), std::move(deps), std::move(clients),
+                                             std::move(identities), std::move(listed));
   SLUICE_CHECK(engine->open(std::move(server), std::move(client)));
   return std::unique_ptr<Engine>(std::move(engine));
 }

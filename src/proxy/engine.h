@@ -31,8 +31,18 @@ struct EngineOptions {
   std::vector<std::string> allow_clients;  // CIDRs; needed to bind beyond loopback
   bool upstream_insecure = false;          // upstream certificates are recorded, not required
   std::vector<std::string> upstream_ca_files;
-  std::string key_log_file;   // SSLKEYLOGFILE; empty: none
-  bool strip_alt_svc = true;  // engine.md 1
+  std::vector<std::string> upstream_client_certs;  // HOST=CERT:KEY (origin_identities.h)
+  tls::Version min_client_tls = tls::Version::k1_2;
+  std::vector<std::string> passthrough;  // hosts whose TLS is relayed: names, *.suffix
+  bool learn_passthrough = false;        // ... and hosts that clients pin (passthrough.h)
+  std::string key_log_file;              // SSLKEYLOGFILE; empty: none
+  bool strip_alt_svc = true;             // engine.md 1
+};
+
+// A host that one client's TLS is relayed to, since it pins the host's certificate.
+struct LearnedPassthrough {
+  std::string host, client_address, client_ja4;
+  WallTime until;
 };
 
 struct EngineStatus {
@@ -66,6 +76,9 @@ class Engine {
   // running."
   virtual Status stop(std::chrono::milliseconds drain) = 0;
   virtual EngineStatus status() const = 0;
+  virtual std::vector<LearnedPassthrough> learned_passthrough() const { return {}; }
+  // Ends what was learned of this host, for every client: how many.
+  virtual std::size_t forget_passthrough(std::string_view) { return 0; }
   // More of our own ports that must never be dialled (the control port): engine.md 2.
   virtual void add_own_listener(const ListenAddress& address) = 0;
 };

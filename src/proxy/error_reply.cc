@@ -38,6 +38,10 @@ Entry entry_of(FailureKind kind) {
     case FailureKind::kCertificate:
       return {502, "certificate", Phase::kUpstreamTls,
               "If you trust this server, start Sluice with --upstream-ca FILE (its CA), or --upstream-insecure."};
+    case FailureKind::kClientCertificate:
+      return {
+          502, "client_certificate", Phase::kUpstreamTls,
+          "Start Sluice with --upstream-client-cert HOST=CERT:KEY to give this server a certificate that it takes."};
     case FailureKind::kUpstreamTlsTimeout:
       return {504, "upstream_tls_timeout", Phase::kUpstreamTls, ""};
     case FailureKind::kUpstreamClosed:

@@ -21,6 +21,7 @@ enum class FailureKind {
   kConnectTimeout,      // 504
   kUpstreamTls,         // 502: handshake failed
   kCertificate,         // 502: not trusted
+  kClientCertificate,   // 502: it wants a client certificate
   kUpstreamTlsTimeout,  // 504
   kUpstreamClosed,      // 502: ended before an answer
   kFirstByteTimeout,    // 504

@@ -103,12 +103,12 @@ Exchange::Next Exchange::receive_request(http::RequestHead head, http::BodyFrami
   return decide(book, nullptr);
 }
 
-void Exchange::open_tunnel(const Target& target, const flow::ConnectionPtr& connection) {
+void Exchange::open_tunnel(const Target& target, const flow::ConnectionPtr& connection, flow::Protocol protocol) {
   target_ = target;
   target_.scheme = "tcp";
   request_.method = "CONNECT";
   request_.target = authority_text(target.host, target.port, 0);
-  protocol_ = flow::Protocol::kTcp;
+  protocol_ = protocol;
   record_opened(connection, clock_.mono());
 }
 
@@ -396,6 +396,8 @@ void Exchange::finish() {
   ended.rule_ids = rule_ids;
   ended.matched_rule = plan_.stopped ? plan_.stopped->number : 0;
   ended.protocol = protocol_;
+  ended.request_counted = request_counted_;
+  ended.response_counted = response_counted_;
   sink_.ended(seq_, ended);
 }
 

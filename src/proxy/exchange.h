@@ -47,8 +47,9 @@ class Exchange {
   // nullopt: it was larger than the limit and goes on as it stands (anomaly rule_body_limit).
   Next gathered_request(std::optional<std::string> content, const rules::RuleBook& book);
 
-  // What is not HTTP: raw octets (protocol tcp) towards a destination.
-  void open_tunnel(const Target& target, const flow::ConnectionPtr& connection);
+  // What is not HTTP towards a destination: raw octets (protocol tcp), or TLS of others (tls).
+  void open_tunnel(const Target& target, const flow::ConnectionPtr& connection,
+                   flow::Protocol protocol = flow::Protocol::kTcp);
   void tunnel_connected(const flow::UpstreamPtr& upstream);
 
   // --- towards the origin ---
@@ -89,6 +90,10 @@ class Exchange {
   void request_body(Bytes content) { sink_.body(seq_, flow::Direction::kRequest, content); }
   void response_body(Bytes content) { sink_.body(seq_, flow::Direction::kResponse, content); }
   void message(const flow::MessageSeen& message) { sink_.message(seq_, message); }
+  // Octets that are only counted, not kept.
+  void count_body(flow::Direction way, ByteCount octets) {
+    (way == flow::Direction::kRequest ? request_counted_ : response_counted_) += octets;
+  }
   void request_trailers(Bytes raw) { sink_.trailers(seq_, flow::Direction::kRequest, raw); }
   void response_trailers(Bytes raw) { sink_.trailers(seq_, flow::Direction::kResponse, raw); }
   void mark(http::Anomaly anomaly) { anomalies_ |= http::bit(anomaly); }
@@ -152,6 +157,7 @@ class Exchange {
   bool upstream_reused_ = false, upstream_lives_ = false, binds_identity_ = false, reuse_forbidden_ = false;
   std::optional<std::string> gathered_;  // the request body (content) while it is held for rules
 
+  ByteCount request_counted_ = 0, response_counted_ = 0;
   flow::Timings timings_;
   flow::Protocol protocol_ = flow::Protocol::kHttp1;
   std::optional<flow::Failure> failure_;

@@ -257,6 +257,9 @@ net::Task<Http1Server::Result> Http1Server::relay_response(Exchange& exchange, U
                                      "the server did not answer in time");
     }
     if (!duplex.answering && replayable && upstream.requests > 1) co_return Result::kRetry;
+    if (const auto refused = duplex.answering ? std::nullopt : refused_afterwards(upstream)) {
+      co_return co_await fail_answer(exchange, duplex, refused->kind, refused->message);
+    }
     co_return co_await fail_answer(exchange, duplex, FailureKind::kUpstreamClosed,
                                    duplex.answering
                                        ? "the server ended the connection in the middle of the answer's head"

@@ -221,6 +221,7 @@ Route route_of(const Worker& worker, const Target& target, const ClientFacts& fa
     route.profile.verify =
         worker.shared().options.upstream_insecure ? tls::Verify::kRecordOnly : tls::Verify::kRequired;
     route.profile.alpn = facts.alpn;
+    route.profile.identity = worker.shared().identities.find(target.server_name);
   }
   route.http2 = !route.tls && facts.http2_without_tls;
   return route;

@@ -342,10 +342,8 @@ net::Task<void> Http2Link::run() {
     bug = std::current_exception();
   }
   over_ = true;
-  EndFailure failure;
-  failure.cause = EndFailure::Cause::kClosed;
+  EndFailure failure = end_of_connection();
   failure.truncated = stream_.truncated();
-  failure.message = "the HTTP/2 connection ended";
   end_streams(failure);
   stream_.set_deadline(worker_.clock().mono() + kLastWords);
   output_.notify();  // a GOAWAY that says why

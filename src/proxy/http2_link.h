@@ -99,6 +99,10 @@ class Http2Link : protected http2::BodySource {
   virtual void on_malformed(http2::Malformed malformed) = 0;
   virtual void on_go_away(const http2::GoAwayRead&) {}
   virtual void on_settings() {}
+  // What streams are told that were open when the connection ended.
+  virtual EndFailure end_of_connection() const {
+    return {EndFailure::Cause::kClosed, 0, "the HTTP/2 connection ended"};
+  }
   // The connection was silent for the idle time: true to go on.
   virtual bool on_idle() = 0;
 

@@ -183,6 +183,12 @@ void Http2Upstream::on_settings() {
   remember_resumption();
 }
 
+EndFailure Http2Upstream::end_of_connection() const {
+  const auto refused = has_settings_ ? std::nullopt : refused_afterwards(*connection_);
+  if (!refused) return Http2Link::end_of_connection();
+  return {EndFailure::Cause::kIdentity, 0, refused->message};
+}
+
 void Http2Upstream::remember_resumption() {
   if (!connection_->session) return;
   if (auto resumption = connection_->session->resumption()) {

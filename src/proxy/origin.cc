@@ -94,6 +94,10 @@ class Http1Origin final : public OriginEnd {
         if (out.failure.cause == EndFailure::Cause::kClosed) {
           out.failure.message = reader_.in_head() ? "the server ended the connection in the middle of the answer's head"
                                                   : "the server ended the connection without an answer";
+          if (const auto refused = refused_afterwards(*connection_)) {
+            out.failure.cause = EndFailure::Cause::kIdentity;
+            out.failure.message = refused->message;
+          }
         }
         co_return out;
       }

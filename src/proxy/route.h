@@ -13,6 +13,7 @@ struct TlsProfile {
   std::string server_name;  // SNI and the name to verify
   tls::Verify verify = tls::Verify::kRequired;
   std::vector<std::string> alpn;
+  tls::ClientIdentityPtr identity;  // our certificate there; null: none
   friend bool operator==(const TlsProfile&, const TlsProfile&) = default;
 };
 
@@ -36,6 +37,7 @@ struct Route {
     if (tls) {
       key += ' ' + profile.server_name + (profile.verify == tls::Verify::kRequired ? " v" : " r");
       for (const auto& protocol : profile.alpn) key += ' ' + protocol;
+      if (profile.identity) key += " as " + tls::fingerprint_of(*profile.identity);
     }
     return key;
   }

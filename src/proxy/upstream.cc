@@ -54,6 +54,16 @@ flow::ServerTls describe(const tls::SessionInfo& info, const std::string& server
 
 }  // namespace
 
+std::optional<ConnectFailure> refused_afterwards(const UpstreamConnection& connection) {
+  if (!connection.session || connection.requests > 1) return std::nullopt;
+  const tls::SessionInfo info = connection.session->info();
+  if (!info.certificate_asked) return std::nullopt;
+  std::string words = connection.session->failure().text;
+  if (words.empty() && info.certificate_given) return std::nullopt;
+  if (words.empty()) words = "the origin asked for a client certificate, got none, and ended the connection";
+  return ConnectFailure{FailureKind::kClientCertificate, std::move(words), connection.info};
+}
+
 net::Task<tl::expected<UpstreamConnectionPtr, ConnectFailure>> connect_upstream(Worker& worker, Route route,
                                                                                 ConnectTimes* times) {
   const Timeouts& timeouts = worker.limits().timeouts;
@@ -86,6 +96,7 @@ net::Task<tl::expected<UpstreamConnectionPtr, ConnectFailure>> connect_upstream(
   options.verify = route.profile.verify;
   options.alpn = route.profile.alpn;
   options.resume = worker.find_resumption(connection->route_key);
+  options.identity = route.profile.identity;
   auto session = shared.client_tls->connect(*tcp, options);
   if (!session) co_return tl::unexpected(ConnectFailure{FailureKind::kUpstreamTls, session.error().message, info});
   tls::ClientSession* client_session = session->get();
@@ -113,6 +124,8 @@ net::Task<tl::expected<UpstreamConnectionPtr, ConnectFailure>> connect_upstream(
                route.profile.verify == tls::Verify::kRequired) {
       kind = FailureKind::kCertificate;
       message = "the certificate of " + where + " is not trusted: " + session_info.verdict;
+    } else if (why.alert_from_peer && session_info.certificate_asked) {
+      kind = FailureKind::kClientCertificate;
     }
     co_return tl::unexpected(ConnectFailure{kind, std::move(message), std::move(info)});
   }

@@ -1,6 +1,7 @@
 // Connects to an origin for a route: dial, TLS, and the facts for the record.
 #pragma once
 
+#include <optional>
 #include <tl/expected.hpp>
 
 #include "net/stream.h"
@@ -25,5 +26,9 @@ struct ConnectTimes {
 
 net::Task<tl::expected<UpstreamConnectionPtr, ConnectFailure>> connect_upstream(Worker& worker, Route route,
                                                                                 ConnectTimes* times);
+
+// Why an origin ended a connection without an answer, where TLS knows: in TLS 1.3 an origin says only then that it
+// wants a client certificate, or another one. nullopt: TLS has nothing to say.
+std::optional<ConnectFailure> refused_afterwards(const UpstreamConnection& connection);
 
 }  // namespace sluice::proxy

@@ -22,6 +22,8 @@
 #include "proxy/engine.h"
 #include "proxy/exchange.h"
 #include "proxy/http2_upstream.h"
+#include "proxy/origin_identities.h"
+#include "proxy/passthrough.h"
 #include "proxy/pool.h"
 #include "proxy/route.h"
 
@@ -35,6 +37,8 @@ struct Shared {
   std::shared_ptr<const tls::CertificateAuthority> authority;
   std::shared_ptr<tls::ServerContext> server_tls;
   std::shared_ptr<tls::ClientContext> client_tls;
+  const OriginIdentities& identities;
+  Passthrough& passthrough;
   net::Resolver& resolver;
   net::DialGuard& guard;
   net::DialGuard& remote_guard;  // for clients beyond this machine

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "base/url.h"
 #include "tls/certificate_summary.h"
+#include "tls/client_identity.h"
 #include "tls/context.h"
 #include "tls/session_core.h"
 
@@ -21,6 +22,7 @@ class Resumption {
   std::string server_name;
   long verify_error = X509_V_OK;
   std::shared_ptr<const std::vector<CertificateSummary>> chain;
+  ClientIdentityPtr identity;  // whom the origin took us for, had it asked
 };
 
 namespace {
@@ -36,7 +38,8 @@ class ClientSessionImpl final : public SessionCore<ClientSession> {
       : SessionCore(std::move(ssl), transport, Side::kOrigin),
         context_(std::move(context)),
         name_(options.server_name),
-        verify_(options.verify) {}
+        verify_(options.verify),
+        identity_(options.identity) {}
 
   Status start(const ClientOptions& options);
   SessionInfo info() const override;
@@ -47,10 +50,11 @@ class ClientSessionImpl final : public SessionCore<ClientSession> {
   }
   static int on_verify(int ok, X509_STORE_CTX* store);
   static int on_ticket(SSL* ssl, SSL_SESSION* session);
+  static int on_certificate_request(SSL* ssl, void*);
   static void on_message(int writing, int version, int type, const void* data, size_t size, SSL* ssl, void* argument);
 
  protected:
-  std::string refused_verdict() const override;
+  void add_facts(FailureFacts& facts) const override;
 
  private:
   bool set_name(const std::string& name);
@@ -62,6 +66,8 @@ class ClientSessionImpl final : public SessionCore<ClientSession> {
   std::shared_ptr<const ClientContextImpl> context_;  // holds the key log
   std::string name_;
   Verify verify_;
+  ClientIdentityPtr identity_;
+  bool certificate_asked_ = false;
   ResumptionPtr resumed_from_;
   SslSessionPtr ticket_;
   long verify_error_ = X509_V_OK;  // the first one
@@ -122,7 +128,7 @@ bool ClientSessionImpl::set_alpn(const std::vector<std::string>& alpn) {
 
 bool ClientSessionImpl::set_resumption(const ResumptionPtr& resume) {
   // A resumed handshake verifies nothing: another name, or a chain that was only recorded, must not slip in by ticket.
-  if (!resume || resume->server_name != name_) return true;
+  if (!resume || resume->server_name != name_ || resume->identity != identity_) return true;
   if (verify_ == Verify::kRequired && resume->verify_error != X509_V_OK) return true;
   if (SSL_SESSION_is_resumable(resume->session.get()) == 0) return true;
   const SslSessionPtr own(SSL_SESSION_dup(resume->session.get()));  // OpenSSL writes to a session in use
@@ -143,6 +149,7 @@ Status ClientSessionImpl::start(const ClientOptions& options) {
   }
   SSL_set_verify(ssl(), SSL_VERIFY_PEER, on_verify);
   SSL_set_msg_callback(ssl(), on_message);
+  SSL_set_cert_cb(ssl(), on_certificate_request, nullptr);
   SSL_set_connect_state(ssl());
   return {};
 }
@@ -159,6 +166,13 @@ int ClientSessionImpl::on_verify(int ok, X509_STORE_CTX* store) {
     }
   }
   return self->verify_ == Verify::kRecordOnly ? 1 : 0;
+}
+
+// RFC 8446 §4.3.2. It comes after the origin's own certificate was verified, so that nobody else learns who we are.
+int ClientSessionImpl::on_certificate_request(SSL* ssl, void*) {
+  ClientSessionImpl* self = of(ssl);
+  self->certificate_asked_ = true;
+  return self->identity_ && !self->identity_->use(ssl) ? 0 : 1;
 }
 
 int ClientSessionImpl::on_ticket(SSL* ssl, SSL_SESSION* session) {
@@ -190,6 +204,8 @@ const std::vector<CertificateSummary>& ClientSessionImpl::chain() const {
 SessionInfo ClientSessionImpl::info() const {
   SessionInfo info = basic_info();
   info.server_hello = server_hello_;
+  info.certificate_asked = certificate_asked_;
+  info.certificate_given = certificate_asked_ && identity_;
   const bool resumed = was_resumed();
   if (!resumed && !verify_ran_) return info;
   const long error = resumed ? resumed_from_->verify_error : verify_error_;
@@ -199,9 +215,11 @@ SessionInfo ClientSessionImpl::info() const {
   return info;
 }
 
-std::string ClientSessionImpl::refused_verdict() const {
-  if (verify_ != Verify::kRequired || verify_error_ == X509_V_OK) return {};
-  return X509_verify_cert_error_string(verify_error_);
+void ClientSessionImpl::add_facts(FailureFacts& facts) const {
+  facts.certificate_asked = certificate_asked_;
+  facts.certificate_given = certificate_asked_ && identity_;
+  if (verify_ != Verify::kRequired || verify_error_ == X509_V_OK) return;
+  facts.verdict = X509_verify_cert_error_string(verify_error_);
 }
 
 ResumptionPtr ClientSessionImpl::resumption() const {
@@ -210,6 +228,7 @@ ResumptionPtr ClientSessionImpl::resumption() const {
   made->session.reset(SSL_SESSION_dup(ticket_.get()));
   if (!made->session) return nullptr;
   made->server_name = name_;
+  made->identity = identity_;
   made->verify_error = was_resumed() ? resumed_from_->verify_error : verify_error_;
   (void)chain();
   made->chain = chain_;

@@ -15,6 +15,9 @@ constexpr const char* kGroups = "X25519:P-256:P-384";
 constexpr const char* kTls12Ciphers =
     "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:ECDHE+AES:DHE+AES:kRSA+AESGCM:kRSA+AES:"
     "!aNULL:!eNULL:!MD5:!PSK:!SRP:!DSS:!AESCCM:!CAMELLIA:!ARIA";
+// Clients of before 2008 have CBC and SHA-1 only; at security level 0, since their signatures are MD5 with SHA-1.
+constexpr const char* kOldCiphers =
+    "ECDHE+AES:DHE+AES:kRSA+AES:DHE+CAMELLIA:kRSA+CAMELLIA:3DES:!aNULL:!eNULL:!MD5:!PSK:!SRP:!DSS:!RC4:@SECLEVEL=0";
 constexpr const char* kTls13Ciphers = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 
 }  // namespace
@@ -55,6 +58,14 @@ Result<SslCtxPtr> make_context(const SSL_METHOD* method) {
                   SSL_CTX_set_ciphersuites(raw, kTls13Ciphers) == 1;
   if (!ok) return fail(Code::kInternal, "setting up a TLS context: " + take_openssl_error());
   return context;
+}
+
+Status admit_old_versions(SSL_CTX* context, int minimum) {
+  // No maximum: TLS_FALLBACK_SCSV (RFC 7507) must go on catching clients that were made to try an old version.
+  const bool ok = SSL_CTX_set_min_proto_version(context, minimum) == 1 &&
+                  SSL_CTX_set_cipher_list(context, kOldCiphers) == 1 && SSL_CTX_set_dh_auto(context, 1) == 1;
+  if (!ok) return fail(Code::kInternal, "setting up TLS for old clients: " + take_openssl_error());
+  return {};
 }
 
 }  // namespace sluice::tls

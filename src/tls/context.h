@@ -25,7 +25,9 @@ class KeyLog {
   std::unique_ptr<File> file_;
 };
 
-// A context for `method` with what engine.md 3 asks of both sides.
+// A context for `method` with what engine.md 3 asks of both sides; TLS 1.2 at least.
 Result<SslCtxPtr> make_context(const SSL_METHOD* method);
+// Opens a server's context for what came before TLS 1.2.
+Status admit_old_versions(SSL_CTX* context, int minimum);
 
 }  // namespace sluice::tls

@@ -86,8 +86,27 @@ const char* find_alert_name(int description) {
   }
 }
 
-std::string client_alert_text(int alert, const std::string& name) {
-  switch (alert) {
+std::string_view versions_from(int minimum) {
+  switch (minimum) {
+    case TLS1_VERSION:
+      return "TLS 1.0 to 1.3";
+    case TLS1_1_VERSION:
+      return "TLS 1.1 to 1.3";
+    case TLS1_3_VERSION:
+      return "TLS 1.3";
+    default:
+      return "TLS 1.2 or 1.3";
+  }
+}
+
+// What a client must speak is the user's choice.
+std::string too_old(int minimum, std::string_view alert) {
+  return fmt::format("the client does not speak {}{}{}", versions_from(minimum), alert,
+                     minimum > TLS1_VERSION ? ": --min-client-tls lets older versions in" : "");
+}
+
+std::string client_alert_text(const FailureFacts& facts, const std::string& name) {
+  switch (facts.alert) {
     case TLS1_AD_UNKNOWN_CA:
       return fmt::format("the client does not trust Sluice's CA (alert {}): {}", name, kInstall);
     case SSL3_AD_CERTIFICATE_UNKNOWN:
@@ -99,7 +118,7 @@ std::string client_alert_text(int alert, const std::string& name) {
     case SSL3_AD_CERTIFICATE_EXPIRED:
       return fmt::format("the client takes Sluice's certificate for expired (alert {}): compare both clocks", name);
     case TLS1_AD_PROTOCOL_VERSION:
-      return fmt::format("the client does not speak TLS 1.2 or 1.3 (alert {})", name);
+      return too_old(facts.minimum, " (alert " + name + ")");
     case SSL3_AD_HANDSHAKE_FAILURE:
     case TLS1_AD_INSUFFICIENT_SECURITY:
       return fmt::format("the client accepts none of the cipher suites or parameters that Sluice chose (alert {})",
@@ -109,8 +128,32 @@ std::string client_alert_text(int alert, const std::string& name) {
   }
 }
 
-std::string origin_alert_text(int alert, const std::string& name) {
+// What origins say to a missing client certificate: handshake_failure in TLS 1.2 (RFC 5246 §7.4.6),
+// certificate_required in 1.3; some say bad_certificate or access_denied.
+bool is_about_certificate(int alert) {
   switch (alert) {
+    case TLS13_AD_CERTIFICATE_REQUIRED:
+    case SSL3_AD_HANDSHAKE_FAILURE:
+    case SSL3_AD_NO_CERTIFICATE:
+    case SSL3_AD_BAD_CERTIFICATE:
+    case SSL3_AD_UNSUPPORTED_CERTIFICATE:
+    case SSL3_AD_CERTIFICATE_REVOKED:
+    case SSL3_AD_CERTIFICATE_EXPIRED:
+    case SSL3_AD_CERTIFICATE_UNKNOWN:
+    case TLS1_AD_UNKNOWN_CA:
+    case TLS1_AD_ACCESS_DENIED:
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::string origin_alert_text(const FailureFacts& facts, const std::string& name) {
+  if (facts.certificate_asked && is_about_certificate(facts.alert)) {
+    return facts.certificate_given ? fmt::format("the origin refused the client certificate (alert {})", name)
+                                   : fmt::format("the origin demands a client certificate (alert {})", name);
+  }
+  switch (facts.alert) {
     case TLS1_AD_PROTOCOL_VERSION:
       return fmt::format("the origin does not speak TLS 1.2 or 1.3 (alert {})", name);
     case SSL3_AD_HANDSHAKE_FAILURE:
@@ -141,7 +184,7 @@ std::string local_text(const FailureFacts& facts) {
     case SSL_R_UNSUPPORTED_PROTOCOL:
     case SSL_R_UNKNOWN_PROTOCOL:
     case SSL_R_VERSION_TOO_LOW:
-      return fmt::format("{} does not speak TLS 1.2 or 1.3", who);
+      return client ? too_old(facts.minimum, "") : fmt::format("{} does not speak TLS 1.2 or 1.3", who);
     case SSL_R_WRONG_VERSION_NUMBER:
     case SSL_R_HTTP_REQUEST:
     case SSL_R_HTTPS_PROXY_REQUEST:
@@ -179,8 +222,7 @@ HandshakeFailure explain(const FailureFacts& facts) {
   if (!facts.verdict.empty()) {
     failure.text = "the origin's certificate is not trusted: " + facts.verdict;
   } else if (facts.alert > 0 && facts.alert_from_peer) {
-    failure.text =
-        client ? client_alert_text(facts.alert, failure.alert) : origin_alert_text(facts.alert, failure.alert);
+    failure.text = client ? client_alert_text(facts, failure.alert) : origin_alert_text(facts, failure.alert);
   } else if (failure.closed_after_certificate) {
     failure.text = fmt::format(
         "the client closed the connection right after Sluice's certificate: it does not trust the CA ({}), or it "

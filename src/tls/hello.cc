@@ -198,8 +198,17 @@ Result<ServerHello> parse_server_hello(Bytes message) {
   return hello;
 }
 
+std::uint16_t highest_version(const ClientHello& hello) {
+  std::uint16_t highest = 0;
+  for (const std::uint16_t version : hello.supported_versions) {
+    if (!is_grease(version)) highest = std::max(highest, version);
+  }
+  return highest == 0 ? hello.legacy_version : highest;
+}
+
 bool accepts_ecdsa(const ClientHello& hello) {
-  constexpr std::uint16_t kEcdsaP256Sha256 = 0x0403, kP256 = 0x0017, kTls13 = 0x0304;
+  constexpr std::uint16_t kEcdsaP256Sha256 = 0x0403, kP256 = 0x0017, kTls12 = 0x0303, kTls13 = 0x0304;
+  if (highest_version(hello) < kTls12) return false;
   const auto has = [](const std::vector<std::uint16_t>& values, std::uint16_t wanted) {
     return std::find(values.begin(), values.end(), wanted) != values.end();
   };

@@ -53,8 +53,10 @@ Result<std::optional<ClientHello>> parse_client_hello(Bytes octets);
 // A bare handshake message (type 2), as OpenSSL's message callback gives it.
 Result<ServerHello> parse_server_hello(Bytes message);
 
+// The best version that is offered: of supported_versions if present (GREASE aside), else legacy_version.
+std::uint16_t highest_version(const ClientHello& hello);
 // True if the signature algorithms include an ECDSA scheme; also true without the extension in TLS 1.2 and an
-// ECDHE-ECDSA suite.
+// ECDHE-ECDSA suite. Never below TLS 1.2, whose hellos name no schemes.
 bool accepts_ecdsa(const ClientHello& hello);
 
 // "TLSv1.3"; "0x…" for what has no name.

@@ -172,6 +172,7 @@ TEST(ClientHello, OfOpenSslIsUnderstood) {
 
 TEST(ClientHello, TellsWhetherAP256LeafWillDo) {
   ClientHello hello;
+  hello.legacy_version = 0x0303;
   hello.cipher_suites = {0xc02b, 0xc02f};
   EXPECT_TRUE(accepts_ecdsa(hello));  // TLS 1.2 without signature algorithms
   hello.supported_groups = {24};
@@ -190,6 +191,23 @@ TEST(ClientHello, TellsWhetherAP256LeafWillDo) {
   EXPECT_FALSE(accepts_ecdsa(hello));  // ECDSA with SHA-1 is not for TLS 1.3
   hello.signature_algorithms = {0x0403};
   EXPECT_TRUE(accepts_ecdsa(hello));
+}
+
+TEST(ClientHello, OfOldClientsAsksForAnRsaLeaf) {
+  ClientHello hello;
+  hello.legacy_version = 0x0301;
+  hello.cipher_suites = {0xc009, 0xc013};  // ECDHE-ECDSA and ECDHE-RSA with AES-CBC
+  hello.supported_groups = {23};
+  EXPECT_FALSE(accepts_ecdsa(hello));
+}
+
+TEST(ClientHello, OffersAtMostItsHighestVersion) {
+  ClientHello hello;
+  hello.legacy_version = 0x0302;
+  EXPECT_EQ(highest_version(hello), 0x0302);
+  hello.legacy_version = 0x0303;
+  hello.supported_versions = {0x7a7a, 0x0303, 0x0304};  // GREASE is no version
+  EXPECT_EQ(highest_version(hello), 0x0304);
 }
 
 TEST(ServerHello, GivesVersionSuiteAndExtensions) {

@@ -27,15 +27,16 @@ class ServerSession final : public SessionCore<Session> {
 
 class ServerContextImpl final : public ServerContext, public std::enable_shared_from_this<ServerContextImpl> {
  public:
-  ServerContextImpl(std::unique_ptr<KeyLog> key_log, SslCtxPtr context)
-      : key_log_(std::move(key_log)), context_(std::move(context)) {}
+  // `old`: for clients that offer nothing above TLS 1.1; null: they are told that this is not enough.
+  ServerContextImpl(std::unique_ptr<KeyLog> key_log, SslCtxPtr context, SslCtxPtr old)
+      : key_log_(std::move(key_log)), context_(std::move(context)), old_(std::move(old)) {}
 
   Result<std::unique_ptr<Session>> accept(ByteTransport& transport, LeafPtr leaf, std::string_view alpn,
-                                          std::string_view resumption_scope) override;
+                                          std::string_view resumption_scope, std::uint16_t offered) override;
 
  private:
   std::unique_ptr<KeyLog> key_log_;
-  SslCtxPtr context_;
+  SslCtxPtr context_, old_;
 };
 
 int choose_alpn(SSL* ssl, const unsigned char** out, unsigned char* out_size, const unsigned char* offered,
@@ -68,18 +69,17 @@ Status ServerSession::start(const Leaf& leaf, std::string_view resumption_scope)
 }
 
 Result<std::unique_ptr<Session>> ServerContextImpl::accept(ByteTransport& transport, LeafPtr leaf,
-                                                           std::string_view alpn, std::string_view resumption_scope) {
+                                                           std::string_view alpn, std::string_view resumption_scope,
+                                                           std::uint16_t offered) {
   if (!leaf) return fail(Code::kInternal, "TLS towards the client needs a certificate");
-  SslPtr ssl(SSL_new(context_.get()));
+  SslPtr ssl(SSL_new(old_ && offered < TLS1_2_VERSION ? old_.get() : context_.get()));
   if (!ssl) return fail(Code::kInternal, "preparing TLS towards the client: " + take_openssl_error());
   auto session = std::make_unique<ServerSession>(shared_from_this(), std::move(ssl), transport, alpn);
   SLUICE_CHECK(session->start(*leaf, resumption_scope));
   return session;
 }
 
-}  // namespace
-
-Result<std::shared_ptr<ServerContext>> ServerContext::create(const std::string& key_log) {
+Result<SslCtxPtr> make_server_context(KeyLog* log) {
   SLUICE_TRY(SslCtxPtr context, make_context(TLS_server_method()));
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);  // tickets only: nothing is kept here
   SSL_CTX_set_num_tickets(context.get(), 1);
@@ -87,12 +87,26 @@ Result<std::shared_ptr<ServerContext>> ServerContext::create(const std::string& 
   SSL_CTX_set_alpn_select_cb(context.get(), choose_alpn, nullptr);
   // Clients of TLS 1.2 without signature_algorithms mean SHA-1 (RFC 5246 §7.4.1.4.1), which higher levels refuse.
   SSL_CTX_set_security_level(context.get(), 0);
+  if (log) log->attach_to(context.get());
+  return context;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<ServerContext>> ServerContext::create(const std::string& key_log, Version minimum) {
   std::unique_ptr<KeyLog> log;
   if (!key_log.empty()) {
     SLUICE_TRY(log, KeyLog::open(key_log));
-    log->attach_to(context.get());
   }
-  return std::make_shared<ServerContextImpl>(std::move(log), std::move(context));
+  SLUICE_TRY(SslCtxPtr context, make_server_context(log.get()));
+  SslCtxPtr old;
+  if (minimum < Version::k1_2) {
+    SLUICE_TRY(old, make_server_context(log.get()));
+    SLUICE_CHECK(admit_old_versions(old.get(), static_cast<int>(minimum)));
+  } else if (SSL_CTX_set_min_proto_version(context.get(), static_cast<int>(minimum)) != 1) {
+    return fail(Code::kInternal, "setting up TLS towards clients: " + take_openssl_error());
+  }
+  return std::make_shared<ServerContextImpl>(std::move(log), std::move(context), std::move(old));
 }
 
 }  // namespace sluice::tls

@@ -103,7 +103,8 @@ FailureFacts SessionCore<T>::facts(int ssl_error) const {
   facts.after_certificate = !established_ && peer_ == Side::kClient && awaits_answer_to_certificate(ssl());
   const bool broke = bio_.read_failed() || bio_.write_failed() || (ssl_error == SSL_ERROR_SYSCALL && !bio_.saw_eof());
   if (broke) facts.transport_error = bio_.transport().error_text();
-  facts.verdict = refused_verdict();
+  facts.minimum = static_cast<int>(SSL_get_min_proto_version(ssl()));
+  add_facts(facts);
   return facts;
 }
 

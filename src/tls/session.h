@@ -49,8 +49,10 @@ struct SessionInfo {
   // client side of Sluice towards an origin only:
   std::vector<CertificateSummary> chain;
   bool verified = false;
-  std::string verdict;       // "ok", or the verifier's words: "self-signed certificate", "hostname mismatch", …
-  std::string server_hello;  // raw message, for JA3S; empty if none was seen
+  std::string verdict;             // "ok", or the verifier's words: "self-signed certificate", "hostname mismatch", …
+  std::string server_hello;        // raw message, for JA3S; empty if none was seen
+  bool certificate_asked = false;  // the origin asked for a client certificate
+  bool certificate_given = false;  // ... and there was one (ClientOptions::identity)
 };
 
 // Why a handshake failed, in words for a person, and by which side.
@@ -71,16 +73,25 @@ class Session : public ByteTransport {
   virtual const HandshakeFailure& failure() const = 0;
 };
 
+enum class Version : std::uint16_t { k1_0 = 0x0301, k1_1 = 0x0302, k1_2 = 0x0303, k1_3 = 0x0304 };
+
 // --- towards clients ---
 class ServerContext {
  public:
-  // `key_log` (may be empty): append NSS key log lines to this file (SSLKEYLOGFILE).
-  static Result<std::shared_ptr<ServerContext>> create(const std::string& key_log);
+  // `key_log` (may be empty): append NSS key log lines to this file (SSLKEYLOGFILE). `minimum`: what a client must
+  // speak at least. Below TLS 1.2, clients that offer nothing better get a context of their own with the suites of
+  // their time; nothing changes for the others.
+  static Result<std::shared_ptr<ServerContext>> create(const std::string& key_log, Version minimum = Version::k1_2);
   virtual ~ServerContext() = default;
   // `alpn` is the one protocol to choose, or empty for none. The leaf was chosen by our own reading of the hello.
   // `resumption_scope` binds tickets: a ticket made under another scope is ignored (SNI and CA: engine.md 3).
+  // `offered`: the best version of the client's hello (highest_version(), hello.h).
   virtual Result<std::unique_ptr<Session>> accept(ByteTransport& transport, LeafPtr leaf, std::string_view alpn,
-                                                  std::string_view resumption_scope) = 0;
+                                                  std::string_view resumption_scope, std::uint16_t offered) = 0;
+  Result<std::unique_ptr<Session>> accept(ByteTransport& transport, LeafPtr leaf, std::string_view alpn,
+                                          std::string_view resumption_scope) {
+    return accept(transport, std::move(leaf), alpn, resumption_scope, static_cast<std::uint16_t>(Version::k1_3));
+  }
 };
 
 // --- towards origins ---
@@ -88,13 +99,24 @@ class ServerContext {
 class Resumption;
 using ResumptionPtr = std::shared_ptr<const Resumption>;
 
+// A certificate, its chain and its key, for origins that ask who we are. Opaque, shared, immutable.
+class ClientIdentity;
+using ClientIdentityPtr = std::shared_ptr<const ClientIdentity>;
+// PEM files: the certificate, then what leads to its CA; the key without a passphrase (both may be one file). kIo: a
+// file cannot be read; kInvalid: no certificate, no key, or they do not belong together. Errors name files, never
+// content.
+Result<ClientIdentityPtr> load_client_identity(const std::string& certificate_file, const std::string& key_file);
+// Lower-case hex of the certificate's SHA-256: tells identities apart.
+const std::string& fingerprint_of(const ClientIdentity& identity);
+
 enum class Verify { kRequired, kRecordOnly };
 
 struct ClientOptions {
   std::string server_name;  // SNI and the name to verify; an IP literal is verified as such, no SNI sent
   Verify verify = Verify::kRequired;
   std::vector<std::string> alpn;  // offered in this order; empty: no ALPN extension
-  ResumptionPtr resume;           // may be null
+  ResumptionPtr resume;           // may be null; ignored if it was made for another name or identity
+  ClientIdentityPtr identity;     // given if the origin asks; may be null
 };
 
 class ClientSession : public Session {

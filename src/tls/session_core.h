@@ -21,10 +21,12 @@ struct FailureFacts {
   int alert = -1;  // the last fatal one, or -1
   bool alert_from_peer = false;
   int reason = 0;
-  bool peer_closed = false;        // end of input instead of a message
-  bool after_certificate = false;  // ... and our certificate had been sent
-  std::string transport_error;     // the transport's own words, if it failed
-  std::string verdict;             // the verifier's words, if it refused
+  bool peer_closed = false;                                   // end of input instead of a message
+  bool after_certificate = false;                             // ... and our certificate had been sent
+  std::string transport_error;                                // the transport's own words, if it failed
+  std::string verdict;                                        // the verifier's words, if it refused
+  int minimum = 0;                                            // what we ask the peer to speak at least (TLS1_2_VERSION)
+  bool certificate_asked = false, certificate_given = false;  // as in SessionInfo
 };
 HandshakeFailure explain(const FailureFacts& facts);
 
@@ -51,7 +53,7 @@ class SessionCore : public T {
   SSL* ssl() const { return ssl_.get(); }
   bool attach();  // SSL_set_bio and callbacks; false if memory is short
   SessionInfo basic_info() const;
-  virtual std::string refused_verdict() const { return {}; }
+  virtual void add_facts(FailureFacts&) const {}
 
  private:
   static void on_info(const SSL* ssl, int where, int value);

@@ -33,10 +33,15 @@ class FakeEngine final : public proxy::Engine {
     std::lock_guard lock(mutex_);
     return status_;
   }
+  std::vector<proxy::LearnedPassthrough> learned_passthrough() const override { return learned; }
+  std::size_t forget_passthrough(std::string_view host) override {
+    return std::erase_if(learned, [&](const auto& one) { return one.host == host; });
+  }
   void add_own_listener(const proxy::ListenAddress&) override {}
 
   std::uint16_t taken = 0;  // a port that cannot be had
   int starts = 0;
+  std::vector<proxy::LearnedPassthrough> learned;
 
  private:
   mutable std::mutex mutex_;

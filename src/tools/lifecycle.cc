@@ -105,6 +105,9 @@ const std::vector<ResultField> kPersistence = {
     {"lastError", "string", "", false, true},
 };
 
+const std::vector<ResultField> kLearned = {
+    {"host", "string", ""}, {"clientAddress", "string", ""}, {"ja4", "string", ""}, {"until", "number", ""}};
+
 Tool start_tool() {
   return {
       .name = "proxy_start",
@@ -172,6 +175,7 @@ Tool status_tool() {
                   false,
                   {{"running", "boolean", ""}, {"port", "number", "", false, true}, {"trafficCount", "number", ""}}},
                  {"persistence", "object", "", false, false, kPersistence},
+                 {"learnedPassthrough", "object[]", "TLS relayed: a client pins there", false, false, kLearned},
                  {"capture",
                   "object",
                   "the ring's counters",

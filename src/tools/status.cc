@@ -60,6 +60,13 @@ Json status_json(const Services& services) {
   status["trafficCount"] = services.ring.size();
   status["transparentProxy"] = {{"running", false}, {"port", nullptr}, {"trafficCount", 0}};
   status["persistence"] = persistence_json(services);
+  status["learnedPassthrough"] = Json::array();
+  for (const proxy::LearnedPassthrough& one : services.engine.learned_passthrough()) {
+    status["learnedPassthrough"].push_back({{"host", one.host},
+                                            {"clientAddress", one.client_address},
+                                            {"ja4", one.client_ja4},
+                                            {"until", unix_ms(one.until)}});
+  }
   const capture::Counters counters = services.ring.counters();
   status["capture"] = {{"exchanges", counters.exchanges},
                        {"evicted", counters.evicted},

@@ -22,14 +22,14 @@ class TestAuthority:
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", self.key,
                 "-out", self.pem, "-days", 3, "-subj", f"/CN={name}", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
-    def leaf(self, *names, days=2, self_signed=False):
+    def leaf(self, *names, days=2, self_signed=False, usage="serverAuth"):
         """(certificate, key) paths for names; an IP address becomes an IP name."""
         self._count += 1
         stem = self.directory / f"leaf{self._count}"
         key, request, certificate = stem.with_suffix(".key"), stem.with_suffix(".csr"), stem.with_suffix(".pem")
         extensions = stem.with_suffix(".ext")
         sans = ",".join(("IP:" if n.replace(".", "").isdigit() or ":" in n else "DNS:") + n for n in names)
-        extensions.write_text(f"subjectAltName={sans}\nextendedKeyUsage=serverAuth\n")
+        extensions.write_text(f"subjectAltName={sans}\nextendedKeyUsage={usage}\n")
         openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", request,
                 "-subj", f"/CN={names[0]}")
         signer = ["-signkey", key] if self_signed else ["-CA", self.pem, "-CAkey", self.key, "-CAcreateserial"]

@@ -29,6 +29,7 @@ class RecordingSink final : public flow::Sink {
     std::string error;
     flow::Timings timings;
     bool request_ended = false, response_ended = false;
+    ByteCount request_counted = 0, response_counted = 0;
     http::AnomalySet anomalies = 0;
     std::vector<std::uint32_t> rules;
     std::uint32_t matched = 0;
@@ -84,6 +85,8 @@ class RecordingSink final : public flow::Sink {
     record.rules.assign(ended.rule_ids.begin(), ended.rule_ids.end());
     record.matched = ended.matched_rule;
     record.protocol = ended.protocol;
+    record.request_counted = ended.request_counted;
+    record.response_counted = ended.response_counted;
   }
 
  private:
