@@ -23,7 +23,8 @@ struct ConnectTimes {
   MonoTime resolved{}, connected{}, tls{};
 };
 
-net::Task<tl::expected<UpstreamConnectionPtr, ConnectFailure>> connect_upstream(Worker& worker, Route route,
-                                                                                ConnectTimes* times);
+// `at_hand`: a connection of a route without TLS to the same address, taken instead of a new one.
+net::Task<tl::expected<UpstreamConnectionPtr, ConnectFailure>> connect_upstream(
+    Worker& worker, Route route, ConnectTimes* times, UpstreamConnectionPtr at_hand = nullptr);
 
 }  // namespace sluice::proxy
