@@ -84,6 +84,13 @@ std::string status_message(const flow::Exchange& exchange) {
   return std::string(reason.empty() ? http::reason_phrase(exchange.status) : reason);
 }
 
+// A raw tunnel has no status: what came back is its answer all the same.
+bool has_answer(const flow::Exchange& exchange) {
+  return exchange.status != 0 || (exchange.protocol == flow::Protocol::kTcp && exchange.upstream);
+}
+
+Json status_of(const flow::Exchange& exchange) { return exchange.status == 0 ? Json() : Json(exchange.status); }
+
 Json timings_json(const flow::Timings& timings) {
   Json json = {{"unit", "us"}};
   const auto put = [&json](const char* name, std::int64_t value) {
@@ -170,7 +177,7 @@ Result<Json> request_json(const capture::Ring& ring, const flow::Exchange& excha
 
 Result<Json> response_json(const capture::Ring& ring, const flow::Exchange& exchange, const ExchangeView& view) {
   const std::string& head = analysis::shown_head(exchange, flow::Direction::kResponse);
-  Json json = {{"statusCode", exchange.status},
+  Json json = {{"statusCode", status_of(exchange)},
                {"statusMessage", status_message(exchange)},
                {"headers", headers_json(flow::parse_fields(head))},
                {"bodyPreview", body_preview(ring, exchange, flow::Direction::kResponse, view.body.redactor)},
@@ -207,22 +214,21 @@ Json nullable(std::optional<std::int64_t> value) { return value ? Json(*value) :
 }  // namespace
 
 std::optional<std::int64_t> duration_ms(const flow::Exchange& exchange) {
-  if (exchange.status == 0 || exchange.timings.end < 0) return std::nullopt;
+  if (!has_answer(exchange) || exchange.timings.end < 0) return std::nullopt;
   return std::llround(static_cast<double>(exchange.timings.end) / 1000.0);
 }
 
 Json list_row(const flow::Exchange& exchange) {
-  const bool answered = exchange.status != 0;
   Json row = {{"id", exchange.id},
               {"timestamp", timestamp_ms(exchange)},
               {"source", source_json(exchange, true)},
               {"method", exchange.method},
               {"url", flow::url_of(exchange)},
               {"hostname", exchange.host},
-              {"status", answered ? Json(exchange.status) : Json()},
+              {"status", status_of(exchange)},
               {"duration", nullable(duration_ms(exchange))},
               {"requestSize", exchange.request.body.size},
-              {"responseSize", answered ? Json(exchange.response.body.size) : Json()}};
+              {"responseSize", has_answer(exchange) ? Json(exchange.response.body.size) : Json()}};
   if (exchange.connection && exchange.connection->tls) {
     const flow::ClientTls& tls = *exchange.connection->tls;
     if (!tls.ja3.empty()) row["ja3"] = tls.ja3;
@@ -244,7 +250,7 @@ Json search_row(const flow::Exchange& exchange) {
           {"timestamp", timestamp_ms(exchange)},
           {"method", exchange.method},
           {"url", flow::url_of(exchange)},
-          {"status", exchange.status == 0 ? Json() : Json(exchange.status)},
+          {"status", status_of(exchange)},
           {"duration", nullable(duration_ms(exchange))},
           {"seq", exchange.seq.value},
           {"rev", exchange.rev},
@@ -257,7 +263,7 @@ Result<Json> exchange_json(const capture::Ring& ring, const flow::Exchange& exch
   SLUICE_TRY(json["request"], request_json(ring, exchange, view));
   if (Json tls = tls_json(exchange); !tls.is_null()) json["tls"] = std::move(tls);
   json["matchedRuleId"] = matched_json(exchange);
-  if (exchange.status != 0) {
+  if (has_answer(exchange)) {
     SLUICE_TRY(json["response"], response_json(ring, exchange, view));
   }
   if (const auto duration = duration_ms(exchange)) json["duration"] = *duration;

@@ -48,7 +48,7 @@ std::vector<ResultField> exchange_result() {
       {"path", "string", ""},     {"headers", "object", ""},       {"bodyPreview", "string", ""},
       {"bodySize", "number", ""}, {"rawHead", "object", "", true}, {"body", "object", "", true}};
   const std::vector<ResultField> response = {
-      {"statusCode", "number", ""},
+      {"statusCode", "number", "null for raw octets", false, true},
       {"statusMessage", "string", ""},
       {"headers", "object", ""},
       {"bodyPreview", "string", "decoded"},
