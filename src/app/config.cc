@@ -27,8 +27,16 @@ void add_engine_options(CLI::App& app, EngineConfig& engine, std::uint16_t proxy
   app.add_option("--proxy-port", engine.proxy_port, "Port of the proxy on 127.0.0.1; 0: any free one")
       ->default_str(std::to_string(proxy_port));
   app.add_option("--listen", engine.listen, "Listen on ADDR:PORT instead of --proxy-port; repeats");
+  app.add_option("--transparent", engine.transparent,
+                 "Listen on ADDR:PORT for connections that the kernel redirects here; repeats");
   app.add_option("--allow-client", engine.allow_client,
                  "Clients beyond this machine that may use the proxy (CIDR); repeats");
+  app.add_option("--proxy-auth", engine.proxy_auth,
+                 "USER:FILE: clients must give this name and the password in FILE's first line");
+  app.add_option("--proxy-protocol", engine.proxy_protocol,
+                 "Load balancers (CIDR) whose connections begin with a PROXY protocol header; repeats");
+  app.add_option("--mark", engine.mark,
+                 "Mark (SO_MARK) Sluice's own connections, for rules that redirect; needs CAP_NET_ADMIN");
   app.add_option("--upstream-ca", engine.upstream_ca, "Trust the CAs in this PEM file towards servers, too; repeats");
   app.add_flag("--upstream-insecure", engine.upstream_insecure, "Record servers' certificates, but accept any");
   app.add_option("--upstream-client-cert", engine.upstream_client_cert,

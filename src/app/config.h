@@ -21,9 +21,12 @@ enum class ControlAuth { kToken, kNone };
 
 // What `serve` and `mcp` share.
 struct EngineConfig {
-  std::vector<std::string> listen;  // --listen ADDR:PORT, beside --proxy-port
+  std::vector<std::string> listen;       // --listen ADDR:PORT, instead of --proxy-port
+  std::vector<std::string> transparent;  // --transparent ADDR:PORT
   std::uint16_t proxy_port = 8080;
-  std::vector<std::string> allow_client, upstream_ca, allow_root;
+  std::vector<std::string> allow_client, proxy_protocol, upstream_ca, allow_root;
+  std::string proxy_auth;  // USER:FILE
+  std::uint32_t mark = 0;  // SO_MARK of connections to servers
   bool upstream_insecure = false;
   std::vector<std::string> upstream_client_cert, passthrough;  // HOST=CERT:KEY; hosts
   bool learn_passthrough = false;

@@ -104,4 +104,9 @@ std::vector<RunningServe> find_running(FileSystem& files, const Home& home) {
   return running;
 }
 
+std::string absolute_path(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::absolute(path, ignored).string();
+}
+
 }  // namespace sluice::app

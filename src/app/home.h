@@ -47,4 +47,7 @@ struct RunningServe {
 // Live ones, newest first; files of dead processes are removed.
 std::vector<RunningServe> find_running(FileSystem& files, const Home& home);
 
+// Of a path given on the command line, from the working directory.
+std::string absolute_path(const std::string& path);
+
 }  // namespace sluice::app

@@ -45,9 +45,16 @@ class Signals {
 void shut_down(Program& program) {
   program.control().restart();  // before the thread: a stop that came first would be undone by it
   std::thread signal_loop([&program] { program.control().run(); });
-  if (program.engine().status().running) (void)program.engine().stop(Timeouts{}.drain);
+  if (program.engine().status().running) (void)program.engine().stop(Timeouts{}.drain);  // the transparent one too
+  if (program.engine().status().transparent.running) (void)program.engine().stop_transparent(Timeouts{}.drain);
   program.control().stop();
   signal_loop.join();
+}
+
+Json addresses_json(const std::vector<proxy::ListenAddress>& addresses) {
+  Json list = Json::array();
+  for (const auto& address : addresses) list.push_back({{"host", address.host}, {"port", address.port}});
+  return list;
 }
 
 Json describe(const Program& program, const proxy::EngineStatus& status, const gateway::ControlServer& control) {
@@ -57,6 +64,8 @@ Json describe(const Program& program, const proxy::EngineStatus& status, const g
   } else {
     ready["proxy"] = nullptr;
   }
+  ready["listeners"] = addresses_json(status.listeners);
+  ready["transparent"] = addresses_json(status.transparent.listeners);
   const std::string url = "http://" + authority_text("127.0.0.1", control.port(), 0);
   ready["control"] = Json{{"url", url}, {"mcp", url + "/mcp"}};
   ready["ca"] = Json{{"pem", program.home().ca_pem()}, {"spki_sha256", program.authority().spki_sha256_base64()}};
@@ -64,12 +73,25 @@ Json describe(const Program& program, const proxy::EngineStatus& status, const g
   return ready;
 }
 
+std::string addresses_text(const Json& addresses) {
+  std::string text;
+  for (const Json& address : addresses) {
+    if (!text.empty()) text += ", ";
+    text += authority_text(address["host"].get<std::string>(), address["port"].get<std::uint16_t>(), 0);
+  }
+  return text;
+}
+
 void greet(const Program& program, const Config& config, const Json& ready, const std::string& token) {
   const bool terminal = ::isatty(STDOUT_FILENO) == 1;
-  std::string proxy = "not open yet (proxy_start opens it)";
-  if (ready["proxy"].is_object())
+  std::string proxy, all = "not open yet (proxy_start opens it)";
+  if (ready["proxy"].is_object()) {
     proxy = authority_text(ready["proxy"]["host"].get<std::string>(), ready["proxy"]["port"].get<std::uint16_t>(), 0);
-  fmt::print("Sluice {}\n  proxy    {}\n  control  {}\n  token    {}{}\n  CA       {}\n", SLUICE_VERSION, proxy,
+    all = addresses_text(ready["listeners"]);
+    if (!config.engine.proxy_auth.empty()) all += "  (with a password: --proxy-auth)";
+  }
+  if (!ready["transparent"].empty()) all += "\n  redirect " + addresses_text(ready["transparent"]);
+  fmt::print("Sluice {}\n  proxy    {}\n  control  {}\n  token    {}{}\n  CA       {}\n", SLUICE_VERSION, all,
              ready["control"]["mcp"].get<std::string>(),
              config.control_auth == ControlAuth::kNone ? std::string("none needed (--control-auth none)")
                                                        : program.home().token_file(),
@@ -85,6 +107,7 @@ void greet(const Program& program, const Config& config, const Json& ready, cons
   if (!config.proxy_variable.empty()) {
     fmt::print("Note: {} is set; Sluice ignores it and connects to servers directly.\n", config.proxy_variable);
   }
+  if (program.password_is_public()) fmt::print("Note: others may read the file of --proxy-auth; chmod 600 it.\n");
   if (program.open_files() < 4096) fmt::print("Note: only {} files may be open at once.\n", program.open_files());
   std::fflush(stdout);
 }
@@ -135,12 +158,6 @@ Result<ControlPtr> open_owner_socket(Program& program) {
       program.home().run() + "/" + std::to_string(::getpid()) + ".sock", program.mcp_limits(), on_bug(program));
 }
 
-std::string absolute(const std::string& path) {
-  if (path.starts_with('/')) return path;
-  char here[4096];
-  return ::getcwd(here, sizeof here) ? std::string(here) + "/" + path : path;
-}
-
 }  // namespace
 
 int run_serve(const Config& config) {
@@ -160,9 +177,14 @@ int run_serve(const Config& config) {
   program.engine().add_own_listener({"127.0.0.1", (*control)->port()});
   if (!config.no_proxy) {
     if (const Status started = program.engine().start(program.listeners()); !started) {
-      return report(
-          {Code::kUnavailable, started.error().message + " (--proxy-port chooses another port, 0 any free one)"});
+      const bool taken = started.error().code == Code::kUnavailable;
+      return report({Code::kUnavailable,
+                     started.error().message + (taken ? " (--proxy-port chooses another port, 0 any free one)" : "")});
     }
+  }
+  if (!program.transparent_listeners().empty()) {
+    const Status started = program.engine().start_transparent(program.transparent_listeners());
+    if (!started) return report({Code::kUnavailable, "--transparent: " + started.error().message});
   }
   Signals signals(program.control());
   const Json ready = describe(program, program.engine().status(), **control);
@@ -171,7 +193,7 @@ int run_serve(const Config& config) {
   if (!config.ready_file.empty()) {
     Json whole = ready;
     whole["token"] = config.control_auth == ControlAuth::kToken ? Json(*token) : Json(nullptr);
-    const Status saved = files.save_file(absolute(config.ready_file), dump_json(whole) + "\n");
+    const Status saved = files.save_file(absolute_path(config.ready_file), dump_json(whole) + "\n");
     if (!saved) return report(saved.error());
   }
   greet(program, config, ready, *token);

@@ -1,5 +1,6 @@
 #include "app/wiring.h"
 
+#include <fmt/format.h>
 #include <pthread.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -47,11 +48,13 @@ mcp::ServerProfile make_profile(const std::string& grant, Entropy& entropy) {
 
 }  // namespace
 
-Result<proxy::ListenAddress> parse_listen(const std::string& text) {
+Result<proxy::ListenAddress> parse_listen(const std::string& text, std::string_view flag) {
   const auto parsed = parse_authority(text, 0);
   const bool any_port = text.ends_with(":0");
-  if (!parsed && !any_port)
-    return fail(Code::kInvalid, "--listen takes ADDR:PORT such as 127.0.0.1:8080, not '" + text + "'");
+  if (!parsed && !any_port) {
+    return fail(Code::kInvalid,
+                fmt::format("{} takes ADDR:PORT such as 127.0.0.1:8080 or [::1]:8080, not '{}'", flag, text));
+  }
   proxy::ListenAddress address;
   if (parsed) {
     address = {parsed->host, parsed->port};
@@ -61,8 +64,9 @@ Result<proxy::ListenAddress> parse_listen(const std::string& text) {
     address = {host, 0};
   }
   if (address.host == "localhost") address.host = "127.0.0.1";
-  if (!is_ip_literal(address.host))
-    return fail(Code::kInvalid, "--listen takes an IP address, not '" + address.host + "'");
+  if (!is_ip_literal(address.host)) {
+    return fail(Code::kInvalid, fmt::format("{} takes an IP address, not '{}'", flag, address.host));
+  }
   return address;
 }
 
@@ -84,8 +88,12 @@ Result<std::unique_ptr<Program>> Program::create(const Config& config, Home home
 Status Program::build(const Config& config) {
   if (config.engine.listen.empty()) listeners_.push_back({"127.0.0.1", config.engine.proxy_port});
   for (const std::string& text : config.engine.listen) {
-    SLUICE_TRY(proxy::ListenAddress address, parse_listen(text));
+    SLUICE_TRY(proxy::ListenAddress address, parse_listen(text, "--listen"));
     listeners_.push_back(std::move(address));
+  }
+  for (const std::string& text : config.engine.transparent) {
+    SLUICE_TRY(proxy::ListenAddress address, parse_listen(text, "--transparent"));
+    transparent_listeners_.push_back(std::move(address));
   }
   auto authority = tls::CertificateAuthority::load_or_create(files_, home_.ca(), clock_, entropy_);
   if (!authority) return fail(Code::kIo, authority.error().message);  // a corrupt CA is not wrong usage
@@ -113,8 +121,33 @@ Status Program::make_ring(const Config& config) {
   return ring_->open();
 }
 
+// The password is the first line of its file, read again at each start of the proxy.
+Status Program::add_password(const Config& config, proxy::EngineOptions& options) {
+  const std::string& given = config.engine.proxy_auth;
+  if (given.empty()) return {};
+  const std::size_t colon = given.find(':');
+  if (colon == std::string::npos || colon == 0 || colon + 1 == given.size()) {
+    return fail(Code::kInvalid, "--proxy-auth takes USER:FILE, the password being the file's first line");
+  }
+  options.proxy_user = given.substr(0, colon);
+  options.load_proxy_password = [this, path = absolute_path(given.substr(colon + 1))]() -> Result<Secret> {
+    SLUICE_TRY(const auto file, files_.open(path, OpenMode::kRead));
+    if (const auto mode = file->permissions()) password_is_public_ = (*mode & 077) != 0;
+    SLUICE_TRY(std::string content, files_.load_file(path, kMiB));
+    Secret password(std::string_view(content).substr(0, content.find_first_of("\r\n")));
+    ::explicit_bzero(content.data(), content.size());
+    if (password.empty()) return fail(Code::kInvalid, path + " holds no password in its first line");
+    return password;
+  };
+  SLUICE_CHECK(options.load_proxy_password());  // better said now than at the first start
+  return {};
+}
+
 Status Program::make_engine(const Config& config) {
   proxy::EngineOptions options;
+  SLUICE_CHECK(add_password(config, options));
+  options.proxy_protocol_from = config.engine.proxy_protocol;
+  options.outgoing_mark = config.engine.mark;
   options.limits.max_connections = config.engine.max_connections;
   options.workers = workers_;
   options.allow_clients = config.engine.allow_client;
@@ -145,6 +178,8 @@ Status Program::make_gate(const Config& config) {
   services_->default_listen = listeners_.front();
   services_->more_listeners.assign(listeners_.begin() + 1, listeners_.end());
   services_->sessions_directory = home_.sessions();
+  services_->transparent_listen = transparent_listeners_;
+  services_->outgoing_mark = config.engine.mark;
   services_->adoptions = &adoptions_;
   agent_profile_ = make_profile("default", entropy_);
   owner_profile_ = make_profile("owner", entropy_);

@@ -59,13 +59,16 @@ class Program {
   const mcp::ServerProfile& agent_profile() const { return agent_profile_; }
   const mcp::ServerProfile& owner_profile() const { return owner_profile_; }
   const std::vector<proxy::ListenAddress>& listeners() const { return listeners_; }  // as configured
-  std::uint64_t open_files() const { return open_files_; }                           // RLIMIT_NOFILE in force
+  const std::vector<proxy::ListenAddress>& transparent_listeners() const { return transparent_listeners_; }
+  bool password_is_public() const { return password_is_public_.load(); }  // others may read the file of --proxy-auth
+  std::uint64_t open_files() const { return open_files_; }                // RLIMIT_NOFILE in force
 
  private:
   Program(const Config& config, Home home);
   Status build(const Config& config);
   Status make_ring(const Config& config);
   Status make_engine(const Config& config);
+  Status add_password(const Config& config, proxy::EngineOptions& options);
   Status make_gate(const Config& config);
   void run_capture();
   void run_disk();
@@ -81,7 +84,8 @@ class Program {
   std::uint64_t open_files_ = 0;
   std::size_t workers_ = 1;
 
-  std::vector<proxy::ListenAddress> listeners_;
+  std::vector<proxy::ListenAddress> listeners_, transparent_listeners_;
+  std::atomic<bool> password_is_public_{false};
   std::shared_ptr<const tls::CertificateAuthority> authority_;
   net::ProcessLookup processes_;
   rules::RuleStore rules_;
@@ -102,7 +106,7 @@ class Program {
   std::thread capture_thread_, disk_thread_, lookup_thread_;
 };
 
-// "127.0.0.1:8080", "[::1]:8080".
-Result<proxy::ListenAddress> parse_listen(const std::string& text);
+// "127.0.0.1:8080", "[::1]:8080"; kInvalid, naming the flag.
+Result<proxy::ListenAddress> parse_listen(const std::string& text, std::string_view flag);
 
 }  // namespace sluice::app

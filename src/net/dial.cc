@@ -1,5 +1,8 @@
 #include "net/dial.h"
 
+#include <poll.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -28,6 +31,7 @@ struct Race {
   std::vector<std::shared_ptr<Tcp::socket>> running;
   std::optional<Tcp::socket> winner;
   Tcp::endpoint address;
+  std::shared_ptr<const void> known;
   std::size_t pending = 0;
   int last_error = 0;
   bool over = false;
@@ -44,16 +48,46 @@ std::vector<asio::ip::address> interleave(const std::vector<asio::ip::address>& 
   return mixed;
 }
 
-Task<void> attempt(std::shared_ptr<Race> race, Tcp::endpoint to) {
+boost::system::error_code from_errno(int number) { return {number, boost::system::system_category()}; }
+
+// Opens the socket and begins to connect; EINPROGRESS: to be waited for. Not Asio's connect, because the guard is told
+// of our own address before the peer can have seen an octet.
+boost::system::error_code begin_connect(Tcp::socket& socket, const Tcp::endpoint& to, std::uint32_t mark) {
+  boost::system::error_code error;
+  socket.open(to.protocol(), error);
+  if (!error) socket.native_non_blocking(true, error);
+  if (error) return error;
+  const int fd = socket.native_handle();
+  if (mark != 0 && ::setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark) != 0) return from_errno(errno);
+  return ::connect(fd, to.data(), static_cast<socklen_t>(to.size())) == 0 ? error : from_errno(errno);
+}
+
+Task<boost::system::error_code> end_connect(Tcp::socket& socket) {
+  for (;;) {
+    auto [error] = co_await socket.async_wait(Tcp::socket::wait_write, asio::as_tuple(asio::use_awaitable));
+    if (error) co_return error;
+    pollfd look{socket.native_handle(), POLLOUT, 0};
+    if (::poll(&look, 1, 0) == 0) continue;  // woken for nothing
+    int number = 0;
+    socklen_t size = sizeof number;
+    ::getsockopt(socket.native_handle(), SOL_SOCKET, SO_ERROR, &number, &size);
+    co_return from_errno(number);
+  }
+}
+
+Task<void> attempt(std::shared_ptr<Race> race, Tcp::endpoint to, DialGuard& guard, std::uint32_t mark) {
   auto socket = std::make_shared<Tcp::socket>(co_await asio::this_coro::executor);
   race->running.push_back(socket);
   ++race->pending;
-  auto [error] = co_await socket->async_connect(to, asio::as_tuple(asio::use_awaitable));
+  boost::system::error_code error = begin_connect(*socket, to, mark);
+  std::shared_ptr<const void> known = guard.connecting(*socket, to);
+  if (error.value() == EINPROGRESS) error = co_await end_connect(*socket);
   --race->pending;
   if (race->over) co_return;
   if (!error && !race->winner) {
     race->winner.emplace(std::move(*socket));
     race->address = to;
+    race->known = std::move(known);
   } else if (error) {
     race->last_error = error.value();
   }
@@ -90,7 +124,7 @@ Task<tl::expected<Dialled, DialFailure>> dial(Resolver& resolver, DialGuard& gua
   if (!addresses) {
     co_return tl::unexpected(DialFailure{DialStep::kResolve, addresses.error().code, 0, addresses.error().message});
   }
-  Dialled result{Tcp::socket(co_await asio::this_coro::executor), {}, now(), {}};
+  Dialled result{Tcp::socket(co_await asio::this_coro::executor), {}, now(), {}, nullptr};
   for (const auto& address : *addresses) {
     if (Status allowed = guard.may_dial(request.grant, request.host, address, request.port); !allowed) {
       co_return tl::unexpected(DialFailure{DialStep::kGuard, allowed.error().code, 0, allowed.error().message});
@@ -102,8 +136,8 @@ Task<tl::expected<Dialled, DialFailure>> dial(Resolver& resolver, DialGuard& gua
   std::size_t next = 0;
   while (!race->winner && (next < order.size() || race->pending > 0) && now() < request.deadline) {
     if (next < order.size()) {
-      asio::co_spawn(co_await asio::this_coro::executor, attempt(race, Tcp::endpoint(order[next], request.port)),
-                     asio::detached);
+      asio::co_spawn(co_await asio::this_coro::executor,
+                     attempt(race, Tcp::endpoint(order[next], request.port), guard, request.mark), asio::detached);
       ++next;
     }
     const MonoTime until = next < order.size() ? std::min(request.deadline, now() + kAttemptDelay) : request.deadline;
@@ -123,6 +157,7 @@ Task<tl::expected<Dialled, DialFailure>> dial(Resolver& resolver, DialGuard& gua
   }
   result.socket = std::move(*race->winner);
   result.address = race->address;
+  result.known = std::move(race->known);
   result.connected = now();
   prepare_socket(result.socket);
   co_return result;

@@ -5,8 +5,8 @@
 
 #include "base/url.h"
 #include "fingerprint/fingerprint.h"
+#include "net/listener.h"
 #include "proxy/passthrough_relay.h"
-#include "proxy/raw_relay.h"
 #include "proxy/sniff.h"
 #include "proxy/worker.h"
 
@@ -17,14 +17,6 @@ constexpr std::string_view kEstablished = "HTTP/1.1 200 Connection Established\r
 constexpr std::size_t kFirstLook = 4096;
 // Libraries that compare pins after the handshake end the connection without a word, and at once.
 constexpr std::chrono::seconds kRightAfter{2};
-
-std::string address_text(const net::asio::ip::tcp::endpoint& endpoint) {
-  const auto address = endpoint.address();
-  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
-    return net::asio::ip::make_address_v4(net::asio::ip::v4_mapped, address.to_v6()).to_string();
-  }
-  return address.to_string();
-}
 
 // The client's own list, cut to what Sluice speaks (engine.md 2). RFC 9113 §9.2: HTTP/2 needs TLS 1.2.
 std::vector<std::string> spoken_of(const tls::ClientHello& hello) {
@@ -50,30 +42,31 @@ bool is_http2_preface(Bytes octets) { return octets.starts_with("PRI * HTTP/2.0\
 
 }  // namespace
 
-net::Task<void> ClientConnection::serve(Worker& worker, net::asio::ip::tcp::socket socket, ListenAddress listener) {
-  ClientConnection connection(worker, std::move(socket), std::move(listener));
+net::Task<void> ClientConnection::serve(Worker& worker, net::asio::ip::tcp::socket socket, Arrival arrival) {
+  ClientConnection connection(worker, std::move(socket), std::move(arrival));
   co_await connection.run();
 }
 
-ClientConnection::ClientConnection(Worker& worker, net::asio::ip::tcp::socket socket, ListenAddress listener)
+ClientConnection::ClientConnection(Worker& worker, net::asio::ip::tcp::socket socket, Arrival arrival)
     : worker_(worker),
-      listener_(std::move(listener)),
-      tcp_(std::make_unique<net::TcpStream>(std::move(socket), worker.readiness(), worker.deadlines())),
-      bottom_(tcp_.get()),
+      arrival_(std::move(arrival)),
+      credentials_(worker.shared().admission.credentials()),
+      refusal_(refusal_of(arrival_.verdict)),
       id_{worker.shared().next_connection.fetch_add(1, std::memory_order_relaxed)},
       accepted_(worker.clock().wall()),
       draining_(worker.draining()) {
-  const auto address = bottom_->peer().address();
-  const bool mapped = address.is_v6() && address.to_v6().is_v4_mapped();
-  remote_ = !(mapped ? net::asio::ip::make_address_v4(net::asio::ip::v4_mapped, address.to_v6()).is_loopback()
-                     : address.is_loopback());
+  if (arrival_.source == flow::Source::kTransparent) original_ = net::original_destination(socket);
+  tcp_ = std::make_unique<net::TcpStream>(std::move(socket), worker.readiness(), worker.deadlines());
+  bottom_ = tcp_.get();
+  client_ = Endpoint(plain_address(bottom_->peer().address()), bottom_->peer().port());
+  remote_ = !Admission::is_this_machine(client_.address(), arrival_.source);
   worker_.connections_.insert(this);
 }
 
 ClientConnection::~ClientConnection() {
   worker_.connections_.erase(this);
   worker_.load_.fetch_sub(1, std::memory_order_relaxed);
-  worker_.shared().connections.fetch_sub(1, std::memory_order_relaxed);
+  worker_.shared().population.leave(arrival_);
 }
 
 void ClientConnection::drain() {
@@ -96,10 +89,11 @@ void ClientConnection::abort() {
 std::shared_ptr<flow::Connection> ClientConnection::describe(const std::string& destination) const {
   auto connection = std::make_shared<flow::Connection>();
   connection->id = id_;
-  connection->client_address = address_text(bottom_->peer());
-  connection->client_port = bottom_->peer().port();
-  connection->listener_address = listener_.host;
-  connection->listener_port = listener_.port;
+  connection->source = arrival_.source;
+  connection->client_address = client_.address().to_string();
+  connection->client_port = client_.port();
+  connection->listener_address = arrival_.listener.host;
+  connection->listener_port = arrival_.listener.port;
   connection->destination = destination;
   connection->accepted = accepted_;
   return connection;
@@ -150,34 +144,8 @@ ClientFacts ClientConnection::facts_in(const Target& target) const {
   facts.remote = remote_;
   facts.destination_host = target.host;
   facts.destination_port = target.port;
+  facts.by_address = by_address_;
   return facts;
-}
-
-net::Task<void> ClientConnection::run() {
-  const auto first = co_await peek_first(worker_.clock().mono() + worker_.limits().timeouts.idle);
-  if (!first || first->empty()) co_return;
-  auto connection = describe("");
-  worker_.shared().on_connection(connection);
-  connection_ = std::move(connection);
-  Target unknown;
-  unknown.host = listener_.host;
-  unknown.port = listener_.port;
-  switch (sniff(*first)) {
-    case Sniffed::kTls:
-      record_failed_tls(unknown, connection_, "the client spoke TLS to the proxy port; use it as an HTTP proxy");
-      co_return;
-    case Sniffed::kSocks4:
-    case Sniffed::kSocks5:
-      record_failed_tls(unknown, connection_, "the client spoke SOCKS; this listener takes HTTP proxy requests");
-      co_return;
-    case Sniffed::kHttp:
-    case Sniffed::kNeedMore:
-    case Sniffed::kOther:
-      break;  // the reader says what is wrong, with a page
-  }
-  ClientFacts facts;
-  facts.remote = remote_;
-  co_await serve_http(*tcp_, std::move(facts), std::nullopt);
 }
 
 net::Task<void> ClientConnection::serve_http(net::Stream& stream, ClientFacts facts,
@@ -185,7 +153,7 @@ net::Task<void> ClientConnection::serve_http(net::Stream& stream, ClientFacts fa
   Http1Server::Outcome outcome;
   {
     Http1Server server(worker_, stream, std::move(facts), connection_,
-                       authority_text(listener_.host, listener_.port, 0));
+                       authority_text(arrival_.listener.host, arrival_.listener.port, 0));
     if (failure) server.set_first_failure(std::move(failure->first), std::move(failure->second));
     server_ = &server;
     if (draining_) server.drain();
@@ -206,7 +174,8 @@ net::Task<void> ClientConnection::serve_http2(net::Stream& stream, ClientFacts f
     co_await origin->wait_settings(worker_.clock().mono() + worker_.limits().timeouts.tls);
     options.extended_connect = origin->takes_extended_connect();
   }
-  ExchangeServer exchanges(worker_, std::move(facts), connection_, authority_text(listener_.host, listener_.port, 0));
+  ExchangeServer exchanges(worker_, std::move(facts), connection_,
+                           authority_text(arrival_.listener.host, arrival_.listener.port, 0));
   if (failure) exchanges.set_first_failure(std::move(failure->first), std::move(failure->second));
   Http2Server server(worker_, stream, exchanges, options, co_await net::asio::this_coro::executor);
   server2_ = &server;
@@ -225,45 +194,63 @@ net::Task<void> ClientConnection::serve_plain_http(const Target& target, bool ht
 }
 
 net::Task<void> ClientConnection::serve_connect(const Target& target, std::string rest) {
-  auto connection = describe(authority_text(target.host, target.port, 0));
-  connection->process = connection_->process;
-  connection_ = std::move(connection);
-  const auto& timeouts = worker_.limits().timeouts;
-  bottom_->set_deadline(worker_.clock().mono() + timeouts.idle);
+  set_destination(authority_text(target.host, target.port, 0));
+  bottom_->set_deadline(worker_.clock().mono() + worker_.limits().timeouts.idle);
   if (!co_await bottom_->write_all(kEstablished)) co_return;
   if (!rest.empty()) bottom_->unread(std::move(rest));
-  const auto first = co_await peek_enough(worker_.clock().mono() + timeouts.server_first);
-  if (!first && first.error().code == Code::kTimeout) co_return co_await serve_silent_client(target);
+  co_await serve_destination(target, nullptr);
+}
+
+net::Task<void> ClientConnection::serve_destination(const Target& target, UpstreamConnectionPtr upstream) {
+  auto first = co_await peek_enough(worker_.clock().mono() + worker_.limits().timeouts.server_first);
+  co_await serve_first(target, std::move(upstream), std::move(first));
+}
+
+net::Task<void> ClientConnection::serve_first(const Target& target, UpstreamConnectionPtr upstream,
+                                              Result<std::string> first) {
+  if (!first && first.error().code == Code::kTimeout) {
+    co_return co_await serve_silent_client(target, std::move(upstream));
+  }
   if (!first || first->empty()) co_return record_left(target);
   switch (sniff(*first)) {
     case Sniffed::kTls:
-      co_return co_await intercept(target);
+      co_return co_await intercept(target, std::move(upstream));
     case Sniffed::kHttp:
+      if (upstream && !is_http2_preface(*first)) worker_.pool().put(std::move(upstream), worker_.clock().mono());
       co_return co_await serve_plain_http(target, is_http2_preface(*first));
     case Sniffed::kSocks4:
     case Sniffed::kSocks5:
     case Sniffed::kNeedMore:
     case Sniffed::kOther:
-      co_return co_await tunnel(target, nullptr);
+      co_return co_await tunnel(target, std::move(upstream));
   }
+}
+
+// Of a destination that is an address only the name is unknown, and any rule may be about that.
+bool ClientConnection::may_be_answered(const Target& target) const {
+  const rules::RuleBookPtr book = worker_.book();
+  return by_address_ ? !book->empty() : book->may_answer(target.host);
 }
 
 // engine.md 4: no octet from the client for a while: perhaps the server speaks first. If the client turns out to have
 // been slow only, it is intercepted after all.
-net::Task<void> ClientConnection::serve_silent_client(const Target& target) {
+net::Task<void> ClientConnection::serve_silent_client(const Target& target, UpstreamConnectionPtr upstream) {
   using namespace boost::asio::experimental::awaitable_operators;
   const auto& timeouts = worker_.limits().timeouts;
-  UpstreamConnectionPtr upstream;
   bool spoke = false;
-  if (worker_.book()->may_answer(target.host)) {
+  if (!upstream && may_be_answered(target)) {
     // The origin may be one that a rule keeps from being contacted: a client that speaks at all speaks by then.
     const auto first = co_await peek_first(worker_.clock().mono() + timeouts.tls);
     if (!first && first.error().code != Code::kTimeout) co_return record_left(target);
     spoke = first.has_value();
   }
-  if (!spoke) {
+  std::optional<ConnectFailure> failure;
+  if (!upstream && !spoke) {
     auto dialled = co_await connect_upstream(worker_, plain_route(target), nullptr);
-    if (dialled) upstream = *std::move(dialled);
+    if (dialled)
+      upstream = *std::move(dialled);
+    else
+      failure = std::move(dialled.error());
   }
   if (upstream) {
     net::Stream& origin = *upstream->stream;
@@ -275,66 +262,16 @@ net::Task<void> ClientConnection::serve_silent_client(const Target& target) {
     if (ready.index() == 1) co_return co_await tunnel(target, std::move(upstream));
     if (!std::get<0>(ready)) co_return record_left(target);
   }
-  // If there is no origin, the client's own first octets decide how it is told.
-  const auto first = co_await peek_enough(worker_.clock().mono() + timeouts.idle);
+  // If there is no origin, the client's own first octets decide how it is told; one that still waits for the server's
+  // is not kept waiting for ever.
+  auto first = co_await peek_enough(worker_.clock().mono() + (failure ? timeouts.tls : timeouts.idle));
+  if (failure && !first && first.error().code == Code::kTimeout) {
+    record_failure(target, failure->kind, failure->message);
+    bottom_->reset();
+    co_return;
+  }
   if (!first || first->empty()) co_return record_left(target);
-  const Sniffed what = sniff(*first);
-  if (what == Sniffed::kTls) co_return co_await intercept(target);
-  if (what == Sniffed::kHttp) co_return co_await serve_plain_http(target, is_http2_preface(*first));
-  co_await tunnel(target, std::move(upstream));
-}
-
-// A CONNECT of which nothing came.
-void ClientConnection::record_left(const Target& target) {
-  Exchange exchange(worker_.sink(), worker_.clock(), worker_.exchange_settings());
-  exchange.open_tunnel(target, connection_);
-  if (draining_)
-    exchange.fail(FailureKind::kShutdown, "Sluice was stopped before the client sent anything");
-  else
-    exchange.fail(FailureKind::kClientAborted, "the client left before it sent anything");
-  exchange.finish();
-}
-
-// Raw octets, recorded as protocol tcp.
-net::Task<void> ClientConnection::tunnel(const Target& target, UpstreamConnectionPtr upstream) {
-  Exchange exchange(worker_.sink(), worker_.clock(), worker_.exchange_settings());
-  exchange.open_tunnel(target, connection_);
-  if (!upstream) {
-    auto connected = co_await connect_upstream(worker_, plain_route(target), nullptr);
-    if (!connected) {
-      exchange.fail(connected.error().kind, connected.error().message);
-      exchange.finish();
-      bottom_->reset();
-      co_return;
-    }
-    upstream = *std::move(connected);
-  }
-  exchange.tunnel_connected(upstream->info);
-  const Status relayed = co_await relay_raw(*tcp_, *upstream->stream, worker_, [&](flow::Direction way, Bytes octets) {
-    if (way == flow::Direction::kRequest)
-      exchange.request_body(octets);
-    else
-      exchange.response_body(octets);
-  });
-  if (relayed) {
-    exchange.request_ended();
-    exchange.response_ended();
-  } else if (aborted_) {
-    exchange.fail(FailureKind::kShutdown, "Sluice was stopped before the connection was over");
-  } else {
-    const bool idle = relayed.error().code == Code::kTimeout;
-    exchange.fail(idle ? FailureKind::kIdleTimeout : FailureKind::kBodyCut, relayed.error().message);
-  }
-  exchange.finish();
-}
-
-void ClientConnection::record_failed_tls(const Target& target, const flow::ConnectionPtr& connection,
-                                         std::string_view message) {
-  Exchange exchange(worker_.sink(), worker_.clock(), worker_.exchange_settings());
-  exchange.open_tunnel(target, connection);
-  exchange.become(flow::Protocol::kTls);
-  exchange.fail(FailureKind::kClientTls, message);
-  exchange.finish();
+  co_await serve_first(target, std::move(upstream), std::move(first));
 }
 
 net::Task<Result<tls::ClientHello>> ClientConnection::read_hello() {
@@ -358,10 +295,12 @@ net::Task<Result<tls::ClientHello>> ClientConnection::read_hello() {
 
 // engine.md 2: the origin is dialled first, so that the client is offered what the server took. A failure is kept for
 // the first request, which gets it as a page inside TLS.
-net::Task<std::optional<std::pair<std::string, ConnectFailure>>> ClientConnection::dial_ahead(const Route& route) {
+net::Task<std::optional<std::pair<std::string, ConnectFailure>>> ClientConnection::dial_ahead(
+    const Route& route, UpstreamConnectionPtr at_hand) {
   const std::string key = route.key();
-  if (worker_.pool().has(key) || worker_.find_route(key)) co_return std::nullopt;
-  auto upstream = co_await connect_upstream(worker_, route, nullptr);
+  if (worker_.pool().has(key) || worker_.http2_upstreams().has(key)) co_return std::nullopt;
+  if (!at_hand && worker_.find_route(key)) co_return std::nullopt;
+  auto upstream = co_await connect_upstream(worker_, route, nullptr, std::move(at_hand));
   if (!upstream) co_return std::pair(key, std::move(upstream.error()));
   if ((*upstream)->alpn == "h2")
     Http2Upstream::start(worker_, *std::move(upstream), co_await net::asio::this_coro::executor);
@@ -370,7 +309,7 @@ net::Task<std::optional<std::pair<std::string, ConnectFailure>>> ClientConnectio
   co_return std::nullopt;
 }
 
-net::Task<void> ClientConnection::intercept(const Target& target) {
+net::Task<void> ClientConnection::intercept(const Target& target, UpstreamConnectionPtr upstream) {
   auto connection = describe(connection_->destination);
   connection->process = connection_->process;
   connection->tls.emplace();
@@ -413,7 +352,7 @@ net::Task<void> ClientConnection::intercept(const Target& target) {
     origin.server_name = name;
     const Route route = route_of(worker_, origin, facts);
     route_key = route.key();
-    failure = co_await dial_ahead(route);
+    failure = co_await dial_ahead(route, std::move(upstream));
     if (const RouteMemory* known = worker_.find_route(route_key)) taken = known->alpn;
   }
   const auto kind = tls::accepts_ecdsa(*hello) ? tls::KeyKind::kEcdsaP256 : tls::KeyKind::kRsa2048;

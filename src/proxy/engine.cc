@@ -1,15 +1,14 @@
 #include "proxy/engine.h"
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <future>
 #include <mutex>
 #include <thread>
 
-#include "base/url.h"
-#include "net/listener.h"
-#include "net/spawn.h"
+#include "proxy/admission.h"
+#include "proxy/door.h"
 #include "proxy/guard.h"
 #include "proxy/worker.h"
 
@@ -18,25 +17,32 @@ namespace {
 
 namespace asio = net::asio;
 using Tcp = asio::ip::tcp;
+using Milliseconds = std::chrono::milliseconds;
 
-bool is_loopback(const std::string& host) {
-  boost::system::error_code error;
-  const auto address = asio::ip::make_address(host, error);
-  return !error && address.is_loopback();
-}
+// Whoever is turned away is told so and recorded, up to here; a flood is only counted.
+constexpr std::size_t kMostTurnedAway = 64;   // at once
+constexpr int kMostTurnedAwayPerSecond = 20;  // or refusals would push traffic out of the ring
+
+constexpr Milliseconds kLastFarewell{500};  // after a reset, for coroutines to end
 
 // Accepts on a thread of its own and hands each connection to the worker with the fewest.
 class EngineImpl final : public Engine {
  public:
-  EngineImpl(EngineOptions options, EngineDeps deps, ClientList clients, OriginIdentities identities, HostTable listed)
+  EngineImpl(EngineOptions options, EngineDeps deps, ClientList clients, ClientList header_senders,
+             OriginIdentities identities, HostTable listed)
       : options_(std::move(options)),
         deps_(std::move(deps)),
-        clients_(std::move(clients)),
+        admission_(std::move(clients), std::move(header_senders), !options_.proxy_user.empty()),
         identities_(std::move(identities)),
-        passthrough_(std::move(listed), options_.learn_passthrough) {}
+        passthrough_(std::move(listed), options_.learn_passthrough),
+        explicit_door_(accept_io_, receive_at(flow::Source::kExplicit), bugs()),
+        transparent_door_(accept_io_, receive_at(flow::Source::kTransparent), bugs()) {}
 
   ~EngineImpl() override {
-    if (status().running) (void)stop(std::chrono::milliseconds(0));
+    if (explicit_door_.is_open() || transparent_door_.is_open()) {
+      close_doors();
+      end_all(Milliseconds(0));
+    }
     accept_work_.reset();
     accept_io_.stop();
     if (accept_thread_.joinable()) accept_thread_.join();
@@ -56,10 +62,13 @@ class EngineImpl final : public Engine {
                   resolver_,
                   guard_,
                   remote_guard_,
+                  admission_,
+                  population_,
                   next_connection_,
                   next_upstream_,
-                  connections_,
-                  deps_.on_bug ? deps_.on_bug : [](std::string_view) {},
+                  transparent_exchanges_,
+                  refused_,
+                  bugs(),
                   deps_.on_connection ? deps_.on_connection : [](const flow::ConnectionPtr&) {}};
     for (std::size_t i = 0; i < std::max<std::size_t>(options_.workers, 1); ++i) {
       workers_.push_back(std::make_unique<Worker>(shared, i, deps_.sink(i)));
@@ -75,71 +84,69 @@ class EngineImpl final : public Engine {
 
   Status start(const std::vector<ListenAddress>& addresses) override {
     std::lock_guard serial(control_);
-    if (!acceptors_.empty()) return fail(Code::kConflict, "Proxy is already running. Stop it first.");
-    if (addresses.empty()) return fail(Code::kInvalid, "no address to listen on");
-    std::vector<std::shared_ptr<Tcp::acceptor>> opened;
-    std::vector<ListenAddress> bound;
-    for (const ListenAddress& address : addresses) {
-      if (!is_loopback(address.host) && clients_.empty()) {
-        return fail(Code::kRefused, "listening on " + address.host +
-                                        " needs --allow-client CIDR: who, beyond this machine, may use the proxy");
-      }
-      SLUICE_TRY(Tcp::acceptor acceptor, net::listen_tcp(accept_io_.get_executor(), address.host, address.port));
-      boost::system::error_code ignored;
-      bound.push_back({address.host, acceptor.local_endpoint(ignored).port()});
-      opened.push_back(std::make_shared<Tcp::acceptor>(std::move(acceptor)));
+    if (explicit_door_.is_open()) return fail(Code::kConflict, "Proxy is already running. Stop it first.");
+    if (admission_.asks_for_password()) {
+      SLUICE_TRY(Secret password, options_.load_proxy_password());
+      SLUICE_TRY(ProxyCredentials credentials, ProxyCredentials::create(options_.proxy_user, password.view()));
+      admission_.set_credentials(std::make_shared<const ProxyCredentials>(std::move(credentials)));
     }
-    for (const auto& worker : workers_) worker->resume();
-    for (std::size_t i = 0; i < opened.size(); ++i) {
-      guard_.add(bound[i]);
-      net::spawn(accept_io_.get_executor(), accept(opened[i], bound[i]), [this](std::string_view what) {
-        if (deps_.on_bug) deps_.on_bug(what);
-      });
-    }
+    SLUICE_CHECK(open_door(explicit_door_, addresses, flow::Source::kExplicit, Door::Ports::kEach));
     std::lock_guard lock(state_);
-    acceptors_ = std::move(opened);
-    bound_ = std::move(bound);
-    last_port_ = bound_.front().port;
+    explicit_bound_ = explicit_door_.bound();
+    last_port_ = explicit_bound_.front().port;
     return {};
   }
 
-  Status stop(std::chrono::milliseconds drain) override {
+  Status start_transparent(const std::vector<ListenAddress>& addresses) override {
     std::lock_guard serial(control_);
-    if (acceptors_.empty()) return fail(Code::kConflict, "Proxy is not running.");
-    std::promise<void> closed;
-    asio::post(accept_io_, [&] {
-      boost::system::error_code ignored;
-      for (const auto& acceptor : acceptors_) acceptor->close(ignored);
-      closed.set_value();
-    });
-    closed.get_future().wait();
-    for (const auto& address : bound_) guard_.remove(address);
-    for (const auto& worker : workers_) worker->drain();
-    const auto until = std::chrono::steady_clock::now() + drain;
-    while (connections_.load() > 0 && std::chrono::steady_clock::now() < until) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    if (transparent_door_.is_open()) {
+      return fail(Code::kConflict, "Transparent proxy is already running. Stop it first.");
     }
-    if (connections_.load() > 0) {
-      for (const auto& worker : workers_) worker->abort();
-      const auto last = std::chrono::steady_clock::now() + std::chrono::milliseconds(500);
-      while (connections_.load() > 0 && std::chrono::steady_clock::now() < last) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
-      }
+    guard_.outgoing().watch(true);
+    const Status opened = open_door(transparent_door_, addresses, flow::Source::kTransparent, Door::Ports::kOne);
+    if (!opened) {
+      guard_.outgoing().watch(false);
+      return opened;
     }
+    transparent_exchanges_ = 0;
     std::lock_guard lock(state_);
-    acceptors_.clear();
-    bound_.clear();
+    transparent_bound_ = transparent_door_.bound();
+    last_transparent_port_ = transparent_bound_.front().port;
+    return {};
+  }
+
+  Status stop(Milliseconds drain) override {
+    std::lock_guard serial(control_);
+    if (!explicit_door_.is_open()) return fail(Code::kConflict, "Proxy is not running.");
+    close_doors();
+    end_all(drain);
+    return {};
+  }
+
+  Status stop_transparent(Milliseconds drain) override {
+    std::lock_guard serial(control_);
+    if (!transparent_door_.is_open()) return fail(Code::kConflict, "Transparent proxy is not running.");
+    close_transparent();
+    constexpr flow::Source kDoor = flow::Source::kTransparent;
+    for (const auto& worker : workers_) worker->drain(kDoor);
+    const auto left = [this] { return population_.of_transparent.load(); };
+    if (!wait_empty(left, drain)) {
+      for (const auto& worker : workers_) worker->abort(kDoor);
+      wait_empty(left, kLastFarewell);
+    }
     return {};
   }
 
   EngineStatus status() const override {
     std::lock_guard lock(state_);
     EngineStatus status;
-    status.running = !acceptors_.empty();
-    status.listeners = bound_;
+    status.running = !explicit_bound_.empty();
+    status.listeners = explicit_bound_;
     status.last_port = last_port_;
-    status.connections = connections_.load();
+    status.connections = population_.served.load();
     status.connections_refused = refused_.load();
+    status.transparent = {!transparent_bound_.empty(), transparent_bound_, last_transparent_port_,
+                          transparent_exchanges_.load()};
     return status;
   }
 
@@ -159,68 +166,141 @@ class EngineImpl final : public Engine {
   void add_own_listener(const ListenAddress& address) override { guard_.add(address); }
 
  private:
-  net::Task<void> accept(std::shared_ptr<Tcp::acceptor> acceptor, ListenAddress address) {
-    asio::steady_timer pause(accept_io_);
-    for (;;) {
-      auto [error, socket] = co_await acceptor->async_accept(asio::as_tuple(asio::use_awaitable));
-      if (!acceptor->is_open()) co_return;
-      if (error) {  // out of descriptors, or a client that was gone already: others may do better
-        pause.expires_after(std::chrono::milliseconds(20));
-        co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
-        continue;
-      }
-      boost::system::error_code gone;
-      const auto peer = socket.remote_endpoint(gone);
-      if (gone) continue;
-      if (!clients_.allows(peer.address()) || connections_.load() >= options_.limits.max_connections) {
-        refused_.fetch_add(1);
-        continue;  // closes
-      }
-      connections_.fetch_add(1);
-      Worker* idlest = workers_.front().get();
-      for (const auto& worker : workers_) {
-        if (worker->load() < idlest->load()) idlest = worker.get();
-      }
-      const Tcp protocol = peer.protocol();
-      const int fd = socket.release(gone);
-      if (gone)
-        connections_.fetch_sub(1);
-      else
-        idlest->submit(fd, protocol, address);
+  std::function<void(std::string_view)> bugs() const {
+    return deps_.on_bug ? deps_.on_bug : [](std::string_view) {};
+  }
+  Door::Accepted receive_at(flow::Source source) {
+    return [this, source](Tcp::socket socket, const ListenAddress& listener) {
+      receive(std::move(socket), {listener, source});
+    };
+  }
+
+  Status open_door(Door& door, const std::vector<ListenAddress>& addresses, flow::Source source, Door::Ports ports) {
+    for (const ListenAddress& address : addresses) SLUICE_CHECK(admission_.may_listen(address, source));
+    SLUICE_CHECK(door.open(addresses, ports));
+    for (const auto& worker : workers_) worker->resume();
+    for (const ListenAddress& address : door.bound()) guard_.add(address);
+    door.begin();
+    return {};
+  }
+
+  void close_explicit() {
+    for (const auto& address : explicit_door_.bound()) guard_.remove(address);
+    explicit_door_.close();
+    std::lock_guard lock(state_);
+    explicit_bound_.clear();
+  }
+  void close_transparent() {
+    for (const auto& address : transparent_door_.bound()) guard_.remove(address);
+    transparent_door_.close();
+    guard_.outgoing().watch(false);
+    std::lock_guard lock(state_);
+    transparent_bound_.clear();
+  }
+  void close_doors() {
+    if (transparent_door_.is_open()) close_transparent();
+    if (explicit_door_.is_open()) close_explicit();
+  }
+
+  void end_all(Milliseconds drain) {
+    for (const auto& worker : workers_) worker->drain();
+    const auto left = [this] { return population_.all(); };
+    if (wait_empty(left, drain)) return;
+    for (const auto& worker : workers_) worker->abort();
+    wait_empty(left, kLastFarewell);
+  }
+
+  // True if the count came to zero in time.
+  static bool wait_empty(const std::function<std::size_t()>& count, Milliseconds patience) {
+    const auto until = std::chrono::steady_clock::now() + patience;
+    while (count() > 0) {
+      if (std::chrono::steady_clock::now() >= until) return false;
+      std::this_thread::sleep_for(Milliseconds(1));
     }
+    return true;
+  }
+
+  // On the accept thread.
+  void receive(Tcp::socket socket, Arrival arrival) {
+    boost::system::error_code gone;
+    const auto peer = socket.remote_endpoint(gone);
+    if (gone) return;
+    arrival.header_first = admission_.sends_header(peer.address(), arrival.source);
+    if (!arrival.header_first && !admission_.allows(peer.address(), arrival.source)) {
+      arrival.verdict = Verdict::kNotAllowed;
+    } else if (population_.served.load() >= options_.limits.max_connections) {
+      arrival.verdict = Verdict::kTooMany;
+    }
+    if (arrival.verdict != Verdict::kWelcome) {
+      refused_.fetch_add(1);
+      if (!may_explain()) return;  // closes
+    }
+    Worker* idlest = workers_.front().get();
+    for (const auto& worker : workers_) {
+      if (worker->load() < idlest->load()) idlest = worker.get();
+    }
+    const Tcp protocol = peer.protocol();
+    const int fd = socket.release(gone);
+    if (gone) return;
+    population_.enter(arrival);
+    idlest->submit(fd, protocol, std::move(arrival));
+  }
+
+  bool may_explain() {
+    const MonoTime now = deps_.clock.mono();
+    if (now - second_began_ >= std::chrono::seconds(1)) {
+      second_began_ = now;
+      explained_ = 0;
+    }
+    return population_.turned_away.load() < kMostTurnedAway && explained_++ < kMostTurnedAwayPerSecond;
   }
 
   const EngineOptions options_;
   const EngineDeps deps_;
-  const ClientList clients_;
+  Admission admission_;
   const OriginIdentities identities_;
   Passthrough passthrough_;
+  Population population_;
   net::Resolver resolver_;
   OwnListeners guard_;
   RemoteGuard remote_guard_{guard_};
-  std::atomic<std::uint64_t> next_connection_{1}, next_upstream_{1}, refused_{0};
-  std::atomic<std::size_t> connections_{0};
+  std::atomic<std::uint64_t> next_connection_{1}, next_upstream_{1}, refused_{0}, transparent_exchanges_{0};
+  MonoTime second_began_{};  // accept thread only
+  int explained_ = 0;        // ... too
   std::vector<std::unique_ptr<Worker>> workers_;
   asio::io_context accept_io_{1};
   asio::executor_work_guard<asio::io_context::executor_type> accept_work_{accept_io_.get_executor()};
   std::thread accept_thread_;
-  std::mutex control_;        // one start or stop at a time
+  std::mutex control_;  // one start or stop at a time; guards the doors
+  Door explicit_door_, transparent_door_;
   mutable std::mutex state_;  // guards what status() shows
-  std::vector<std::shared_ptr<Tcp::acceptor>> acceptors_;
-  std::vector<ListenAddress> bound_;
-  std::uint16_t last_port_ = 0;
+  std::vector<ListenAddress> explicit_bound_, transparent_bound_;
+  std::uint16_t last_port_ = 0, last_transparent_port_ = 0;
 };
+
+// Better said at the start than by every connection.
+Status try_mark(std::uint32_t mark) {
+  if (mark == 0) return {};
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int marked = ::setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark);
+  ::close(fd);
+  if (marked == 0) return {};
+  return fail(Code::kRefused, "--mark needs the capability CAP_NET_ADMIN");
+}
 
 }  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::create(EngineOptions options, EngineDeps deps) {
-  SLUICE_TRY(ClientList clients, ClientList::parse(options.allow_clients));
+  SLUICE_TRY(ClientList clients, ClientList::parse(options.allow_clients, "--allow-client"));
+  SLUICE_TRY(ClientList header_senders, ClientList::parse(options.proxy_protocol_from, "--proxy-protocol"));
   SLUICE_TRY(OriginIdentities identities, OriginIdentities::load(options.upstream_client_certs));
   SLUICE_TRY(HostTable listed, parse_passthrough(options.passthrough));
+  SLUICE_CHECK(try_mark(options.outgoing_mark));
   SLUICE_TRY(auto server, tls::ServerContext::create(options.key_log_file, options.min_client_tls));
   SLUICE_TRY(auto client, tls::ClientContext::create({true, options.upstream_ca_files}, options.key_log_file));
-  auto engine = std::make_unique<EngineImpl>(std::move(options), std::move(deps), std::move(clients),
-                                             std::move(identities), std::move(listed));
+  auto engine =
+      std::make_unique<EngineImpl>(std::move(options), std::move(deps), std::move(clients), std::move(header_senders),
+                                   std::move(identities), std::move(listed));
   SLUICE_CHECK(engine->open(std::move(server), std::move(client)));
   return std::unique_ptr<Engine>(std::move(engine));
 }

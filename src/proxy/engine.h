@@ -13,6 +13,7 @@
 #include "base/entropy.h"
 #include "base/limits.h"
 #include "base/result.h"
+#include "base/secret.h"
 #include "flow/sink.h"
 #include "rules/rules.h"
 #include "tls/authority.h"
@@ -28,8 +29,16 @@ struct ListenAddress {
 struct EngineOptions {
   ProxyLimits limits;
   std::size_t workers = 1;
-  std::vector<std::string> allow_clients;  // CIDRs; needed to bind beyond loopback
-  bool upstream_insecure = false;          // upstream certificates are recorded, not required
+  std::vector<std::string> allow_clients;  // CIDRs; these or a password are needed to bind beyond loopback
+  // Peers (CIDRs), load balancers mostly, whose every connection begins with a PROXY protocol header that says who the
+  // client is. Without it they are refused; from nobody else is it taken.
+  std::vector<std::string> proxy_protocol_from;
+  // Not empty: clients of the explicit listeners must give this name and the password (Basic in HTTP, RFC 1929 in
+  // SOCKS5; SOCKS4 and bare TLS cannot and are refused). The password is asked for at each start.
+  std::string proxy_user;
+  std::function<Result<Secret>()> load_proxy_password;
+  std::uint32_t outgoing_mark = 0;  // SO_MARK of connections to origins; 0: none. Needs CAP_NET_ADMIN
+  bool upstream_insecure = false;   // upstream certificates are recorded, not required
   std::vector<std::string> upstream_ca_files;
   std::vector<std::string> upstream_client_certs;  // HOST=CERT:KEY (origin_identities.h)
   tls::Version min_client_tls = tls::Version::k1_2;
@@ -47,10 +56,16 @@ struct LearnedPassthrough {
 
 struct EngineStatus {
   bool running = false;
-  std::vector<ListenAddress> listeners;  // really bound
-  std::uint16_t last_port = 0;           // of the explicit listener, also after a stop; 0: never started
-  std::size_t connections = 0;
+  std::vector<ListenAddress> listeners;   // really bound
+  std::uint16_t last_port = 0;            // of the explicit listener, also after a stop; 0: never started
+  std::size_t connections = 0;            // served just now
   std::uint64_t connections_refused = 0;  // over max_connections or from a client that is not allowed
+  struct Transparent {
+    bool running = false;
+    std::vector<ListenAddress> listeners;
+    std::uint16_t last_port = 0;
+    std::uint64_t exchanges = 0;  // since its start
+  } transparent;
 };
 
 // What the engine asks of the rest of the program. All outlive it.
@@ -70,11 +85,17 @@ class Engine {
   virtual ~Engine() = default;
 
   // Opens the explicit listeners. All or nothing. kConflict: "Proxy is already running. Stop it first."; kUnavailable:
-  // the address is in use or cannot be bound, in one sentence; kRefused: beyond loopback without --allow-client.
+  // the address is in use or cannot be bound, in one sentence; kRefused: beyond loopback without --allow-client or a
+  // password. An error of load_proxy_password is passed on.
   virtual Status start(const std::vector<ListenAddress>& addresses) = 0;
-  // Closes the listeners, lets exchanges in flight end for `drain`, then resets them. kConflict: "Proxy is not
-  // running."
+  // Closes the listeners, the transparent ones too, lets exchanges in flight end for `drain`, then resets them.
+  // kConflict: "Proxy is not running."
   virtual Status stop(std::chrono::milliseconds drain) = 0;
+  // The same for listeners to which the kernel redirects connections (netfilter's REDIRECT): the original destination
+  // is where they go. They may run without the explicit ones. A port of 0 after the first is the first one's.
+  // kConflict: "Transparent proxy is already running. Stop it first.", "Transparent proxy is not running."
+  virtual Status start_transparent(const std::vector<ListenAddress>& addresses) = 0;
+  virtual Status stop_transparent(std::chrono::milliseconds drain) = 0;
   virtual EngineStatus status() const = 0;
   virtual std::vector<LearnedPassthrough> learned_passthrough() const { return {}; }
   // Ends what was learned of this host, for every client: how many.

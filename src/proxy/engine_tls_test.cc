@@ -166,5 +166,61 @@ TEST_F(InterceptTest, AHelloInTheSegmentOfItsConnectOrInSinglePiecesIsAHello) {
   for (const auto& record : sink_.records) EXPECT_EQ(record.connection->tls->sni, "site.example");
 }
 
+TEST_F(InterceptTest, BareTlsGoesWhereItsServerNameSays) {
+  rules::RuleSpec spec;
+  spec.matcher.hostname = "mock.invalid";
+  spec.handler = rules::Handler{rules::HandlerType::kMock};
+  spec.handler.body = "mocked";
+  ASSERT_TRUE(rules_.add(spec));
+  auto tls = client(connect(), sluice_ca_, "mock.invalid");
+  ASSERT_TRUE(tls->established());
+  tls->send("GET / HTTP/1.1\r\nHost: mock.invalid\r\n\r\n");
+  EXPECT_TRUE(tls->receive("mocked").ends_with("mocked"));
+  auto nowhere = client(connect(), sluice_ca_, "no-such-host.invalid");
+  ASSERT_TRUE(nowhere->established());
+  nowhere->send("GET / HTTP/1.1\r\nHost: no-such-host.invalid\r\n\r\n");
+  EXPECT_TRUE(nowhere->receive(kNever).starts_with("HTTP/1.1 502 "));
+  EXPECT_FALSE(client(connect(), sluice_ca_, "127.0.0.1")->established());  // an address is no server name
+  tls.reset();
+  nowhere.reset();
+  ASSERT_EQ(records().size(), 3u);
+  EXPECT_EQ(sink_.records[0].connection->destination, "mock.invalid:443");
+  EXPECT_EQ(sink_.records[0].status, 200);
+  EXPECT_EQ(sink_.records[1].error, "resolve");
+  EXPECT_EQ(sink_.records[2].protocol, flow::Protocol::kTls);
+  EXPECT_EQ(sink_.records[2].error, "client_tls");
+}
+
+TEST_F(InterceptTest, TlsOverSocksUsesTheConnectionThatWasDialledForTheReply) {
+  TlsOrigin origin(*origin_authority_, "site.example", kAnswer);
+  const int fd = connect();
+  const char request[] = {5,
+                          1,
+                          0,
+                          5,
+                          1,
+                          0,
+                          1,
+                          127,
+                          0,
+                          0,
+                          1,
+                          static_cast<char>(origin.port() >> 8),
+                          static_cast<char>(origin.port() & 0xff)};
+  send(fd, std::string_view(request, sizeof request));
+  EXPECT_EQ(receive(fd, std::string_view("\5\0\5\0\0\1\0\0\0\0\0\0", 12)).size(), 12u);
+  auto tls = client(fd, sluice_ca_, "site.example");
+  ASSERT_TRUE(tls->established());
+  for (int i = 0; i < 2; ++i) {
+    tls->send("GET /x HTTP/1.1\r\nHost: site.example\r\n\r\n");
+    EXPECT_EQ(tls->receive("secret"), kAnswer);
+  }
+  tls.reset();
+  ASSERT_EQ(records().size(), 2u);
+  EXPECT_EQ(sink_.records[0].upstream->id, sink_.records[1].upstream->id);
+  EXPECT_EQ(sink_.records[0].upstream->id, 1u);  // the first that was dialled
+  EXPECT_EQ(sink_.records[0].anomalies & http::bit(http::Anomaly::kAuthorityMismatch), 0u);
+}
+
 }  // namespace
 }  // namespace sluice::proxy

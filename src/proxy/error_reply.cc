@@ -21,6 +21,12 @@ Entry entry_of(FailureKind kind) {
       return {431, "head_too_large", Phase::kRequestHead, ""};
     case FailureKind::kMisdirected:
       return {421, "misdirected", Phase::kRequestHead, "Open a connection of its own for each host."};
+    case FailureKind::kProxyAuth:
+      return {407, "proxy_auth", Phase::kRequestHead, "Give the user name and password of --proxy-auth."};
+    case FailureKind::kClientNotAllowed:
+      return {403, "client_not_allowed", Phase::kRequestHead, "Whoever runs it can add --allow-client CIDR."};
+    case FailureKind::kTooManyClients:
+      return {503, "too_many_connections", Phase::kRequestHead, "Try again, or raise --max-connections."};
     case FailureKind::kTargetForbidden:
       return {403, "target_forbidden", Phase::kConnect, ""};
     case FailureKind::kLoop:
@@ -123,6 +129,9 @@ Reply error_reply(const ReplyRequest& request) {
   fields.append("Content-Type", request.wants_html ? "text/html; charset=utf-8" : "text/plain; charset=utf-8");
   fields.append("Content-Length", std::to_string(reply.body.size()));
   fields.append("Sluice-Error", entry.code);
+  if (request.kind == FailureKind::kProxyAuth) {
+    fields.append("Proxy-Authenticate", "Basic realm=\"Sluice\", charset=\"UTF-8\"");  // RFC 7617 §2
+  }
   fields.append("Cache-Control", "no-store");
   fields.append("Connection", "close");
   if (request.method == "HEAD") reply.body.clear();

@@ -13,6 +13,9 @@ enum class FailureKind {
   kBadRequest,          // 400: malformed or ambiguous
   kHeadTooLarge,        // 431
   kMisdirected,         // 421: an HTTP/2 request for another host than its connection's
+  kProxyAuth,           // 407: no, or wrong, credentials for the proxy
+  kClientNotAllowed,    // 403: an address that may not use the proxy
+  kTooManyClients,      // 503: over max_connections
   kTargetForbidden,     // 403: loopback or link-local from a remote client
   kLoop,                // 508: our own listener
   kResolve,             // 502

@@ -80,6 +80,9 @@ void Exchange::record_opened(const flow::ConnectionPtr& connection, MonoTime sta
   started_ = started;
   finished_ = false;
   seq_ = sink_.opened(opened);
+  if (connection && connection->source == flow::Source::kTransparent && settings_.transparent_exchanges) {
+    settings_.transparent_exchanges->fetch_add(1, std::memory_order_relaxed);
+  }
 }
 
 Exchange::Next Exchange::receive_request(http::RequestHead head, http::BodyFraming framing, ResolvedTarget target,

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,8 +23,9 @@ namespace sluice::proxy {
 
 struct ExchangeSettings {
   bool strip_alt_svc = true;
-  ByteCount rule_body = 0;  // gathered at most
-  std::size_t worker = 0;   // for hit counters
+  ByteCount rule_body = 0;                                      // gathered at most
+  std::size_t worker = 0;                                       // for hit counters
+  std::atomic<std::uint64_t>* transparent_exchanges = nullptr;  // counted, if there is a counter
 };
 
 class Exchange {

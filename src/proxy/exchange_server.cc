@@ -22,6 +22,7 @@ ExchangeServer::ExchangeServer(Worker& worker, ClientFacts facts, flow::Connecti
 // engine.md 2: a connection that was made for one name carries no requests for another.
 bool ExchangeServer::is_misdirected(const ResolvedTarget& target) const {
   if (!facts_.has_destination() || target.kind != TargetKind::kOrigin) return false;
+  if (facts_.by_address && facts_.sni.empty()) return false;  // it was made for no name
   return target.target.host != (facts_.sni.empty() ? facts_.destination_host : facts_.sni) &&
          target.target.host != facts_.destination_host;
 }

@@ -15,15 +15,17 @@ ip::address_v6 as_v6(const ip::address& address) {
   return address.is_v6() ? address.to_v6() : ip::make_address_v6(ip::v4_mapped, address.to_v4());
 }
 
-ip::address plain(const ip::address& address) {
+}  // namespace
+
+ip::address plain_address(const ip::address& address) {
   if (address.is_v6() && address.to_v6().is_v4_mapped()) return ip::make_address_v4(ip::v4_mapped, address.to_v6());
   return address;
 }
 
-}  // namespace
+bool is_loopback(const ip::address& address) { return plain_address(address).is_loopback(); }
 
 bool is_local_address(const ip::address& given) {
-  const ip::address address = plain(given);
+  const ip::address address = plain_address(given);
   if (address.is_loopback() || address.is_unspecified()) return true;
   ifaddrs* list = nullptr;
   if (::getifaddrs(&list) != 0) return false;
@@ -43,6 +45,31 @@ bool is_local_address(const ip::address& given) {
   return found;
 }
 
+std::shared_ptr<const void> OutgoingConnections::note(const ip::tcp::socket& socket, const Endpoint& remote) {
+  if (!watching_.load(std::memory_order_relaxed)) return nullptr;
+  boost::system::error_code error;
+  const Endpoint local = socket.local_endpoint(error);
+  if (error) return nullptr;
+  const auto forget = [ends = ends_](const std::pair<Endpoint, Endpoint>* noted) {
+    const std::unique_ptr<const std::pair<Endpoint, Endpoint>> owned(noted);
+    std::lock_guard lock(ends->mutex);
+    ends->open.erase(ends->open.find(*noted));
+  };
+  auto noted = std::make_unique<const std::pair<Endpoint, Endpoint>>(local, remote);
+  {
+    std::lock_guard lock(ends_->mutex);
+    ends_->open.insert(*noted);
+  }
+  return std::shared_ptr<const void>(std::shared_ptr<const std::pair<Endpoint, Endpoint>>(noted.release(), forget));
+}
+
+bool OutgoingConnections::contains(const Endpoint& local, const Endpoint& remote) const {
+  const std::pair wanted(Endpoint(plain_address(local.address()), local.port()),
+                         Endpoint(plain_address(remote.address()), remote.port()));
+  std::lock_guard lock(ends_->mutex);
+  return ends_->open.contains(wanted);
+}
+
 void OwnListeners::add(const ListenAddress& address) {
   std::lock_guard lock(mutex_);
   ports_.push_back(address.port);
@@ -54,20 +81,24 @@ void OwnListeners::remove(const ListenAddress& address) {
   if (found != ports_.end()) ports_.erase(found);
 }
 
-Status OwnListeners::may_dial(std::string_view grant, std::string_view name, const ip::address& address,
-                              std::uint16_t port) {
+bool OwnListeners::is_own(const ip::address& address, std::uint16_t port) {
   {
     std::lock_guard lock(mutex_);
-    if (std::find(ports_.begin(), ports_.end(), port) == ports_.end()) return {};
+    if (std::find(ports_.begin(), ports_.end(), port) == ports_.end()) return false;
   }
-  if (!is_local_address(address)) return {};
+  return is_local_address(address);
+}
+
+Status OwnListeners::may_dial(std::string_view grant, std::string_view name, const ip::address& address,
+                              std::uint16_t port) {
+  if (!is_own(address, port)) return {};
   return fail(Code::kConflict, "the address is one of Sluice's own listeners");
 }
 
 Status RemoteGuard::may_dial(std::string_view grant, std::string_view name, const ip::address& given,
                              std::uint16_t port) {
   SLUICE_CHECK(also_.may_dial(grant, name, given, port));
-  const ip::address address = plain(given);
+  const ip::address address = plain_address(given);
   bool link_local = address.is_v6() && address.to_v6().is_link_local();
   if (address.is_v4()) {
     const ip::address_v4::bytes_type octets = address.to_v4().to_bytes();
@@ -79,7 +110,7 @@ Status RemoteGuard::may_dial(std::string_view grant, std::string_view name, cons
               "clients on other machines may not reach loopback and link-local addresses through Sluice");
 }
 
-Result<ClientList> ClientList::parse(const std::vector<std::string>& cidrs) {
+Result<ClientList> ClientList::parse(const std::vector<std::string>& cidrs, std::string_view flag) {
   ClientList list;
   for (const std::string& text : cidrs) {
     const std::size_t slash = text.find('/');
@@ -94,14 +125,14 @@ Result<ClientList> ClientList::parse(const std::vector<std::string>& cidrs) {
       good = problem == std::errc() && stop == end && bits <= width;
     }
     if (!good)
-      return fail(Code::kInvalid, "--allow-client takes an address or a CIDR such as 192.0.2.0/24, not '" + text + "'");
+      return fail(Code::kInvalid,
+                  std::string(flag) + " takes an address or a CIDR such as 192.0.2.0/24, not '" + text + "'");
     list.ranges_.push_back({as_v6(address), bits + (address.is_v4() ? 96 : 0)});
   }
   return list;
 }
 
-bool ClientList::allows(const ip::address& given) const {
-  if (plain(given).is_loopback()) return true;
+bool ClientList::contains(const ip::address& given) const {
   const auto client = as_v6(given).to_bytes();
   return std::any_of(ranges_.begin(), ranges_.end(), [&](const Range& range) {
     const auto network = range.network.to_bytes();

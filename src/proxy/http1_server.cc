@@ -1,6 +1,7 @@
 #include "proxy/http1_server.h"
 
 #include "base/text.h"
+#include "proxy/admission.h"
 #include "proxy/http2_server.h"
 #include "proxy/setup_page.h"
 #include "proxy/worker.h"
@@ -56,6 +57,10 @@ net::Task<Http1Server::Outcome> Http1Server::run() {
     auto head = co_await read_head();
     if (!head) co_return Outcome{};
     auto target = resolve_target(*head, facts_);
+    if (const auto refusal = refuse_request(*head, target ? target->kind : TargetKind::kOrigin, facts_)) {
+      co_await refuse(*refusal, std::string(sentence_of(*refusal)), &*head);
+      co_return Outcome{};
+    }
     if (!target) {
       co_await refuse(FailureKind::kBadRequest, target.error().message, &*head);
       co_return Outcome{};

@@ -21,6 +21,7 @@ struct UpstreamConnection {
   flow::UpstreamPtr info;
   std::string route_key;
   std::string alpn;
+  std::shared_ptr<const void> known;      // while it lives, the guard knows it for one of ours
   tls::ClientSession* session = nullptr;  // inside `stream`; null without TLS
   MonoTime idle_since;
   std::uint64_t requests = 0;  // sent on it so far

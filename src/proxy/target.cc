@@ -8,6 +8,7 @@ namespace {
 
 Result<ResolvedTarget> connect_target(const http::RequestHead& head, const ClientFacts& facts) {
   if (facts.has_destination()) return fail(Code::kInvalid, "CONNECT inside a tunnel is not supported");
+  if (facts.by_host) return fail(Code::kInvalid, "a redirected client speaks to a server, which takes no CONNECT");
   SLUICE_TRY(HostPort authority, parse_authority(head.target, 0));  // RFC 9112 §3.2.3: the port is required
   ResolvedTarget result{TargetKind::kConnect, {}, 0};
   result.target.host = result.target.dial_host = authority.host;
@@ -30,7 +31,8 @@ Result<ResolvedTarget> absolute_target(const http::RequestHead& head, const Clie
     target.dial_host = facts.destination_host;
     target.dial_port = facts.destination_port;
     target.server_name = facts.sni.empty() ? facts.destination_host : facts.sni;
-    if (url.scheme != target.scheme || url.host != target.server_name || url.port != target.dial_port) {
+    const bool named = !facts.by_address || !facts.sni.empty();
+    if (url.scheme != target.scheme || (named && url.host != target.server_name) || url.port != target.dial_port) {
       result.anomalies |= http::bit(http::Anomaly::kAuthorityMismatch);
     }
   }
@@ -43,7 +45,21 @@ Result<ResolvedTarget> absolute_target(const http::RequestHead& head, const Clie
   return result;
 }
 
+// engine.md 2: nothing else is known, so the Host field says where to.
+Result<ResolvedTarget> host_target(const http::RequestHead& head) {
+  const auto host = head.fields.find("host");
+  if (!host || host->empty()) {
+    return fail(Code::kInvalid, "where this redirected request was going is not known, and it has no Host field");
+  }
+  SLUICE_TRY(HostPort named, parse_authority(*host, default_port("http")));
+  ResolvedTarget result;
+  if (named.host == kSetupHost) result.kind = TargetKind::kSetup;
+  result.target = {"http", named.host, named.port, head.target, named.host, named.port, named.host};
+  return result;
+}
+
 Result<ResolvedTarget> origin_target(const http::RequestHead& head, const ClientFacts& facts) {
+  if (!facts.has_destination() && facts.by_host) return host_target(head);
   ResolvedTarget result;
   if (!facts.has_destination()) {  // a visit to the port itself
     result.kind = TargetKind::kSetup;
@@ -60,7 +76,7 @@ Result<ResolvedTarget> origin_target(const http::RequestHead& head, const Client
   target.port = facts.destination_port;
   if (const auto host = head.fields.find("host"); host && !host->empty()) {
     SLUICE_TRY(HostPort named, parse_authority(*host, facts.destination_port));
-    if (named.host != facts.destination_host || named.port != facts.destination_port ||
+    if ((!facts.by_address && named.host != facts.destination_host) || named.port != facts.destination_port ||
         (!facts.sni.empty() && named.host != facts.sni)) {
       result.anomalies |= http::bit(http::Anomaly::kAuthorityMismatch);
     }

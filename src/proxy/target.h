@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,17 +11,24 @@
 
 namespace sluice::proxy {
 
+class ProxyCredentials;
+enum class FailureKind;
+
 // What is known of the client's side before the head was read.
 struct ClientFacts {
   bool tls = false;              // plain octets inside our TLS
   std::string sni;               // of the client's hello; empty if none
-  std::string destination_host;  // CONNECT (later SOCKS, original) destination; empty for a plain proxy connection
+  std::string destination_host;  // CONNECT, SOCKS or original destination; empty for a plain proxy connection
   std::uint16_t destination_port = 0;
-  bool remote = false;  // the client is on another machine
+  bool by_address = false;  // the destination is an address that the client looked up: it names nothing by itself
+  bool by_host = false;     // redirected, and where from is not known: the request itself says where to
+  bool remote = false;      // the client is on another machine
   // What origins are offered for this client's requests: its own ALPN list, cut to what Sluice speaks (engine.md 2).
   std::vector<std::string> alpn = {"http/1.1"};
   std::string identity;            // of upstream connections that are this client's own; empty: shared ones
   bool http2_without_tls = false;  // the client spoke HTTP/2 by prior knowledge: so does Sluice towards the origin
+  const ProxyCredentials* credentials = nullptr;  // asked of each request; null: none
+  std::optional<FailureKind> refusal;             // of whatever is asked
   bool has_destination() const { return !destination_host.empty(); }
 };
 

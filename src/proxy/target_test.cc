@@ -43,6 +43,42 @@ TEST(Target, TheHostFieldNamesTheUrlAndTheTunnelTheAddress) {
   EXPECT_NE(target->anomalies & http::bit(http::Anomaly::kAuthorityMismatch), 0u);
 }
 
+TEST(Target, AnAddressThatTheClientLookedUpContradictsNoName) {
+  ClientFacts facts = inside("192.0.2.1", 443, "site.example");
+  facts.by_address = true;
+  auto target = resolve_target(head("GET", "/", "site.example"), facts);
+  ASSERT_TRUE(target);
+  EXPECT_EQ(target->anomalies, 0u);
+  EXPECT_EQ(target->target.host, "site.example");
+  EXPECT_EQ(target->target.dial_host, "192.0.2.1");
+  EXPECT_NE(resolve_target(head("GET", "/", "other.example"), facts)->anomalies, 0u);  // the server name does
+  EXPECT_NE(resolve_target(head("GET", "/", "site.example:8443"), facts)->anomalies, 0u);
+  facts.tls = false;
+  facts.sni.clear();
+  facts.destination_port = 80;
+  EXPECT_EQ(resolve_target(head("GET", "/", "site.example"), facts)->anomalies, 0u);
+  EXPECT_EQ(resolve_target(head("GET", "http://site.example/", "site.example"), facts)->anomalies, 0u);
+  target = resolve_target(head("GET", "/", ""), facts);
+  ASSERT_TRUE(target);
+  EXPECT_EQ(target->target.host, "192.0.2.1");
+}
+
+TEST(Target, ARedirectedRequestFromNowhereGoesWhereItsHostSays) {
+  ClientFacts facts;
+  facts.by_host = true;
+  const auto target = resolve_target(head("GET", "/x", "Site.example:8080"), facts);
+  ASSERT_TRUE(target);
+  EXPECT_EQ(target->kind, TargetKind::kOrigin);
+  EXPECT_EQ(target->target.host, "site.example");
+  EXPECT_EQ(target->target.dial_host, "site.example");
+  EXPECT_EQ(target->target.dial_port, 8080);
+  EXPECT_EQ(resolve_target(head("GET", "/", "site.example"), facts)->target.dial_port, 80);
+  EXPECT_EQ(resolve_target(head("GET", "/", "sluice.setup"), facts)->kind, TargetKind::kSetup);
+  EXPECT_FALSE(resolve_target(head("GET", "/", ""), facts));
+  EXPECT_FALSE(resolve_target(head("GET", "/", "a b"), facts));
+  EXPECT_FALSE(resolve_target(head("CONNECT", "site.example:443", "site.example"), facts));
+}
+
 TEST(Target, AVisitToThePortItselfIsTheSetUpPage) {
   EXPECT_EQ(resolve_target(head("GET", "/", "127.0.0.1:8080"), {})->kind, TargetKind::kSetup);
   EXPECT_EQ(resolve_target(head("GET", "http://sluice.setup/ca.pem", "sluice.setup"), {})->kind, TargetKind::kSetup);

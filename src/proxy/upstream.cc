@@ -65,25 +65,34 @@ std::optional<ConnectFailure> refused_afterwards(const UpstreamConnection& conne
 }
 
 net::Task<tl::expected<UpstreamConnectionPtr, ConnectFailure>> connect_upstream(Worker& worker, Route route,
-                                                                                ConnectTimes* times) {
+                                                                                ConnectTimes* times,
+                                                                                UpstreamConnectionPtr at_hand) {
   const Timeouts& timeouts = worker.limits().timeouts;
   const auto& shared = worker.shared();
-  net::DialGuard& guard = route.remote ? shared.remote_guard : shared.guard;
-  auto dialled = co_await net::dial(shared.resolver, guard,
-                                    {route.dial_host, route.dial_port, "", worker.clock().mono() + timeouts.connect});
-  if (!dialled) co_return tl::unexpected(from_dial(dialled.error()));
-  if (times) {
-    times->resolved = dialled->resolved;
-    times->connected = dialled->connected;
-  }
   auto info = std::make_shared<flow::Upstream>();
-  info->id = shared.next_upstream.fetch_add(1, std::memory_order_relaxed);
-  info->address = dialled->address.address().to_string();
-  info->port = dialled->address.port();
-
   auto connection = std::make_unique<UpstreamConnection>();
   connection->route_key = route.key();
-  auto tcp = std::make_unique<net::TcpStream>(std::move(dialled->socket), worker.readiness(), worker.deadlines());
+  std::unique_ptr<net::Stream> tcp;
+  if (at_hand) {
+    *info = *at_hand->info;
+    tcp = std::move(at_hand->stream);
+    connection->known = std::move(at_hand->known);
+  } else {
+    net::DialGuard& guard = route.remote ? shared.remote_guard : shared.guard;
+    auto dialled = co_await net::dial(
+        shared.resolver, guard,
+        {route.dial_host, route.dial_port, "", worker.clock().mono() + timeouts.connect, shared.options.outgoing_mark});
+    if (!dialled) co_return tl::unexpected(from_dial(dialled.error()));
+    if (times) {
+      times->resolved = dialled->resolved;
+      times->connected = dialled->connected;
+    }
+    info->id = shared.next_upstream.fetch_add(1, std::memory_order_relaxed);
+    info->address = dialled->address.address().to_string();
+    info->port = dialled->address.port();
+    tcp = std::make_unique<net::TcpStream>(std::move(dialled->socket), worker.readiness(), worker.deadlines());
+    connection->known = std::move(dialled->known);
+  }
   if (!route.tls) {
     connection->stream = std::move(tcp);
     connection->info = std::move(info);

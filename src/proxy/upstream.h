@@ -24,8 +24,9 @@ struct ConnectTimes {
   MonoTime resolved{}, connected{}, tls{};
 };
 
-net::Task<tl::expected<UpstreamConnectionPtr, ConnectFailure>> connect_upstream(Worker& worker, Route route,
-                                                                                ConnectTimes* times);
+// `at_hand`: a connection of a route without TLS to the same address, taken instead of a new one.
+net::Task<tl::expected<UpstreamConnectionPtr, ConnectFailure>> connect_upstream(
+    Worker& worker, Route route, ConnectTimes* times, UpstreamConnectionPtr at_hand = nullptr);
 
 // Why an origin ended a connection without an answer, where TLS knows: in TLS 1.3 an origin says only then that it
 // wants a client certificate, or another one. nullopt: TLS has nothing to say.

@@ -26,7 +26,8 @@ Worker::Worker(Shared shared, std::size_t index, flow::Sink& sink)
       readiness_(*io_),
       pool_(shared_.options.limits.upstream_idle_per_worker, shared_.options.limits.timeouts.upstream_idle),
       leaves_(*shared_.authority, shared_.clock),
-      settings_{shared_.options.strip_alt_svc, shared_.options.limits.rule_body, index} {}
+      settings_{shared_.options.strip_alt_svc, shared_.options.limits.rule_body, index,
+                &shared_.transparent_exchanges} {}
 
 Worker::~Worker() {
   io_->stop();
@@ -53,12 +54,12 @@ void Worker::start() {
   });
 }
 
-void Worker::submit(int fd, net::asio::ip::tcp protocol, ListenAddress listener) {
+void Worker::submit(int fd, net::asio::ip::tcp protocol, Arrival arrival) {
   load_.fetch_add(1, std::memory_order_relaxed);
-  net::asio::post(*io_, [this, fd, protocol, listener = std::move(listener)] {
+  net::asio::post(*io_, [this, fd, protocol, arrival = std::move(arrival)] {
     net::asio::ip::tcp::socket socket(*io_, protocol, fd);
     net::prepare_socket(socket);
-    net::spawn(io_->get_executor(), ClientConnection::serve(*this, std::move(socket), listener), shared_.on_bug);
+    net::spawn(io_->get_executor(), ClientConnection::serve(*this, std::move(socket), arrival), shared_.on_bug);
   });
 }
 
@@ -77,6 +78,23 @@ void Worker::resume() {
 
 void Worker::abort() {
   net::asio::post(*io_, [this] { abort_all(); });
+}
+
+// A connection that ends leaves the set, but none does before this returns: waits end later, from the loop.
+void Worker::drain(flow::Source door) {
+  net::asio::post(*io_, [this, door] {
+    for (ClientConnection* connection : connections_) {
+      if (connection->source() == door) connection->drain();
+    }
+  });
+}
+
+void Worker::abort(flow::Source door) {
+  net::asio::post(*io_, [this, door] {
+    for (ClientConnection* connection : connections_) {
+      if (connection->source() == door) connection->abort();
+    }
+  });
 }
 
 void Worker::abort_all() {

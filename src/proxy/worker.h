@@ -19,6 +19,7 @@
 #include "net/deadlines.h"
 #include "net/dial.h"
 #include "net/readiness.h"
+#include "proxy/admission.h"
 #include "proxy/engine.h"
 #include "proxy/exchange.h"
 #include "proxy/http2_upstream.h"
@@ -40,11 +41,14 @@ struct Shared {
   const OriginIdentities& identities;
   Passthrough& passthrough;
   net::Resolver& resolver;
-  net::DialGuard& guard;
+  OwnListeners& guard;
   net::DialGuard& remote_guard;  // for clients beyond this machine
+  const Admission& admission;
+  Population& population;  // of all workers
   std::atomic<std::uint64_t>& next_connection;
   std::atomic<std::uint64_t>& next_upstream;
-  std::atomic<std::size_t>& connections;  // of all workers
+  std::atomic<std::uint64_t>& transparent_exchanges;
+  std::atomic<std::uint64_t>& refused;  // clients that may not come in
   std::function<void(std::string_view)> on_bug;
   std::function<void(const flow::ConnectionPtr&)> on_connection;  // may start looking for the client's process
 };
@@ -64,11 +68,14 @@ class Worker {
 
   void start();
   // Any thread: serve this connection here.
-  void submit(net::asio::ip::tcp::socket::native_handle_type fd, net::asio::ip::tcp protocol, ListenAddress listener);
+  void submit(net::asio::ip::tcp::socket::native_handle_type fd, net::asio::ip::tcp protocol, Arrival arrival);
   // Any thread: idle connections close now, busy ones when their exchange is over; abort() ends the rest.
   void drain();
-  void resume();  // the listener opened again
+  void resume();  // a listener opened again
   void abort();
+  // The same for what came in through one door.
+  void drain(flow::Source door);
+  void abort(flow::Source door);
   std::size_t load() const { return load_.load(std::memory_order_relaxed); }
 
   // --- this thread only ---

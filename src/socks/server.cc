@@ -174,6 +174,10 @@ Result<Server::Event> Server::ask_for(HostPort destination, std::size_t consumed
   return Request{version_, std::move(destination)};
 }
 
+std::string Server::turn_away(Version version) {
+  return version == Version::k5 ? std::string(kNoMethod) : reply4(kRejected4);
+}
+
 tl::unexpected<Error> Server::fail_with(Code code, std::string message, std::string farewell) {
   state_ = State::kFailed;
   farewell_ = std::move(farewell);

@@ -56,6 +56,8 @@ class Server {
   // The replies to a Request.
   std::string granted() const { return reply(0); }
   std::string refused(Refusal why) const { return reply(static_cast<std::uint8_t>(why)); }
+  // For one that is not served, whatever it asks: to be written instead of reading on.
+  static std::string turn_away(Version version);
   // After an error: what to write before closing; may be empty.
   const std::string& farewell() const { return farewell_; }
   // What was fed behind the request.

@@ -27,6 +27,33 @@ class FakeEngine final : public proxy::Engine {
     if (!status_.running) return fail(Code::kConflict, "Proxy is not running.");
     status_.running = false;
     status_.listeners.clear();
+    status_.transparent.running = false;
+    status_.transparent.listeners.clear();
+    return {};
+  }
+  Status start_transparent(const std::vector<proxy::ListenAddress>& addresses) override {
+    std::lock_guard lock(mutex_);
+    auto& transparent = status_.transparent;
+    if (transparent.running) return fail(Code::kConflict, "Transparent proxy is already running. Stop it first.");
+    for (const proxy::ListenAddress& address : addresses) {
+      const bool ipv6 = address.host.find(':') != std::string::npos;
+      if ((taken != 0 && address.port == taken) || (ipv6 && !has_ipv6)) {
+        return fail(Code::kUnavailable, "the address cannot be had");
+      }
+    }
+    transparent = {true, addresses, addresses.front().port, 0};
+    for (proxy::ListenAddress& address : transparent.listeners) {
+      if (address.port == 0) address.port = next_port_;
+    }
+    transparent.last_port = transparent.listeners.front().port;
+    ++next_port_;
+    return {};
+  }
+  Status stop_transparent(std::chrono::milliseconds) override {
+    std::lock_guard lock(mutex_);
+    if (!status_.transparent.running) return fail(Code::kConflict, "Transparent proxy is not running.");
+    status_.transparent.running = false;
+    status_.transparent.listeners.clear();
     return {};
   }
   proxy::EngineStatus status() const override {
@@ -42,6 +69,7 @@ class FakeEngine final : public proxy::Engine {
   std::uint16_t taken = 0;  // a port that cannot be had
   int starts = 0;
   std::vector<proxy::LearnedPassthrough> learned;
+  bool has_ipv6 = true;
 
  private:
   mutable std::mutex mutex_;

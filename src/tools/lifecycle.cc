@@ -168,12 +168,7 @@ Tool status_tool() {
                  {"hostUpstreams", "object", ""},
                  {"ruleCount", "number", ""},
                  {"trafficCount", "number", "ended exchanges that can be read"},
-                 {"transparentProxy",
-                  "object",
-                  "",
-                  false,
-                  false,
-                  {{"running", "boolean", ""}, {"port", "number", "", false, true}, {"trafficCount", "number", ""}}},
+                 {"transparentProxy", "object", "", false, false, transparent_result()},
                  {"persistence", "object", "", false, false, kPersistence},
                  {"learnedPassthrough", "object[]", "TLS relayed: a client pins there", false, false, kLearned},
                  {"capture",
@@ -200,7 +195,8 @@ std::vector<Tool> lifecycle_tools() {
   Tool stop = {
       .name = "proxy_stop",
       .title = "Stop the proxy",
-      .summary = "Close the proxy's listener for everyone. Captured traffic, rules and the CA stay.",
+      .summary =
+          "Close the proxy's listeners for everyone, the transparent one too. Captured traffic, rules and the CA stay.",
       .group = "lifecycle",
       .risk = Risk::kExecute,
       .hints = kCore | kSlow,

@@ -27,11 +27,13 @@ struct Services {
   std::shared_ptr<const tls::CertificateAuthority> authority;
   std::string ca_pem_path;
   StartMode start_mode = StartMode::kOpen;
-  proxy::ListenAddress default_listen;               // where proxy_start listens when no port is given
-  std::vector<proxy::ListenAddress> more_listeners;  // opened beside it at each start
-  std::chrono::milliseconds stop_drain{1'000};       // proxy_stop: for exchanges in flight
-  std::string sessions_directory;                    // `<home>/sessions`
-  Adoptions* adoptions = nullptr;                    // needed for StartMode::kAdopt
+  proxy::ListenAddress default_listen;                   // where proxy_start listens when no port is given
+  std::vector<proxy::ListenAddress> more_listeners;      // opened beside it at each start
+  std::chrono::milliseconds stop_drain{1'000};           // proxy_stop: for exchanges in flight
+  std::string sessions_directory;                        // `<home>/sessions`
+  Adoptions* adoptions = nullptr;                        // needed for StartMode::kAdopt
+  std::vector<proxy::ListenAddress> transparent_listen;  // hosts for the transparent listener; empty: loopback
+  std::uint32_t outgoing_mark = 0;                       // of our own connections, for firewall rules
 };
 
 }  // namespace sluice::tools

@@ -46,6 +46,19 @@ Json persistence_json(const Services& services) {
           {"recoveryState", nullptr},  {"lastError", nullptr}};
 }
 
+Json transparent_json(const Services& services) {
+  const proxy::EngineStatus::Transparent transparent = services.engine.status().transparent;
+  return {{"running", transparent.running},
+          {"port", transparent.last_port == 0 ? Json() : Json(transparent.last_port)},
+          {"trafficCount", transparent.exchanges}};
+}
+
+std::vector<ResultField> transparent_result() {
+  return {{"running", "boolean", ""},
+          {"port", "number", "the last one; null: never started", false, true},
+          {"trafficCount", "number", "since its start"}};
+}
+
 Json status_json(const Services& services) {
   const proxy::EngineStatus engine = services.engine.status();
   const std::uint16_t port = engine.listeners.empty() ? engine.last_port : engine.listeners.front().port;
@@ -58,7 +71,7 @@ Json status_json(const Services& services) {
   status["hostUpstreams"] = Json::object();
   status["ruleCount"] = services.rules.list().size();
   status["trafficCount"] = services.ring.size();
-  status["transparentProxy"] = {{"running", false}, {"port", nullptr}, {"trafficCount", 0}};
+  status["transparentProxy"] = transparent_json(services);
   status["persistence"] = persistence_json(services);
   status["learnedPassthrough"] = Json::array();
   for (const proxy::LearnedPassthrough& one : services.engine.learned_passthrough()) {

@@ -2,10 +2,14 @@
 #pragma once
 
 #include "tools/services.h"
+#include "tools/tool.h"
 
 namespace sluice::tools {
 
 Json persistence_json(const Services& services);
+// proxy_transparent_status, and its part of proxy_status.
+Json transparent_json(const Services& services);
+std::vector<ResultField> transparent_result();
 // The members of proxy_status beside `status`, in the contract's order.
 Json status_json(const Services& services);
 // {totalExchanges, methods, statuses, topHostnames, avgDurationMs, tls}.

@@ -13,6 +13,7 @@ std::vector<Tool> rules_tools();
 std::vector<Tool> traffic_tools();
 std::vector<Tool> modification_tools();
 std::vector<Tool> tls_tools();
+std::vector<Tool> transparent_tools();
 
 // A failure that the contract prints with its class in front.
 inline tl::unexpected<Error> thrown(Error error) { return fail(error.code, "Error: " + error.message); }

@@ -30,7 +30,7 @@ PATIENCE = float(os.environ.get("E2E_PATIENCE", "1"))
 THE_TOOLS = """proxy_start proxy_stop proxy_status proxy_get_ca_cert proxy_list_traffic proxy_get_exchange
 proxy_search_traffic proxy_clear_traffic proxy_add_rule proxy_update_rule proxy_list_rules proxy_remove_rule
 proxy_enable_rule proxy_disable_rule proxy_test_rule_match proxy_mock_response proxy_inject_headers
-proxy_get_tls_fingerprints""".split()
+proxy_get_tls_fingerprints proxy_start_transparent proxy_stop_transparent proxy_transparent_status""".split()
 
 
 def clean_environment(**extra):
@@ -98,14 +98,15 @@ class ToolError(Exception):
 class Serve:
     """`sluice serve` in a fresh home. stop() or `with`; never leaves a child behind."""
 
-    def __init__(self, *flags, home=None, directory=None, env=None, proxy_port=0, control_port=0, wait=True):
+    def __init__(self, *flags, home=None, directory=None, env=None, proxy_port=0, control_port=0, wait=True,
+                 prefix=()):
         self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="sluice-e2e."))
         self._own = directory is None
         self.home = pathlib.Path(home) if home else self.directory / "home"
         self.ready_file = self.directory / f"ready-{os.urandom(4).hex()}.json"
         self.log_path = self.ready_file.with_suffix(".log")
         self.log = open(self.log_path, "wb")
-        command = [SLUICE, "serve", "--home", self.home, "--ready-file", self.ready_file, "--proxy-port", proxy_port,
+        command = [*prefix, SLUICE, "serve", "--home", self.home, "--ready-file", self.ready_file, "--proxy-port", proxy_port,
                    "--control-port", control_port, *flags]
         self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=self.log,
                                         stderr=self.log, env=env or clean_environment(), start_new_session=True)

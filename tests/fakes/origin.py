@@ -113,10 +113,10 @@ class Talk:
 
 
 class Origin:
-    def __init__(self, context=None, host="127.0.0.1"):
+    def __init__(self, context=None, host="127.0.0.1", port=0):
         """context: an ssl.SSLContext for TLS; None for plain HTTP."""
         self.context = context
-        self.listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        self.listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         self.host, self.port = host, self.listener.getsockname()[1]
         self.requests, self.accepted, self.handshake_errors = [], 0, []
         self.routes = dict(ROUTES)

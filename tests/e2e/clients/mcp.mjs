@@ -119,6 +119,9 @@ for (const uri of ["proxy://status", "proxy://ca-cert", summary]) {
 }
 seen.caMatches = (await client.readResource({ uri: "proxy://ca-cert" })).contents[0].text.trim() === ca.trim();
 
+await call("proxy_start_transparent", { port: 0 });
+if (!(await call("proxy_transparent_status")).running) throw new Error("the transparent proxy does not run");
+await call("proxy_stop_transparent");
 seen.cleared = (await call("proxy_clear_traffic")).cleared;
 await call("proxy_stop");
 seen.after = (await call("proxy_status")).running;
