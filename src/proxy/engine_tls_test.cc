@@ -30,12 +30,13 @@ class InterceptTest : public EngineTest {
     std::ofstream(path) << authority.certificate_pem();
     return path;
   }
-  std::unique_ptr<TlsSocket> client(int fd, const std::string& trusted, const std::string& name) {
+  std::unique_ptr<TlsSocket> client(int fd, const std::string& trusted, const std::string& name,
+                                    const std::vector<std::string>& alpn = {"http/1.1"}) {
     auto context = *tls::ClientContext::create({false, {trusted}}, "");
     auto made = std::make_unique<TlsSocket>(fd, [&](tls::ByteTransport& transport) {
       tls::ClientOptions options;
       options.server_name = name;
-      options.alpn = {"h2", "http/1.1"};
+      options.alpn = alpn;
       return *context->connect(transport, options);
     });
     contexts_.push_back(std::move(context));
@@ -52,7 +53,7 @@ const std::string kAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret"
 
 TEST_F(InterceptTest, AClientThatTrustsTheCaIsSeenAndItsOriginVerified) {
   TlsOrigin origin(*origin_authority_, "site.example", kAnswer);
-  auto tls = client(open_tunnel(authority_of(origin)), sluice_ca_, "site.example");
+  auto tls = client(open_tunnel(authority_of(origin)), sluice_ca_, "site.example", {"h2", "http/1.1"});
   ASSERT_TRUE(tls->established()) << tls->session().failure().text;
   EXPECT_EQ(tls->session().info().alpn, "http/1.1");
   EXPECT_EQ(tls->session().info().verdict, "ok");

@@ -31,7 +31,7 @@ bool is_name(std::string_view name) {
 Status HostTable::add(std::string_view pattern, std::size_t value) {
   const std::string text = normal(pattern);
   bool added = false;
-  if (text == "*") {
+  if (pattern == "*") {
     added = !any_;
     any_ = any_.value_or(value);
   } else if (text.starts_with("*.") && is_name(std::string_view(text).substr(2))) {

@@ -51,6 +51,7 @@ class Watch {
 
 net::Task<void> relay_passthrough(Worker& worker, net::TcpStream& client, PassedThrough what,
                                   UpstreamConnectionPtr upstream) {
+  client.clear_deadline();  // of reading the hello
   const std::string& sni = what.connection->tls->sni;
   Exchange exchange(worker.sink(), worker.clock(), worker.exchange_settings());
   exchange.open_tunnel(what.target, what.connection, flow::Protocol::kTls);
