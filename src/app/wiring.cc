@@ -94,6 +94,8 @@ Status Program::build(const Config& config) {
   SLUICE_CHECK(make_engine(config));
   SLUICE_CHECK(make_gate(config));
   ring_->set_pump_thread(true);
+  ring_->set_disk_thread(true);
+  disk_thread_ = std::thread([this] { run_disk(); });
   capture_thread_ = std::thread([this] { run_capture(); });
   lookup_thread_ = std::thread([this] { run_lookups(); });
   return {};
@@ -164,6 +166,11 @@ void Program::run_capture() {
   }
 }
 
+void Program::run_disk() {
+  ::pthread_setname_np(::pthread_self(), "disk");
+  ring_->write_until_stopped();
+}
+
 // Beside the capture thread, not on it: a walk through /proc takes milliseconds, in which a worker fills megabytes.
 void Program::run_lookups() {
   ::pthread_setname_np(::pthread_self(), "lookups");
@@ -179,6 +186,10 @@ Program::~Program() {
   stopping_ = true;
   if (lookup_thread_.joinable()) lookup_thread_.join();
   if (capture_thread_.joinable()) capture_thread_.join();
+  if (disk_thread_.joinable()) {
+    ring_->set_disk_thread(false);
+    disk_thread_.join();
+  }
   if (ring_) ring_->set_pump_thread(false);
 }
 

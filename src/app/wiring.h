@@ -3,6 +3,7 @@
 //
 //   accept, workers   proxy::Engine's own; one io_context for each worker
 //   capture           Ring::pump every 10 ms
+//   disk              writes what capture formed
 //   lookups           which local programs the clients are
 //   control           whoever runs control(): MCP, the dispatcher, signals
 //   pool              the dispatcher's: slow tools
@@ -67,6 +68,7 @@ class Program {
   Status make_engine(const Config& config);
   Status make_gate(const Config& config);
   void run_capture();
+  void run_disk();
   void run_lookups();
 
   Home home_;
@@ -97,7 +99,7 @@ class Program {
   std::unique_ptr<gateway::Dispatcher> dispatcher_;
 
   std::atomic<bool> stopping_{false};
-  std::thread capture_thread_, lookup_thread_;
+  std::thread capture_thread_, disk_thread_, lookup_thread_;
 };
 
 // "127.0.0.1:8080", "[::1]:8080".

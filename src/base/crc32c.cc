@@ -87,6 +87,12 @@ SLUICE_CRC_TARGET std::uint32_t crc32c_by_instruction(Bytes octets, std::uint32_
   crc = in_lanes<kShortLane>(octets, crc);
   for (; octets.size() >= 8; octets.remove_prefix(8)) crc = step(crc, octets.data());
   auto narrow = static_cast<std::uint32_t>(crc);
+  if (octets.size() >= 4) {
+    std::uint32_t word;
+    std::memcpy(&word, octets.data(), sizeof(word));
+    narrow = _mm_crc32_u32(narrow, word);
+    octets.remove_prefix(4);
+  }
   for (const char octet : octets) narrow = _mm_crc32_u8(narrow, static_cast<unsigned char>(octet));
   return ~narrow;
 }

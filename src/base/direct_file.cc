@@ -36,6 +36,7 @@ class DirectFile final : public File {
 
   Status append(std::span<const Bytes> pieces) override {
     for (Bytes piece : pieces) {
+      if (used_ == 0) SLUICE_CHECK(write_in_place(piece));
       while (!piece.empty()) {
         const std::size_t count = std::min(piece.size(), kBuffer - used_);
         std::memcpy(buffer_.get() + used_, piece.data(), count);
@@ -86,12 +87,33 @@ class DirectFile final : public File {
     return fail(Code::kIo, fmt::format("{}: {}", path_, errno_text(number)));
   }
 
+  // Whole blocks that lie aligned in the caller's memory need no copy; they are taken off `piece`.
+  Status write_in_place(Bytes& piece) {
+    if (reinterpret_cast<std::uintptr_t>(piece.data()) % kBlock != 0) return {};
+    const std::size_t whole = piece.size() / kBlock * kBlock;
+    SLUICE_CHECK(write_at(base_, piece.substr(0, whole)));
+    base_ += whole;
+    piece.remove_prefix(whole);
+    return {};
+  }
+
   // Everything that is here, padded to whole blocks; an unfinished last block stays and is written again.
   Status write_out() {
     const std::size_t padded = (used_ + kBlock - 1) / kBlock * kBlock;
     std::memset(buffer_.get() + used_, 0, padded - used_);
-    for (std::size_t done = 0; done < padded;) {
-      const ssize_t wrote = ::pwrite(fd_, buffer_.get() + done, padded - done, static_cast<off_t>(base_ + done));
+    SLUICE_CHECK(write_at(base_, Bytes(buffer_.get(), padded)));
+    const std::size_t whole = used_ / kBlock * kBlock;
+    std::memmove(buffer_.get(), buffer_.get() + whole, used_ - whole);
+    base_ += whole;
+    used_ -= whole;
+    return {};
+  }
+
+  // Whole blocks.
+  Status write_at(ByteCount offset, Bytes octets) {
+    for (std::size_t done = 0; done < octets.size();) {
+      const ssize_t wrote =
+          ::pwrite(fd_, octets.data() + done, octets.size() - done, static_cast<off_t>(offset + done));
       if (wrote > 0) {
         done += static_cast<std::size_t>(wrote);
         if (done % kBlock != 0) leave_direct();
@@ -104,10 +126,6 @@ class DirectFile final : public File {
       }
       return error(wrote == 0 ? ENOSPC : errno);
     }
-    const std::size_t whole = used_ / kBlock * kBlock;
-    std::memmove(buffer_.get(), buffer_.get() + whole, used_ - whole);
-    base_ += whole;
-    used_ -= whole;
     return {};
   }
 

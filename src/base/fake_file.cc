@@ -27,8 +27,12 @@ class FakeFile final : public File {
   }
 
   Status append(std::span<const Bytes> pieces) override {
-    const std::lock_guard guard(disk_.mutex_);
+    std::unique_lock guard(disk_.mutex_);
     SLUICE_CHECK(start_writing());
+    ++disk_.held_up_;
+    disk_.stall_changed_.notify_all();
+    disk_.stall_changed_.wait(guard, [&] { return !disk_.stalled_; });
+    --disk_.held_up_;
     std::string all;
     for (Bytes piece : pieces) all += piece;
     std::size_t fits = all.size();
@@ -247,6 +251,17 @@ void FakeFileSystem::release_lock(const std::string& path) {
 void FakeFileSystem::lose_unsynced() {
   const std::lock_guard guard(mutex_);
   for (auto& [path, node] : files_) node->content = node->synced;
+}
+
+void FakeFileSystem::stall(bool stalled) {
+  const std::lock_guard guard(mutex_);
+  stalled_ = stalled;
+  stall_changed_.notify_all();
+}
+
+void FakeFileSystem::wait_for_stalled_append() {
+  std::unique_lock guard(mutex_);
+  stall_changed_.wait(guard, [&] { return stalled_ && held_up_ > 0; });
 }
 
 void FakeFileSystem::heal() {

@@ -9,6 +9,7 @@
 //   disk.lose_unsynced();           // a power cut: files fall back to what was synced
 #pragma once
 
+#include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -51,6 +52,9 @@ class FakeFileSystem final : public FileSystem {
   void hold_lock(const std::string& path);                                    // as if another process had locked it
   void release_lock(const std::string& path);
   void lose_unsynced();
+  // Appends wait until the stall ends: a disk that does not answer. This one alone may be arranged while threads run.
+  void stall(bool stalled);
+  void wait_for_stalled_append();  // until somebody is held up
   void heal();                     // no more faults; content stays
   std::size_t operations() const;  // so far: for "fail at each k up to here"
 
@@ -77,6 +81,9 @@ class FakeFileSystem final : public FileSystem {
   bool fail_rename_ = false;
   std::optional<std::size_t> tear_;
   std::optional<ByteCount> capacity_;
+  bool stalled_ = false;
+  std::size_t held_up_ = 0;
+  std::condition_variable stall_changed_;
 };
 
 }  // namespace sluice

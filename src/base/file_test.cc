@@ -95,6 +95,33 @@ TEST_P(FileSystemTest, ADirectFileHoldsWhatWasAppendedAtOnceAndAfterItsEnd) {
   EXPECT_EQ(disk_->open(at("d"), OpenMode::kCreateDirect).error().code, Code::kConflict);
 }
 
+// Such memory is written without a copy as long as the file ends at a block.
+TEST_P(FileSystemTest, ADirectFileTakesWholeBlocksOfAlignedMemory) {
+  struct alignas(4096) Block {
+    char octets[4096];
+  };
+  std::vector<Block> blocks(70);
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    for (char& octet : blocks[i].octets) octet = static_cast<char>('a' + (i + (&octet - blocks[i].octets) / 7) % 26);
+  }
+  const Bytes memory(blocks[0].octets, blocks.size() * sizeof(Block));
+  std::string all;
+  {
+    auto file = disk_->open(at("d"), OpenMode::kCreateDirect).value();
+    for (const auto& [from, size] : std::vector<std::pair<std::size_t, std::size_t>>{
+             {0, 262'144}, {4'096, 4'096}, {8'192, 10'000}, {4'096, 8'192}, {8'192, 6'384}, {4'096, 16'384}, {1, 9}}) {
+      const Bytes pieces[] = {memory.substr(from, size), memory.substr(0, 4'096)};
+      ASSERT_TRUE(file->append(pieces));
+      all.append(pieces[0]).append(pieces[1]);
+      EXPECT_EQ(file->size().value(), all.size());
+      std::string seen(all.size(), '\0');
+      ASSERT_EQ(file->read_at(0, seen).value(), all.size());
+      EXPECT_TRUE(seen == all) << from;
+    }
+  }
+  EXPECT_TRUE(disk_->load_file(at("d")).value() == all);
+}
+
 TEST_P(FileSystemTest, AppendsToWhatIsThere) {
   ASSERT_TRUE(disk_->save_file(at("f"), "old "));
   auto file = disk_->open(at("f"), OpenMode::kAppend).value();

@@ -24,7 +24,7 @@ BodyPlaces find_places(const Entry& entry, flow::Direction direction, ByteCount 
   const StoredBody& body = request ? entry.request : entry.response;
   BodyPlaces places{request ? RecordType::kRequestBody : RecordType::kResponseBody, entry.seq, 0, {}};
   ByteCount at = 0;
-  for (const Extent& extent : body.extents) {
+  for (const Extent& extent : body.extents.view()) {
     if (at >= end_of(offset, limit)) break;
     const Range range = overlap(offset, limit, at, extent);
     if (range.begin < range.end) {

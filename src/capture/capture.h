@@ -6,6 +6,7 @@
 //   Ring ring(options, files, clock, entropy);  ring.open();
 //   flow::Sink& sink = ring.sink(worker);        // one per worker, made before traffic starts
 //   ring.pump();                                 // on the capture thread, every CaptureLimits::flush
+//   ring.write_until_stopped();                  // on the disk's thread
 //   ring.sync();                                 // readers: what was emitted before this call is visible after it
 //
 // Thread-safety: a Sink belongs to its worker; all else may be called from any thread (pumps wait for each other). What
@@ -86,6 +87,7 @@ struct Counters {
   std::uint64_t records_lost = 0;  // a queue was full
   std::uint64_t evicted = 0;       // exchanges that left the ring
   ByteCount spool_bytes = 0, memory_bytes = 0;
+  ByteCount unwritten_bytes = 0;  // memory that waits for the disk
   std::uint64_t write_errors = 0;
   std::string last_error;
 };
@@ -131,6 +133,10 @@ class Ring {
   void sync();
   // False while only sync() and tests pump.
   void set_pump_thread(bool running);
+  // The disk's thread, so that a disk that does not answer holds up nothing but bodies, which are cut: writes what the
+  // pump formed, until set_disk_thread(false). Say true before it starts; without it pump() writes.
+  void write_until_stopped();
+  void set_disk_thread(bool running);
 
   Page list(const Filter& filter, std::int64_t offset,
             std::size_t limit) const;  // a negative offset counts from the end

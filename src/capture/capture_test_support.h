@@ -8,8 +8,30 @@
 
 #include "base/fake_file.h"
 #include "capture/capture.h"
+#include "capture/segment.h"
 
 namespace sluice::capture {
+
+// A segment as a file holds it.
+struct SegmentText {
+  std::string octets;
+  std::uint32_t seed;
+
+  explicit SegmentText(const SegmentHeader& header) : seed(checksum_seed(header.salt)) {
+    const auto formed = format_segment_header(header);
+    octets.assign(formed.begin(), formed.end());
+  }
+  FramePlace add(RecordType type, std::uint64_t subject, std::span<const Bytes> pieces) {
+    const FramePlace place{octets.size(), 0};
+    const auto frame = format_frame(type, subject, pieces, seed);
+    octets.append(frame.begin(), frame.end());
+    for (const Bytes piece : pieces) octets += piece;
+    return {place.offset, static_cast<std::uint32_t>(octets.size() - place.offset)};
+  }
+  FramePlace add(RecordType type, std::uint64_t subject, Bytes payload) {
+    return add(type, subject, std::span(&payload, 1));
+  }
+};
 
 struct RingFixture {
   FakeFileSystem disk;

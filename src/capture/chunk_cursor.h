@@ -23,7 +23,7 @@ class ChunkCursor {
     if (chunk_ && used_ != 0 && alone()) used_ = 0;  // stays in the cache
     if (chunk_ && room() >= wanted) return true;
     if (chunk_ && chunk_->capacity < wanted) return false;
-    flow::Chunk* const fresh = pool_.take();
+    flow::Chunk* const fresh = pool_.take(pool_.reserve());
     if (!fresh || fresh->capacity < wanted) {
       if (fresh) flow::release(fresh);
       return false;

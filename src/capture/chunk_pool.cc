@@ -35,7 +35,8 @@ ChunkPool::~ChunkPool() {
   }
 }
 
-flow::Chunk* ChunkPool::take() {
+flow::Chunk* ChunkPool::take(std::size_t leave) {
+  if (in_use() + leave >= size_) return nullptr;
   // Always the lowest that is free: the high ones rest, and trim() gives their memory back.
   for (std::size_t word = 0; word <= size_ / kBits; ++word) {
     std::uint64_t bits = free_[word].load(std::memory_order_relaxed);

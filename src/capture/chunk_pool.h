@@ -17,13 +17,16 @@ class ChunkPool final : public flow::ChunkOwner {
   ChunkPool(const ChunkPool&) = delete;
   ChunkPool& operator=(const ChunkPool&) = delete;
 
-  // With one reference, the caller's. nullptr: all are in use.
-  flow::Chunk* take();
+  // With one reference, the caller's. nullptr: all are in use, or no more than `leave` are not.
+  flow::Chunk* take(std::size_t leave = 0);
   void recycle(flow::Chunk* chunk) override;
   // Gives memory back that was not needed since the last trim.
   void trim();
 
   std::size_t size() const { return size_; }
+  ByteCount chunk_size() const { return chunk_; }
+  // What workers leave to the spool, so that it can always take over what they hold.
+  std::size_t reserve() const { return size_ / 8 + 1; }
   std::size_t in_use() const { return in_use_.load(std::memory_order_relaxed); }
   // More than half is gone: do not pin chunks for long.
   bool scarce() const { return in_use() * 2 > size_; }

@@ -22,6 +22,21 @@ void fill_body(flow::BodyInfo& info, const StoredBody& body, std::uint32_t first
   info.ended = body.ended;
 }
 
+std::string joined(const Entry& entry, RecordType type) {
+  std::string all;
+  entry.records.for_each(type, [&](Bytes payload) { all += payload; });
+  return all;
+}
+
+void fill_ending(flow::Exchange& exchange, const Entry& entry) {
+  auto parts = parse_ended(entry.records.find(RecordType::kEnded));
+  if (!parts) return;
+  exchange.timings = parts->timings;
+  exchange.failure = std::move(parts->failure);
+  exchange.rule_ids = std::move(parts->rule_ids);
+  exchange.matched_rule = parts->matched_rule;
+}
+
 }  // namespace
 
 FilterMatcher::FilterMatcher(const Filter& filter)
@@ -34,9 +49,9 @@ FilterMatcher::FilterMatcher(const Filter& filter)
 bool FilterMatcher::passes(const Entry& entry) {
   if ((states_ & bit_of(entry.state)) == 0) return false;
   if (filter_.status && entry.status != *filter_.status) return false;
-  if (filter_.source && (!entry.connection || entry.connection->source != *filter_.source)) return false;
+  if (filter_.source && (!entry.connection || entry.connection->fact->source != *filter_.source)) return false;
   if (!reads_opened_) return true;
-  const auto opened = parse_opened(entry.opened);
+  const auto opened = parse_opened(entry.records.find(RecordType::kOpened));
   if (!opened) return false;
   if (!filter_.method.empty() && !iequals(opened->method, filter_.method)) return false;
   if (!filter_.host_contains.empty() && !host_needle_.is_in(opened->host)) return false;
@@ -50,7 +65,7 @@ bool FilterMatcher::passes(const Entry& entry) {
 }
 
 Bytes shown_response_head(const Entry& entry) {
-  const auto responded = parse_responded(entry.responded);
+  const auto responded = parse_responded(entry.records.find(RecordType::kResponded));
   if (!responded) return {};
   return responded->effective.empty() ? responded->head : responded->effective;
 }
@@ -63,7 +78,7 @@ flow::Exchange make_exchange(const Entry& entry, std::uint32_t first_segment) {
   exchange.state = entry.state;
   exchange.protocol = entry.protocol;
   exchange.status = entry.status;
-  if (const auto opened = parse_opened(entry.opened)) {
+  if (const auto opened = parse_opened(entry.records.find(RecordType::kOpened))) {
     exchange.started = WallTime(Duration(opened->started_ns));
     exchange.method = opened->method;
     exchange.scheme = opened->scheme;
@@ -72,23 +87,20 @@ flow::Exchange make_exchange(const Entry& entry, std::uint32_t first_segment) {
     exchange.port = opened->port;
     exchange.request.head = opened->head;
   }
-  exchange.request.effective = entry.request_effective;
-  exchange.request.trailers = entry.request_trailers;
+  exchange.request.effective = entry.records.find(RecordType::kRequestSent);
+  exchange.request.trailers = joined(entry, RecordType::kRequestTrailers);
   fill_body(exchange.request.body, entry.request, first_segment);
-  if (const auto responded = parse_responded(entry.responded)) {
+  if (const auto responded = parse_responded(entry.records.find(RecordType::kResponded))) {
     exchange.response.head = responded->head;
     exchange.response.effective = responded->effective;
     exchange.upstream_reused = responded->upstream_reused;
   }
-  exchange.response.trailers = entry.response_trailers;
+  exchange.response.trailers = joined(entry, RecordType::kResponseTrailers);
   fill_body(exchange.response.body, entry.response, first_segment);
-  exchange.connection = entry.connection;
-  exchange.upstream = entry.upstream;
-  exchange.timings = entry.timings;
-  if (entry.failure) exchange.failure = *entry.failure;
+  if (entry.connection) exchange.connection = entry.connection->fact;
+  if (entry.upstream) exchange.upstream = entry.upstream->fact;
   exchange.anomalies = entry.anomalies;
-  exchange.rule_ids = entry.rule_ids;
-  exchange.matched_rule = entry.matched_rule;
+  if (entry.state != flow::State::kOpen) fill_ending(exchange, entry);
   return exchange;
 }
 

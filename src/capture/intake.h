@@ -1,9 +1,8 @@
-// The pump's work on one batch: records from a queue find their exchanges, are written to the spool in one go, and only
-// then, under the index's lock, become visible. Belongs to the pump. Private to this folder.
+// The pump's work: records from a queue find their exchanges, go to the spool and, under the index's lock, into the
+// index; publish() gives what changed its place in the lists. Belongs to the pump. Private to this folder.
 #pragma once
 
 #include <mutex>
-#include <unordered_map>
 #include <vector>
 
 #include "capture/ring_index.h"
@@ -18,6 +17,8 @@ class Intake {
 
   // Takes the records of one worker, as far as they were there when it was called.
   std::size_t drain(WorkerSink& sink);
+  // Bodies that the disk refused end where it did.
+  void handle_loss(MonoTime now);
   // Gives new revisions: ended exchanges with a ticket below `tickets` in that order, then open ones by seq. The
   // others wait for the next time, when those that ended before them are surely here. How many were published.
   std::size_t publish(std::uint64_t tickets);
@@ -27,27 +28,36 @@ class Intake {
   std::uint64_t evicted() const { return evicted_; }
 
  private:
-  struct Item {
-    QueuedRecord record;
-    Entry* entry = nullptr;          // of which exchange; nullptr: of none that is known
-    std::unique_ptr<Entry> created;  // kOpened
-    ByteCount passed = 0;            // bodies: octets that the item stands for; later pieces of a run have none
-    std::optional<Extent> extent;    // where they went; absent: cut
+  // Gives references to chunks back. They come in rows: one atomic operation for each row.
+  class Freer {
+   public:
+    explicit Freer(WorkerSink& sink) : sink_(sink) {}
+    ~Freer() { give_back(); }
+    Freer(const Freer&) = delete;
+    Freer& operator=(const Freer&) = delete;
+    void free(QueuedRecord& record);
+
+   private:
+    void give_back();
+    WorkerSink& sink_;
+    flow::Chunk* chunk_ = nullptr;
+    std::uint32_t references_ = 0;
   };
 
-  void process();
-  void find_entry(Item& item);
-  void write_all();
-  std::size_t write_body_run(std::size_t first);
-  void write_head(Item& item);
-  void apply(Item& item);
-  void apply_opened(Item& item);
-  void apply_body(Item& item);
+  std::uint64_t take_some(RecordQueue& queue, std::uint64_t until, Freer& freer);
+  void take(QueuedRecord& record);
+  void take_opened(QueuedRecord& record);
+  void take_responded(Entry& entry, QueuedRecord& record);
+  void take_ended(Entry& entry, const QueuedRecord& record);
+  std::uint64_t take_body(RecordQueue& queue, std::uint64_t at, std::uint64_t until, Freer& freer);
+  void store_body(Entry& entry, RecordType type, ByteCount passed, ByteCount kept);
+  std::optional<Extent> write(RecordType type, std::uint64_t subject, Bytes payload);
+  template <class Use, class Format>
+  void mention(RecordType type, std::uint64_t id, Use& use, Format format);
   void apply_ending(Entry& entry);
-  void note_cut(Entry& entry, Entry::Intake& intake, ByteCount octets);
-  void mark_dirty(Entry& entry);
-  void free_payloads(WorkerSink& sink);
-  Uuid make_uuid();
+  void note_cut(Entry& entry, StoredBody& body, ByteCount octets);
+  void mark_changed(Entry& entry);
+  const Uuid& random_octets();
 
   const CaptureLimits& limits_;
   const Clock& clock_;
@@ -56,12 +66,12 @@ class Intake {
   RingIndex& index_;
   std::mutex& index_mutex_;
 
-  std::unordered_map<std::uint64_t, Entry*> open_;  // by seq
-  std::vector<Item> batch_;
+  bool ready_ = false;  // the spool is, for what is being taken
   std::vector<QueuedRecord> late_;
   std::vector<Bytes> pieces_;
-  std::vector<Entry*> dirty_;
-  std::vector<Uuid> uuids_;  // random octets in stock
+  std::vector<Entry*> ended_, changed_;  // to be published
+  std::array<Uuid, 256> random_;         // in stock
+  std::size_t next_random_ = 256;
   std::uint64_t bodies_cut_ = 0, evicted_ = 0;
   ByteCount bytes_cut_ = 0;
 };

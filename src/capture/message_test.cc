@@ -169,9 +169,11 @@ TEST_F(MessageTest, ThoseWhosePayloadWasCutSaySo) {
 
 TEST_F(MessageTest, NumbersGoOnWhenTheDiskSaysNo) {
   say(Direction::kRequest, "before");
+  exchange({.response_body = std::string(300'000, '#')});  // fills the chunk: it is written
   ring->pump();
   disk.set_capacity(disk.stored());
   say(Direction::kRequest, "lost");
+  exchange({.response_body = std::string(300'000, '#')});
   ring->pump();
   disk.heal();
   clock.advance(std::chrono::seconds(2));

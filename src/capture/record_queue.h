@@ -45,17 +45,15 @@ class RecordQueue {
     tail_.store(++tail_local_, std::memory_order_release);
   }
 
-  // --- consumer ---
+  // --- consumer: looks at the records where they stand, in [head, tail) ---
+  std::uint64_t head() const { return head_local_; }
   std::uint64_t tail() const { return tail_.load(std::memory_order_acquire); }
-  // False at `until`, which tail() said.
-  bool pop(std::uint64_t until, QueuedRecord& record) {
-    if (head_local_ == until) return false;
-    record = std::move(slots_[head_local_ & (size_ - 1)]);
-    ++head_local_;
-    return true;
+  QueuedRecord& at(std::uint64_t place) { return slots_[place & (size_ - 1)]; }
+  // The ones before are free for the producer. Once for a batch, so that the line does not bounce.
+  void free_until(std::uint64_t place) {
+    head_local_ = place;
+    head_.store(place, std::memory_order_release);
   }
-  // The popped ones are free for the producer. Once for a batch, so that the line does not bounce.
-  void commit() { head_.store(head_local_, std::memory_order_release); }
 
  private:
   static constexpr std::size_t kLine = 64;

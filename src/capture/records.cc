@@ -90,6 +90,12 @@ std::optional<OpenedParts> parse_opened(Bytes payload) {
   return parts;
 }
 
+flow::Protocol protocol_of_opened(Bytes payload) {
+  OctetReader in(payload);
+  in.number<std::uint64_t>();
+  return known(in.number<std::uint8_t>(), flow::Protocol::kTls);
+}
+
 std::size_t responded_size(const flow::Responded& responded) {
   return 8 + 2 + 1 + 1 + counted_size(responded.head) + responded.effective.size();
 }
@@ -114,6 +120,12 @@ std::optional<RespondedParts> parse_responded(Bytes payload) {
   parts.effective = in.rest();
   if (!in.ok()) return std::nullopt;
   return parts;
+}
+
+std::uint16_t status_of_responded(Bytes payload) {
+  OctetReader in(payload);
+  in.number<std::uint64_t>();
+  return in.number<std::uint16_t>();
 }
 
 std::size_t ended_size(const flow::Ended& ended) {
@@ -147,6 +159,22 @@ void write_ended(OctetWriter out, const flow::Ended& ended, const Cuts& cuts) {
   out.number(static_cast<std::uint8_t>(ended.failure->phase));
   out.counted(ended.failure->code);
   out.counted(kept_message(*ended.failure));
+}
+
+EndedBrief parse_ended_brief(Bytes payload) {
+  OctetReader in(payload);
+  EndedBrief brief;
+  brief.state = known(in.number<std::uint8_t>(), flow::State::kDropped);
+  const auto flags = in.number<std::uint8_t>();
+  brief.request_ended = (flags & kRequestEnded) != 0;
+  brief.response_ended = (flags & kResponseEnded) != 0;
+  brief.protocol = known(in.number<std::uint8_t>(), flow::Protocol::kTls);
+  in.number<std::uint8_t>();
+  brief.anomalies = in.number<std::uint32_t>();
+  in.octets(sizeof(std::uint32_t) + sizeof(flow::Timings));
+  brief.cuts.request = in.number<std::uint64_t>();
+  brief.cuts.response = in.number<std::uint64_t>();
+  return brief;
 }
 
 std::optional<EndedParts> parse_ended(Bytes payload) {

@@ -30,6 +30,7 @@ struct OpenedParts {
   Bytes method, scheme, host, target, head;
 };
 std::optional<OpenedParts> parse_opened(Bytes payload);
+flow::Protocol protocol_of_opened(Bytes payload);
 
 // --- kResponded
 std::size_t responded_size(const flow::Responded& responded);
@@ -41,6 +42,7 @@ struct RespondedParts {
   Bytes head, effective;
 };
 std::optional<RespondedParts> parse_responded(Bytes payload);
+std::uint16_t status_of_responded(Bytes payload);
 
 // --- kEnded
 struct Cuts {
@@ -60,6 +62,15 @@ struct EndedParts {
   std::optional<flow::Failure> failure;
 };
 std::optional<EndedParts> parse_ended(Bytes payload);
+// What the index needs of it, without an allocation.
+struct EndedBrief {
+  flow::State state = flow::State::kDone;
+  flow::Protocol protocol = flow::Protocol::kHttp1;
+  bool request_ended = false, response_ended = false;
+  http::AnomalySet anomalies = 0;
+  Cuts cuts;
+};
+EndedBrief parse_ended_brief(Bytes payload);
 
 // --- kMessage
 std::size_t message_size(const flow::MessageSeen& message);

@@ -33,8 +33,7 @@ struct Ring::Impl {
       : options(std::move(given)),
         clock(the_clock),
         pool(options.limits.in_flight, options.limits.chunk),
-        spool(files, entropy, options.spool_directory, options.limits.spool_disk),
-        index(spool),
+        spool(files, entropy, pool, options.spool_directory, options.limits.spool_disk),
         intake(options.limits, clock, entropy, spool, index, index_mutex) {
     for (std::size_t i = 0; i < options.workers; ++i) {
       sinks.push_back(std::make_unique<WorkerSink>(pool, shared, options.queue));
@@ -78,7 +77,8 @@ std::size_t Ring::pump() { return impl_->pump(); }
 
 std::chrono::milliseconds Ring::pause() const {
   // A worker can fill a megabyte in a millisecond: an eighth of the chunks is the time to hurry.
-  return impl_->pool.in_use() * 8 > impl_->pool.size() ? kHurry : impl_->options.limits.flush;
+  const std::size_t at_workers = impl_->pool.in_use() - std::min(impl_->pool.in_use(), impl_->spool.chunks_held());
+  return at_workers * 8 > impl_->pool.size() ? kHurry : impl_->options.limits.flush;
 }
 
 std::size_t Ring::Impl::pump() {
@@ -91,9 +91,16 @@ std::size_t Ring::Impl::pump() {
       round = ++started;
     }
     const std::uint64_t tickets = shared.tickets.load(std::memory_order_acquire);
+    intake.handle_loss(clock.mono());
     for (const auto& sink : sinks) handled += intake.drain(*sink);
+    intake.handle_loss(clock.mono());
     published = intake.publish(tickets);
-    spool.drop_old();
+    std::uint32_t first_wanted = 0;
+    {
+      const std::lock_guard guard(index_mutex);
+      first_wanted = index.first_wanted_segment();
+    }
+    spool.drop_old(first_wanted);
     trim_now_and_then();
     const std::lock_guard guard(round_mutex);
     done = round;
@@ -134,6 +141,9 @@ void Ring::set_pump_thread(bool running) {
   impl_->threaded = running;
   impl_->round_done.notify_all();
 }
+
+void Ring::write_until_stopped() { impl_->spool.write_until_stopped(); }
+void Ring::set_disk_thread(bool running) { impl_->spool.set_threaded(running); }
 
 // ---- reading ----
 
@@ -246,7 +256,7 @@ void Ring::glance(const Filter& filter, const std::function<bool(const Glance&)>
   std::string url;
   const std::lock_guard guard(impl_->index_mutex);
   for (const Entry* const entry : impl_->index.select(filter)) {
-    const auto opened = parse_opened(entry->opened);
+    const auto opened = parse_opened(entry->records.find(RecordType::kOpened));
     if (!opened) continue;
     url.clear();
     flow::append_url(url, opened->scheme, opened->host, opened->port, opened->target);
@@ -257,8 +267,8 @@ void Ring::glance(const Filter& filter, const std::function<bool(const Glance&)>
     glance.url = url;
     glance.request_head = opened->head;
     glance.response_head = shown_response_head(*entry);
-    glance.request_trailers = entry->request_trailers;
-    glance.response_trailers = entry->response_trailers;
+    glance.request_trailers = entry->records.find(RecordType::kRequestTrailers);
+    glance.response_trailers = entry->records.find(RecordType::kResponseTrailers);
     glance.request_stored = entry->request.gone(first_segment) ? 0 : entry->request.stored;
     glance.response_stored = entry->response.gone(first_segment) ? 0 : entry->response.stored;
     if (!visit(glance)) return;
@@ -286,6 +296,7 @@ Counters Ring::counters() const {
   counters.exchanges = impl_->shared.opened.load(std::memory_order_relaxed);
   for (const auto& sink : impl_->sinks) counters.records_lost += sink->records_lost();
   counters.spool_bytes = impl_->spool.bytes();
+  counters.unwritten_bytes = impl_->spool.chunks_held() * impl_->pool.chunk_size();
   counters.write_errors = impl_->spool.write_errors();
   counters.last_error = impl_->spool.last_error();
   const std::lock_guard guard(impl_->index_mutex);

@@ -6,15 +6,17 @@
 namespace sluice::capture {
 namespace {
 
-// Containers' nodes and the allocator's own octets, for each exchange.
-constexpr ByteCount kOverhead = 160;
+// Places in tables and the allocator's own octets, for each exchange.
+constexpr ByteCount kOverhead = 96;
 // A run this long is read in one go; pieces of a body that trickles in are gathered into runs, so that a million of
 // them do not take a million entries of memory.
 constexpr std::uint32_t kMostRun = 256 * 1024;
+// Free entries that keep their memory for the next exchange.
+constexpr std::size_t kMostReady = 256;
 
 ByteCount cost_of(const std::string& text) { return text.capacity() > 15 ? text.capacity() + 16 : 0; }
 
-ByteCount cost_of(const flow::Connection& connection) {
+ByteCount cost_of_connection(const flow::Connection& connection) {
   ByteCount cost = sizeof(connection) + kOverhead;
   if (!connection.tls) return cost;
   const flow::ClientTls& tls = *connection.tls;
@@ -22,7 +24,7 @@ ByteCount cost_of(const flow::Connection& connection) {
   return cost + tls.alpn_offered.size() * sizeof(std::string);
 }
 
-ByteCount cost_of(const flow::Upstream& upstream) {
+ByteCount cost_of_upstream(const flow::Upstream& upstream) {
   ByteCount cost = sizeof(upstream) + kOverhead;
   if (!upstream.tls) return cost;
   for (const auto& certificate : upstream.tls->chain) {
@@ -32,32 +34,116 @@ ByteCount cost_of(const flow::Upstream& upstream) {
   return cost + cost_of(upstream.tls->ja3s_text);
 }
 
-ByteCount cost_of(const Entry& entry) {
-  ByteCount cost = sizeof(entry) + kOverhead;
-  for (const std::string* text :
-       {&entry.opened, &entry.responded, &entry.request_effective, &entry.request_trailers, &entry.response_trailers}) {
-    cost += cost_of(*text);
-  }
-  cost += (entry.request.extents.capacity() + entry.response.extents.capacity()) * sizeof(Extent);
-  if (entry.messages) cost += sizeof(MessageRuns) + entry.messages->runs.capacity() * sizeof(MessageRun);
-  cost += entry.rule_ids.capacity() * sizeof(std::uint32_t);
-  if (entry.failure) cost += sizeof(*entry.failure) + cost_of(entry.failure->message);
-  return cost;
+// No table leads from ids to entries: the last four octets, masked with the first four, are the entry's slot.
+std::uint32_t mask_of(const Uuid& uuid) {
+  std::uint32_t mask;
+  std::memcpy(&mask, uuid.data(), sizeof(mask));
+  return mask;
 }
+std::uint32_t slot_of(const Uuid& uuid) {
+  std::uint32_t masked;
+  std::memcpy(&masked, uuid.data() + uuid.size() - sizeof(masked), sizeof(masked));
+  return masked ^ mask_of(uuid);
+}
+Uuid make_uuid(const Uuid& random, std::uint32_t slot) {
+  Uuid uuid = random;
+  // RFC 9562 §5.4: version 4, variant 10.
+  uuid[6] = static_cast<char>((uuid[6] & 0x0f) | 0x40);
+  uuid[8] = static_cast<char>((uuid[8] & 0x3f) | 0x80);
+  const std::uint32_t masked = slot ^ mask_of(uuid);
+  std::memcpy(uuid.data() + uuid.size() - sizeof(masked), &masked, sizeof(masked));
+  return uuid;
+}
+
+template <class List, class SegmentOf, class Visit>
+void for_each_segment(const List& list, SegmentOf segment_of, Visit visit) {
+  std::uint32_t before = 0;
+  for (const auto& item : list) {
+    const std::uint32_t segment = segment_of(item);
+    if (segment != before) visit(segment);
+    before = segment;
+  }
+}
+std::uint32_t segment_of_run(const MessageRun& run) { return run.extent.segment; }
+std::uint32_t segment_of_extent(const Extent& extent) { return extent.segment; }
 
 }  // namespace
 
-std::size_t RingIndex::UuidHash::operator()(const Uuid& uuid) const noexcept {
-  std::size_t hash;
-  static_assert(sizeof(hash) <= sizeof(uuid));
-  std::memcpy(&hash, uuid.data(), sizeof(hash));  // random octets already
-  return hash;
+// ---- entries ----
+
+Entry& RingIndex::insert(std::uint64_t seq, const Uuid& random) {
+  if (free_.empty()) {
+    auto& block = *blocks_.emplace_back(std::make_unique<std::array<Entry, kBlock>>());
+    for (std::size_t i = kBlock; i-- > 0;) {
+      block[i].slot = static_cast<std::uint32_t>((blocks_.size() - 1) * kBlock + i);
+      free_.push_back(&block[i]);
+    }
+  }
+  Entry& entry = *free_.back();
+  free_.pop_back();
+  entry.seq = seq;
+  entry.uuid = make_uuid(random, entry.slot);
+  by_seq_.insert(seq, &entry);
+  return entry;
 }
 
-Entry& RingIndex::insert(std::unique_ptr<Entry> entry) {
-  Entry& inserted = *entry;
-  by_id_[entry->uuid] = std::move(entry);
-  return inserted;
+Entry* RingIndex::find_open(std::uint64_t seq) {
+  Entry** const found = by_seq_.find(seq);
+  return found ? *found : nullptr;
+}
+
+const Entry* RingIndex::find(const Uuid& uuid) const {
+  const std::size_t slot = slot_of(uuid);
+  if (slot >= blocks_.size() * kBlock) return nullptr;
+  const Entry& entry = (*blocks_[slot / kBlock])[slot % kBlock];
+  return entry.rev != 0 && entry.uuid == uuid ? &entry : nullptr;
+}
+
+void RingIndex::set_connection(Entry& entry, flow::ConnectionPtr connection) {
+  entry.connection = connections_.join(std::move(connection), cost_of_connection);
+}
+
+void RingIndex::set_upstream(Entry& entry, flow::UpstreamPtr upstream) {
+  Upstreams::Use* const before = entry.upstream;
+  entry.upstream = upstream ? upstreams_.join(std::move(upstream), cost_of_upstream) : nullptr;
+  upstreams_.leave(before);
+}
+
+void RingIndex::remove(Entry& entry) {
+  for (const StoredBody* body : {&entry.request, &entry.response}) {
+    for_each_segment(body->extents.view(), segment_of_extent, [this](std::uint32_t segment) { unwant(segment); });
+  }
+  if (entry.messages) {
+    for_each_segment(entry.messages->runs, segment_of_run, [this](std::uint32_t segment) { unwant(segment); });
+  }
+  memory_ -= entry.charged;
+  connections_.leave(entry.connection);
+  upstreams_.leave(entry.upstream);
+  const std::uint32_t slot = entry.slot;
+  KeptRecords records = std::move(entry.records);
+  std::destroy_at(&entry);
+  std::construct_at(&entry)->slot = slot;
+  if (free_.size() < kMostReady) {
+    records.clear();
+    entry.records = std::move(records);
+  }
+  free_.push_back(&entry);
+}
+
+// ---- bodies and messages ----
+
+void RingIndex::want(std::uint32_t segment) {
+  for (; segment < first_want_; --first_want_) wants_.insert(wants_.begin(), 0);
+  const std::size_t place = segment - first_want_;
+  if (place >= wants_.size()) wants_.resize(place + 1);
+  ++wants_[place];
+}
+
+std::uint32_t RingIndex::first_wanted_segment() {
+  const auto first = std::find_if(wants_.begin(), wants_.end(), [](std::uint32_t wants) { return wants > 0; });
+  first_want_ += static_cast<std::uint32_t>(first - wants_.begin());
+  wants_.erase(wants_.begin(), first);
+  return wants_.empty() ? UINT32_MAX : first_want_;
 }
 
 // True: `extent` became part of the run that ends with `last`.
@@ -71,12 +157,13 @@ bool RingIndex::join(Extent& last, const Extent& extent) {
 
 void RingIndex::append(StoredBody& body, const Extent& extent) {
   body.stored += extent.content;
-  if (!body.extents.empty() && join(body.extents.back(), extent)) return;
-  if (body.extents.empty() || body.extents.back().segment != extent.segment) spool_.want(extent.segment);
+  const bool first = body.extents.empty();
+  if (!first && join(body.extents.back(), extent)) return;
+  if (first || body.extents.back().segment != extent.segment) want(extent.segment);
   body.extents.push_back(extent);
 }
 
-void RingIndex::append_message(Entry& entry, const std::optional<Extent>& extent) {
+void RingIndex::append_message(Entry& entry, const std::optional<Extent>& extent, std::uint32_t first_segment) {
   if (!entry.messages) entry.messages = std::make_unique<MessageRuns>();
   MessageRuns& messages = *entry.messages;
   const std::uint64_t number = messages.total++;
@@ -87,87 +174,100 @@ void RingIndex::append_message(Entry& entry, const std::optional<Extent>& extent
     return;
   }
   if (runs.empty() || runs.back().extent.segment != extent->segment) {
-    spool_.want(extent->segment);
-    const std::uint32_t first = spool_.first_segment();
-    std::erase_if(runs, [&](const MessageRun& run) { return run.extent.segment < first; });
+    want(extent->segment);
+    const auto kept = std::find_if(runs.begin(), runs.end(),
+                                   [&](const MessageRun& run) { return run.extent.segment >= first_segment; });
+    for_each_segment(std::span(runs.begin(), kept), segment_of_run, [this](std::uint32_t segment) { unwant(segment); });
+    runs.erase(runs.begin(), kept);
   }
   runs.push_back({*extent, number, 1});
 }
 
-void RingIndex::charge_shared(const void*& charged, const void* object, ByteCount cost) {
-  charged = object;
-  Shared& shared = shared_[object];
-  if (shared.users++ > 0) return;
-  shared.cost = cost;
-  memory_ += cost;
+// All that follows goes too: what is kept of a body is a beginning of it.
+ByteCount RingIndex::forget(StoredBody& body, std::uint32_t segment, ByteCount offset) {
+  const auto extents = body.extents.view();
+  const auto lost = std::find_if(extents.begin(), extents.end(), [&](const Extent& extent) {
+    return extent.segment == segment && extent.offset + extent.span > offset;
+  });
+  if (lost == extents.end()) return 0;
+  ByteCount octets = 0;
+  for (auto at = lost; at != extents.end(); ++at) {
+    octets += at->content;
+    if (at == extents.begin() || std::prev(at)->segment != at->segment) unwant(at->segment);
+  }
+  body.extents.truncate(static_cast<std::size_t>(lost - extents.begin()));
+  body.stored -= octets;
+  return octets;
 }
 
-void RingIndex::uncharge_shared(const void* object) {
-  if (!object) return;
-  const auto found = shared_.find(object);
-  if (found == shared_.end() || --found->second.users > 0) return;
-  memory_ -= found->second.cost;
-  shared_.erase(found);
+void RingIndex::forget(std::vector<MessageRun>& runs, std::uint32_t segment, ByteCount offset) {
+  const auto lost = std::find_if(runs.begin(), runs.end(), [&](const MessageRun& run) {
+    return run.extent.segment == segment && run.extent.offset + run.extent.span > offset;
+  });
+  if (lost == runs.end()) return;
+  if (lost == runs.begin() || std::prev(lost)->extent.segment != segment) unwant(segment);
+  const auto behind =
+      std::find_if(lost, runs.end(), [&](const MessageRun& run) { return run.extent.segment != segment; });
+  runs.erase(lost, behind);
 }
+
+void RingIndex::forget(std::uint32_t segment, ByteCount offset, const OnCut& on_cut) {
+  for (const auto& block : blocks_) {
+    for (Entry& entry : *block) {
+      for (StoredBody* const body : {&entry.request, &entry.response}) {
+        if (const ByteCount octets = forget(*body, segment, offset)) on_cut(entry, *body, octets);
+      }
+      if (entry.messages) forget(entry.messages->runs, segment, offset);
+    }
+  }
+}
+
+// ---- lists ----
 
 void RingIndex::charge(Entry& entry) {
-  const ByteCount cost = cost_of(entry);
+  ByteCount cost = sizeof(entry) + kOverhead + entry.records.memory() + entry.request.extents.memory() +
+                   entry.response.extents.memory();
+  if (entry.messages) cost += sizeof(MessageRuns) + entry.messages->runs.capacity() * sizeof(MessageRun);
   memory_ += cost - entry.charged;
-  entry.charged = cost;
+  entry.charged = static_cast<std::uint32_t>(cost);
 }
 
 void RingIndex::publish(Entry& entry) {
   const bool first = entry.rev == 0;
   entry.rev = ++last_rev_;
-  if (first && entry.connection) {
-    charge_shared(entry.charged_connection, entry.connection.get(), cost_of(*entry.connection));
-  }
   if (entry.state != flow::State::kOpen) {
-    if (!first) open_.erase(entry.seq);
+    if (!first) remove_from_open(entry);
     ended_.push_back(&entry);
-    if (entry.upstream) charge_shared(entry.charged_upstream, entry.upstream.get(), cost_of(*entry.upstream));
-    entry.request.extents.shrink_to_fit();
-    entry.response.extents.shrink_to_fit();
+    entry.request.extents.trim();
+    entry.response.extents.trim();
   } else if (first) {
-    open_.emplace(entry.seq, &entry);
+    entry.place_in_open = static_cast<std::uint32_t>(open_.size());
+    open_.push_back(&entry);
   }
   charge(entry);
 }
 
-void RingIndex::remove(Entry& entry) {
-  for (const StoredBody* body : {&entry.request, &entry.response}) {
-    std::uint32_t before = 0;
-    for (const Extent& extent : body->extents) {
-      if (extent.segment != before) spool_.unwant(extent.segment);
-      before = extent.segment;
-    }
-  }
-  std::uint32_t before = 0;
-  if (entry.messages) {
-    for (const MessageRun& run : entry.messages->runs) {
-      if (run.extent.segment != before) spool_.unwant(run.extent.segment);
-      before = run.extent.segment;
-    }
-  }
-  memory_ -= entry.charged;
-  uncharge_shared(entry.charged_connection);
-  uncharge_shared(entry.charged_upstream);
-  by_id_.erase(Uuid(entry.uuid));
+void RingIndex::remove_from_open(Entry& entry) {
+  open_.back()->place_in_open = entry.place_in_open;
+  open_[entry.place_in_open] = open_.back();
+  open_.pop_back();
 }
 
 std::size_t RingIndex::evict(std::size_t most_exchanges, ByteCount most_memory,
                              const std::function<void(Entry&)>& on_open) {
   std::size_t evicted = 0;
-  while (!ended_.empty() && (ended_.size() > most_exchanges || memory_ > most_memory)) {
-    Entry* const oldest = ended_.front();
+  for (; !ended_.empty() && (ended_.size() > most_exchanges || memory() > most_memory); ++evicted) {
+    remove(*ended_.front());
     ended_.pop_front();
-    remove(*oldest);
-    ++evicted;
   }
-  while (!open_.empty() && memory_ > most_memory) {
-    Entry* const oldest = open_.begin()->second;
+  if (memory() <= most_memory) return evicted;
+  std::vector<Entry*> oldest_first = open_;
+  std::sort(oldest_first.begin(), oldest_first.end(), [](const Entry* a, const Entry* b) { return a->seq < b->seq; });
+  for (Entry* const oldest : oldest_first) {
+    if (memory() <= most_memory) break;
     on_open(*oldest);
-    open_.erase(open_.begin());
+    if (!oldest->ending) close(*oldest);
+    remove_from_open(*oldest);
     remove(*oldest);
     ++evicted;
   }
@@ -178,30 +278,28 @@ std::size_t RingIndex::clear() {
   const std::size_t count = ended_.size();
   for (Entry* const entry : ended_) remove(*entry);
   ended_.clear();
+  for (Entry* const entry : free_) entry->records.release();
   return count;
-}
-
-const Entry* RingIndex::find(const Uuid& uuid) const {
-  const auto found = by_id_.find(uuid);
-  return found == by_id_.end() || found->second->rev == 0 ? nullptr : found->second.get();
 }
 
 std::vector<const Entry*> RingIndex::select(const Filter& filter) const {
   std::vector<const Entry*> selected;
   FilterMatcher matcher(filter);
-  const auto take = [&](const Entry* entry) {
-    if (matcher.passes(*entry)) selected.push_back(entry);
-  };
   auto begin = ended_.begin();
   if (filter.after_rev) {
     begin = std::upper_bound(ended_.begin(), ended_.end(), *filter.after_rev,
                              [](std::uint64_t rev, const Entry* entry) { return rev < entry->rev; });
   }
   selected.reserve(static_cast<std::size_t>(ended_.end() - begin));
-  for (auto at = begin; at != ended_.end(); ++at) take(*at);
-  for (const auto& [seq, entry] : open_) {
-    if (!filter.after_rev || entry->rev > *filter.after_rev) take(entry);
+  for (auto at = begin; at != ended_.end(); ++at) {
+    if (matcher.passes(**at)) selected.push_back(*at);
   }
+  const auto first_open = static_cast<std::ptrdiff_t>(selected.size());
+  for (const Entry* const entry : open_) {
+    if ((!filter.after_rev || entry->rev > *filter.after_rev) && matcher.passes(*entry)) selected.push_back(entry);
+  }
+  std::sort(selected.begin() + first_open, selected.end(),
+            [](const Entry* a, const Entry* b) { return a->seq < b->seq; });
   if (filter.after_rev) {
     std::sort(selected.begin(), selected.end(), [](const Entry* a, const Entry* b) { return a->rev < b->rev; });
   }

@@ -2,28 +2,34 @@
 // listed. Knows no threads: the Ring locks around it. Private to this folder.
 #pragma once
 
+#include <array>
 #include <deque>
-#include <map>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "capture/capture.h"
+#include "capture/extents.h"
+#include "capture/kept_records.h"
 #include "capture/needle.h"
 #include "capture/records.h"
-#include "capture/spool.h"
+#include "capture/shared_facts.h"
 
 namespace sluice::capture {
 
 struct StoredBody {
   ByteCount size = 0;    // octets that passed, as far as is known
   ByteCount stored = 0;  // octets in the extents
+  ExtentList extents;    // a beginning of the body, in order; segments ascend
   bool ended = false;
-  std::vector<Extent> extents;  // a beginning of the body, in order; segments ascend
+  bool cut = false;      // the rest is counted only
+  bool counted = false;  // among the bodies that were cut
 
-  bool gone(std::uint32_t first_segment) const { return !extents.empty() && extents.front().segment < first_segment; }
+  bool gone(std::uint32_t first_segment) const {
+    return !extents.empty() && extents.view().front().segment < first_segment;
+  }
 };
 
 // WebSocket messages lie in the segments alone; what is here says where.
@@ -37,77 +43,80 @@ struct MessageRuns {
   std::vector<MessageRun> runs;  // in order; a number that is in none was never written
 };
 
+using Connections = SharedFacts<flow::Connection>;
+using Upstreams = SharedFacts<flow::Upstream>;
+
 struct Entry {
   Uuid uuid{};
   std::uint64_t seq = 0, rev = 0, ticket = 0;  // rev 0: not published yet
-  flow::State state = flow::State::kOpen;
-  flow::Protocol protocol = flow::Protocol::kHttp1;
-  int status = 0;
-  http::AnomalySet anomalies = 0;
-  std::uint32_t matched_rule = 0;
-  flow::Timings timings;
-  std::string opened, responded;  // payloads, parsed when somebody reads
-  std::string request_effective, request_trailers, response_trailers;
-  flow::ConnectionPtr connection;
-  flow::UpstreamPtr upstream;
-  std::unique_ptr<flow::Failure> failure;
-  std::vector<std::uint32_t> rule_ids;
+  KeptRecords records;                         // but for bodies and messages; kEnded counts once `state` says so
+  Connections::Use* connection = nullptr;
+  Upstreams::Use* upstream = nullptr;
   StoredBody request, response;
   std::unique_ptr<MessageRuns> messages;  // null as long as there are none
-  ByteCount charged = 0;                  // of the budget, with the two below, which several entries may share
-  const void* charged_connection = nullptr;
-  const void* charged_upstream = nullptr;
-
-  // --- the pump's own ---
-  struct Intake {
-    ByteCount accepted = 0;
-    bool cut = false;  // the rest is counted only
-  };
-  Intake request_intake, response_intake;
-  bool dirty = false;
-  std::unique_ptr<EndedParts> ending;  // arrived, becomes visible with its rev
+  http::AnomalySet anomalies = 0;
+  std::uint32_t charged = 0;        // of the budget
+  std::uint32_t slot = 0;           // in the index's blocks
+  std::uint32_t place_in_open = 0;  // published open ones
+  std::uint16_t status = 0;
+  flow::State state = flow::State::kOpen;
+  flow::Protocol protocol = flow::Protocol::kHttp1;
+  bool dirty = false;   // the pump's: will be published
+  bool ending = false;  // the pump's: its end is here, becomes visible with its rev
 };
 
 class RingIndex {
  public:
-  explicit RingIndex(Spool& spool) : spool_(spool) {}
-
-  Entry& insert(std::unique_ptr<Entry> entry);
+  // --- the pump ---
+  // `random` becomes the UUID but for a few bits.
+  Entry& insert(std::uint64_t seq, const Uuid& random);
+  Entry* find_open(std::uint64_t seq);  // whose end has not been here; nullptr: unknown
+  void close(Entry& entry) { by_seq_.erase(entry.seq); }
+  void set_connection(Entry& entry, flow::ConnectionPtr connection);
+  void set_upstream(Entry& entry, flow::UpstreamPtr upstream);
   void append(StoredBody& body, const Extent& extent);
-  // A message: where it was written, if it was.
-  void append_message(Entry& entry, const std::optional<Extent>& extent);
+  // A message: where it was written, if it was. Runs below `first_segment` are forgotten.
+  void append_message(Entry& entry, const std::optional<Extent>& extent, std::uint32_t first_segment);
   // A new rev; in its place in the lists; memory counted again.
   void publish(Entry& entry);
   // Ended ones, oldest first, until both bounds hold; then open ones, oldest first (`on_open` before each goes).
   std::size_t evict(std::size_t most_exchanges, ByteCount most_memory, const std::function<void(Entry&)>& on_open);
-  std::size_t clear();
+  // What the spool does not have after all: the octets of a segment from `offset` on. `on_cut` for each body that has
+  // some there, with how many it loses.
+  using OnCut = std::function<void(Entry&, StoredBody&, ByteCount octets)>;
+  void forget(std::uint32_t segment, ByteCount offset, const OnCut& on_cut);
+  // Nothing in segments below is wanted.
+  std::uint32_t first_wanted_segment();
 
+  // --- readers ---
+  std::size_t clear();
   const Entry* find(const Uuid& uuid) const;
   // Published entries that pass the filter, in the order of Ring::list.
   std::vector<const Entry*> select(const Filter& filter) const;
   std::size_t ended() const { return ended_.size(); }
   std::uint64_t last_rev() const { return last_rev_; }
-  ByteCount memory() const { return memory_; }
+  ByteCount memory() const { return memory_ + connections_.memory() + upstreams_.memory(); }
 
  private:
-  struct UuidHash {
-    std::size_t operator()(const Uuid& uuid) const noexcept;
-  };
-  struct Shared {
-    std::size_t users = 0;
-    ByteCount cost = 0;
-  };
+  static constexpr std::size_t kBlock = 64;
   static bool join(Extent& last, const Extent& extent);
   void charge(Entry& entry);
-  void charge_shared(const void*& charged, const void* object, ByteCount cost);
-  void uncharge_shared(const void* object);
   void remove(Entry& entry);
+  void remove_from_open(Entry& entry);
+  void want(std::uint32_t segment);
+  void unwant(std::uint32_t segment) { --wants_[segment - first_want_]; }
+  ByteCount forget(StoredBody& body, std::uint32_t segment, ByteCount offset);
+  void forget(std::vector<MessageRun>& runs, std::uint32_t segment, ByteCount offset);
 
-  Spool& spool_;
-  std::unordered_map<Uuid, std::unique_ptr<Entry>, UuidHash> by_id_;
-  std::deque<Entry*> ended_;              // order of completion = order of rev
-  std::map<std::uint64_t, Entry*> open_;  // published, by seq
-  std::unordered_map<const void*, Shared> shared_;
+  std::vector<std::unique_ptr<std::array<Entry, kBlock>>> blocks_;
+  std::vector<Entry*> free_;
+  FlatMap<Entry*> by_seq_;    // whose end has not been here
+  std::deque<Entry*> ended_;  // order of completion = order of rev
+  std::vector<Entry*> open_;  // published, in no order
+  Connections connections_;
+  Upstreams upstreams_;
+  std::vector<std::uint32_t> wants_;  // bodies and runs of messages in each segment from first_want_ on
+  std::uint32_t first_want_ = 1;
   std::uint64_t last_rev_ = 0;
   ByteCount memory_ = 0;
 };

@@ -1,9 +1,8 @@
 // Append-only files of framed records: the ring's spool today, recordings too. docs/formats/segment.md is the format.
-// Pure over base/file.h. A writer belongs to one thread; so does a reader.
+// Forming is pure; a reader reads a base/file.h and belongs to one thread.
 //
-//   auto writer = SegmentWriter::create(files, path, {number, salt, now});
-//   writer->add(RecordType::kResponseBody, seq, pieces);    // pieces stay in view until flush()
-//   writer->flush();                                        // one gathered write
+//   format_segment_header({number, salt, now})              // once, then for each record:
+//   format_frame(RecordType::kResponseBody, seq, pieces, checksum_seed(salt))   // and the pieces behind it
 //
 //   auto reader = SegmentReader::create(*file);
 //   for (;;) switch (reader->next()) …                      // damage is reported and skipped, never an end of it all
@@ -53,6 +52,14 @@ struct SegmentHeader {
 // What every checksum of a segment starts from.
 std::uint32_t checksum_seed(std::uint64_t salt);
 
+std::array<char, kSegmentHeaderSize> format_segment_header(const SegmentHeader& header);
+// What stands before the payload, which is all pieces one behind the other.
+std::array<char, kFrameHeaderSize> format_frame(RecordType type, std::uint64_t subject, std::span<const Bytes> payload,
+                                                std::uint32_t seed);
+
+// The same where the payload stands already: behind the room for the frame at `frame`.
+void write_frame(char* frame, RecordType type, std::uint64_t subject, std::uint32_t length, std::uint32_t seed);
+
 struct FrameHeader {
   std::uint32_t length = 0;  // of the payload
   RecordType type = RecordType::kOpened;
@@ -67,36 +74,6 @@ bool payload_intact(const FrameHeader& header, Bytes payload, std::uint32_t seed
 struct FramePlace {
   ByteCount offset = 0;
   std::uint32_t length = 0;
-};
-
-class SegmentWriter {
- public:
-  // Creates the file (kConflict if it is there) and writes the header.
-  static Result<std::unique_ptr<SegmentWriter>> create(FileSystem& files, const std::string& path,
-                                                       const SegmentHeader& header);
-
-  // The record's future place. The pieces together are the payload (at most kMaxPayload); they are copied if small,
-  // else they must stay in view until flush().
-  FramePlace add(RecordType type, std::uint64_t subject, std::span<const Bytes> pieces);
-  // Appends what was added. After an error nothing of it counts: the file is cut back (if the disk lets us), the
-  // writer only good for closing.
-  Status flush();
-  Status sync() { return file_->sync(); }
-  ByteCount size() const { return size_; }  // flushed
-  ByteCount pending() const { return pending_; }
-  std::uint32_t seed() const { return seed_; }
-
- private:
-  SegmentWriter(std::unique_ptr<File> file, std::uint32_t seed);
-  void copy(Bytes octets);
-  void refer_to(Bytes octets);
-
-  std::unique_ptr<File> file_;
-  std::uint32_t seed_;
-  ByteCount size_ = 0, pending_ = 0;
-  std::vector<Bytes> pieces_;
-  std::vector<std::unique_ptr<char[]>> blocks_;  // small octets, so that a write needs few vectors
-  std::size_t block_ = 0, block_used_ = 0;
 };
 
 class SegmentReader {

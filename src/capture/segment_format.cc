@@ -11,6 +11,16 @@ namespace {
 constexpr Bytes kMagic("SLUICE\r\n", 8);  // the line end shows a transfer that changed line ends
 constexpr std::size_t kChecksumSize = 4;
 
+void form(char* frame, RecordType type, std::uint64_t subject, std::uint32_t length, std::uint32_t payload_checksum,
+          std::uint32_t seed) {
+  OctetWriter out(frame);
+  out.number(length);
+  out.number(static_cast<std::uint32_t>(type));  // and three reserved octets
+  out.number(subject);
+  out.number(payload_checksum);
+  out.number(crc32c(Bytes(frame, kFrameHeaderSize - kChecksumSize), seed));
+}
+
 }  // namespace
 
 std::uint32_t checksum_seed(std::uint64_t salt) {
@@ -54,17 +64,21 @@ Result<SegmentHeader> parse_segment_header(Bytes octets) {
   return header;
 }
 
-std::array<char, kFrameHeaderSize> format_frame_header(const FrameHeader& header, std::uint32_t seed) {
-  std::array<char, kFrameHeaderSize> octets{};
-  OctetWriter out(octets.data());
-  out.number(header.length);
-  out.number(static_cast<std::uint8_t>(header.type));
-  out.number(std::uint8_t{0});
-  out.number(std::uint16_t{0});
-  out.number(header.subject);
-  out.number(header.payload_checksum);
-  out.number(crc32c(Bytes(octets.data(), octets.size() - kChecksumSize), seed));
+std::array<char, kFrameHeaderSize> format_frame(RecordType type, std::uint64_t subject, std::span<const Bytes> payload,
+                                                std::uint32_t seed) {
+  std::size_t length = 0;
+  std::uint32_t checksum = seed;
+  for (const Bytes piece : payload) {
+    length += piece.size();
+    checksum = crc32c(piece, checksum);
+  }
+  std::array<char, kFrameHeaderSize> octets;
+  form(octets.data(), type, subject, static_cast<std::uint32_t>(length), checksum, seed);
   return octets;
+}
+
+void write_frame(char* frame, RecordType type, std::uint64_t subject, std::uint32_t length, std::uint32_t seed) {
+  form(frame, type, subject, length, crc32c(Bytes(frame + kFrameHeaderSize, length), seed), seed);
 }
 
 std::optional<FrameHeader> parse_frame_header(Bytes octets, std::uint32_t seed) {

@@ -2,7 +2,7 @@
 // and then damaged in one place: every record that was not touched is read as it was.
 #include <cstdlib>
 
-#include "base/fake_file.h"
+#include "capture/capture_test_support.h"
 #include "capture/records.h"
 #include "capture/segment.h"
 
@@ -72,19 +72,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   parse_all(input);
 
   // The first octets say where the damage is and how long the payloads are; the rest is what they hold.
-  auto writer = SegmentWriter::create(disk, "/s/written", {1, 0x5eed, WallTime()});
-  check(writer.has_value());
+  SegmentText segment({1, 0x5eed, WallTime()});
   std::vector<Seen> written;
   for (Bytes rest = input.substr(6); !rest.empty();) {
     const std::size_t length = static_cast<unsigned char>(rest.front()) * 3;
     const Bytes payload = rest.substr(1, length);
     rest.remove_prefix(1 + payload.size());
     const auto type = static_cast<RecordType>(1 + payload.size() % 11);
-    written.push_back({(*writer)->add(type, written.size(), std::span(&payload, 1)), std::string(payload)});
+    written.push_back({segment.add(type, written.size(), payload), std::string(payload)});
   }
-  check((*writer)->flush().has_value());
-  writer->reset();
-  std::string content = *disk.content("/s/written");
+  std::string content = segment.octets;
   const std::size_t room = content.size() - kSegmentHeaderSize;
   const std::size_t from = kSegmentHeaderSize + (data[0] * 256u + data[1]) % room;
   const std::size_t until = std::min<std::size_t>(content.size(), from + data[2] % 64);

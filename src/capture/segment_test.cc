@@ -4,8 +4,8 @@
 
 #include <random>
 
-#include "base/fake_file.h"
 #include "base/text.h"
+#include "capture/capture_test_support.h"
 
 namespace sluice::capture {
 namespace {
@@ -19,22 +19,18 @@ struct Known {
 
 class SegmentTest : public testing::Test {
  protected:
-  static constexpr const char* kPath = "/s/1.seg";
-
   SegmentTest() { disk_.add_directory("/s"); }
 
   void write(const std::vector<std::string>& payloads) {
-    auto writer = SegmentWriter::create(disk_, kPath, {1, 0x1234, WallTime(Duration(5))});
-    ASSERT_TRUE(writer);
+    SegmentText segment({1, 0x1234, WallTime(Duration(5))});
     std::uint64_t subject = 0;
     for (const std::string& payload : payloads) {
       const auto type = subject % 2 == 0 ? RecordType::kOpened : RecordType::kResponseBody;
       const Bytes pieces[] = {Bytes(payload).substr(0, payload.size() / 2), Bytes(payload).substr(payload.size() / 2)};
-      const FramePlace place = (*writer)->add(type, ++subject, pieces);
+      const FramePlace place = segment.add(type, ++subject, pieces);
       known_.push_back({type, subject, payload, place});
     }
-    ASSERT_TRUE((*writer)->flush());
-    content_ = *disk_.content(kPath);
+    content_ = segment.octets;
   }
 
   struct Found {
@@ -121,11 +117,9 @@ TEST_F(SegmentTest, GoesOnBehindOctetsThatWereWrittenOver) {
 
 TEST_F(SegmentTest, TakesNoRecordThatAPeerPutIntoABody) {
   // A whole segment as a body, framed as records are: with another salt it is octets only.
-  auto writer = SegmentWriter::create(disk_, "/s/forged.seg", {1, 0x9999, WallTime()});
-  const Bytes forged = "forged";
-  (*writer)->add(RecordType::kEnded, 1, std::span(&forged, 1));
-  ASSERT_TRUE((*writer)->flush());
-  const std::string inner = disk_.content("/s/forged.seg")->substr(kSegmentHeaderSize);
+  SegmentText forged({1, 0x9999, WallTime()});
+  forged.add(RecordType::kEnded, 1, "forged");
+  const std::string inner = forged.octets.substr(kSegmentHeaderSize);
   write({"one", inner + inner + inner, "three"});
   std::string damaged = content_;
   damaged[known_[1].place.offset] ^= 1;  // its length is not known any more: the search goes through the body
@@ -135,13 +129,10 @@ TEST_F(SegmentTest, TakesNoRecordThatAPeerPutIntoABody) {
 
 // docs/formats/segment.md, "Example".
 TEST_F(SegmentTest, WritesTheExampleOfTheDocument) {
-  auto writer =
-      SegmentWriter::create(disk_, kPath, {1, 0x0123456789abcdef, WallTime(std::chrono::seconds(1'700'000'000))});
-  const Bytes body = "hello", trailers = "Digest: x\r\n";
-  (*writer)->add(RecordType::kResponseBody, 7, std::span(&body, 1));
-  (*writer)->add(RecordType::kResponseTrailers, 7, std::span(&trailers, 1));
-  ASSERT_TRUE((*writer)->flush());
-  EXPECT_EQ(hex_encode(*disk_.content(kPath)),
+  SegmentText segment({1, 0x0123456789abcdef, WallTime(std::chrono::seconds(1'700'000'000))});
+  segment.add(RecordType::kResponseBody, 7, "hello");
+  segment.add(RecordType::kResponseTrailers, 7, "Digest: x\r\n");
+  EXPECT_EQ(hex_encode(segment.octets),
             "534c554943450d0a0100000000000000"
             "0100000000000000efcdab8967452301"
             "00002a36fe9c971700000000a328b6e0"
@@ -169,19 +160,6 @@ TEST_F(SegmentTest, RefusesWhatIsNoSegmentOrALaterVersion) {
   damaged[20] ^= 1;
   EXPECT_EQ(error_of(damaged), "the segment's header is damaged");
   EXPECT_EQ(error_of(content_.substr(0, kSegmentHeaderSize - 1)), "the segment's header is damaged");
-}
-
-TEST_F(SegmentTest, CutsATornWriteBack) {
-  auto writer = SegmentWriter::create(disk_, kPath, {1, 1, WallTime()});
-  const Bytes payload = "payload";
-  (*writer)->add(RecordType::kOpened, 1, std::span(&payload, 1));
-  ASSERT_TRUE((*writer)->flush());
-  const ByteCount size = (*writer)->size();
-  disk_.tear_append(9);
-  (*writer)->add(RecordType::kEnded, 1, std::span(&payload, 1));
-  EXPECT_FALSE((*writer)->flush());
-  EXPECT_EQ((*writer)->size(), size);
-  EXPECT_EQ(disk_.content(kPath)->size(), size);
 }
 
 TEST_F(SegmentTest, SurvivesRandomOctets) {

@@ -1,3 +1,4 @@
+// The pump's side: records become octets in chunks.
 #include "capture/spool.h"
 
 #include <fmt/format.h>
@@ -6,7 +7,7 @@
 #include <cstring>
 #include <utility>
 
-#include "capture/capture.h"
+#include "capture/octets.h"
 
 namespace sluice::capture {
 namespace {
@@ -24,42 +25,23 @@ std::uint64_t random_number(Entropy& entropy) {
   return number;
 }
 
-// "<pid>-<id>": anything else in the spool's root is not ours to remove.
-bool is_spool_name(std::string_view name) {
-  const auto dash = name.find('-');
-  if (dash == 0 || dash == name.npos || dash + 1 == name.size()) return false;
-  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
-  const auto letter = [&](char c) { return digit(c) || c == '-' || c == '_' || ((c | 32) >= 'a' && (c | 32) <= 'z'); };
-  return std::all_of(name.begin(), name.begin() + dash, digit) &&
-         std::all_of(name.begin() + dash + 1, name.end(), letter);
-}
-
 }  // namespace
 
-std::size_t remove_stale_spools(FileSystem& files, const std::string& spool_root) {
-  const auto names = files.list(spool_root);
-  if (!names) return 0;
-  std::size_t removed = 0;
-  for (const std::string& name : *names) {
-    if (!is_spool_name(name)) continue;
-    const std::string directory = spool_root + "/" + name;
-    const auto file = files.open(directory + "/" + kLockName, OpenMode::kRead);
-    if (!file && file.error().code != Code::kNotFound) continue;
-    if (file && !(*file)->lock()) continue;  // its owner lives
-    if (files.remove_tree(directory)) ++removed;
-  }
-  return removed;
-}
-
-Spool::Spool(FileSystem& files, Entropy& entropy, std::string directory, ByteCount budget)
+Spool::Spool(FileSystem& files, Entropy& entropy, ChunkPool& pool, std::string directory, ByteCount budget)
     : files_(files),
       entropy_(entropy),
+      pool_(pool),
       directory_(std::move(directory)),
       budget_(budget),
       segment_size_(std::clamp(budget / 16, kLeastSegment, kMostSegment)) {}
 
 Spool::~Spool() {
-  writer_.reset();
+  leave_segment();
+  for (const Job& job : jobs_) {
+    if (job.chunk) give_back(job.chunk);
+  }
+  for (flow::Chunk* const chunk : spare_) give_back(chunk);
+  file_.reset();
   if (lock_) (void)files_.remove_tree(directory_);
 }
 
@@ -76,172 +58,165 @@ Status Spool::open() {
   return {};
 }
 
-std::string Spool::path_of(std::uint32_t number) const { return fmt::format("{}/{:08}.seg", directory_, number); }
+// ---- chunks ----
 
-void Spool::note_error(const Error& error, MonoTime now) {
-  writer_.reset();
-  retry_at_ = now + kRetry;
-  const std::lock_guard guard(mutex_);
-  ++write_errors_;
-  last_error_ = error.message;
+// Workers get on with a quarter of the chunks however long the disk does not answer.
+flow::Chunk* Spool::take_chunk() {
+  if (chunks_held() >= pool_.size() - pool_.size() / 4) return nullptr;
+  flow::Chunk* const chunk = pool_.take();
+  if (chunk) held_.fetch_add(1, std::memory_order_relaxed);
+  return chunk;
 }
 
+void Spool::give_back(flow::Chunk* chunk) {
+  held_.fetch_sub(1, std::memory_order_relaxed);
+  flow::release(chunk);
+}
+
+// Takes chunks until there is that much room, or no more; returns how much there is.
+std::size_t Spool::make_room(std::size_t octets) {
+  std::size_t room = building_.chunk->capacity * (1 + spare_.size()) - building_.used;
+  while (room < octets) {
+    flow::Chunk* const chunk = take_chunk();
+    if (!chunk) break;
+    spare_.push_back(chunk);
+    room += chunk->capacity;
+  }
+  return room;
+}
+
+// ---- segments ----
+
 bool Spool::ready(MonoTime now, WallTime wall) {
-  if (!lock_ || (retry_at_ && now < *retry_at_)) return false;
+  if (!lock_ || lost_.load(std::memory_order_relaxed) || (retry_at_ && now < *retry_at_)) return false;
   retry_at_.reset();
+  const bool full = building_.chunk && building_.offset + building_.used >= segment_size_;
+  if (rotate_.exchange(false, std::memory_order_relaxed) || full) finish_segment();
+  return building_.chunk || begin_segment(wall);
+}
+
+bool Spool::begin_segment(WallTime wall) {
+  if (spare_.empty()) {
+    flow::Chunk* const chunk = take_chunk();
+    if (!chunk) return false;
+    spare_.push_back(chunk);
+  }
+  const SegmentHeader header{next_number_++, random_number(entropy_), wall};
+  const auto number = static_cast<std::uint32_t>(header.number);
   {
     const std::lock_guard guard(mutex_);
-    if (writer_ && (writer_->size() >= segment_size_ || rotate_)) writer_.reset();
-    rotate_ = false;
+    building_ = {number, checksum_seed(header.salt), 0, spare_.back(), 0};
+    segments_.push_back({number, building_.seed, 0, UINT64_MAX, std::make_shared<Reading>()});
   }
-  if (writer_) return true;
-  mentioned_connections_.clear();
-  mentioned_upstreams_.clear();
-  const std::uint32_t number = next_number_;
-  const SegmentHeader header{number, random_number(entropy_), wall};
-  auto created = SegmentWriter::create(files_, path_of(number), header);
-  if (!created) {
-    (void)files_.remove(path_of(number));  // else the next try finds it there
-    note_error(created.error(), now);
-    return false;
-  }
-  writer_ = *std::move(created);
-  ++next_number_;
-  const std::lock_guard guard(mutex_);
-  segments_.push_back({number, writer_->seed(), writer_->size(), 0, std::make_shared<Reading>()});
-  bytes_ += writer_->size();
+  spare_.pop_back();
+  const auto octets = format_segment_header(header);
+  append(Bytes(octets.data(), octets.size()));
   return true;
 }
 
-Extent Spool::add(RecordType type, std::uint64_t subject, std::span<const Bytes> pieces) {
-  const FramePlace place = writer_->add(type, subject, pieces);
-  // writer_ is the newest segment's; its size stays far below 4 GiB.
-  return {next_number_ - 1, static_cast<std::uint32_t>(place.offset), place.length,
-          static_cast<std::uint32_t>(place.length - kFrameHeaderSize)};
+void Spool::finish_segment() {
+  if (building_.chunk) submit(Task::kWriteLast);
 }
 
-void Spool::add_copied(RecordType type, std::uint64_t subject, std::string payload) {
-  copied_.push_back(std::move(payload));
-  const Bytes piece = copied_.back();
-  add(type, subject, std::span(&piece, 1));
+void Spool::leave_segment() {
+  const std::lock_guard guard(mutex_);
+  if (flow::Chunk* const chunk = std::exchange(building_.chunk, nullptr)) give_back(chunk);
 }
 
-bool Spool::flush(MonoTime now) {
-  if (!writer_) return false;
-  const Status written = writer_->flush();
-  copied_.clear();
-  {
-    const std::lock_guard guard(mutex_);
-    bytes_ += writer_->size() - segments_.back().size;
-    segments_.back().size = writer_->size();
+// ---- records ----
+
+std::size_t Spool::room(std::size_t wanted) {
+  if (!building_.chunk) return 0;
+  const std::size_t room = make_room(kFrameHeaderSize + wanted);
+  return room < kFrameHeaderSize ? 0 : std::min(wanted, room - kFrameHeaderSize);
+}
+
+std::optional<Extent> Spool::add(RecordType type, std::uint64_t subject, std::span<const Bytes> pieces) {
+  if (!building_.chunk) return std::nullopt;
+  std::size_t length = 0;
+  for (const Bytes piece : pieces) length += piece.size();
+  const std::size_t span = kFrameHeaderSize + length;
+  // The size of a segment stays far below 4 GiB.
+  const Extent extent{building_.number, static_cast<std::uint32_t>(building_.offset + building_.used),
+                      static_cast<std::uint32_t>(span), static_cast<std::uint32_t>(length)};
+  if (span <= building_.chunk->capacity - building_.used) {
+    char* const frame = building_.chunk->data + building_.used;
+    OctetWriter out(frame + kFrameHeaderSize);
+    for (const Bytes piece : pieces) out.octets(piece);
+    write_frame(frame, type, subject, extent.content, building_.seed);
+    building_.used += span;
+    return extent;
   }
-  if (written) return true;
-  note_error(written.error(), now);
-  return false;
+  if (make_room(span) < span) return std::nullopt;
+  const auto frame = format_frame(type, subject, pieces, building_.seed);
+  append(Bytes(frame.data(), frame.size()));
+  for (const Bytes piece : pieces) append(piece);
+  return extent;
 }
 
-bool Spool::first_mention(RecordType type, std::uint64_t id) {
-  return (type == RecordType::kConnection ? mentioned_connections_ : mentioned_upstreams_).insert(id).second;
+// After make_room().
+void Spool::append(Bytes octets) {
+  while (!octets.empty()) {
+    const Bytes now = octets.substr(0, building_.chunk->capacity - building_.used);
+    std::memcpy(building_.chunk->data + building_.used, now.data(), now.size());
+    building_.used += now.size();
+    octets.remove_prefix(now.size());
+    if (!octets.empty()) submit(Task::kWrite);
+  }
 }
 
-void Spool::drop_old() {
-  std::vector<std::uint32_t> doomed;
+// The chunk goes to the disk; the next one takes its place.
+void Spool::submit(Task task) {
   {
     const std::lock_guard guard(mutex_);
-    if (std::exchange(rotate_, false)) writer_.reset();
+    jobs_.push_back({task, building_.number, building_.offset, building_.chunk, building_.used});
+    building_.offset += building_.used;
+    building_.used = 0;
+    building_.chunk = nullptr;
+    if (task == Task::kWrite) {
+      building_.chunk = spare_.back();
+      spare_.pop_back();
+    }
+    Segment& segment = segments_.back();
+    bytes_ += building_.offset - segment.size;
+    segment.size = building_.offset;
+    if (threaded_) work_.notify_one();
+  }
+  write_if_alone();
+}
+
+void Spool::drop_old(std::uint32_t first_wanted) {
+  if (rotate_.exchange(false, std::memory_order_relaxed)) leave_segment();
+  {
+    const std::lock_guard guard(mutex_);
     while (!segments_.empty()) {
       const Segment& oldest = segments_.front();
-      const bool written = writer_ && segments_.size() == 1;
-      if (written || (bytes_ <= budget_ && oldest.wanted > 0)) break;
-      doomed.push_back(oldest.number);
+      const bool written = building_.chunk && building_.number == oldest.number;
+      if (written || (bytes_ <= budget_ && oldest.number >= first_wanted)) break;
+      jobs_.push_back({Task::kRemove, oldest.number, 0, nullptr, 0});
+      if (threaded_) work_.notify_one();
       bytes_ -= oldest.size;
       segments_.pop_front();
     }
   }
-  for (const std::uint32_t number : doomed) (void)files_.remove(path_of(number));
+  write_if_alone();
 }
 
-Spool::Segment* Spool::find(std::uint32_t number) {
-  if (segments_.empty() || number < segments_.front().number) return nullptr;
-  // Numbers follow each other, but for those whose creation failed: those were not counted.
-  const std::size_t index = number - segments_.front().number;
-  return index < segments_.size() ? &segments_[index] : nullptr;
-}
-
-void Spool::want(std::uint32_t segment) {
-  const std::lock_guard guard(mutex_);
-  if (Segment* found = find(segment)) ++found->wanted;
-}
-
-void Spool::unwant(std::uint32_t segment) {
-  const std::lock_guard guard(mutex_);
-  if (Segment* found = find(segment)) --found->wanted;
-}
-
-void Spool::rotate_soon() {
-  const std::lock_guard guard(mutex_);
-  rotate_ = true;
-}
-
-std::uint32_t Spool::first_segment() const {
-  const std::lock_guard guard(mutex_);
-  return segments_.empty() ? UINT32_MAX : segments_.front().number;
-}
-
-Status Spool::read(const Extent& extent, RecordType type, std::uint64_t subject,
-                   const std::function<void(Bytes payload)>& visit) const {
-  std::shared_ptr<Reading> reading;
-  std::uint32_t seed = 0;
+std::optional<Spool::Loss> Spool::take_loss(MonoTime now) {
+  if (!lost_.load(std::memory_order_relaxed)) return std::nullopt;
+  Loss loss;
   {
     const std::lock_guard guard(mutex_);
-    const Segment* const segment = const_cast<Spool*>(this)->find(extent.segment);
-    if (!segment) return fail(Code::kNotFound, "This body has left the spool, which keeps the newest traffic only.");
-    reading = segment->reading;
-    seed = segment->seed;
-  }
-  std::string run(extent.span, '\0');
-  {
-    const std::lock_guard guard(reading->mutex);
-    if (!reading->file) {
-      auto opened = files_.open(path_of(extent.segment), OpenMode::kRead);
-      if (!opened && opened.error().code == Code::kNotFound) {
-        return fail(Code::kNotFound, "This body has left the spool, which keeps the newest traffic only.");
-      }
-      if (!opened) return fail(std::move(opened.error()).with_context("reading a captured body"));
-      reading->file = *std::move(opened);
+    if (losses_.empty()) {
+      lost_.store(false, std::memory_order_relaxed);
+      return std::nullopt;
     }
-    SLUICE_TRY(const std::size_t got, reading->file->read_at(extent.offset, run));
-    run.resize(got);
+    loss = losses_.back();
+    losses_.pop_back();
   }
-  ByteCount content = 0;
-  for (Bytes rest = run; rest.size() >= kFrameHeaderSize;) {
-    const auto frame = parse_frame_header(rest.substr(0, kFrameHeaderSize), seed);
-    rest.remove_prefix(kFrameHeaderSize);
-    if (!frame || frame->length > rest.size()) break;
-    const Bytes payload = rest.substr(0, frame->length);
-    rest.remove_prefix(frame->length);
-    if (frame->type != type || frame->subject != subject) continue;
-    if (!payload_intact(*frame, payload, seed)) break;
-    content += payload.size();
-    visit(payload);
-  }
-  if (content == extent.content) return {};
-  return fail(Code::kIo, "A captured body is damaged on disk.");
-}
-
-ByteCount Spool::bytes() const {
-  const std::lock_guard guard(mutex_);
-  return bytes_;
-}
-
-std::uint64_t Spool::write_errors() const {
-  const std::lock_guard guard(mutex_);
-  return write_errors_;
-}
-
-std::string Spool::last_error() const {
-  const std::lock_guard guard(mutex_);
-  return last_error_;
+  if (building_.number == loss.segment) leave_segment();
+  retry_at_ = now + kRetry;
+  return loss;
 }
 
 }  // namespace sluice::capture

@@ -24,8 +24,7 @@ WorkerSink::WorkerSink(ChunkPool& pool, SharedCounters& shared, std::size_t queu
 WorkerSink::~WorkerSink() {
   std::vector<QueuedRecord> rest;
   take_late(rest);
-  QueuedRecord record;
-  while (queue_.pop(queue_.tail(), record)) rest.push_back(std::move(record));
+  for (std::uint64_t at = queue_.head(); at != queue_.tail(); ++at) rest.push_back(std::move(queue_.at(at)));
   for (const QueuedRecord& left : rest) {
     if (left.chunk) {
       flow::release(left.chunk);
