@@ -23,7 +23,7 @@ BodyPlaces find_places(const Entry& entry, flow::Direction direction, ByteCount 
   const bool request = direction == flow::Direction::kRequest;
   const StoredBody& body = request ? entry.request : entry.response;
   BodyPlaces places{request ? RecordType::kRequestBody : RecordType::kResponseBody, entry.seq, 0, {}};
-  ByteCount at = 0;
+  ByteCount at = body.begin;
   for (const Extent& extent : body.extents.view()) {
     if (at >= end_of(offset, limit)) break;
     const Range range = overlap(offset, limit, at, extent);
@@ -53,7 +53,7 @@ Status BodyReader::read(ByteCount offset, ByteCount length, std::string& out) {
   ByteCount at = places_.begin;
   for (const Extent& extent : places_.extents) {
     const Range range = overlap(offset, length, at, extent);
-    if (range.begin < range.end) {
+    if (range.begin < range.end && !extent.is_gap()) {
       if (kept_ != &extent) {
         kept_ = nullptr;
         content_.clear();

@@ -35,6 +35,10 @@ class ExtentList {
     if (count == 0) one_ = {};
     if (many_) many_->resize(count);
   }
+  void drop_first(std::size_t count) {
+    if (count >= view().size()) return truncate(0);
+    if (many_ && count > 0) many_->erase(many_->begin(), many_->begin() + static_cast<std::ptrdiff_t>(count));
+  }
   ByteCount memory() const { return many_ ? sizeof(*many_) + many_->capacity() * sizeof(Extent) : 0; }
   void trim() {
     if (many_) many_->shrink_to_fit();

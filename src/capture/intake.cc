@@ -79,7 +79,7 @@ void Intake::take(QueuedRecord& record) {
     case RecordType::kEnded:
       return take_ended(*entry, record);
     case RecordType::kMessage:
-      index_.append_message(*entry, write(record.type, record.seq, record.payload()), spool_.first_segment());
+      take_message(*entry, record);
       break;
     default:
       entry->records.append(record.type, record.payload());
@@ -112,6 +112,20 @@ void Intake::take_responded(Entry& entry, QueuedRecord& record) {
     mention(RecordType::kUpstream, entry.upstream->fact->id, *entry.upstream, format_upstream);
   }
   write(record.type, record.seq, payload);
+}
+
+void Intake::take_message(Entry& entry, const QueuedRecord& record) {
+  const auto parts = parse_message(record.payload());
+  if (!parts) return;
+  StoredBody& body = parts->seen.direction == flow::Direction::kRequest ? entry.request : entry.response;
+  body.size += parts->missing;
+  if (parts->missing > 0) note_cut(entry, body, parts->missing);
+  const std::uint32_t first_segment = spool_.first_segment();
+  // On disk stands what is missing there, whoever cut it.
+  const ByteCount gap = index_.end_cut(body, first_segment);
+  std::string payload(message_size(parts->seen), '\0');
+  write_message(OctetWriter(payload.data()), parts->seen, gap);
+  index_.append_message(entry, write(record.type, record.seq, payload), first_segment);
 }
 
 void Intake::take_ended(Entry& entry, const QueuedRecord& record) {

@@ -48,6 +48,7 @@ class Intake {
   void take(QueuedRecord& record);
   void take_opened(QueuedRecord& record);
   void take_responded(Entry& entry, QueuedRecord& record);
+  void take_message(Entry& entry, const QueuedRecord& record);
   void take_ended(Entry& entry, const QueuedRecord& record);
   std::uint64_t take_body(RecordQueue& queue, std::uint64_t at, std::uint64_t until, Freer& freer);
   void store_body(Entry& entry, RecordType type, ByteCount passed, ByteCount kept);

@@ -34,18 +34,19 @@ MessagePage read_messages(const Spool& spool, const MessagePlaces& places, std::
     std::uint64_t number = run.first;
     (void)spool.read(run.extent, RecordType::kMessage, places.seq, [&](Bytes payload) {
       const std::uint64_t mine = number++;
-      const auto seen = parse_message(payload);
-      if (!seen || mine < places.offset || mine >= end) return;
+      const auto parts = parse_message(payload);
+      if (!parts || mine < places.offset || mine >= end) return;
+      const flow::MessageSeen& seen = parts->seen;
       Message& message = page.messages.emplace_back();
       message.number = mine;
-      message.direction = seen->direction;
-      message.opcode = seen->opcode;
-      message.compressed = seen->compressed;
-      message.complete = seen->complete;
-      message.offset = seen->offset;
-      message.length = seen->length;
-      message.at = seen->at;
-      message.octets = seen->control;
+      message.direction = seen.direction;
+      message.opcode = seen.opcode;
+      message.compressed = seen.compressed;
+      message.complete = seen.complete;
+      message.offset = seen.offset;
+      message.length = seen.length;
+      message.at = seen.at;
+      message.octets = seen.control;
       if (is_control(message)) message.length = message.stored = message.octets.size();
     });
   }

@@ -167,6 +167,72 @@ TEST_F(MessageTest, ThoseWhosePayloadWasCutSaySo) {
   EXPECT_EQ(found.messages[2].stored, 0u);
 }
 
+// A socket lives long: one moment without room must not be the end of what is kept of it.
+TEST_F(MessageTest, AfterAGapLaterOnesAreKeptAgain) {
+  say(Direction::kResponse, "one");
+  ring->pump();
+  // Without a free chunk the worker cuts; without room in the queue too.
+  sink().body(socket_, Direction::kResponse, "tw");
+  std::vector<ExchangeSeq> noise;
+  for (std::size_t i = 0; i < options.queue * 3 / 4; ++i) sink().body(socket_, Direction::kRequest, "x");
+  sink().body(socket_, Direction::kResponse, "o");  // the queue is full for bodies
+  received_ += 3;
+  sink().message(socket_, {.direction = Direction::kResponse, .opcode = 1, .offset = 3, .length = 3});
+  ring->pump();
+  say(Direction::kResponse, "three");
+  ring->pump();
+  EXPECT_EQ(texts(0, 10), (Texts{"one", "tw", "three"}));
+  const MessagePage found = page(0, 10);
+  EXPECT_EQ(found.messages[1].length, 3u);
+  EXPECT_EQ(found.messages[1].stored, 2u);
+  EXPECT_EQ(found.messages[2].stored, 5u);
+  const auto slice = ring->read_body(id_, Direction::kResponse, 6, 100);
+  ASSERT_TRUE(slice);
+  EXPECT_EQ(slice->octets, "three");
+  EXPECT_EQ(slice->size, 11u);
+  EXPECT_EQ(slice->stored, 10u);
+  EXPECT_FALSE(slice->complete);
+  EXPECT_EQ(ring->read_body(id_, Direction::kResponse, 0, 100)->octets, "onetw");  // up to the gap
+  EXPECT_EQ(ring->counters().bodies_cut, 1u);
+  EXPECT_EQ(ring->counters().bytes_cut, 1u);
+}
+
+// max_body bounds what is kept at a time: what left the spool counts no more.
+TEST_F(MessageTest, ALongLivedSocketIsKeptBeyondTheLimitOfABody) {
+  options.limits.spool_disk = 4 * kMiB;
+  options.limits.max_body = 5 * kMiB;
+  reopen();
+  for (int i = 0; i < 150; ++i) {
+    say(Direction::kResponse, std::string(100'000, static_cast<char>('a' + i % 26)));
+    ring->pump();
+  }
+  const MessagePage found = page(-5, 5);
+  ASSERT_EQ(found.messages.size(), 5u);
+  for (const Message& message : found.messages) {
+    EXPECT_TRUE(message.octets == std::string(100'000, static_cast<char>('a' + message.number % 26)));
+  }
+  EXPECT_EQ(ring->counters().bodies_cut, 0u);
+  EXPECT_LT(ring->counters().memory_bytes, 10'000u);
+  EXPECT_EQ(ring->read_body(id_, Direction::kResponse, 0, 1).error().code, Code::kNotFound);
+}
+
+TEST_F(MessageTest, WhatTheDiskRefusesIsAGapOnly) {
+  say(Direction::kResponse, "before");
+  exchange({.response_body = std::string(300'000, '#')});
+  ring->pump();
+  disk.set_capacity(disk.stored());
+  say(Direction::kResponse, "refused");
+  exchange({.response_body = std::string(300'000, '#')});
+  ring->pump();
+  disk.heal();
+  clock.advance(std::chrono::seconds(2));
+  say(Direction::kResponse, "marks the gap");
+  say(Direction::kResponse, "after");
+  ring->pump();
+  EXPECT_EQ(page(0, 10).total, 4u);
+  EXPECT_EQ(texts(0, 10), (Texts{"before", "", "after"}));
+}
+
 TEST_F(MessageTest, NumbersGoOnWhenTheDiskSaysNo) {
   say(Direction::kRequest, "before");
   exchange({.response_body = std::string(300'000, '#')});  // fills the chunk: it is written

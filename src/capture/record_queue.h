@@ -39,11 +39,10 @@ class RecordQueue {
     head_seen_ = head_.load(std::memory_order_acquire);
     return size_ - static_cast<std::size_t>(tail_local_ - head_seen_) >= wanted;
   }
-  // After has_room(1).
-  void push(QueuedRecord&& record) {
-    slots_[tail_local_ & (size_ - 1)] = std::move(record);
-    tail_.store(++tail_local_, std::memory_order_release);
-  }
+  // After has_room(1): the slot that push() will hand over. Its members are as the record before left them, but for
+  // `attached`, which is null.
+  QueuedRecord& next() { return slots_[tail_local_ & (size_ - 1)]; }
+  void push() { tail_.store(++tail_local_, std::memory_order_release); }
 
   // --- consumer: looks at the records where they stand, in [head, tail) ---
   std::uint64_t head() const { return head_local_; }

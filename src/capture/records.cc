@@ -210,10 +210,10 @@ std::optional<EndedParts> parse_ended(Bytes payload) {
 }
 
 std::size_t message_size(const flow::MessageSeen& message) {
-  return 4 + 8 + 8 + 8 + counted_size(message.control.substr(0, kMostControl));
+  return 4 + 8 + 8 + 8 + 8 + counted_size(message.control.substr(0, kMostControl));
 }
 
-void write_message(OctetWriter out, const flow::MessageSeen& message) {
+void write_message(OctetWriter out, const flow::MessageSeen& message, ByteCount missing) {
   const int flags = (message.compressed ? kCompressed : 0) | (message.complete ? kComplete : 0);
   out.number(static_cast<std::uint8_t>(message.direction));
   out.number(message.opcode);
@@ -222,24 +222,26 @@ void write_message(OctetWriter out, const flow::MessageSeen& message) {
   out.number(message.offset);
   out.number(message.length);
   out.number(static_cast<std::int64_t>(message.at.time_since_epoch().count()));
+  out.number(missing);
   out.counted(message.control.substr(0, kMostControl));
 }
 
-std::optional<flow::MessageSeen> parse_message(Bytes payload) {
+std::optional<MessageParts> parse_message(Bytes payload) {
   OctetReader in(payload);
-  flow::MessageSeen message;
-  message.direction = known(in.number<std::uint8_t>(), flow::Direction::kResponse);
-  message.opcode = in.number<std::uint8_t>();
+  MessageParts parts;
+  parts.seen.direction = known(in.number<std::uint8_t>(), flow::Direction::kResponse);
+  parts.seen.opcode = in.number<std::uint8_t>();
   const auto flags = in.number<std::uint8_t>();
-  message.compressed = (flags & kCompressed) != 0;
-  message.complete = (flags & kComplete) != 0;
+  parts.seen.compressed = (flags & kCompressed) != 0;
+  parts.seen.complete = (flags & kComplete) != 0;
   in.number<std::uint8_t>();
-  message.offset = in.number<std::uint64_t>();
-  message.length = in.number<std::uint64_t>();
-  message.at = WallTime(Duration(in.number<std::int64_t>()));
-  message.control = in.counted();
+  parts.seen.offset = in.number<std::uint64_t>();
+  parts.seen.length = in.number<std::uint64_t>();
+  parts.seen.at = WallTime(Duration(in.number<std::int64_t>()));
+  parts.missing = in.number<std::uint64_t>();
+  parts.seen.control = in.counted();
   if (!in.ok()) return std::nullopt;
-  return message;
+  return parts;
 }
 
 }  // namespace sluice::capture

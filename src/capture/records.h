@@ -74,8 +74,13 @@ EndedBrief parse_ended_brief(Bytes payload);
 
 // --- kMessage
 std::size_t message_size(const flow::MessageSeen& message);
-void write_message(OctetWriter out, const flow::MessageSeen& message);
-std::optional<flow::MessageSeen> parse_message(Bytes payload);  // `control` is a view into the payload
+// `missing`: octets of its direction's content that passed since the message before and were not handed over.
+void write_message(OctetWriter out, const flow::MessageSeen& message, ByteCount missing);
+struct MessageParts {
+  flow::MessageSeen seen;  // `control` is a view into the payload
+  ByteCount missing = 0;
+};
+std::optional<MessageParts> parse_message(Bytes payload);
 
 // --- kConnection, kUpstream: written by the capture thread, once in each segment that mentions them
 std::string format_connection(const flow::Connection& connection);

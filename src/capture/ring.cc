@@ -181,21 +181,25 @@ Result<BodySlice> Ring::read_body(std::string_view id, flow::Direction direction
   BodySlice slice;
   slice.offset = offset;
   BodyPlaces places;
+  bool gone = false;
   const std::uint32_t first_segment = impl_->spool.first_segment();
   {
     const std::lock_guard guard(impl_->index_mutex);
     const Entry* const entry = uuid ? impl_->index.find(*uuid) : nullptr;
     if (!entry) return fail(Code::kNotFound, kNoExchange);
     const StoredBody& body = direction == flow::Direction::kRequest ? entry->request : entry->response;
-    if (body.gone(first_segment)) {
-      return fail(Code::kNotFound, "This body has left the spool, which keeps the newest traffic only.");
-    }
+    gone = body.gone(first_segment);
     slice.size = body.size;
     slice.stored = body.stored;
     slice.complete = body.stored == body.size;
     places = find_places(*entry, direction, offset, limit);
   }
-  SLUICE_CHECK(BodyReader(impl_->spool, std::move(places)).read(offset, limit, slice.octets));
+  BodyReader body(impl_->spool, std::move(places));
+  const ByteCount readable = body.readable(offset, limit, first_segment);
+  if (gone && readable == 0) {
+    return fail(Code::kNotFound, "This body has left the spool, which keeps the newest traffic only.");
+  }
+  SLUICE_CHECK(body.read(offset, readable, slice.octets));
   return slice;
 }
 

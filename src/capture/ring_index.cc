@@ -60,6 +60,7 @@ void for_each_segment(const List& list, SegmentOf segment_of, Visit visit) {
   std::uint32_t before = 0;
   for (const auto& item : list) {
     const std::uint32_t segment = segment_of(item);
+    if (segment == 0) continue;  // a gap
     if (segment != before) visit(segment);
     before = segment;
   }
@@ -155,12 +156,48 @@ bool RingIndex::join(Extent& last, const Extent& extent) {
   return true;
 }
 
+// 0: in none.
+std::uint32_t RingIndex::last_segment(const StoredBody& body) {
+  const auto extents = body.extents.view();
+  const auto last =
+      std::find_if(extents.rbegin(), extents.rend(), [](const Extent& extent) { return !extent.is_gap(); });
+  return last == extents.rend() ? 0 : last->segment;
+}
+
 void RingIndex::append(StoredBody& body, const Extent& extent) {
   body.stored += extent.content;
   const bool first = body.extents.empty();
   if (!first && join(body.extents.back(), extent)) return;
-  if (first || body.extents.back().segment != extent.segment) want(extent.segment);
+  if (last_segment(body) != extent.segment) want(extent.segment);
   body.extents.push_back(extent);
+}
+
+ByteCount RingIndex::end_cut(StoredBody& body, std::uint32_t first_segment) {
+  body.cut = false;
+  const ByteCount gap = body.size - (body.begin + body.stored + body.gaps);
+  for (ByteCount left = gap; left > 0;) {
+    const auto octets = static_cast<std::uint32_t>(std::min<ByteCount>(left, UINT32_MAX));
+    body.extents.push_back({0, 0, 0, octets});
+    body.gaps += octets;
+    left -= octets;
+  }
+  forget_old(body, first_segment);
+  return gap;
+}
+
+void RingIndex::forget_old(StoredBody& body, std::uint32_t first_segment) {
+  const auto extents = body.extents.view();
+  const auto kept = std::find_if(extents.begin(), extents.end(), [&](const Extent& extent) {
+    return !extent.is_gap() && extent.segment >= first_segment;
+  });
+  if (kept == extents.begin() || kept == extents.end()) return;
+  const std::span forgotten(extents.begin(), kept);
+  for_each_segment(forgotten, segment_of_extent, [this](std::uint32_t segment) { unwant(segment); });
+  for (const Extent& extent : forgotten) {
+    body.begin += extent.content;
+    (extent.is_gap() ? body.gaps : body.stored) -= extent.content;
+  }
+  body.extents.drop_first(forgotten.size());
 }
 
 void RingIndex::append_message(Entry& entry, const std::optional<Extent>& extent, std::uint32_t first_segment) {
@@ -190,13 +227,15 @@ ByteCount RingIndex::forget(StoredBody& body, std::uint32_t segment, ByteCount o
     return extent.segment == segment && extent.offset + extent.span > offset;
   });
   if (lost == extents.end()) return 0;
+  const std::size_t kept = static_cast<std::size_t>(lost - extents.begin());
+  for_each_segment(extents, segment_of_extent, [this](std::uint32_t wanted) { unwant(wanted); });
   ByteCount octets = 0;
-  for (auto at = lost; at != extents.end(); ++at) {
-    octets += at->content;
-    if (at == extents.begin() || std::prev(at)->segment != at->segment) unwant(at->segment);
+  for (const Extent& extent : extents.subspan(kept)) {
+    (extent.is_gap() ? body.gaps : body.stored) -= extent.content;
+    if (!extent.is_gap()) octets += extent.content;
   }
-  body.extents.truncate(static_cast<std::size_t>(lost - extents.begin()));
-  body.stored -= octets;
+  body.extents.truncate(kept);
+  for_each_segment(body.extents.view(), segment_of_extent, [this](std::uint32_t wanted) { want(wanted); });
   return octets;
 }
 

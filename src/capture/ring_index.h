@@ -19,16 +19,21 @@
 
 namespace sluice::capture {
 
+// Content stands in the order begin | extents | what was cut. An HTTP body has no gaps and `begin` is 0: kept is a
+// beginning of it. Of a socket's messages old ones are forgotten, and some may be missing in between.
 struct StoredBody {
   ByteCount size = 0;    // octets that passed, as far as is known
+  ByteCount begin = 0;   // octets before the extents, forgotten with their segments
   ByteCount stored = 0;  // octets in the extents
-  ExtentList extents;    // a beginning of the body, in order; segments ascend
+  ByteCount gaps = 0;    // octets missing between them
+  ExtentList extents;    // in order; segments ascend
   bool ended = false;
   bool cut = false;      // the rest is counted only
   bool counted = false;  // among the bodies that were cut
 
   bool gone(std::uint32_t first_segment) const {
-    return !extents.empty() && extents.view().front().segment < first_segment;
+    return begin > 0 ||
+           (!extents.empty() && !extents.view().front().is_gap() && extents.view().front().segment < first_segment);
   }
 };
 
@@ -75,6 +80,9 @@ class RingIndex {
   void set_connection(Entry& entry, flow::ConnectionPtr connection);
   void set_upstream(Entry& entry, flow::UpstreamPtr upstream);
   void append(StoredBody& body, const Extent& extent);
+  // All that passed so far and is not stored is a gap; what comes is stored again. Extents below `first_segment` are
+  // forgotten. How long the gap is.
+  ByteCount end_cut(StoredBody& body, std::uint32_t first_segment);
   // A message: where it was written, if it was. Runs below `first_segment` are forgotten.
   void append_message(Entry& entry, const std::optional<Extent>& extent, std::uint32_t first_segment);
   // A new rev; in its place in the lists; memory counted again.
@@ -100,11 +108,13 @@ class RingIndex {
  private:
   static constexpr std::size_t kBlock = 64;
   static bool join(Extent& last, const Extent& extent);
+  static std::uint32_t last_segment(const StoredBody& body);
   void charge(Entry& entry);
   void remove(Entry& entry);
   void remove_from_open(Entry& entry);
   void want(std::uint32_t segment);
   void unwant(std::uint32_t segment) { --wants_[segment - first_want_]; }
+  void forget_old(StoredBody& body, std::uint32_t first_segment);
   ByteCount forget(StoredBody& body, std::uint32_t segment, ByteCount offset);
   void forget(std::vector<MessageRun>& runs, std::uint32_t segment, ByteCount offset);
 

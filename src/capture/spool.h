@@ -21,10 +21,12 @@
 
 namespace sluice::capture {
 
-// A run of records of which some belong to one body: all the octets [offset, offset + span) of a segment.
+// A run of records of which some belong to one body: all the octets [offset, offset + span) of a segment. Or a gap:
+// octets of the body that are nowhere.
 struct Extent {
   std::uint32_t segment = 0, offset = 0, span = 0;
   std::uint32_t content = 0;  // octets of that body in it
+  bool is_gap() const { return segment == 0; }
 };
 
 class Spool {

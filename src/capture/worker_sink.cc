@@ -72,41 +72,44 @@ char* WorkerSink::make_payload(QueuedRecord& record, std::size_t size, bool must
   return at;
 }
 
+QueuedRecord* WorkerSink::begin_record(RecordType type, ExchangeSeq seq, std::size_t size, std::size_t reserve,
+                                       char*& at) {
+  if (queue_.has_room(reserve)) {
+    QueuedRecord& record = queue_.next();
+    record.type = type;
+    record.seq = seq.value;
+    at = make_payload(record, size, false);
+    if (at) return &record;
+  }
+  count_lost();
+  return nullptr;
+}
+
 ExchangeSeq WorkerSink::opened(const flow::Opened& opened) {
   const ExchangeSeq seq{shared_.opened.fetch_add(1, std::memory_order_relaxed) + 1};
-  QueuedRecord record;
-  record.type = RecordType::kOpened;
-  record.seq = seq.value;
-  char* const at = queue_.has_room(opened_reserve()) ? make_payload(record, opened_size(opened), false) : nullptr;
-  if (!at) {
-    count_lost();
-    return seq;
-  }
+  char* at = nullptr;
+  QueuedRecord* const record = begin_record(RecordType::kOpened, seq, opened_size(opened), opened_reserve(), at);
+  if (!record) return seq;
   write_opened(OctetWriter(at), opened);
-  record.attached = opened.connection;
-  queue_.push(std::move(record));
+  record->attached = opened.connection;
+  queue_.push();
   return seq;
 }
 
 void WorkerSink::responded(ExchangeSeq seq, const flow::Responded& responded) {
-  QueuedRecord record;
-  record.type = RecordType::kResponded;
-  record.seq = seq.value;
-  char* const at = queue_.has_room(head_reserve()) ? make_payload(record, responded_size(responded), false) : nullptr;
-  if (!at) return count_lost();
+  char* at = nullptr;
+  QueuedRecord* const record = begin_record(RecordType::kResponded, seq, responded_size(responded), head_reserve(), at);
+  if (!record) return;
   write_responded(OctetWriter(at), responded);
-  record.attached = responded.upstream;
-  queue_.push(std::move(record));
+  record->attached = responded.upstream;
+  queue_.push();
 }
 
 void WorkerSink::push_octets(RecordType type, ExchangeSeq seq, Bytes octets) {
-  QueuedRecord record;
-  record.type = type;
-  record.seq = seq.value;
-  char* const at = queue_.has_room(head_reserve()) ? make_payload(record, octets.size(), false) : nullptr;
-  if (!at) return count_lost();
+  char* at = nullptr;
+  if (!begin_record(type, seq, octets.size(), head_reserve(), at)) return;
   OctetWriter(at).octets(octets);
-  queue_.push(std::move(record));
+  queue_.push();
 }
 
 void WorkerSink::request_sent(ExchangeSeq seq, Bytes effective_head) {
@@ -119,23 +122,22 @@ void WorkerSink::trailers(ExchangeSeq seq, flow::Direction direction, Bytes raw)
 }
 
 void WorkerSink::message(ExchangeSeq seq, const flow::MessageSeen& message) {
-  QueuedRecord record;
-  record.type = RecordType::kMessage;
-  record.seq = seq.value;
-  char* const at = queue_.has_room(head_reserve()) ? make_payload(record, message_size(message), false) : nullptr;
-  if (!at) return count_lost();
-  write_message(OctetWriter(at), message);
-  queue_.push(std::move(record));
+  char* at = nullptr;
+  if (!begin_record(RecordType::kMessage, seq, message_size(message), head_reserve(), at)) return;
+  // A socket lives long: what was cut is a gap between messages, not the end of what is kept.
+  const ByteCount missing = cuts_.empty() ? 0 : end_cut(seq, message.direction);
+  write_message(OctetWriter(at), message, missing);
+  queue_.push();
 }
 
 void WorkerSink::push_body(RecordType type, ExchangeSeq seq, flow::Chunk* chunk, Bytes content) {
-  QueuedRecord record;
+  QueuedRecord& record = queue_.next();
   record.type = type;
   record.seq = seq.value;
   record.chunk = chunk;
   record.data = content.data();
   record.size = static_cast<std::uint32_t>(content.size());
-  queue_.push(std::move(record));
+  queue_.push();
 }
 
 void WorkerSink::body(ExchangeSeq seq, flow::Direction direction, Bytes content) {
@@ -171,6 +173,15 @@ void WorkerSink::cut(ExchangeSeq seq, flow::Direction direction, ByteCount octet
   (direction == flow::Direction::kRequest ? cuts.request : cuts.response) += octets;
 }
 
+ByteCount WorkerSink::end_cut(ExchangeSeq seq, flow::Direction direction) {
+  const auto found = cuts_.find(seq.value);
+  if (found == cuts_.end()) return 0;
+  Cuts& cuts = found->second;
+  const ByteCount octets = std::exchange(direction == flow::Direction::kRequest ? cuts.request : cuts.response, 0);
+  if (cuts.request == 0 && cuts.response == 0) cuts_.erase(found);
+  return octets;
+}
+
 void WorkerSink::ended(ExchangeSeq seq, const flow::Ended& ended) {
   Cuts cuts;
   if (!cuts_.empty()) {
@@ -179,16 +190,16 @@ void WorkerSink::ended(ExchangeSeq seq, const flow::Ended& ended) {
       cuts_.erase(found);
     }
   }
-  cuts.request += ended.request_counted;
-  cuts.response += ended.response_counted;
-  QueuedRecord record;
+  const bool room = queue_.has_room(1);
+  QueuedRecord late;
+  QueuedRecord& record = room ? queue_.next() : late;
   record.type = RecordType::kEnded;
   record.seq = seq.value;
   write_ended(OctetWriter(make_payload(record, ended_size(ended), true)), ended, cuts);
   record.ticket = shared_.tickets.fetch_add(1, std::memory_order_relaxed);
-  if (queue_.has_room(1)) return queue_.push(std::move(record));
+  if (room) return queue_.push();
   const std::lock_guard guard(late_mutex_);
-  late_.push_back(std::move(record));
+  late_.push_back(std::move(late));
   has_late_.store(true, std::memory_order_relaxed);
 }
 

@@ -53,12 +53,15 @@ class WorkerSink final : public flow::Sink {
   std::size_t opened_reserve() const { return queue_.capacity() / 8; }
   std::size_t head_reserve() const { return queue_.capacity() / 16; }
 
+  // The next slot of the queue, with room for a payload at `at`. nullptr: there is none; counted as lost.
+  QueuedRecord* begin_record(RecordType type, ExchangeSeq seq, std::size_t size, std::size_t reserve, char*& at);
   // Room for a payload that is not in the read space: in the copy chunk, else on the heap. nullptr: neither.
   char* make_payload(QueuedRecord& record, std::size_t size, bool must);
   void push_octets(RecordType type, ExchangeSeq seq, Bytes octets);
   bool in_space(Bytes content) const;
   bool is_cut(ExchangeSeq seq, flow::Direction direction) const;
   void cut(ExchangeSeq seq, flow::Direction direction, ByteCount octets);
+  ByteCount end_cut(ExchangeSeq seq, flow::Direction direction);
   void push_body(RecordType type, ExchangeSeq seq, flow::Chunk* chunk, Bytes content);
   void count_lost() { lost_.store(lost_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
 
