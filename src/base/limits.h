@@ -21,6 +21,9 @@ struct Timeouts {
   std::chrono::milliseconds client_head{30'000};    // from the first byte of a request to the end of its head
   std::chrono::milliseconds first_byte{60'000};     // from the request sent to the first byte of the answer
   std::chrono::milliseconds idle{300'000};          // no byte in either direction
+  // No byte either way on a WebSocket, pings included. Silence is what many of them are for, and TCP keep-alive finds
+  // the dead within ten minutes; a day, so that what both sides have forgotten ends at all.
+  std::chrono::milliseconds websocket_idle{86'400'000};
   std::chrono::milliseconds upstream_idle{30'000};  // a pooled connection; most origins close theirs after 60 s or more
   std::chrono::milliseconds server_first{300};  // CONNECT without client bytes: the server speaks first (engine.md 4)
   std::chrono::milliseconds drain{5'000};       // SIGTERM: for exchanges in flight

@@ -46,6 +46,12 @@ std::string_view to_string(Anomaly anomaly) {
       return "blank_before_colon";
     case Anomaly::kOddChunkLine:
       return "odd_chunk_line";
+    case Anomaly::kWebSocketError:
+      return "websocket_error";
+    case Anomaly::kWebSocketOdd:
+      return "websocket_odd";
+    case Anomaly::kWebSocketText:
+      return "websocket_text";
   }
   return "unknown";
 }

@@ -36,6 +36,9 @@ enum class Anomaly : std::uint32_t {
   kConnectionField = 1u << 12,   // a field named in Connection that must not be (RFC 9110 §7.6.1)
   kBlankBeforeColon = 1u << 13,  // in an answer's field name; removed, as RFC 9112 §5.1 demands
   kOddChunkLine = 1u << 14,      // an answer's chunk size padded with blanks (RFC 9112 §7.1)
+  kWebSocketError = 1u << 15,    // frames that break RFC 6455: recorded as they stood from there on
+  kWebSocketOdd = 1u << 16,      // a server's masked frame, a long length, a bad Close, data after a Close
+  kWebSocketText = 1u << 17,     // a text message that is not UTF-8
 };
 using AnomalySet = std::uint32_t;  // Anomaly bits
 constexpr AnomalySet bit(Anomaly anomaly) { return static_cast<AnomalySet>(anomaly); }

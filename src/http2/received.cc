@@ -22,20 +22,22 @@ bool ends_stream(const nghttp2_frame_hd& header) { return (header.flags & NGHTTP
 
 Status Session::Impl::feed(Bytes octets) {
   start();
-  while (!octets.empty() && !failure_) {
-    if (auto status = feed_piece(scanner_.take(octets)); !status) return status;
-  }
+  while (!octets.empty() && !failure_) feed_piece(scanner_.take(octets));
   if (failure_) return fail(*failure_);
   return {};
 }
 
-Status Session::Impl::feed_piece(const FrameScanner::Piece& piece) {
-  if (piece.octets.empty()) return {};
+void Session::Impl::feed_piece(const FrameScanner::Piece& piece) {
+  if (piece.octets.empty()) return;
   const FrameHeader& header = scanner_.header();
-  if (piece.begins && !floods_.on_frame(header)) {
-    fail_connection(Code::kTooLarge, ErrorCode::kEnhanceYourCalm, floods_.reason());
-    flush();
-    return {};
+  if (piece.begins) {
+    // nghttp2 does not look at the size of CONTINUATION frames.
+    if (header.length > nghttp2_session_get_local_settings(session_, NGHTTP2_SETTINGS_MAX_FRAME_SIZE)) {
+      fail_connection(Code::kInvalid, ErrorCode::kFrameSizeError, "a frame is larger than allowed (RFC 9113 §4.2)");
+    } else if (!floods_.on_frame(header)) {
+      fail_connection(Code::kTooLarge, ErrorCode::kEnhanceYourCalm, floods_.reason());
+    }
+    if (failure_) return flush();
   }
   if (!preface_.is_done()) {
     if (piece.begins) preface_.on_frame(header);
@@ -53,16 +55,15 @@ Status Session::Impl::feed_piece(const FrameScanner::Piece& piece) {
   } else if (taken < 0) {
     break_off();
   }
-  // Only at the end of a frame, so that it does not matter how octets were cut; or where the frame will have no end.
-  const auto max_frame = nghttp2_session_get_local_settings(session_, NGHTTP2_SETTINGS_MAX_FRAME_SIZE);
-  if (piece.ends || failure_ || (piece.begins && header.length > max_frame)) flush();
+  // nghttp2 says that the connection failed only by writing GOAWAY. Asked at the end of each frame, so that it does
+  // not matter how octets were cut.
+  if (piece.ends || failure_) flush();
   check_termination();
-  return {};
 }
 
 // nghttp2's own GOAWAY for too many resets lets the streams that run go on; for us it is the end.
 void Session::Impl::check_termination() {
-  if (!failure_ || is_over()) return;
+  if (!failure_ || broken_) return;
   nghttp2_session_terminate_session(session_, NGHTTP2_ENHANCE_YOUR_CALM);
   flush();
 }
@@ -198,7 +199,8 @@ void Session::Impl::on_response(StreamId id, Stream& stream, const nghttp2_heade
 
 void Session::Impl::on_trailers(StreamId id, Stream& stream, const nghttp2_headers& frame) {
   const std::string_view problem = head_in_.finish();
-  if (!problem.empty() || !ends_stream(frame.hd)) {
+  stream.remote_ended = ends_stream(frame.hd);
+  if (!problem.empty() || !stream.remote_ended) {
     Malformed what = bad_body(id, problem.empty() ? "trailers do not end the stream (RFC 9113 §8.1)" : problem);
     what.too_large = head_in_.is_too_large();
     return malformed(id, stream, std::move(what));
@@ -238,17 +240,20 @@ void Session::Impl::on_end(StreamId id, Stream& stream) {
   push(id, StreamEnded{id});
 }
 
-// RFC 9113 §6.8: what lies above last_stream was not processed, and can be said again elsewhere.
+// RFC 9113 §6.8: what lies above last_stream was not processed, and can be said again elsewhere; so can what still
+// waits here.
 void Session::Impl::on_go_away(const nghttp2_goaway& frame) {
   goaway_read_ = true;
   push(0, GoAwayRead{frame.last_stream_id, static_cast<ErrorCode>(frame.error_code)});
   if (role_ == Role::kServer) return;
   std::vector<StreamId> refused;
   for (const auto& [id, stream] : streams_) {
-    if (id > frame.last_stream_id) refused.push_back(id);
+    if (id > frame.last_stream_id || !stream.sent) refused.push_back(id);
   }
   std::sort(refused.begin(), refused.end());
   for (const StreamId id : refused) {
+    // nghttp2 closes what it sent; the rest it takes out of its queue.
+    if (!streams_[id].sent) nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
     streams_.erase(id);
     push(id, StreamReset{id, ErrorCode::kRefusedStream, true});
   }
@@ -256,12 +261,8 @@ void Session::Impl::on_go_away(const nghttp2_goaway& frame) {
 
 // Both halves over; or nghttp2 gave the stream up.
 void Session::Impl::on_closed(StreamId id, std::uint32_t code) {
-  const auto found = streams_.find(id);
-  if (found == streams_.end()) return;
-  const bool never_sent = goaway_read_ && !found->second.sent && role_ == Role::kClient;
-  streams_.erase(found);
-  if (code == NGHTTP2_NO_ERROR) return;
-  push(id, StreamReset{id, static_cast<ErrorCode>(code), never_sent});
+  if (streams_.erase(id) == 0 || code == NGHTTP2_NO_ERROR) return;
+  push(id, StreamReset{id, static_cast<ErrorCode>(code), false});
   // A request that its client makes us reset is a reset of its client (CVE-2025-8671).
   if (role_ == Role::kServer && !floods_.on_forced_reset()) {
     fail_connection(Code::kTooLarge, ErrorCode::kEnhanceYourCalm, floods_.reason());

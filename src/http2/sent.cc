@@ -43,7 +43,7 @@ Result<StreamId> Session::Impl::submit_request(const http::RequestHead& head, co
   SLUICE_TRY(const auto list, head_out_.request(head, options, options_.profile.pseudo_order));
   nghttp2_priority_spec priority;
   if (options.priority) {
-    nghttp2_priority_spec_init(&priority, static_cast<std::int32_t>(options.priority->dependency),
+    nghttp2_priority_spec_init(&priority, static_cast<std::int32_t>(options.priority->dependency & 0x7fffffffu),
                                options.priority->weight, options.priority->exclusive ? 1 : 0);
   }
   const nghttp2_data_provider provider = body_provider();

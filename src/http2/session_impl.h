@@ -81,7 +81,6 @@ class Session::Impl {
   }
   void fail_connection(Code code, ErrorCode error, std::string_view message);
   void fail_stream(StreamId id, ErrorCode code);
-
   void break_off();
 
   // callbacks.cc
@@ -90,7 +89,7 @@ class Session::Impl {
   static nghttp2_data_provider body_provider();
 
   // received.cc
-  Status feed_piece(const FrameScanner::Piece& piece);
+  void feed_piece(const FrameScanner::Piece& piece);
   void check_termination();
   int on_begin_headers(const nghttp2_frame& frame);
   void on_header(const nghttp2_frame& frame, std::string_view name, std::string_view value);
@@ -129,8 +128,7 @@ class Session::Impl {
   bool going_away_ = false;  // go_away() was called
   bool own_goaway_queued_ = false;
   std::optional<Error> failure_;  // of the connection: nothing more is read
-
-  bool broken_ = false;  // and nothing written
+  bool broken_ = false;           // and nothing written
   std::exception_ptr thrown_;
 
   FrameScanner scanner_;

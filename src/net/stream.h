@@ -33,6 +33,9 @@ class Stream : public tls::ByteTransport {
   virtual void set_deadline(MonoTime at) = 0;
   virtual void clear_deadline() = 0;
 
+  // It may now be silent for long: the system finds out whether the peer is still there (TCP keep-alive).
+  virtual void expect_silence() {}
+
   virtual void close() = 0;           // both directions; pending waits end with kCancelled
   virtual void reset() = 0;           // RST: the peer sees that something went wrong
   virtual void cancel(Code why) = 0;  // ends pending waits with this code; the stream stays usable

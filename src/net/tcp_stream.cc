@@ -1,5 +1,6 @@
 #include "net/tcp_stream.h"
 
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -127,6 +128,16 @@ Task<Status> TcpStream::wait_readable() {
 }
 
 Task<Status> TcpStream::wait_writable() { co_return co_await wait(writing_); }
+
+// RFC 1122 §4.2.3.6: off by default, and two hours until the first probe. A peer that is gone shows in ten minutes.
+void TcpStream::expect_silence() {
+  if (fd_ < 0) return;
+  constexpr int kOn = 1, kUntilFirst = 300, kBetween = 60, kProbes = 5;  // seconds; unanswered: the peer is gone
+  ::setsockopt(fd_, IPPROTO_TCP, TCP_KEEPIDLE, &kUntilFirst, sizeof kUntilFirst);
+  ::setsockopt(fd_, IPPROTO_TCP, TCP_KEEPINTVL, &kBetween, sizeof kBetween);
+  ::setsockopt(fd_, IPPROTO_TCP, TCP_KEEPCNT, &kProbes, sizeof kProbes);
+  ::setsockopt(fd_, SOL_SOCKET, SO_KEEPALIVE, &kOn, sizeof kOn);
+}
 
 void TcpStream::close() {
   if (fd_ < 0) return;

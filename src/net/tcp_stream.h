@@ -35,6 +35,7 @@ class TcpStream final : public Stream, private Deadlines::Node, private Readines
     expired_ = false;
     Deadlines::Node::clear_deadline();
   }
+  void expect_silence() override;
   void close() override;
   void reset() override;
   void cancel(Code why) override;

@@ -35,6 +35,7 @@ class TlsStream final : public Stream {
   Task<Status> wait_writable() override { return lower_->wait_writable(); }
   void set_deadline(MonoTime at) override { lower_->set_deadline(at); }
   void clear_deadline() override { lower_->clear_deadline(); }
+  void expect_silence() override { lower_->expect_silence(); }
   void close() override;
   void reset() override { lower_->reset(); }
   void cancel(Code why) override { lower_->cancel(why); }

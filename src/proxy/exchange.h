@@ -90,6 +90,7 @@ class Exchange {
   // --- watching ---
   void request_body(Bytes content) { sink_.body(seq_, flow::Direction::kRequest, content); }
   void response_body(Bytes content) { sink_.body(seq_, flow::Direction::kResponse, content); }
+  void message(const flow::MessageSeen& message) { sink_.message(seq_, message); }
   void request_trailers(Bytes raw) { sink_.trailers(seq_, flow::Direction::kRequest, raw); }
   void response_trailers(Bytes raw) { sink_.trailers(seq_, flow::Direction::kResponse, raw); }
   void mark(http::Anomaly anomaly) { anomalies_ |= http::bit(anomaly); }

@@ -74,6 +74,7 @@ class Http1Server {
   Result end_of_answer(Exchange& exchange, http1::ResponseReader& reader, const Exchange::ResponsePlan& plan);
   net::Task<Result> fail_answer(Exchange& exchange, Duplex& duplex, FailureKind kind, std::string message);
   net::Task<Result> tunnel(Exchange& exchange, net::Stream& upstream, std::string early);
+  net::Task<Result> websocket(Exchange& exchange, net::Stream& upstream, std::string client_early, std::string early);
   class CrossClient;
   net::Task<Result> cross(Exchange& exchange, OriginEnd& origin, Bytes wire_at_hand);
   net::Task<void> linger();

@@ -68,6 +68,7 @@ Result<FrameEvent> FrameReader::next() {
       return read_payload();
     case Stage::kEnd:
       stage_ = Stage::kHead;
+      gathered_ = 0;
       return FrameEnd{};
     case Stage::kFailed:
       break;
@@ -103,7 +104,6 @@ Result<FrameEvent> FrameReader::read_head() {
   length_ = head->length;
   done_ = 0;
   key_ = head->key;
-  gathered_ = 0;
   stage_ = length_ == 0 ? Stage::kEnd : Stage::kPayload;
   return *head;
 }

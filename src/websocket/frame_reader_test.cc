@@ -120,6 +120,33 @@ TEST(FrameReader, AnswersTheSameAfterAnError) {
   EXPECT_EQ(first.error().message, second.error().message);
 }
 
+TEST(FrameReader, GivesBackWhatItCouldNotRead) {
+  for (std::size_t cut = 0; cut < 7; ++cut) {
+    const std::string octets("\x81\x01x\x83\x02later", 11);
+    FrameReader reader(Sender::kServer, Reserved::kNone);
+    char scratch[4];
+    std::string seen;
+    Result<FrameEvent> event = NeedMore{};
+    for (const Bytes part : {Bytes(octets).substr(0, cut), Bytes(octets).substr(cut)}) {
+      if (!event) {
+        seen += part;
+        continue;
+      }
+      reader.feed(part, scratch);
+      for (event = reader.next(); event && !std::holds_alternative<NeedMore>(*event); event = reader.next()) {
+        if (const auto* head = std::get_if<FrameHead>(&*event)) seen += head->wire;
+        if (const auto* piece = std::get_if<FramePiece>(&*event)) seen += piece->wire;
+      }
+      if (!event) {
+        seen += reader.head();
+        seen += reader.rest();
+      }
+    }
+    EXPECT_FALSE(event);
+    EXPECT_EQ(seen, octets) << "cut at " << cut;
+  }
+}
+
 TEST(FrameReader, GivesPayloadAtOnceAndKeepsNothingOfIt) {
   FrameReader reader(Sender::kClient, Reserved::kNone);
   std::string octets("\x82\xff\x00\x00\x01\x00\x00\x00\x00\x00\x37\xfa\x21\x3d", 14);  // 1 TiB

@@ -96,8 +96,11 @@ class FrameReader {
   void feed_in_place(MutableBytes octets);
   Result<FrameEvent> next();
 
-  bool in_frame() const { return stage_ != Stage::kHead || gathered_ > 0; }
+  bool in_frame() const { return gathered_ > 0; }
   OdditySet oddities() const { return oddities_; }
+  // For who goes on without a reader that failed: the head that it took in last, and what was fed and not read.
+  Bytes head() const { return Bytes(head_.data(), gathered_); }
+  Bytes rest() const { return fed_; }
 
  private:
   enum class Stage : std::uint8_t { kHead, kPayload, kEnd, kFailed };
@@ -112,7 +115,7 @@ class FrameReader {
   std::uint64_t length_ = 0, done_ = 0;
   std::uint64_t max_length_;
   std::array<char, kMaxHead> head_{};
-  std::uint8_t gathered_ = 0;  // of head_
+  std::uint8_t gathered_ = 0;  // of head_, until the frame's end
   std::optional<MaskKey> key_;
   Sender sender_;
   Reserved reserved_;
@@ -153,6 +156,8 @@ class MessageReader {
   // The message that has begun and not ended; stays after an error. With it, `length` and `fragments` so far.
   const std::optional<MessageEnd>& open_message() const { return open_; }
   bool in_frame() const { return frames_.in_frame(); }
+  Bytes head() const { return frames_.head(); }  // ... as of FrameReader
+  Bytes rest() const { return frames_.rest(); }
   bool is_closed() const { return closed_; }  // a Close has come
   OdditySet oddities() const { return oddities_ | frames_.oddities(); }
 
