@@ -195,20 +195,9 @@ TEST_F(InterceptTest, BareTlsGoesWhereItsServerNameSays) {
 TEST_F(InterceptTest, TlsOverSocksUsesTheConnectionThatWasDialledForTheReply) {
   TlsOrigin origin(*origin_authority_, "site.example", kAnswer);
   const int fd = connect();
-  const char request[] = {5,
-                          1,
-                          0,
-                          5,
-                          1,
-                          0,
-                          1,
-                          127,
-                          0,
-                          0,
-                          1,
-                          static_cast<char>(origin.port() >> 8),
-                          static_cast<char>(origin.port() & 0xff)};
-  send(fd, std::string_view(request, sizeof request));
+  const std::string request = std::string("\5\1\0\5\1\0\1\x7f\0\0\1", 11) + static_cast<char>(origin.port() >> 8) +
+                              static_cast<char>(origin.port() & 0xff);
+  send(fd, request);
   EXPECT_EQ(receive(fd, std::string_view("\5\0\5\0\0\1\0\0\0\0\0\0", 12)).size(), 12u);
   auto tls = client(fd, sluice_ca_, "site.example");
   ASSERT_TRUE(tls->established());
