@@ -41,7 +41,10 @@ tls::IoResult TcpStream::read(MutableBytes out) {
     }
     if (got == 0) return {tls::IoStatus::kEof, 0};
     if (errno == EINTR) continue;
-    if (errno == EAGAIN || errno == EWOULDBLOCK) return {tls::IoStatus::kWouldBlock, 0};
+    if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      drained_ = true;
+      return {tls::IoStatus::kWouldBlock, 0};
+    }
     error_ = errno;
     return {tls::IoStatus::kError, 0};
   }
@@ -74,7 +77,10 @@ void TcpStream::on_ready(std::uint32_t events) {
   if (events & (EPOLLHUP | EPOLLERR)) dead_ = true;
   const bool ended = (events & (EPOLLHUP | EPOLLERR)) != 0;
   if (ended || (events & EPOLLOUT)) writing_.ready = true;
-  if (ended || (events & (EPOLLIN | EPOLLRDHUP))) reading_.ready = true;
+  if (ended || (events & (EPOLLIN | EPOLLRDHUP))) {
+    reading_.ready = true;
+    drained_ = false;
+  }
   // Waking may destroy this stream: the second side is woken by the loop instead.
   if (writing_.ready && writing_.waiter && reading_.ready && reading_.waiter) {
     auto later = [handler = std::move(*writing_.waiter)]() mutable { std::move(handler)(Wake::kReady); };

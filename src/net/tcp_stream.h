@@ -22,6 +22,7 @@ class TcpStream final : public Stream, private Deadlines::Node, private Readines
 
   tls::IoResult read(MutableBytes out) override;
   tls::IoResult write(Bytes octets) override;
+  bool is_drained() const override { return drained_ && prefix_.empty() && fd_ >= 0; }
   void close_write() override;
   std::string error_text() const override;
 

@@ -33,7 +33,7 @@ void TlsStream::close() {
 }
 
 bool TlsStream::is_quiet() {
-  (void)lower_->is_quiet();  // what has come is met by the read
+  if (lower_->is_quiet() && session_->is_drained()) return true;
   // Records may lie in OpenSSL's own buffer, behind the last one that was asked for. Tickets are quiet, data and ends
   // are not.
   char octet;
