@@ -32,8 +32,8 @@ struct Length {
 // RFC 9110 §8.6, RFC 9112 §6.3 (5): one length, or the same one several times, in fields or in a list.
 Result<Length> content_length(const FieldList& fields) {
   Length out;
-  for (std::size_t i = 0; i < fields.size(); ++i) {
-    if (!fields.is_named(i, "content-length")) continue;
+  constexpr std::string_view kName = "content-length";
+  for (std::size_t i = fields.next_named(kName); i < fields.size(); i = fields.next_named(kName, i + 1)) {
     std::string_view list = fields.value(i);
     for (bool more = true; more;) {
       const auto comma = list.find(',');
@@ -166,8 +166,8 @@ bool is_upgrade(const ResponseHead& head) { return head.status == 101; }
 AnomalySet connection_anomalies(const FieldList& fields) {
   static constexpr std::array<std::string_view, 9> kEndToEnd = {
       "host", "content-length", "content-type", "cache-control", "authorization", "cookie", "origin", "range", "date"};
-  for (std::size_t i = 0; i < fields.size(); ++i) {
-    if (!fields.is_named(i, "connection")) continue;
+  constexpr std::string_view kName = "connection";
+  for (std::size_t i = fields.next_named(kName); i < fields.size(); i = fields.next_named(kName, i + 1)) {
     if (iequals(fields.value(i), "keep-alive") || iequals(fields.value(i), "close")) continue;  // nearly always
     for (std::string_view part : split(fields.value(i), ',')) {
       for (std::string_view name : kEndToEnd) {

@@ -40,15 +40,16 @@ Status HeadGatherer::skip_leading(Bytes& input) {
   return {};
 }
 
-Status HeadGatherer::check_line(std::size_t line_end) const {
+// The start line is one more than the fields.
+bool HeadGatherer::too_large(std::size_t line_end) const {
+  return line_end > limits_.max_head || line_ends_.size() > limits_.max_fields + 1;
+}
+
+Error HeadGatherer::size_error(std::size_t line_end) const {
   if (line_end > limits_.max_head) {
-    return fail(Code::kTooLarge, "the head is larger than " + std::to_string(limits_.max_head) + " octets");
+    return {Code::kTooLarge, "the head is larger than " + std::to_string(limits_.max_head) + " octets"};
   }
-  // The start line is one more.
-  if (line_ends_.size() > limits_.max_fields + 1) {
-    return fail(Code::kTooLarge, "the head has more than " + std::to_string(limits_.max_fields) + " fields");
-  }
-  return {};
+  return {Code::kTooLarge, "the head has more than " + std::to_string(limits_.max_fields) + " fields"};
 }
 
 Result<bool> HeadGatherer::take(Bytes& input) {
@@ -71,7 +72,7 @@ Result<bool> HeadGatherer::take(Bytes& input) {
     const std::size_t length = line_end - 1 - line_start;
     const bool empty = length == 0 || (length == 1 && octet_at(line_start) == '\r');
     if (!empty) line_ends_.push_back(static_cast<std::uint32_t>(line_end));
-    SLUICE_CHECK(check_line(line_end));
+    if (too_large(line_end)) return fail(size_error(line_end));
     line_start = line_end;
     if (!empty) continue;
     line_ends_.push_back(static_cast<std::uint32_t>(line_end));
@@ -84,7 +85,7 @@ Result<bool> HeadGatherer::take(Bytes& input) {
     input.remove_prefix(taken);
     return true;
   }
-  SLUICE_CHECK(check_line(before + input.size()));
+  if (too_large(before + input.size())) return fail(size_error(before + input.size()));
   buffer_.append(input);
   input = {};
   return false;

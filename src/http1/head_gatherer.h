@@ -38,7 +38,8 @@ class HeadGatherer {
 
  private:
   Status skip_leading(Bytes& input);
-  Status check_line(std::size_t line_end) const;
+  bool too_large(std::size_t line_end) const;
+  Error size_error(std::size_t line_end) const;
 
   HttpLimits limits_;
   LeadingLines leading_;

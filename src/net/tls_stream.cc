@@ -32,8 +32,8 @@ void TlsStream::close() {
   lower_->close();
 }
 
-bool TlsStream::is_quiet() {
-  if (lower_->is_quiet() && session_->is_drained()) return true;
+bool TlsStream::is_quiet(Look look) {
+  if (lower_->is_quiet(look) && session_->is_drained()) return true;
   // Records may lie in OpenSSL's own buffer, behind the last one that was asked for. Tickets are quiet, data and ends
   // are not.
   char octet;

@@ -40,7 +40,7 @@ class TlsStream final : public Stream {
   void close() override;
   void reset() override { lower_->reset(); }
   void cancel(Code why) override { lower_->cancel(why); }
-  bool is_quiet() override;
+  bool is_quiet(Look look) override;
   bool is_dead() override { return lower_->is_dead(); }
   bool truncated() const override { return truncated_; }
 

@@ -21,6 +21,8 @@ Entry entry_of(FailureKind kind) {
       return {431, "head_too_large", Phase::kRequestHead, ""};
     case FailureKind::kMisdirected:
       return {421, "misdirected", Phase::kRequestHead, "Open a connection of its own for each host."};
+    case FailureKind::kHeadTimeout:
+      return {408, "head_timeout", Phase::kRequestHead, ""};
     case FailureKind::kTargetForbidden:
       return {403, "target_forbidden", Phase::kConnect, ""};
     case FailureKind::kLoop:

@@ -13,6 +13,7 @@ enum class FailureKind {
   kBadRequest,          // 400: malformed or ambiguous
   kHeadTooLarge,        // 431
   kMisdirected,         // 421: an HTTP/2 request for another host than its connection's
+  kHeadTimeout,         // 408: the client began a head and did not end it
   kTargetForbidden,     // 403: loopback or link-local from a remote client
   kLoop,                // 508: our own listener
   kResolve,             // 502

@@ -97,7 +97,7 @@ class Exchange {
   enum class Step { kRequestEnd, kResolved, kConnected, kUpstreamTls, kSent, kFirstByte, kResponseHead };
   void reached(Step step, MonoTime at);
   void reached(Step step) { reached(step, clock_.mono()); }
-  void request_ended();
+  void request_ended() { request_ended(clock_.mono()); }
   void response_ended() { response_ended_ = true; }
   // The method that the origin sees: its answer's framing follows it.
   const std::string& sent_method() const { return sent_method_.empty() ? request_.method : sent_method_; }
@@ -125,7 +125,8 @@ class Exchange {
   Next decide(const rules::RuleBook& book, const std::string* body);
   void apply_plan();
   void build_request();
-  void record_opened(const flow::ConnectionPtr& connection, MonoTime started);
+  void record_opened(const flow::ConnectionPtr& connection, MonoTime started, MonoTime now);
+  void request_ended(MonoTime at);
   void adapt_to_method(ResponsePlan& plan, http::ResponseHead& head);
   void record_response(Bytes effective);
   std::string own_answer(const http::ResponseHead& head, Bytes body);

@@ -3,6 +3,7 @@
 #include <malloc.h>
 #include <openssl/crypto.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdlib>
@@ -30,16 +31,20 @@ struct AtThreadEnd {
   }
 };
 
+// Takes the buffer at `index` out; the others keep their order, oldest first.
+void* take(std::size_t index) {
+  void* const buffer = kept.buffers[index];
+  std::copy(kept.buffers.begin() + index + 1, kept.buffers.begin() + kept.count, kept.buffers.begin() + index);
+  --kept.count;
+  return buffer;
+}
+
 void* allocate(std::size_t size, const char*, int) {
   if (size == 0) return nullptr;  // as OpenSSL's own does
   if (size < kSmallest || size > kLargest) return std::malloc(size);
   for (std::size_t i = kept.count; i > 0; --i) {  // the newest first: it is still in the processor's cache
-    void* const buffer = kept.buffers[i - 1];
-    const std::size_t usable = ::malloc_usable_size(buffer);
-    if (usable < size || usable > 2 * size) continue;
-    --kept.count;
-    for (std::size_t j = i - 1; j < kept.count; ++j) kept.buffers[j] = kept.buffers[j + 1];
-    return buffer;
+    const std::size_t usable = ::malloc_usable_size(kept.buffers[i - 1]);
+    if (usable >= size && usable <= 2 * size) return take(i - 1);
   }
   return std::malloc(size);
 }
@@ -47,15 +52,11 @@ void* allocate(std::size_t size, const char*, int) {
 void* reallocate(void* memory, std::size_t size, const char*, int) { return std::realloc(memory, size); }
 
 void release(void* memory, const char*, int) {
-  if (memory != nullptr && kept.count < kMostKept && !kept.closed) {
-    const std::size_t usable = ::malloc_usable_size(memory);
-    if (usable >= kSmallest && usable <= kLargest) {
-      static thread_local const AtThreadEnd at_thread_end;
-      kept.buffers[kept.count++] = memory;
-      return;
-    }
-  }
-  std::free(memory);
+  const std::size_t usable = memory == nullptr ? 0 : ::malloc_usable_size(memory);
+  if (usable < kSmallest || usable > kLargest || kept.closed) return std::free(memory);
+  static thread_local const AtThreadEnd at_thread_end;
+  if (kept.count == kMostKept) std::free(take(0));
+  kept.buffers[kept.count++] = memory;
 }
 
 }  // namespace
