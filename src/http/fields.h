@@ -28,6 +28,8 @@ class FieldList {
   std::size_t size() const { return entries_.size(); }
   bool empty() const { return entries_.empty(); }
   void clear();
+  // Octets of memory that the text takes up.
+  std::size_t capacity() const { return text_.capacity(); }
   // Room for a head of this size, so that filling it allocates once.
   void reserve(std::size_t octets, std::size_t fields);
 

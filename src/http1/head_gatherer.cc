@@ -7,13 +7,12 @@ namespace {
 
 // RFC 9112 §2.2 asks for tolerance of one; some clients send a CRLF too many after each POST.
 constexpr std::size_t kMaxLeadingLines = 16;
-constexpr std::size_t kKeptBuffer = 4096;  // an idle connection does not keep the room of one huge head
 
 }  // namespace
 
 void HeadGatherer::reset() {
   buffer_.clear();
-  if (buffer_.capacity() > kKeptBuffer) buffer_.shrink_to_fit();
+  if (buffer_.capacity() > kKeptHead) buffer_.shrink_to_fit();
   whole_ = {};
   line_ends_.clear();
   skipped_ = 0;

@@ -14,6 +14,8 @@
 
 namespace sluice::http1 {
 
+inline constexpr std::size_t kKeptHead = 4096;  // an idle connection does not keep the room of one huge head
+
 enum class LeadingLines { kSkip, kKeep };  // empty lines before the first line
 
 class HeadGatherer {

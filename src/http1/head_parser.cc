@@ -136,27 +136,30 @@ Complaint append_folded(const FieldLines& lines, std::size_t name_length, Bytes 
 
 Complaint parse_field(const FieldLines& lines, Side side, AnomalySet& anomalies, http::FieldList& out) {
   const Bytes line = strip_end(lines.first, anomalies);
-  std::size_t name_length = 0;
-  while (name_length < line.size() && http::is_token_octet(line[name_length])) ++name_length;
-  std::size_t colon = name_length;
-  while (colon < line.size() && is_blank(line[colon])) ++colon;
-  if (name_length == 0 || colon == line.size() || line[colon] != ':') {
-    return "a field line has no valid name (RFC 9112 §5)";
-  }
-  if (colon != name_length && side == Side::kRequest) {
+  const char* const first = line.data();
+  const char* const last = first + line.size();
+  const char* at = first;
+  while (at != last && http::is_token_octet(*at)) ++at;
+  const auto name_length = static_cast<std::size_t>(at - first);
+  while (at != last && is_blank(*at)) ++at;
+  if (name_length == 0 || at == last || *at != ':') return "a field line has no valid name (RFC 9112 §5)";
+  const bool blank_before_colon = at != first + name_length;
+  if (blank_before_colon && side == Side::kRequest) {
     return "a blank stands before the colon of a field (RFC 9112 §5.1)";
   }
-  std::size_t begin = colon + 1, end = line.size();
-  while (begin < end && is_blank(line[begin])) ++begin;
-  while (end > begin && is_blank(line[end - 1])) --end;
-  const Bytes value = line.substr(begin, end - begin);
+  ++at;
+  const char* end = last;
+  while (at != end && is_blank(*at)) ++at;
+  while (end != at && is_blank(end[-1])) --end;
+  const Bytes value(at, static_cast<std::size_t>(end - at));
   if (const Complaint complaint = check_value(value, anomalies)) return complaint;
   if (lines.all.size() != lines.first.size()) {
     if (const Complaint complaint = append_folded(lines, name_length, value, anomalies, out)) return complaint;
   } else {
-    out.append_kept({lines.position, lines.first.size(), name_length, begin, value.size()});
+    out.append_kept({lines.position, lines.first.size(), name_length, static_cast<std::size_t>(at - first),
+                     value.size()});
   }
-  if (colon != name_length) {
+  if (blank_before_colon) {
     // RFC 9112 §5.1: a proxy removes such a blank from an answer, so this field is written anew.
     const std::size_t last = out.size() - 1;
     const std::string name(out.name(last)), kept(out.value(last));

@@ -49,6 +49,8 @@ class RequestReader {
   Result<http::RequestEvent> next();
   // The same in two parts, for who wants nothing copied: what was found, and then the thing itself.
   Result<Step> step();
+  // Gives a head back that was moved from here: the next one is read into its memory.
+  void reuse(http::RequestHead&& spent);
   http::RequestHead& head() { return head_; }                       // after kHead; may be moved from
   const http::BodyPiece& piece() const { return body_.piece(); }    // after kPiece
   http::Trailers take_trailers() { return body_.take_trailers(); }  // once, after kTrailers
@@ -93,6 +95,7 @@ class ResponseReader {
   Result<http::ResponseEvent> next();
   // The same in two parts, as in RequestReader.
   Result<Step> step();
+  void reuse(http::ResponseHead&& spent);
   http::ResponseHead& head() { return head_; }
   const http::BodyPiece& piece() const { return body_.piece(); }
   http::Trailers take_trailers() { return body_.take_trailers(); }

@@ -11,6 +11,10 @@ RequestReader::RequestReader(const HttpLimits& limits)
 
 void RequestReader::feed(Bytes octets) { fed_.feed(octets); }
 
+void RequestReader::reuse(http::RequestHead&& spent) {
+  if (spent.fields.capacity() <= kKeptHead) head_ = std::move(spent);
+}
+
 Result<RequestEvent> RequestReader::next() { return next_event<RequestEvent>(*this); }
 
 Result<Step> RequestReader::step() {

@@ -21,6 +21,10 @@ void ResponseReader::begin(std::string_view request_method) {
 
 void ResponseReader::feed(Bytes octets) { fed_.feed(octets); }
 
+void ResponseReader::reuse(http::ResponseHead&& spent) {
+  if (spent.fields.capacity() <= kKeptHead) head_ = std::move(spent);
+}
+
 Result<ResponseEvent> ResponseReader::next() { return next_event<ResponseEvent>(*this); }
 
 Result<Step> ResponseReader::step() {

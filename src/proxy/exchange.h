@@ -120,6 +120,9 @@ class Exchange {
   void fail(FailureKind kind, std::string_view message);  // the first one stays
   bool failed() const { return failure_.has_value(); }
   void finish();
+  // After finish(): the heads, of which only the memory is of use.
+  http::RequestHead&& release_request() { return std::move(request_); }
+  http::ResponseHead&& release_response() { return std::move(response_); }
 
  private:
   Next decide(const rules::RuleBook& book, const std::string* body);

@@ -172,7 +172,8 @@ net::Task<bool> Http1Server::serve_setup(const http::RequestHead& head, const Ta
 }
 
 net::Task<bool> Http1Server::serve(ResolvedTarget& target) {
-  Exchange exchange(worker_.sink(), worker_.clock(), worker_.exchange_settings());
+  const auto seat = worker_.seats().make<Exchange>(worker_.sink(), worker_.clock(), worker_.exchange_settings());
+  Exchange& exchange = *seat;
   const rules::RuleBookPtr book = worker_.book();
   exchange.mark(reader_.anomalies());
   if (reader_.anomalies() & http::bit(http::Anomaly::kBareLf)) exchange.forbid_reuse();
@@ -202,7 +203,12 @@ net::Task<bool> Http1Server::serve(ResolvedTarget& target) {
     case Exchange::Next::kGather:
       break;
   }
-  co_return co_await forward(exchange, wire);
+  const bool lives = co_await forward(exchange, wire);
+  if (lives) {  // the next heads are read into the memory of these
+    reader_.reuse(exchange.release_request());
+    response_reader_.reuse(exchange.release_response());
+  }
+  co_return lives;
 }
 
 net::Task<bool> Http1Server::answer_and_go_on(Exchange& exchange, std::string octets) {
@@ -312,8 +318,8 @@ net::Task<bool> Http1Server::forward(Exchange& exchange, Bytes wire_at_hand) {
     upstream_ = upstream->stream.get();
     Result result;
     {
-      Conversation talk(*this, exchange, *upstream, repeatable);
-      result = send_request(talk, wire_at_hand) ? co_await relay_answer(talk) : co_await converse(talk);
+      const auto talk = worker_.seats().make<Conversation>(*this, exchange, *upstream, repeatable);
+      result = send_request(*talk, wire_at_hand) ? co_await relay_answer(*talk) : co_await converse(*talk);
     }
     upstream_ = nullptr;
     if (result == Result::kRetry) {

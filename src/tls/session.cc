@@ -155,7 +155,7 @@ IoResult SessionCore<T>::read(MutableBytes out) {
   if (have != 0) {
     // An end or a wait will be met again by the next call; a broken record has its words only now.
     if (error == SSL_ERROR_SSL && !bio_.saw_eof()) (void)fail_io();
-    clear_errors();
+    if (error != SSL_ERROR_NONE) clear_errors();
     return {IoStatus::kOk, have};
   }
   return error == SSL_ERROR_NONE ? IoResult{IoStatus::kOk, 0} : end_of_read(error);
