@@ -156,8 +156,8 @@ Complaint parse_field(const FieldLines& lines, Side side, AnomalySet& anomalies,
   if (lines.all.size() != lines.first.size()) {
     if (const Complaint complaint = append_folded(lines, name_length, value, anomalies, out)) return complaint;
   } else {
-    out.append_kept({lines.position, lines.first.size(), name_length, static_cast<std::size_t>(at - first),
-                     value.size()});
+    out.append_kept(
+        {lines.position, lines.first.size(), name_length, static_cast<std::size_t>(at - first), value.size()});
   }
   if (blank_before_colon) {
     // RFC 9112 §5.1: a proxy removes such a blank from an answer, so this field is written anew.
