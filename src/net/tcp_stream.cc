@@ -35,6 +35,7 @@ tls::IoResult TcpStream::read(MutableBytes out) {
     const std::size_t count = std::min(prefix_.size(), out.size());
     std::memcpy(out.data(), prefix_.data(), count);
     prefix_.erase(0, count);
+    if (prefix_.empty()) std::string().swap(prefix_);  // not kept for as long as the connection lives
     return {tls::IoStatus::kOk, count};
   }
   if (fd_ < 0) return {tls::IoStatus::kError, 0};

@@ -106,6 +106,13 @@ class Exchange {
   // response_octets() (after gathered_response()) gave, what follows the head.
   const http::ResponseHead& response() const { return response_; }
   Bytes made_body(Bytes made) const { return made.substr(std::min(made.size(), response_head_size_)); }
+  // They have been sent, and nothing more is asked of them: a tunnel may live long.
+  void forget_heads() {
+    std::string().swap(request_octets_);
+    std::string().swap(response_octets_);
+    { const http::RequestHead gone = release_request(); }
+    { const http::ResponseHead gone = release_response(); }
+  }
   // What is known of an origin that could not be used (a refused certificate's chain).
   void set_upstream(flow::UpstreamPtr upstream) { upstream_ = std::move(upstream); }
   bool upstream_lives() const { return upstream_lives_; }

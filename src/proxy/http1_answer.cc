@@ -21,7 +21,10 @@ net::Task<Http1Server::Result> Http1Server::relay_answer(Conversation& talk) {
         co_return co_await gather_response(talk);
       case Answer::kTunnel:
         talk.watch.reset();  // in a tunnel both directions end on their own
-        co_return co_await tunnel(talk.exchange, *talk.upstream.stream, response_reader_.take_rest());
+        upgraded_ = std::make_unique<Upgraded>();
+        upgraded_->early = response_reader_.take_rest();
+        upgraded_->client_early = reader_.take_rest();
+        co_return Result::kUpgraded;
       case Answer::kBad:
         co_return co_await fail_answer(talk, talk.complaint.kind, talk.complaint.message);
     }

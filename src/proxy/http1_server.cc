@@ -78,12 +78,13 @@ net::Task<Http1Server::Outcome> Http1Server::run() {
     }
     switch (target->kind) {
       case TargetKind::kConnect:
-        co_return Outcome{target->target, reader_.take_rest()};
+        co_return Outcome{target->target, reader_.take_rest(), nullptr};
       case TargetKind::kSetup:
         lives = co_await serve_setup(reader_.head(), target->target);
         break;
       case TargetKind::kOrigin:
         lives = co_await serve(*target);
+        if (upgraded_) co_return Outcome{std::nullopt, "", std::move(upgraded_)};
         break;
     }
     head_started_ = {};
@@ -172,7 +173,7 @@ net::Task<bool> Http1Server::serve_setup(const http::RequestHead& head, const Ta
 }
 
 net::Task<bool> Http1Server::serve(ResolvedTarget& target) {
-  const auto seat = worker_.seats().make<Exchange>(worker_.sink(), worker_.clock(), worker_.exchange_settings());
+  auto seat = worker_.seats().make<Exchange>(worker_.sink(), worker_.clock(), worker_.exchange_settings());
   Exchange& exchange = *seat;
   const rules::RuleBookPtr book = worker_.book();
   exchange.mark(reader_.anomalies());
@@ -204,6 +205,7 @@ net::Task<bool> Http1Server::serve(ResolvedTarget& target) {
       break;
   }
   const bool lives = co_await forward(exchange, wire);
+  if (upgraded_) upgraded_->exchange = std::move(seat);
   if (lives) {  // the next heads are read into the memory of these
     reader_.reuse(exchange.release_request());
     response_reader_.reuse(exchange.release_response());
@@ -326,8 +328,21 @@ net::Task<bool> Http1Server::forward(Exchange& exchange, Bytes wire_at_hand) {
       fresh = true;
       continue;
     }
+    if (result == Result::kUpgraded) {
+      remember_resumption(*upstream);
+      upgraded_->upstream = std::move(upstream);
+      co_return false;
+    }
     release(std::move(upstream), exchange, result);
     co_return result == Result::kDone;
+  }
+}
+
+// Once for each connection, when its tickets have come.
+void Http1Server::remember_resumption(const UpstreamConnection& upstream) {
+  if (!upstream.session || upstream.requests != 1) return;
+  if (auto resumption = upstream.session->resumption()) {
+    worker_.remember_resumption(upstream.route_key, std::move(resumption));
   }
 }
 
@@ -335,11 +350,7 @@ net::Task<bool> Http1Server::forward(Exchange& exchange, Bytes wire_at_hand) {
 void Http1Server::release(UpstreamConnectionPtr upstream, Exchange& exchange, Result result) {
   const bool lives = exchange.upstream_lives() && (result == Result::kDone || result == Result::kDoneClose);
   exchange.finish();
-  if (upstream->session && upstream->requests == 1) {
-    if (auto resumption = upstream->session->resumption()) {
-      worker_.remember_resumption(upstream->route_key, std::move(resumption));
-    }
-  }
+  remember_resumption(*upstream);
   if (!lives) {
     if (result == Result::kFailed) upstream->stream->reset();
   } else if (upstream->bound || exchange.binds_identity()) {

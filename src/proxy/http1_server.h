@@ -13,6 +13,7 @@
 #include "proxy/pool.h"
 #include "proxy/relay.h"
 #include "proxy/target.h"
+#include "proxy/upgraded.h"
 #include "proxy/upstream.h"
 
 namespace sluice::proxy {
@@ -29,8 +30,9 @@ class Http1Server {
   void set_first_failure(std::string route_key, ConnectFailure failure);
 
   struct Outcome {
-    std::optional<Target> connect;  // a CONNECT was read and waits for its answer; else the connection is over
-    std::string rest;               // octets behind it
+    std::optional<Target> connect;       // a CONNECT was read and waits for its answer
+    std::string rest;                    // octets behind it
+    std::unique_ptr<Upgraded> upgraded;  // a 101 came and waits to be sent; if neither: the connection is over
   };
   net::Task<Outcome> run();
 
@@ -39,7 +41,7 @@ class Http1Server {
   std::uint64_t requests() const { return requests_; }  // heads read
 
  private:
-  enum class Result { kDone, kDoneClose, kRetry, kFailed };
+  enum class Result { kDone, kDoneClose, kRetry, kFailed, kUpgraded };
   enum class Read { kOctets, kWait, kEnd, kTruncated, kError, kTimeout };
   enum class HeadStep { kHead, kWait, kEnded, kRefused };
   // What was found of an answer: more is needed, its end, or something that needs hands of its own.
@@ -71,6 +73,7 @@ class Http1Server {
   UpstreamConnectionPtr take_idle(const KnownRoute& known, net::Look look);
   net::Task<UpstreamConnectionPtr> acquire(Exchange& exchange, const KnownRoute& known, ConnectFailure& failure);
   void release(UpstreamConnectionPtr upstream, Exchange& exchange, Result result);
+  void remember_resumption(const UpstreamConnection& upstream);
   net::Task<bool> read_client(Bytes& fed, Duplex* duplex);
   void fail_for_client(Exchange& exchange, std::string_view message);  // or for the stop that reset it
 
@@ -88,8 +91,6 @@ class Http1Server {
   net::Task<Result> gather_response(Conversation& talk);
   Result end_of_answer(Conversation& talk);
   net::Task<Result> fail_answer(Conversation& talk, FailureKind kind, std::string message);
-  net::Task<Result> tunnel(Exchange& exchange, net::Stream& upstream, std::string early);
-  net::Task<Result> websocket(Exchange& exchange, net::Stream& upstream, std::string client_early, std::string early);
   class CrossClient;
   net::Task<Result> cross(Exchange& exchange, OriginEnd& origin, Bytes wire_at_hand);
   net::Task<void> linger();
@@ -106,6 +107,7 @@ class Http1Server {
   MonoTime head_started_{};
   TargetMemo targets_;
   std::optional<KnownRoute> known_route_;
+  std::unique_ptr<Upgraded> upgraded_;
   UpstreamConnectionPtr bound_;      // NTLM, Negotiate: this client's own upstream connection
   net::Stream* upstream_ = nullptr;  // of the exchange under way
   OriginEnd* origin_ = nullptr;      // ... where that is an HTTP/2 stream
