@@ -1,6 +1,8 @@
 #include "base/text.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 
 namespace sluice {
 namespace {
@@ -27,6 +29,16 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return above[b.size()];
 }
 
+// Eight octets with their ASCII capitals in lower case.
+std::uint64_t lower8(std::uint64_t octets) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101;
+  const std::uint64_t low7 = octets & (0x7f * kOnes);
+  const std::uint64_t from_a = low7 + (0x80 - 'A') * kOnes;        // bit 7: 'A' or above
+  const std::uint64_t beyond_z = low7 + (0x80 - 'Z' - 1) * kOnes;  // bit 7: above 'Z'
+  const std::uint64_t capital = (from_a ^ beyond_z) & ~octets & (0x80 * kOnes);
+  return octets | capital >> 2;
+}
+
 }  // namespace
 
 std::string to_lower(std::string_view text) {
@@ -45,7 +57,14 @@ std::string to_upper(std::string_view text) {
 
 bool iequals(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
-  for (std::size_t i = 0; i < a.size(); ++i) {
+  std::size_t i = 0;
+  for (; i + 8 <= a.size(); i += 8) {
+    std::uint64_t x, y;
+    std::memcpy(&x, a.data() + i, 8);
+    std::memcpy(&y, b.data() + i, 8);
+    if (x != y && lower8(x) != lower8(y)) return false;
+  }
+  for (; i < a.size(); ++i) {
     if (ascii_lower(a[i]) != ascii_lower(b[i])) return false;
   }
   return true;

@@ -23,6 +23,20 @@ TEST(Text, ComparesAndFindsInAnyCase) {
   EXPECT_EQ(ifind("", "a"), std::string_view::npos);
 }
 
+TEST(Text, ComparesWithoutCaseAtEveryPlaceAlike) {
+  for (int left = 0; left < 256; ++left) {
+    for (int right = 0; right < 256; ++right) {
+      const bool same = ascii_lower(static_cast<char>(left)) == ascii_lower(static_cast<char>(right));
+      for (const std::size_t place : {0u, 3u, 7u, 8u, 10u}) {
+        std::string a = "Aa@[`{zZ\xC1\x80x", b = "aA@[`{Zz\xC1\x80X";
+        a[place] = static_cast<char>(left);
+        b[place] = static_cast<char>(right);
+        ASSERT_EQ(iequals(a, b), same) << left << " " << right << " at " << place;
+      }
+    }
+  }
+}
+
 TEST(Text, TrimsSpacesAndTabsOnly) {
   EXPECT_EQ(trim(" \t a b \t"), "a b");
   EXPECT_EQ(trim("\r\na\v"), "\r\na\v");

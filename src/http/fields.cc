@@ -7,6 +7,22 @@
 #include "http/token.h"
 
 namespace sluice::http {
+namespace {
+
+// Length, first, middle and last letter in lower case. Names that only case tells apart have one tag.
+std::uint32_t tag_of(std::string_view name) {
+  if (name.empty()) return 0;
+  const auto letter = [&](std::size_t at) {
+    return static_cast<std::uint32_t>(static_cast<unsigned char>(name[at]) | 0x20);
+  };
+  return static_cast<std::uint32_t>(name.size()) << 24 | letter(0) << 16 | letter(name.size() / 2) << 8 |
+         letter(name.size() - 1);
+}
+
+std::uint64_t bit_of(std::uint32_t tag) { return std::uint64_t{1} << (tag * 0x9e3779b1u >> 26); }
+
+}  // namespace
+
 bool is_token(std::string_view text) { return !text.empty() && std::all_of(text.begin(), text.end(), is_token_octet); }
 
 bool is_field_value(std::string_view text) { return text.find_first_of(std::string_view("\r\n\0", 3)) == text.npos; }
@@ -14,6 +30,7 @@ bool is_field_value(std::string_view text) { return text.find_first_of(std::stri
 void FieldList::clear() {
   text_.clear();
   entries_.clear();
+  names_ = 0;
 }
 
 void FieldList::reserve(std::size_t octets, std::size_t fields) {
@@ -32,23 +49,35 @@ FieldList::Span FieldList::store(std::string_view text) {
   return {position, static_cast<std::uint32_t>(text.size())};
 }
 
-std::optional<std::string_view> FieldList::find(std::string_view wanted) const {
-  for (std::size_t i = 0; i < size(); ++i) {
-    if (is_named(i, wanted)) return value(i);
+void FieldList::add(Entry entry) {
+  entry.tag = tag_of(view(entry.name));
+  names_ |= bit_of(entry.tag);
+  entries_.push_back(entry);
+}
+
+std::size_t FieldList::next_named(std::string_view wanted, std::size_t from) const {
+  const std::uint32_t tag = tag_of(wanted);
+  if ((names_ & bit_of(tag)) == 0) return size();
+  for (; from < size(); ++from) {
+    if (is(entries_[from], wanted, tag)) break;
   }
-  return std::nullopt;
+  return from;
+}
+
+std::optional<std::string_view> FieldList::find(std::string_view wanted) const {
+  const std::size_t at = next_named(wanted);
+  return at < size() ? std::optional(value(at)) : std::nullopt;
 }
 
 std::size_t FieldList::count(std::string_view wanted) const {
   std::size_t times = 0;
-  for (std::size_t i = 0; i < size(); ++i) times += is_named(i, wanted) ? 1 : 0;
+  for (std::size_t i = next_named(wanted); i < size(); i = next_named(wanted, i + 1)) ++times;
   return times;
 }
 
 std::optional<std::string> FieldList::joined(std::string_view wanted) const {
   std::optional<std::string> out;
-  for (std::size_t i = 0; i < size(); ++i) {
-    if (!is_named(i, wanted)) continue;
+  for (std::size_t i = next_named(wanted); i < size(); i = next_named(wanted, i + 1)) {
     if (out) {
       out->append(", ").append(value(i));
     } else {
@@ -59,8 +88,7 @@ std::optional<std::string> FieldList::joined(std::string_view wanted) const {
 }
 
 bool FieldList::has_token(std::string_view wanted, std::string_view token) const {
-  for (std::size_t i = 0; i < size(); ++i) {
-    if (!is_named(i, wanted)) continue;
+  for (std::size_t i = next_named(wanted); i < size(); i = next_named(wanted, i + 1)) {
     std::string_view list = value(i);
     while (!list.empty()) {
       const auto comma = std::min(list.find(','), list.size());
@@ -76,16 +104,23 @@ void FieldList::append(std::string_view name, std::string_view value) {
   Entry entry;
   entry.name = store(name);
   entry.value = store(value);
-  entries_.push_back(entry);
+  add(entry);
 }
 
 void FieldList::append_raw(Bytes line, std::size_t name_length, std::size_t value_offset, std::size_t value_length) {
+  append_kept({keep(line), line.size(), name_length, value_offset, value_length});
+}
+
+std::size_t FieldList::keep(Bytes lines) { return store(lines).position; }
+
+void FieldList::append_kept(const KeptLine& line) {
+  const auto position = static_cast<std::uint32_t>(line.position);
   Entry entry;
-  entry.line = store(line);
-  entry.name = {entry.line.position, static_cast<std::uint32_t>(name_length)};
-  entry.value = {entry.line.position + static_cast<std::uint32_t>(value_offset),
-                 static_cast<std::uint32_t>(value_length)};
-  entries_.push_back(entry);
+  entry.line = {position, static_cast<std::uint32_t>(line.length)};
+  entry.name = {position, static_cast<std::uint32_t>(line.name_length)};
+  entry.value = {position + static_cast<std::uint32_t>(line.value_offset),
+                 static_cast<std::uint32_t>(line.value_length)};
+  add(entry);
 }
 
 void FieldList::append_folded(Bytes line, std::size_t name_length, std::string_view value) {
@@ -93,25 +128,23 @@ void FieldList::append_folded(Bytes line, std::size_t name_length, std::string_v
   entry.line = store(line);
   entry.name = {entry.line.position, static_cast<std::uint32_t>(name_length)};
   entry.value = store(value);
-  entries_.push_back(entry);
+  add(entry);
 }
 
 void FieldList::set(std::string_view wanted, std::string_view value) {
   if (owns(wanted) || owns(value)) return set(std::string(wanted), std::string(value));
-  const auto same = [&](const Entry& entry) {
-    return entry.name.length == wanted.size() && iequals(view(entry.name), wanted);
-  };
-  const auto first = std::find_if(entries_.begin(), entries_.end(), same);
-  if (first == entries_.end()) return append(wanted, value);
+  const std::size_t at = next_named(wanted);
+  if (at == size()) return append(wanted, value);
+  const auto first = entries_.begin() + static_cast<std::ptrdiff_t>(at);
   first->value = store(value);
   first->line = {};  // the name keeps its spelling
+  const auto same = [&, tag = tag_of(wanted)](const Entry& entry) { return is(entry, wanted, tag); };
   entries_.erase(std::remove_if(first + 1, entries_.end(), same), entries_.end());
 }
 
 std::size_t FieldList::erase(std::string_view wanted) {
-  return std::erase_if(entries_, [&](const Entry& entry) {
-    return entry.name.length == wanted.size() && iequals(view(entry.name), wanted);
-  });
+  if (next_named(wanted) == size()) return 0;
+  return std::erase_if(entries_, [&, tag = tag_of(wanted)](const Entry& entry) { return is(entry, wanted, tag); });
 }
 
 void FieldList::erase_at(std::size_t index) { entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(index)); }

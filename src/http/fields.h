@@ -28,6 +28,8 @@ class FieldList {
   std::size_t size() const { return entries_.size(); }
   bool empty() const { return entries_.empty(); }
   void clear();
+  // Octets of memory that the text takes up.
+  std::size_t capacity() const { return text_.capacity(); }
   // Room for a head of this size, so that filling it allocates once.
   void reserve(std::size_t octets, std::size_t fields);
 
@@ -39,6 +41,8 @@ class FieldList {
   bool is_named(std::size_t index, std::string_view name) const {
     return entries_[index].name.length == name.size() && iequals(view(entries_[index].name), name);
   }
+  // The next field of this name (any case) at `from` or behind it; size() if there is none.
+  std::size_t next_named(std::string_view name, std::size_t from = 0) const;
   // First value of this name (any case), or nullopt.
   std::optional<std::string_view> find(std::string_view name) const;
   std::size_t count(std::string_view name) const;
@@ -50,6 +54,15 @@ class FieldList {
   void append(std::string_view name, std::string_view value);
   // As append, with the octets as they came. `line` ends with its line end; name and value lie inside it.
   void append_raw(Bytes line, std::size_t name_length, std::size_t value_offset, std::size_t value_length);
+  // The same for a reader that has a whole head: keep() copies its field lines at once and says where they begin here;
+  // append_kept() then names the parts of one line.
+  struct KeptLine {
+    std::size_t position = 0, length = 0;  // of the line with its line end
+    std::size_t name_length = 0;
+    std::size_t value_offset = 0, value_length = 0;  // in the line
+  };
+  std::size_t keep(Bytes lines);
+  void append_kept(const KeptLine& line);
   // A field over several lines (obs-fold): `value` is the unfolded value, `line` all its lines.
   void append_folded(Bytes line, std::size_t name_length, std::string_view value);
   // The first field of this name gets the value in its place, others of the name go; appended if there was none.
@@ -65,13 +78,19 @@ class FieldList {
   };
   struct Entry {
     Span name, value, line;
+    std::uint32_t tag = 0;  // of the name: tells nearly all other names apart
   };
   std::string_view view(Span span) const { return {text_.data() + span.position, span.length}; }
+  bool is(const Entry& entry, std::string_view name, std::uint32_t tag) const {
+    return entry.tag == tag && iequals(view(entry.name), name);
+  }
+  void add(Entry entry);
   bool owns(std::string_view text) const;
   Span store(std::string_view text);
 
   std::string text_;
   std::vector<Entry> entries_;
+  std::uint64_t names_ = 0;  // a bit for each name that was ever added: most names asked for are not there
 };
 
 }  // namespace sluice::http

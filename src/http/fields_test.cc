@@ -43,6 +43,41 @@ TEST(FieldList, FindsTokensInLists) {
   }
 }
 
+TEST(FieldList, WalksTheFieldsOfOneName) {
+  const auto fields = sample();
+  EXPECT_EQ(fields.next_named("ACCEPT"), 1u);
+  EXPECT_EQ(fields.next_named("accept", 2), 2u);
+  EXPECT_EQ(fields.next_named("accept", 3), 3u);
+  EXPECT_EQ(fields.next_named("accepted"), fields.size());
+  EXPECT_EQ(FieldList().next_named("host"), 0u);
+}
+
+TEST(FieldList, TellsNamesApartThatLookAlike) {
+  FieldList fields;
+  for (const char* name : {"x-abc-y", "x-aBc-z", "x-bbc-y", "X-Abd-Y", "", "x", "[", "{"}) fields.append(name, name);
+  EXPECT_EQ(fields.find("X-ABC-Y"), "x-abc-y");
+  EXPECT_EQ(fields.find("x-abd-y"), "X-Abd-Y");
+  EXPECT_EQ(fields.find("x-acc-y"), std::nullopt);
+  EXPECT_EQ(fields.find(""), "");
+  EXPECT_EQ(fields.find("{"), "{") << "only letters have a case";
+}
+
+TEST(FieldList, KeepsTheLinesOfAHeadAtOnce) {
+  FieldList fields;
+  fields.append("First", "1");
+  const std::string lines = "Host: a\r\nAccept:  b \r\n";
+  const std::size_t at = fields.keep(lines);
+  fields.append_kept({at, 9, 4, 6, 1});
+  fields.append_kept({at + 9, 13, 6, 9, 1});
+  EXPECT_EQ(fields.name(1), "Host");
+  EXPECT_EQ(fields.value(1), "a");
+  EXPECT_EQ(fields.raw_line(2), "Accept:  b \r\n");
+  EXPECT_EQ(fields.find("accept"), "b");
+  EXPECT_EQ(fields.raw_line(1).data() + 9, fields.raw_line(2).data()) << "writers copy neighbours at once";
+  fields.clear();
+  EXPECT_EQ(fields.find("host"), std::nullopt);
+}
+
 TEST(FieldList, SetsTheFirstAndRemovesTheRest) {
   auto fields = sample();
   fields.set("ACCEPT", "new");

@@ -32,8 +32,8 @@ struct Length {
 // RFC 9110 §8.6, RFC 9112 §6.3 (5): one length, or the same one several times, in fields or in a list.
 Result<Length> content_length(const FieldList& fields) {
   Length out;
-  for (std::size_t i = 0; i < fields.size(); ++i) {
-    if (!fields.is_named(i, "content-length")) continue;
+  constexpr std::string_view kName = "content-length";
+  for (std::size_t i = fields.next_named(kName); i < fields.size(); i = fields.next_named(kName, i + 1)) {
     std::string_view list = fields.value(i);
     for (bool more = true; more;) {
       const auto comma = list.find(',');
@@ -56,13 +56,16 @@ enum class Coding { kAbsent, kChunked };
 // RFC 9112 §6.1. Codings other than chunked exist on paper only; what one end undoes and the other does not is a
 // second reading, and so is chunked spelled as a list.
 Result<Coding> transfer_coding(const FieldList& fields, Version version) {
-  const std::size_t times = fields.count("transfer-encoding");
-  if (times == 0) return Coding::kAbsent;
+  constexpr std::string_view kName = "transfer-encoding";
+  const std::size_t at = fields.next_named(kName);
+  if (at == fields.size()) return Coding::kAbsent;
   if (version == Version::kHttp10) {
     return fail(Code::kInvalid, "Transfer-Encoding came with HTTP/1.0 (RFC 9112 §6.1)");
   }
-  if (times > 1) return fail(Code::kInvalid, "the message has more than one Transfer-Encoding (RFC 9112 §6.1)");
-  if (!iequals(*fields.find("transfer-encoding"), "chunked")) {
+  if (fields.next_named(kName, at + 1) < fields.size()) {
+    return fail(Code::kInvalid, "the message has more than one Transfer-Encoding (RFC 9112 §6.1)");
+  }
+  if (!iequals(fields.value(at), "chunked")) {
     return fail(Code::kInvalid, "Transfer-Encoding is something else than chunked (RFC 9112 §6.1)");
   }
   return Coding::kChunked;
@@ -90,10 +93,15 @@ bool keeps_alive(const FieldList& fields, Version version, bool to_proxy) {
 }
 
 // RFC 3986 §3.2.2 without ',' (two Host fields joined on their way) and with brackets and the port's colon.
-bool is_host_octet(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-         std::string_view("-._~%!$&'()*+;=:[]").find(c) != std::string_view::npos;
-}
+constexpr std::array<bool, 256> kHostOctets = [] {
+  std::array<bool, 256> table{};
+  for (int c = '0'; c <= '9'; ++c) table[c] = true;
+  for (int c = 'a'; c <= 'z'; ++c) table[c] = table[c - 32] = true;
+  for (const char c : std::string_view("-._~%!$&'()*+;=:[]")) table[static_cast<unsigned char>(c)] = true;
+  return table;
+}();
+
+bool is_host_octet(char c) { return kHostOctets[static_cast<unsigned char>(c)]; }
 
 bool is_host_value(std::string_view value) {
   if (!std::all_of(value.begin(), value.end(), is_host_octet)) return false;
@@ -136,13 +144,16 @@ Result<BodyFraming> response_framing(const ResponseHead& head, std::string_view 
 }
 
 Status check_host(const RequestHead& head) {
-  const std::size_t times = head.fields.count("host");
-  if (times > 1) return fail(Code::kInvalid, "the request has more than one Host (RFC 9112 §3.2)");
-  if (times == 0) {
+  constexpr std::string_view kName = "host";
+  const std::size_t at = head.fields.next_named(kName);
+  if (at < head.fields.size() && head.fields.next_named(kName, at + 1) < head.fields.size()) {
+    return fail(Code::kInvalid, "the request has more than one Host (RFC 9112 §3.2)");
+  }
+  if (at == head.fields.size()) {
     if (head.version == Version::kHttp10) return {};
     return fail(Code::kInvalid, "the request has no Host (RFC 9112 §3.2)");
   }
-  if (!is_host_value(*head.fields.find("host"))) {
+  if (!is_host_value(head.fields.value(at))) {
     return fail(Code::kInvalid, "Host is no host with an optional port (RFC 9112 §3.2)");
   }
   return {};
@@ -166,8 +177,8 @@ bool is_upgrade(const ResponseHead& head) { return head.status == 101; }
 AnomalySet connection_anomalies(const FieldList& fields) {
   static constexpr std::array<std::string_view, 9> kEndToEnd = {
       "host", "content-length", "content-type", "cache-control", "authorization", "cookie", "origin", "range", "date"};
-  for (std::size_t i = 0; i < fields.size(); ++i) {
-    if (!fields.is_named(i, "connection")) continue;
+  constexpr std::string_view kName = "connection";
+  for (std::size_t i = fields.next_named(kName); i < fields.size(); i = fields.next_named(kName, i + 1)) {
     if (iequals(fields.value(i), "keep-alive") || iequals(fields.value(i), "close")) continue;  // nearly always
     for (std::string_view part : split(fields.value(i), ',')) {
       for (std::string_view name : kEndToEnd) {

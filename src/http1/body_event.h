@@ -1,4 +1,4 @@
-// A BodyReader's steps as the events of either reader.
+// A reader's steps as events: next() in terms of step().
 #pragma once
 
 #include <utility>
@@ -9,20 +9,22 @@
 
 namespace sluice::http1 {
 
-template <class Event>
-Result<Event> next_body_event(BodyReader& body, Bytes& input) {
-  SLUICE_TRY(const BodyReader::Step step, body.next(input));
+template <class Event, class Reader>
+Result<Event> next_event(Reader& reader) {
+  SLUICE_TRY(const Step step, reader.step());
   switch (step) {
-    case BodyReader::Step::kNeedMore:
-      return Event(http::NeedMore{});
-    case BodyReader::Step::kPiece:
-      return Event(body.piece());
-    case BodyReader::Step::kTrailers:
-      return Event(body.take_trailers());
-    case BodyReader::Step::kEnd:
+    case Step::kNeedMore:
       break;
+    case Step::kHead:
+      return Event(std::move(reader.head()));
+    case Step::kPiece:
+      return Event(reader.piece());
+    case Step::kTrailers:
+      return Event(reader.take_trailers());
+    case Step::kEnd:
+      return Event(http::MessageEnd{});
   }
-  return Event(http::MessageEnd{});
+  return Event(http::NeedMore{});
 }
 
 }  // namespace sluice::http1

@@ -15,14 +15,17 @@
 
 namespace sluice::http1 {
 
+// What a reader has found. BodyReader finds no heads.
+enum class Step : std::uint8_t { kNeedMore, kHead, kPiece, kTrailers, kEnd };
+
 class BodyReader {
  public:
+  using Step = http1::Step;
   BodyReader(const HttpLimits& limits, Side side)
       : limits_(limits), side_(side), trailer_gatherer_(limits, LeadingLines::kKeep) {}
 
   void begin(const http::BodyFraming& framing);
 
-  enum class Step : std::uint8_t { kNeedMore, kPiece, kTrailers, kEnd };
   // Takes what belongs to the body off the front of `input`. Errors: kInvalid for chunks that could be read two ways
   // (the line ends of chunked framing are CRLF and nothing else), kTooLarge for a chunk line or trailer section
   // beyond its limit.

@@ -7,13 +7,12 @@ namespace {
 
 // RFC 9112 §2.2 asks for tolerance of one; some clients send a CRLF too many after each POST.
 constexpr std::size_t kMaxLeadingLines = 16;
-constexpr std::size_t kKeptBuffer = 4096;  // an idle connection does not keep the room of one huge head
 
 }  // namespace
 
 void HeadGatherer::reset() {
   buffer_.clear();
-  if (buffer_.capacity() > kKeptBuffer) buffer_.shrink_to_fit();
+  if (buffer_.capacity() > kKeptHead) buffer_.shrink_to_fit();
   whole_ = {};
   line_ends_.clear();
   skipped_ = 0;
@@ -40,15 +39,16 @@ Status HeadGatherer::skip_leading(Bytes& input) {
   return {};
 }
 
-Status HeadGatherer::check_line(std::size_t line_end) const {
+// The start line is one more than the fields.
+bool HeadGatherer::too_large(std::size_t line_end) const {
+  return line_end > limits_.max_head || line_ends_.size() > limits_.max_fields + 1;
+}
+
+Error HeadGatherer::size_error(std::size_t line_end) const {
   if (line_end > limits_.max_head) {
-    return fail(Code::kTooLarge, "the head is larger than " + std::to_string(limits_.max_head) + " octets");
+    return {Code::kTooLarge, "the head is larger than " + std::to_string(limits_.max_head) + " octets"};
   }
-  // The start line is one more.
-  if (line_ends_.size() > limits_.max_fields + 1) {
-    return fail(Code::kTooLarge, "the head has more than " + std::to_string(limits_.max_fields) + " fields");
-  }
-  return {};
+  return {Code::kTooLarge, "the head has more than " + std::to_string(limits_.max_fields) + " fields"};
 }
 
 Result<bool> HeadGatherer::take(Bytes& input) {
@@ -71,7 +71,7 @@ Result<bool> HeadGatherer::take(Bytes& input) {
     const std::size_t length = line_end - 1 - line_start;
     const bool empty = length == 0 || (length == 1 && octet_at(line_start) == '\r');
     if (!empty) line_ends_.push_back(static_cast<std::uint32_t>(line_end));
-    SLUICE_CHECK(check_line(line_end));
+    if (too_large(line_end)) return fail(size_error(line_end));
     line_start = line_end;
     if (!empty) continue;
     line_ends_.push_back(static_cast<std::uint32_t>(line_end));
@@ -84,7 +84,7 @@ Result<bool> HeadGatherer::take(Bytes& input) {
     input.remove_prefix(taken);
     return true;
   }
-  SLUICE_CHECK(check_line(before + input.size()));
+  if (too_large(before + input.size())) return fail(size_error(before + input.size()));
   buffer_.append(input);
   input = {};
   return false;

@@ -14,6 +14,8 @@
 
 namespace sluice::http1 {
 
+inline constexpr std::size_t kKeptHead = 4096;  // an idle connection does not keep the room of one huge head
+
 enum class LeadingLines { kSkip, kKeep };  // empty lines before the first line
 
 class HeadGatherer {
@@ -38,7 +40,8 @@ class HeadGatherer {
 
  private:
   Status skip_leading(Bytes& input);
-  Status check_line(std::size_t line_end) const;
+  bool too_large(std::size_t line_end) const;
+  Error size_error(std::size_t line_end) const;
 
   HttpLimits limits_;
   LeadingLines leading_;

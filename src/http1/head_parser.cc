@@ -94,68 +94,72 @@ Result<AnomalySet> parse_status_line(Bytes line, http::ResponseHead& out) {
   return anomalies;
 }
 
-// Lines of one field: the first begins at `begin`, the last ends at `end`.
-struct FieldLines {
-  Bytes first;  // the first line
-  Bytes all;    // with the folded ones
-};
+// The sentence of an error; null: none. A head has many lines: a Result for each would cost more than they do.
+using Complaint = const char*;
 
-Result<AnomalySet> check_value(Bytes value) {
+Complaint check_value(Bytes value, AnomalySet& anomalies) {
   switch (classify(value)) {
     case Octets::kPlain:
-      return 0;
+      return nullptr;
     case Octets::kOdd:
-      return bit(Anomaly::kOddFieldOctets);
+      anomalies |= bit(Anomaly::kOddFieldOctets);
+      return nullptr;
     case Octets::kForbidden:
       break;
   }
-  return fail(Code::kInvalid, "a field value holds NUL or CR (RFC 9110 §5.5)");
+  return "a field value holds NUL or CR (RFC 9110 §5.5)";
 }
 
+// Lines of one field, with their line ends, and where they lie in the list's text.
+struct FieldLines {
+  Bytes first;  // the first line
+  Bytes all;    // with the folded ones
+  std::size_t position = 0;
+};
+
 // RFC 9112 §5.2: each fold reads as one blank.
-Result<AnomalySet> append_folded(const FieldLines& lines, std::size_t name_length, Bytes value, http::FieldList& out) {
-  AnomalySet anomalies = bit(Anomaly::kObsFold);
+Complaint append_folded(const FieldLines& lines, std::size_t name_length, Bytes value, AnomalySet& anomalies,
+                        http::FieldList& out) {
+  anomalies |= bit(Anomaly::kObsFold);
   std::string unfolded(value);
   Bytes rest = lines.all.substr(lines.first.size());
   while (!rest.empty()) {
     const std::size_t end = rest.find('\n') + 1;
     const Bytes part = trim(strip_end(rest.substr(0, end), anomalies));
-    SLUICE_TRY(const AnomalySet odd, check_value(part));
-    anomalies |= odd;
+    if (const Complaint complaint = check_value(part, anomalies)) return complaint;
     unfolded.append(" ").append(part);
     rest.remove_prefix(end);
   }
   out.append_folded(lines.all, name_length, trim(unfolded));
-  return anomalies;
+  return nullptr;
 }
 
-Result<AnomalySet> parse_field(const FieldLines& lines, Side side, http::FieldList& out) {
-  AnomalySet anomalies = 0;
+Complaint parse_field(const FieldLines& lines, Side side, AnomalySet& anomalies, http::FieldList& out) {
   const Bytes line = strip_end(lines.first, anomalies);
-  std::size_t name_length = 0;
-  while (name_length < line.size() && http::is_token_octet(line[name_length])) ++name_length;
-  std::size_t colon = name_length;
-  while (colon < line.size() && is_blank(line[colon])) ++colon;
-  if (name_length == 0 || colon == line.size() || line[colon] != ':') {
-    return fail(Code::kInvalid, "a field line has no valid name (RFC 9112 §5)");
+  const char* const first = line.data();
+  const char* const last = first + line.size();
+  const char* at = first;
+  while (at != last && http::is_token_octet(*at)) ++at;
+  const auto name_length = static_cast<std::size_t>(at - first);
+  while (at != last && is_blank(*at)) ++at;
+  if (name_length == 0 || at == last || *at != ':') return "a field line has no valid name (RFC 9112 §5)";
+  const bool blank_before_colon = at != first + name_length;
+  if (blank_before_colon && side == Side::kRequest) {
+    return "a blank stands before the colon of a field (RFC 9112 §5.1)";
   }
-  if (colon != name_length && side == Side::kRequest) {
-    return fail(Code::kInvalid, "a blank stands before the colon of a field (RFC 9112 §5.1)");
-  }
-  std::size_t begin = colon + 1, end = line.size();
-  while (begin < end && is_blank(line[begin])) ++begin;
-  while (end > begin && is_blank(line[end - 1])) --end;
-  const Bytes value = line.substr(begin, end - begin);
-  SLUICE_TRY(const AnomalySet odd, check_value(value));
-  anomalies |= odd;
-  const bool folded = lines.all.size() != lines.first.size();
-  if (folded) {
-    SLUICE_TRY(const AnomalySet more, append_folded(lines, name_length, value, out));
-    anomalies |= more;
+  ++at;
+  const char* end = last;
+  while (at != end && is_blank(*at)) ++at;
+  while (end != at && is_blank(end[-1])) --end;
+  const Bytes value(at, static_cast<std::size_t>(end - at));
+  if (const Complaint complaint = check_value(value, anomalies)) return complaint;
+  if (lines.all.size() != lines.first.size()) {
+    if (const Complaint complaint = append_folded(lines, name_length, value, anomalies, out)) return complaint;
   } else {
-    out.append_raw(lines.first, name_length, begin, value.size());
+    out.append_kept(
+        {lines.position, lines.first.size(), name_length, static_cast<std::size_t>(at - first), value.size()});
   }
-  if (colon != name_length) {
+  if (blank_before_colon) {
     // RFC 9112 §5.1: a proxy removes such a blank from an answer, so this field is written anew.
     const std::size_t last = out.size() - 1;
     const std::string name(out.name(last)), kept(out.value(last));
@@ -163,7 +167,7 @@ Result<AnomalySet> parse_field(const FieldLines& lines, Side side, http::FieldLi
     out.append(name, kept);
     anomalies |= bit(Anomaly::kBlankBeforeColon);
   }
-  return anomalies;
+  return nullptr;
 }
 
 }  // namespace
@@ -172,7 +176,9 @@ Result<AnomalySet> parse_field_lines(Bytes section, std::span<const std::uint32_
                                      http::FieldList& out) {
   AnomalySet anomalies = 0;
   const std::size_t last = line_ends.size() - 1;  // the empty line
-  out.reserve(line_ends[last - 1] - line_ends[0], last - 1);
+  const std::size_t length = line_ends[last - 1] - line_ends[0];
+  out.reserve(length, last - 1);
+  const std::size_t kept = out.keep(section.substr(line_ends[0], length));
   for (std::size_t i = 1; i < last;) {
     const std::size_t begin = line_ends[i - 1];
     if (is_blank(section[begin])) {
@@ -183,8 +189,8 @@ Result<AnomalySet> parse_field_lines(Bytes section, std::span<const std::uint32_
     lines.first = section.substr(begin, line_ends[i++] - begin);
     while (side == Side::kAnswer && i < last && is_blank(section[line_ends[i - 1]])) ++i;
     lines.all = section.substr(begin, line_ends[i - 1] - begin);
-    SLUICE_TRY(const AnomalySet odd, parse_field(lines, side, out));
-    anomalies |= odd;
+    lines.position = kept + begin - line_ends[0];
+    if (const Complaint complaint = parse_field(lines, side, anomalies, out)) return fail(Code::kInvalid, complaint);
   }
   if (line_ends[last] - line_ends[last - 1] == 1) anomalies |= bit(Anomaly::kBareLf);
   return anomalies;
@@ -192,6 +198,7 @@ Result<AnomalySet> parse_field_lines(Bytes section, std::span<const std::uint32_
 
 Result<AnomalySet> parse_request_head(Bytes head, std::span<const std::uint32_t> line_ends, http::RequestHead& out) {
   if (line_ends.size() < 2) return fail(Code::kInvalid, "the request line is missing (RFC 9112 §3)");
+  out.fields.clear();
   SLUICE_TRY(AnomalySet anomalies, parse_request_line(head.substr(0, line_ends[0]), out));
   SLUICE_TRY(const AnomalySet odd, parse_field_lines(head, line_ends, Side::kRequest, out.fields));
   out.ends_with_bare_lf = line_ends.back() - line_ends[line_ends.size() - 2] == 1;
@@ -200,6 +207,7 @@ Result<AnomalySet> parse_request_head(Bytes head, std::span<const std::uint32_t>
 
 Result<AnomalySet> parse_response_head(Bytes head, std::span<const std::uint32_t> line_ends, http::ResponseHead& out) {
   if (line_ends.size() < 2) return fail(Code::kInvalid, "the status line is missing (RFC 9112 §4)");
+  out.fields.clear();
   SLUICE_TRY(AnomalySet anomalies, parse_status_line(head.substr(0, line_ends[0]), out));
   SLUICE_TRY(const AnomalySet odd, parse_field_lines(head, line_ends, Side::kAnswer, out.fields));
   out.ends_with_bare_lf = line_ends.back() - line_ends[line_ends.size() - 2] == 1;

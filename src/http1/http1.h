@@ -47,6 +47,13 @@ class RequestReader {
   // After MessageEnd the reader is ready for the next request: what was fed beyond the end is kept in view, so call
   // next() again for a pipelined one; if that returns NeedMore and in_head() is false, the connection is idle.
   Result<http::RequestEvent> next();
+  // The same in two parts, for who wants nothing copied: what was found, and then the thing itself.
+  Result<Step> step();
+  // Gives a head back that was moved from here: the next one is read into its memory.
+  void reuse(http::RequestHead&& spent);
+  http::RequestHead& head() { return head_; }                       // after kHead; may be moved from
+  const http::BodyPiece& piece() const { return body_.piece(); }    // after kPiece
+  http::Trailers take_trailers() { return body_.take_trailers(); }  // once, after kTrailers
   // The peer closed. Success if no message was begun.
   Status finish();
 
@@ -64,11 +71,12 @@ class RequestReader {
 
  private:
   enum class State : std::uint8_t { kHead, kBody, kFailed };
-  Result<http::RequestEvent> read_head();
+  Result<Step> read_head();
 
   State state_ = State::kHead;
   FedOctets fed_;
   HeadGatherer gatherer_;
+  http::RequestHead head_;
   BodyReader body_;
   http::BodyFraming framing_;
   http::AnomalySet anomalies_ = 0;
@@ -85,6 +93,12 @@ class ResponseReader {
   void feed(Bytes octets);
   // After MessageEnd: NeedMore until begin(). Octets after the end stay unread and show in has_rest() (kExtraBytes).
   Result<http::ResponseEvent> next();
+  // The same in two parts, as in RequestReader.
+  Result<Step> step();
+  void reuse(http::ResponseHead&& spent);
+  http::ResponseHead& head() { return head_; }
+  const http::BodyPiece& piece() const { return body_.piece(); }
+  http::Trailers take_trailers() { return body_.take_trailers(); }
   // The peer closed: MessageEnd for a body until close and after an answer's end, kClosed for one cut short.
   Result<http::ResponseEvent> finish();
 
@@ -102,11 +116,12 @@ class ResponseReader {
 
  private:
   enum class State : std::uint8_t { kIdle, kHead, kBody, kFailed };
-  Result<http::ResponseEvent> read_head();
+  Result<Step> read_head();
 
   State state_ = State::kIdle;
   FedOctets fed_;
   HeadGatherer gatherer_;
+  http::ResponseHead head_;
   BodyReader body_;
   std::string method_;
   Bytes head_wire_;

@@ -26,6 +26,13 @@ inline Octets classify(Bytes text) {
     // Below 0x20, 0x7f, or 0x80 and above, in any of the eight.
     if ((((x - kOnes * 0x20) & ~x) | (x + kOnes) | x) & kHigh) plain = false;
   }
+  if (left > 0 && text.size() >= 8) {  // once more the last eight
+    p -= 8 - left;
+    left = 0;
+    std::uint64_t x;
+    std::memcpy(&x, p, 8);
+    if ((((x - kOnes * 0x20) & ~x) | (x + kOnes) | x) & kHigh) plain = false;
+  }
   for (; left > 0; ++p, --left) {
     if (static_cast<unsigned char>(*p - 0x20) >= 0x5f) plain = false;
   }

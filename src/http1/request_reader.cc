@@ -11,43 +11,35 @@ RequestReader::RequestReader(const HttpLimits& limits)
 
 void RequestReader::feed(Bytes octets) { fed_.feed(octets); }
 
-Result<RequestEvent> RequestReader::next() {
-  switch (state_) {
-    case State::kHead: {
-      auto event = read_head();
-      if (!event) state_ = State::kFailed;
-      return event;
-    }
-    case State::kBody: {
-      auto event = next_body_event<RequestEvent>(body_, fed_.view());
-      if (!event) {
-        state_ = State::kFailed;
-      } else if (std::holds_alternative<http::MessageEnd>(*event)) {
-        state_ = State::kHead;
-      }
-      return event;
-    }
-    case State::kFailed:
-      break;
-  }
-  return fail(Code::kInternal, "a failed reader was asked for more");
+void RequestReader::reuse(http::RequestHead&& spent) {
+  if (spent.fields.capacity() <= kKeptHead) head_ = std::move(spent);
 }
 
-Result<RequestEvent> RequestReader::read_head() {
+Result<RequestEvent> RequestReader::next() { return next_event<RequestEvent>(*this); }
+
+Result<Step> RequestReader::step() {
+  if (state_ == State::kFailed) return fail(Code::kInternal, "a failed reader was asked for more");
+  auto step = state_ == State::kHead ? read_head() : body_.next(fed_.view());
+  if (!step)
+    state_ = State::kFailed;
+  else if (*step == Step::kEnd)
+    state_ = State::kHead;
+  return step;
+}
+
+Result<Step> RequestReader::read_head() {
   SLUICE_TRY(const bool whole, gatherer_.take(fed_.view()));
-  Result<RequestEvent> event(tl::in_place, http::NeedMore{});
-  if (!whole) return event;
-  auto& head = event->emplace<http::RequestHead>();
-  SLUICE_TRY(http::AnomalySet odd, parse_request_head(gatherer_.head(), gatherer_.line_ends(), head));
-  SLUICE_CHECK(http::check_host(head));
-  SLUICE_TRY(framing_, http::request_framing(head));
-  odd |= framing_.anomalies | http::connection_anomalies(head.fields);
+  if (!whole) return Step::kNeedMore;
+  SLUICE_TRY(http::AnomalySet odd, parse_request_head(gatherer_.head(), gatherer_.line_ends(), head_));
+  SLUICE_CHECK(http::check_host(head_));
+  SLUICE_TRY(framing_, http::request_framing(head_));
+  odd |= framing_.anomalies | http::connection_anomalies(head_.fields);
   if (gatherer_.skipped_lines()) odd |= http::bit(http::Anomaly::kLeadingEmptyLine);
   anomalies_ = odd;
   gatherer_.reset();
   body_.begin(framing_);
   state_ = State::kBody;
-  return event;
+  return Step::kHead;
 }
 
 Status RequestReader::finish() {

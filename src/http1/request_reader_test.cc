@@ -331,5 +331,26 @@ TEST(RequestReader, KeepsARefusedHeadForTheRecord) {
   EXPECT_FALSE(reader.next());
 }
 
+TEST(RequestReader, AHeadReadIntoTheMemoryOfAnotherHasNothingOfIt) {
+  RequestReader reader{HttpLimits{}};
+  const std::string first = "POST /a-rather-long-target?x=1 HTTP/1.0\r\nHost: a\r\nX-One: 1\r\nContent-Length: 0\n\n";
+  const std::string second = "GET / HTTP/1.1\r\nHost: b\r\n\r\n";
+  reader.feed(first);
+  ASSERT_EQ(reader.step(), Step::kHead);
+  http::RequestHead head = std::move(reader.head());
+  ASSERT_EQ(reader.step(), Step::kEnd);
+  reader.reuse(std::move(head));
+  reader.feed(second);
+  ASSERT_EQ(reader.step(), Step::kHead);
+  EXPECT_EQ(reader.head().method, "GET");
+  EXPECT_EQ(reader.head().target, "/");
+  EXPECT_EQ(reader.head().version, http::Version::kHttp11);
+  EXPECT_EQ(reader.head().fields.size(), 1u);
+  EXPECT_EQ(reader.head().fields.find("x-one"), std::nullopt);
+  std::string out;
+  append_head(out, reader.head());
+  EXPECT_EQ(out, second);
+}
+
 }  // namespace
 }  // namespace sluice::http1

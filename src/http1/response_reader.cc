@@ -21,47 +21,38 @@ void ResponseReader::begin(std::string_view request_method) {
 
 void ResponseReader::feed(Bytes octets) { fed_.feed(octets); }
 
-Result<ResponseEvent> ResponseReader::next() {
-  switch (state_) {
-    case State::kIdle:
-      return ResponseEvent(http::NeedMore{});
-    case State::kHead: {
-      auto event = read_head();
-      if (!event) state_ = State::kFailed;
-      return event;
-    }
-    case State::kBody: {
-      auto event = next_body_event<ResponseEvent>(body_, fed_.view());
-      if (!event) {
-        state_ = State::kFailed;
-      } else if (std::holds_alternative<http::MessageEnd>(*event)) {
-        state_ = State::kIdle;
-      }
-      return event;
-    }
-    case State::kFailed:
-      break;
-  }
-  return fail(Code::kInternal, "a failed reader was asked for more");
+void ResponseReader::reuse(http::ResponseHead&& spent) {
+  if (spent.fields.capacity() <= kKeptHead) head_ = std::move(spent);
 }
 
-Result<ResponseEvent> ResponseReader::read_head() {
+Result<ResponseEvent> ResponseReader::next() { return next_event<ResponseEvent>(*this); }
+
+Result<Step> ResponseReader::step() {
+  if (state_ == State::kFailed) return fail(Code::kInternal, "a failed reader was asked for more");
+  if (state_ == State::kIdle) return Step::kNeedMore;
+  auto step = state_ == State::kHead ? read_head() : body_.next(fed_.view());
+  if (!step)
+    state_ = State::kFailed;
+  else if (*step == Step::kEnd)
+    state_ = State::kIdle;
+  return step;
+}
+
+Result<Step> ResponseReader::read_head() {
   SLUICE_TRY(const bool whole, gatherer_.take(fed_.view()));
-  Result<ResponseEvent> event(tl::in_place, http::NeedMore{});
-  if (!whole) return event;
-  auto& head = event->emplace<http::ResponseHead>();
-  SLUICE_TRY(http::AnomalySet odd, parse_response_head(gatherer_.head(), gatherer_.line_ends(), head));
-  SLUICE_TRY(framing_, http::response_framing(head, method_));
-  odd |= framing_.anomalies | http::connection_anomalies(head.fields);
+  if (!whole) return Step::kNeedMore;
+  SLUICE_TRY(http::AnomalySet odd, parse_response_head(gatherer_.head(), gatherer_.line_ends(), head_));
+  SLUICE_TRY(framing_, http::response_framing(head_, method_));
+  odd |= framing_.anomalies | http::connection_anomalies(head_.fields);
   anomalies_ = odd;
   const bool in_place = gatherer_.partial().empty() && !(odd & http::bit(http::Anomaly::kBlankBeforeColon));
   head_wire_ = in_place ? gatherer_.head() : Bytes();
   gatherer_.reset();
   // RFC 9110 §15.2: any number of interim answers comes first; 101 ends HTTP here (§15.2.2).
-  if (head.is_interim() && head.status != 101) return event;
+  if (head_.is_interim() && head_.status != 101) return Step::kHead;
   body_.begin(framing_);
   state_ = State::kBody;
-  return event;
+  return Step::kHead;
 }
 
 Result<ResponseEvent> ResponseReader::finish() {

@@ -14,6 +14,7 @@ Deadlines::Node::~Node() {
 }
 
 void Deadlines::tick(MonoTime now) {
+  if (now != MonoTime::max()) last_tick_ = now;  // max: the end of all waits, no time
   for (Node* node = head_; node;) {
     Node* next = node->next_;
     if (node->at_ <= now) {

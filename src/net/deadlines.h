@@ -34,9 +34,14 @@ class Deadlines {
 
   // Calls on_deadline() of every node whose time has come; each deadline fires once.
   void tick(MonoTime now);
+  // The time of the last tick: for what needs no better time, without a look at the clock.
+  MonoTime last_tick() const { return last_tick_; }
+  // A deadline so far from now: up to a tick late, never early.
+  MonoTime in(Duration duration) const { return last_tick_ + kDeadlineTick + duration; }
 
  private:
   Node* head_ = nullptr;
+  MonoTime last_tick_{};
 };
 
 }  // namespace sluice::net

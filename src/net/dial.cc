@@ -117,6 +117,7 @@ void prepare_socket(Tcp::socket& socket) {
   boost::system::error_code ignored;
   socket.non_blocking(true, ignored);
   socket.set_option(Tcp::no_delay(true), ignored);
+  socket.set_option(Tcp::socket::keep_alive(true), ignored);
 }
 
 Task<tl::expected<Dialled, DialFailure>> dial(Resolver& resolver, DialGuard& guard, DialRequest request) {

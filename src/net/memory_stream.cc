@@ -81,7 +81,7 @@ void MemoryStream::cancel(Code why) {
   out_->changed.cancel();
 }
 
-bool MemoryStream::is_quiet() { return in_->octets.empty() && !in_->ended && !in_->reset; }
+bool MemoryStream::is_quiet(Look) { return in_->octets.empty() && !in_->ended && !in_->reset; }
 bool MemoryStream::is_dead() { return in_->reset || closed_; }
 
 }  // namespace sluice::net

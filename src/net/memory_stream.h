@@ -32,7 +32,7 @@ class MemoryStream final : public Stream {
   void close() override;
   void reset() override;
   void cancel(Code why) override;
-  bool is_quiet() override;
+  bool is_quiet(Look look) override;
   bool is_dead() override;
 
  private:

@@ -1,9 +1,10 @@
-// A stream of which some octets were read already: they come first, then those of the stream beneath, which must
-// outlive this. One worker thread.
+// A stream of which some octets were read already: they come first, then those of the stream beneath, which is owned or
+// outlives this. One worker thread.
 #pragma once
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <string>
 
 #include "net/stream.h"
@@ -13,6 +14,8 @@ namespace sluice::net {
 class PrefixedStream final : public Stream {
  public:
   PrefixedStream(Stream& lower, std::string prefix) : lower_(lower), prefix_(std::move(prefix)) {}
+  PrefixedStream(std::unique_ptr<Stream> lower, std::string prefix)
+      : owned_(std::move(lower)), lower_(*owned_), prefix_(std::move(prefix)) {}
 
   tls::IoResult read(MutableBytes out) override {
     if (prefix_.empty()) return lower_.read(out);
@@ -23,6 +26,7 @@ class PrefixedStream final : public Stream {
   }
   tls::IoResult write(Bytes octets) override { return lower_.write(octets); }
   tls::IoResult flush() override { return lower_.flush(); }
+  bool is_drained() const override { return prefix_.empty() && lower_.is_drained(); }
   bool has_pending_output() const override { return lower_.has_pending_output(); }
   tls::WaitFor read_waits_for() const override { return lower_.read_waits_for(); }
   tls::WaitFor write_waits_for() const override { return lower_.write_waits_for(); }
@@ -34,16 +38,18 @@ class PrefixedStream final : public Stream {
     co_return co_await lower_.wait_readable();
   }
   Task<Status> wait_writable() override { return lower_.wait_writable(); }
+  void expect_silence() override { lower_.expect_silence(); }
   void set_deadline(MonoTime at) override { lower_.set_deadline(at); }
   void clear_deadline() override { lower_.clear_deadline(); }
   void close() override { lower_.close(); }
   void reset() override { lower_.reset(); }
   void cancel(Code why) override { lower_.cancel(why); }
-  bool is_quiet() override { return prefix_.empty() && lower_.is_quiet(); }
+  bool is_quiet(Look look) override { return prefix_.empty() && lower_.is_quiet(look); }
   bool is_dead() override { return lower_.is_dead(); }
   bool truncated() const override { return lower_.truncated(); }
 
  private:
+  std::unique_ptr<Stream> owned_;
   Stream& lower_;
   std::string prefix_;
 };

@@ -18,6 +18,9 @@ namespace asio = boost::asio;
 template <class T>
 using Task = asio::awaitable<T>;
 
+// How closely to look: at what the event loop has told already, or at the socket itself.
+enum class Look { kTold, kSocket };
+
 class Stream : public tls::ByteTransport {
  public:
   // Until read (write) is worth another try. Fails with the code given to cancel(); kTimeout at the deadline.
@@ -40,7 +43,7 @@ class Stream : public tls::ByteTransport {
   virtual void reset() = 0;           // RST: the peer sees that something went wrong
   virtual void cancel(Code why) = 0;  // ends pending waits with this code; the stream stays usable
   // A look without waiting: false if the peer has ended, reset, or sent octets that nobody asked for.
-  virtual bool is_quiet() = 0;
+  virtual bool is_quiet(Look look = Look::kTold) = 0;
   // A look without waiting: true if the connection is dead in both directions.
   virtual bool is_dead() = 0;
   // Whether the last end of input was a TLS end without close_notify.

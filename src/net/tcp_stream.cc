@@ -11,6 +11,13 @@
 #include <cstring>
 
 namespace sluice::net {
+namespace {
+
+constexpr const char* kClosedHere = "the connection was closed here";
+constexpr const char* kTooLate = "no answer within the time allowed";
+constexpr const char* kCancelledWait = "the wait was cancelled";
+
+}  // namespace
 
 TcpStream::TcpStream(asio::ip::tcp::socket socket, Readiness& readiness, Deadlines& deadlines)
     : Deadlines::Node(deadlines), executor_(socket.get_executor()), readiness_(readiness) {
@@ -28,6 +35,7 @@ tls::IoResult TcpStream::read(MutableBytes out) {
     const std::size_t count = std::min(prefix_.size(), out.size());
     std::memcpy(out.data(), prefix_.data(), count);
     prefix_.erase(0, count);
+    if (prefix_.empty()) std::string().swap(prefix_);  // not kept for as long as the connection lives
     return {tls::IoStatus::kOk, count};
   }
   if (fd_ < 0) return {tls::IoStatus::kError, 0};
@@ -41,7 +49,10 @@ tls::IoResult TcpStream::read(MutableBytes out) {
     }
     if (got == 0) return {tls::IoStatus::kEof, 0};
     if (errno == EINTR) continue;
-    if (errno == EAGAIN || errno == EWOULDBLOCK) return {tls::IoStatus::kWouldBlock, 0};
+    if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      drained_ = !peer_ended_;
+      return {tls::IoStatus::kWouldBlock, 0};
+    }
     error_ = errno;
     return {tls::IoStatus::kError, 0};
   }
@@ -65,7 +76,7 @@ void TcpStream::close_write() {
 }
 
 std::string TcpStream::error_text() const {
-  if (fd_ < 0) return "the connection was closed here";
+  if (fd_ < 0) return kClosedHere;
   return error_ == 0 ? "the connection ended" : errno_text(error_);
 }
 
@@ -74,60 +85,63 @@ void TcpStream::on_ready(std::uint32_t events) {
   if (events & (EPOLLHUP | EPOLLERR)) dead_ = true;
   const bool ended = (events & (EPOLLHUP | EPOLLERR)) != 0;
   if (ended || (events & EPOLLOUT)) writing_.ready = true;
-  if (ended || (events & (EPOLLIN | EPOLLRDHUP))) reading_.ready = true;
-  // Waking may destroy this stream: the second side is woken by the loop instead.
-  if (writing_.ready && writing_.waiter && reading_.ready && reading_.waiter) {
-    auto later = [handler = std::move(*writing_.waiter)]() mutable { std::move(handler)(Wake::kReady); };
-    writing_.waiter.reset();
-    asio::post(executor_, std::move(later));
+  if (ended || (events & (EPOLLIN | EPOLLRDHUP))) {
+    reading_.ready = true;
+    drained_ = false;
   }
-  if (reading_.ready && reading_.waiter) return wake(reading_, Wake::kReady);
-  if (writing_.ready && writing_.waiter) return wake(writing_, Wake::kReady);
+  // Waking may destroy this stream: the second side is woken by the loop instead.
+  if (writing_.ready && writing_.waiter && reading_.ready && reading_.waiter) wake_later(writing_, Status{});
+  if (reading_.ready && reading_.waiter) return wake(reading_);
+  if (writing_.ready && writing_.waiter) return wake(writing_);
 }
 
-void TcpStream::wake(Side& side, Wake how) {
+void TcpStream::wake(Side& side) {
   Handler handler = std::move(*side.waiter);
   side.waiter.reset();
-  std::move(handler)(how);
+  std::move(handler)(Status{});
 }
 
 // Not from inside the caller's stack: it may be in the middle of something.
-void TcpStream::wake_later(Side& side) {
+void TcpStream::wake_later(Side& side, Status how) {
   if (!side.waiter) return;
-  auto later = [handler = std::move(*side.waiter)]() mutable { std::move(handler)(Wake::kCancelled); };
+  auto later = [handler = std::move(*side.waiter), how = std::move(how)]() mutable {
+    std::move(handler)(std::move(how));
+  };
   side.waiter.reset();
   asio::post(executor_, std::move(later));
 }
 
-Task<Status> TcpStream::wait(Side& side) {
-  if (fd_ < 0) co_return fail(Code::kCancelled, "the connection was closed here");
-  if (expired_) co_return fail(Code::kTimeout, "no answer within the time allowed");
+// What a wait would say without waiting.
+std::optional<Status> TcpStream::known_outcome(const Side& side) const {
+  if (fd_ < 0) return fail(Code::kCancelled, kClosedHere);
+  if (expired_) return fail(Code::kTimeout, kTooLate);
   // After the peer's end nothing new is heard of: what epoll said may have been used up by a read that was short.
-  if (side.ready || (peer_ended_ && &side == &reading_)) co_return Status{};
-  const Wake how = co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(Wake)>(
-      [this, &side](auto handler) {
+  const bool readable = &side == &reading_ && (peer_ended_ || !prefix_.empty());
+  if (side.ready || readable) return Status{};
+  return std::nullopt;
+}
+
+// Asio's own frame is the only one: waits are what every request has most of.
+Task<Status> TcpStream::wait(Side& side) {
+  return asio::async_initiate<const asio::use_awaitable_t<>&, void(Status)>(
+      [this, &side](Handler handler) {
+        if (std::optional<Status> known = known_outcome(side)) {  // rare: reading and writing come before waiting
+          side.waiter.emplace(std::move(handler));
+          return wake_later(side, *std::move(known));
+        }
         auto slot = asio::get_associated_cancellation_slot(handler);
         if (slot.is_connected()) {
-          slot.assign([this, &side](asio::cancellation_type) {
-            why_ = Code::kCancelled;
-            wake_later(side);
-          });
+          slot.assign(
+              [this, &side](asio::cancellation_type) { wake_later(side, fail(Code::kCancelled, kCancelledWait)); });
         }
         side.waiter.emplace(std::move(handler));
       },
       asio::use_awaitable);
-  if (how == Wake::kReady) co_return Status{};
-  if (fd_ < 0) co_return fail(Code::kCancelled, "the connection was closed here");
-  co_return fail(why_, why_ == Code::kTimeout ? "no answer within the time allowed" : "the wait was cancelled");
 }
 
-Task<Status> TcpStream::wait_readable() {
-  drained_ = false;
-  if (!prefix_.empty()) co_return Status{};
-  co_return co_await wait(reading_);
-}
+Task<Status> TcpStream::wait_readable() { return wait(reading_); }
 
-Task<Status> TcpStream::wait_writable() { co_return co_await wait(writing_); }
+Task<Status> TcpStream::wait_writable() { return wait(writing_); }
 
 // RFC 1122 §4.2.3.6: off by default, and two hours until the first probe. A peer that is gone shows in ten minutes.
 void TcpStream::expect_silence() {
@@ -144,8 +158,8 @@ void TcpStream::close() {
   readiness_.remove(fd_, *this);
   ::close(fd_);
   fd_ = -1;
-  wake_later(reading_);
-  wake_later(writing_);
+  wake_later(reading_, fail(Code::kCancelled, kClosedHere));
+  wake_later(writing_, fail(Code::kCancelled, kClosedHere));
 }
 
 void TcpStream::reset() {
@@ -156,15 +170,16 @@ void TcpStream::reset() {
 }
 
 void TcpStream::cancel(Code why) {
-  why_ = why;
-  wake_later(reading_);
-  wake_later(writing_);
+  const char* const text = why == Code::kTimeout ? kTooLate : kCancelledWait;
+  wake_later(reading_, fail(why, text));
+  wake_later(writing_, fail(why, text));
 }
 
-// What has come is known from epoll: no system call.
-bool TcpStream::is_quiet() {
-  if (fd_ < 0 || !prefix_.empty() || peer_ended_) return false;
-  if (!reading_.ready) return true;
+bool TcpStream::is_quiet(Look look) {
+  if (fd_ < 0 || !prefix_.empty() || peer_ended_ || reading_.ready) return false;
+  if (look == Look::kTold) return true;
+  char octet;
+  if (::recv(fd_, &octet, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return true;
   drained_ = false;
   return false;
 }

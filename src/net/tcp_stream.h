@@ -1,5 +1,5 @@
-// A TCP connection as a Stream. Remembers a short read: the next read answers kWouldBlock without a system call until
-// wait_readable() has returned. RFC 9293.
+// A TCP connection as a Stream. Remembers a short read: until epoll tells of more, read() answers kWouldBlock without a
+// system call. RFC 9293.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -22,6 +22,7 @@ class TcpStream final : public Stream, private Deadlines::Node, private Readines
 
   tls::IoResult read(MutableBytes out) override;
   tls::IoResult write(Bytes octets) override;
+  bool is_drained() const override { return drained_ && prefix_.empty() && fd_ >= 0; }
   void close_write() override;
   std::string error_text() const override;
 
@@ -39,7 +40,7 @@ class TcpStream final : public Stream, private Deadlines::Node, private Readines
   void close() override;
   void reset() override;
   void cancel(Code why) override;
-  bool is_quiet() override;
+  bool is_quiet(Look look) override;
   bool is_dead() override { return fd_ < 0 || dead_; }
 
   // Octets that were read to be looked at (a ClientHello) and come again before those of the socket.
@@ -48,8 +49,7 @@ class TcpStream final : public Stream, private Deadlines::Node, private Readines
   asio::ip::tcp::endpoint local() const { return local_; }
 
  private:
-  enum class Wake { kReady, kCancelled };
-  using Handler = asio::async_result<asio::use_awaitable_t<>, void(Wake)>::handler_type;
+  using Handler = asio::async_result<asio::use_awaitable_t<>, void(Status)>::handler_type;
   // One direction: what epoll has said since the last system call, and the coroutine that waits for it.
   struct Side {
     bool ready = false;
@@ -57,8 +57,9 @@ class TcpStream final : public Stream, private Deadlines::Node, private Readines
   };
 
   Task<Status> wait(Side& side);
-  void wake(Side& side, Wake how);
-  void wake_later(Side& side);
+  std::optional<Status> known_outcome(const Side& side) const;
+  void wake(Side& side);
+  void wake_later(Side& side, Status how);
   void on_ready(std::uint32_t events) override;
   void on_deadline() override {
     expired_ = true;  // also for a wait that begins later
@@ -72,11 +73,10 @@ class TcpStream final : public Stream, private Deadlines::Node, private Readines
   Side reading_, writing_;
   std::string prefix_;
   int error_ = 0;
-  bool drained_ = false;         // the last read was short
-  bool peer_ended_ = false;      // FIN or worse has come: a short read does not mean that nothing more is to be had
-  bool dead_ = false;            // both directions
-  bool expired_ = false;         // the deadline has passed
-  Code why_ = Code::kCancelled;  // of the last cancel()
+  bool drained_ = false;     // the last read was short, and epoll has told of nothing since
+  bool peer_ended_ = false;  // FIN or worse has come: a short read does not mean that nothing more is to be had
+  bool dead_ = false;        // both directions
+  bool expired_ = false;     // the deadline has passed
 };
 
 }  // namespace sluice::net

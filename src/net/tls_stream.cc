@@ -33,8 +33,8 @@ void TlsStream::close() {
   lower_->close();
 }
 
-bool TlsStream::is_quiet() {
-  (void)lower_->is_quiet();  // what has come is met by the read
+bool TlsStream::is_quiet(Look look) {
+  if (lower_->is_quiet(look) && session_->is_drained()) return true;
   // Records may lie in OpenSSL's own buffer, behind the last one that was asked for. Tickets are quiet, data and ends
   // are not.
   char octet;

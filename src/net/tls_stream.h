@@ -24,6 +24,7 @@ class TlsStream final : public Stream {
 
   tls::IoResult read(MutableBytes out) override;
   tls::IoResult write(Bytes octets) override { return session_->write(octets); }
+  bool is_drained() const override { return session_->is_drained(); }
   tls::IoResult flush() override { return session_->flush(); }
   bool has_pending_output() const override { return session_->has_pending_output(); }
   tls::WaitFor read_waits_for() const override { return session_->read_waits_for(); }
@@ -39,7 +40,7 @@ class TlsStream final : public Stream {
   void close() override;
   void reset() override { lower_->reset(); }
   void cancel(Code why) override { lower_->cancel(why); }
-  bool is_quiet() override;
+  bool is_quiet(Look look) override;
   bool is_dead() override { return lower_->is_dead(); }
   bool truncated() const override { return truncated_; }
   bool heard() const { return heard_; }  // an octet was read

@@ -45,6 +45,11 @@ bool is_http2_preface(Bytes octets) { return octets.starts_with("PRI * HTTP/2.0\
 net::Task<void> ClientConnection::serve(Worker& worker, net::asio::ip::tcp::socket socket, Arrival arrival) {
   ClientConnection connection(worker, std::move(socket), std::move(arrival));
   co_await connection.run();
+  if (!connection.upgraded_) co_return;
+  // All coroutines that led here are over; a WebSocket idles without them.
+  net::Stream& client = connection.tls_ ? static_cast<net::Stream&>(*connection.tls_) : *connection.tcp_;
+  co_await serve_upgraded(worker, client, *connection.upgraded_, connection.aborted_);
+  client.close();
 }
 
 ClientConnection::ClientConnection(Worker& worker, net::asio::ip::tcp::socket socket, Arrival arrival)
@@ -83,6 +88,7 @@ void ClientConnection::abort() {
   draining_ = aborted_ = true;
   if (server_) server_->abort();
   if (server2_) server2_->abort();
+  if (upgraded_) upgraded_->upstream->stream->cancel(Code::kCancelled);
   bottom_->reset();
 }
 
@@ -109,6 +115,7 @@ net::Task<Result<std::string>> ClientConnection::peek_first(MonoTime deadline) {
   bottom_->clear_deadline();
   if (!got) co_return fail(got.error());
   octets.resize(*got);
+  octets.shrink_to_fit();  // callers live as long as the connection
   bottom_->unread(octets);
   co_return octets;
 }
@@ -127,6 +134,7 @@ net::Task<Result<std::string>> ClientConnection::peek_enough(MonoTime deadline) 
   }
   bottom_->clear_deadline();
   octets.resize(have);
+  octets.shrink_to_fit();
   bottom_->unread(octets);
   co_return octets;
 }
@@ -150,18 +158,23 @@ ClientFacts ClientConnection::facts_in(const Target& target) const {
 
 net::Task<void> ClientConnection::serve_http(net::Stream& stream, ClientFacts facts,
                                              std::optional<std::pair<std::string, ConnectFailure>> failure) {
-  Http1Server::Outcome outcome;
-  {
-    Http1Server server(worker_, stream, std::move(facts), connection_,
-                       authority_text(arrival_.listener.host, arrival_.listener.port, 0));
-    if (failure) server.set_first_failure(std::move(failure->first), std::move(failure->second));
-    server_ = &server;
-    if (draining_) server.drain();
-    outcome = co_await server.run();
-    server_ = nullptr;
-    requests_ = server.requests();
-  }
+  // The server is gone before a tunnel that it asked for begins: a connection in a tunnel holds one server.
+  Http1Server::Outcome outcome = co_await run_http(stream, std::move(facts), std::move(failure));
+  upgraded_ = std::move(outcome.upgraded);  // for serve()
   if (outcome.connect) co_await serve_connect(*outcome.connect, std::move(outcome.rest));
+}
+
+net::Task<Http1Server::Outcome> ClientConnection::run_http(
+    net::Stream& stream, ClientFacts facts, std::optional<std::pair<std::string, ConnectFailure>> failure) {
+  Http1Server server(worker_, stream, std::move(facts), connection_,
+                     authority_text(arrival_.listener.host, arrival_.listener.port, 0));
+  if (failure) server.set_first_failure(std::move(failure->first), std::move(failure->second));
+  server_ = &server;
+  if (draining_) server.drain();
+  Http1Server::Outcome outcome = co_await server.run();
+  server_ = nullptr;
+  requests_ = server.requests();
+  co_return outcome;
 }
 
 // `route_key`: of the origin that this connection was made for; empty if it is not known yet.
@@ -356,6 +369,7 @@ net::Task<void> ClientConnection::intercept(const Target& target, UpstreamConnec
     if (const RouteMemory* known = worker_.find_route(route_key)) taken = known->alpn;
   }
   const auto kind = tls::accepts_ecdsa(*hello) ? tls::KeyKind::kEcdsaP256 : tls::KeyKind::kRsa2048;
+  { const tls::ClientHello read = *std::move(hello); }  // a kilobyte or two that would live as long as the connection
   auto leaf = worker_.leaves().find_or_mint(name, kind);
   if (!leaf) {
     record_failed_tls(target, connection_, leaf.error().message);
@@ -395,6 +409,7 @@ net::Task<void> ClientConnection::intercept(const Target& target, UpstreamConnec
   else if (!draining_ &&
            (is_refusal(refused) || (!tls_->heard() && refused.text.empty() && now - shaken < kRightAfter)))
     passthrough.refused(who, name, now);
+  if (upgraded_) co_return;
   // In TLS 1.3 a client may refuse our certificate after it has ended its handshake.
   if (requests_ == 0 && refused.alert_from_peer) record_failed_tls(target, connection_, refused.text);
   tls_->close();

@@ -56,6 +56,8 @@ class ClientConnection {
   net::Task<void> serve_first(const Target& target, UpstreamConnectionPtr upstream, Result<std::string> first);
   net::Task<void> serve_http(net::Stream& stream, ClientFacts facts,
                              std::optional<std::pair<std::string, ConnectFailure>>);
+  net::Task<Http1Server::Outcome> run_http(net::Stream& stream, ClientFacts facts,
+                                           std::optional<std::pair<std::string, ConnectFailure>> failure);
   net::Task<void> serve_http2(net::Stream& stream, ClientFacts facts,
                               std::optional<std::pair<std::string, ConnectFailure>>, const std::string& route_key);
   net::Task<void> serve_plain_http(const Target& target, bool http2);
@@ -93,12 +95,13 @@ class ClientConnection {
   flow::ConnectionPtr connection_;
   ConnectionId id_;
   WallTime accepted_;
-  Http1Server* server_ = nullptr;   // while it runs
-  Http2Server* server2_ = nullptr;  // ... the same
-  bool remote_ = false;             // the client is on another machine
-  bool by_address_ = false;         // the destination is an address that names nothing
-  bool waiting_ = false;            // for a client's first octets: nothing is lost if a drain ends it
-  bool draining_ = false;           // ... or aborted_
+  std::unique_ptr<Upgraded> upgraded_;  // what the connection has become: the rest of its life
+  Http1Server* server_ = nullptr;       // while it runs
+  Http2Server* server2_ = nullptr;      // ... the same
+  bool remote_ = false;                 // the client is on another machine
+  bool by_address_ = false;             // the destination is an address that names nothing
+  bool waiting_ = false;                // for a client's first octets: nothing is lost if a drain ends it
+  bool draining_ = false;               // ... or aborted_
   bool aborted_ = false;
   std::uint64_t requests_ = 0;  // heads read inside the present TLS
 };

@@ -7,11 +7,13 @@
 
 namespace sluice::proxy {
 
-void Duplex::spawn(net::Task<void> pump, const std::function<void(std::string_view)>& on_bug) {
+void Duplex::spawn(const net::asio::any_io_executor& executor, net::Task<void> pump,
+                   const std::function<void(std::string_view)>& on_bug) {
   pumping_ = true;
-  net::asio::co_spawn(executor_, std::move(pump), [this, &on_bug](std::exception_ptr bug) {
+  joined_.emplace(executor);
+  net::asio::co_spawn(executor, std::move(pump), [this, &on_bug](std::exception_ptr bug) {
     pumping_ = false;
-    joined_.cancel();
+    joined_->cancel();
     if (!bug) return;
     send_failed = true;
     stop();
@@ -27,8 +29,8 @@ void Duplex::spawn(net::Task<void> pump, const std::function<void(std::string_vi
 
 net::Task<void> Duplex::join() {
   while (pumping_) {
-    joined_.expires_at(net::asio::steady_timer::time_point::max());
-    co_await joined_.async_wait(net::asio::as_tuple(net::asio::use_awaitable));
+    joined_->expires_at(net::asio::steady_timer::time_point::max());
+    co_await joined_->async_wait(net::asio::as_tuple(net::asio::use_awaitable));
   }
 }
 

@@ -5,23 +5,18 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
+#include <optional>
 
-#include "base/clock.h"
 #include "base/limits.h"
+#include "net/deadlines.h"
 #include "net/stream.h"
 
 namespace sluice::proxy {
 
 class Duplex {
  public:
-  Duplex(const net::asio::any_io_executor& executor, const Clock& clock, const Timeouts& timeouts, net::Stream& client,
-         net::Stream& upstream)
-      : executor_(executor),
-        joined_(executor),
-        clock_(clock),
-        timeouts_(timeouts),
-        client_(client),
-        upstream_(upstream) {}
+  Duplex(const net::Deadlines& deadlines, const Timeouts& timeouts, net::Stream& client, net::Stream& upstream)
+      : deadlines_(deadlines), timeouts_(timeouts), client_(client), upstream_(upstream) {}
 
   bool send_failed = false;  // the origin no longer takes the request
   bool bad_request = false;  // the request's body could not be read
@@ -30,22 +25,20 @@ class Duplex {
   // Before each wait: notes that something moved and sets both ends' deadlines.
   void arm() {
     if (stopping_) return;
-    activity_ = clock_.mono();
-    client_.set_deadline(activity_ + timeouts_.idle);
-    upstream_.set_deadline(request_over_ && !answering ? sent_at_ + timeouts_.first_byte : activity_ + timeouts_.idle);
+    idle_at_ = deadlines_.in(timeouts_.idle);
+    client_.set_deadline(idle_at_);
+    upstream_.set_deadline(awaits_first_byte() ? first_byte_at_ : idle_at_);
   }
   // After a time-out: true if the other direction moved meanwhile, so that this one may go on waiting.
-  bool still_active() const {
-    const bool first_byte = request_over_ && !answering;
-    return !first_byte && clock_.mono() < activity_ + timeouts_.idle;
-  }
+  bool still_active() const { return !awaits_first_byte() && deadlines_.last_tick() < idle_at_; }
   void request_sent(bool over) {
-    sent_at_ = clock_.mono();
+    first_byte_at_ = deadlines_.in(timeouts_.first_byte);
     request_over_ = over;
-    if (over && !answering && !stopping_) upstream_.set_deadline(sent_at_ + timeouts_.first_byte);
+    if (awaits_first_byte() && !stopping_) upstream_.set_deadline(first_byte_at_);
   }
 
-  void spawn(net::Task<void> pump, const std::function<void(std::string_view)>& on_bug);
+  void spawn(const net::asio::any_io_executor& executor, net::Task<void> pump,
+             const std::function<void(std::string_view)>& on_bug);
   bool pumping() const { return pumping_; }
   bool stopping() const { return stopping_; }
   // Ends both directions. Whoever does not wait just now meets a deadline that is over at the next wait.
@@ -66,13 +59,14 @@ class Duplex {
   net::Task<void> join();
 
  private:
-  net::asio::any_io_executor executor_;
-  net::asio::steady_timer joined_;
-  const Clock& clock_;
+  bool awaits_first_byte() const { return request_over_ && !answering; }
+
+  std::optional<net::asio::steady_timer> joined_;  // once there is a pump
+  const net::Deadlines& deadlines_;
   const Timeouts& timeouts_;
   net::Stream& client_;
   net::Stream& upstream_;
-  MonoTime activity_{}, sent_at_{};
+  MonoTime idle_at_{}, first_byte_at_{};
   bool request_over_ = false, pumping_ = false, stopping_ = false, client_failed_ = false;
 };
 

@@ -264,6 +264,18 @@ TEST_F(EngineTest, ADrainLetsAnAnswerComeToItsEnd) {
   EXPECT_EQ(records().at(0).state, flow::State::kDone);
 }
 
+class ShortHeadTime : public EngineTest {
+  void configure(EngineOptions& options) override {
+    options.limits.timeouts.client_head = std::chrono::milliseconds(100);
+  }
+};
+
+TEST_F(ShortHeadTime, AHeadThatDoesNotEndGets408) {
+  EXPECT_TRUE(ask("GET http://a.example/ HTTP/1.1\r\nHost: a.ex").starts_with("HTTP/1.1 408 "));
+  ASSERT_EQ(records().size(), 1u);
+  EXPECT_EQ(sink_.records[0].error, "head_timeout");
+}
+
 class SmallRuleBody : public EngineTest {
   void configure(EngineOptions& options) override { options.limits.rule_body = 1000; }
 };

@@ -83,7 +83,7 @@ TEST_F(InterceptTest, AClientThatTrustsTheCaIsSeenAndItsOriginVerified) {
 TEST_F(InterceptTest, ARefusedUpstreamCertificateIsAPageInsideTls) {
   const auto stranger = *tls::CertificateAuthority::create(clock_, entropy_);
   TlsOrigin origin(*stranger, "site.example", kAnswer);
-  auto tls = client(open_tunnel(authority_of(origin)), sluice_ca_, "site.example");
+  auto tls = client(open_tunnel(authority_of(origin)), sluice_ca_, "site.example", {"http/1.1"});
   ASSERT_TRUE(tls->established());
   tls->send("GET / HTTP/1.1\r\nHost: site.example\r\n\r\n");
   const std::string page = tls->receive(kNever);
@@ -100,7 +100,7 @@ TEST_F(InterceptTest, ARefusedUpstreamCertificateIsAPageInsideTls) {
 
 TEST_F(InterceptTest, AnotherNameIsNotTrustedEither) {
   TlsOrigin origin(*origin_authority_, "other.example", kAnswer);
-  auto tls = client(open_tunnel(authority_of(origin)), sluice_ca_, "site.example");
+  auto tls = client(open_tunnel(authority_of(origin)), sluice_ca_, "site.example", {"http/1.1"});
   ASSERT_TRUE(tls->established());
   tls->send("GET / HTTP/1.1\r\nHost: site.example\r\n\r\n");
   EXPECT_TRUE(tls->receive(kNever).starts_with("HTTP/1.1 502 "));
@@ -126,7 +126,7 @@ TEST_F(InterceptTest, AMockAnswersForAHostThatDoesNotExist) {
   spec.handler.type = rules::HandlerType::kMock;
   spec.handler.body = "tea";
   ASSERT_TRUE(rules_.add(spec));
-  auto tls = client(open_tunnel("nowhere.invalid:443"), sluice_ca_, "nowhere.invalid");
+  auto tls = client(open_tunnel("nowhere.invalid:443"), sluice_ca_, "nowhere.invalid", {"http/1.1"});
   ASSERT_TRUE(tls->established());
   tls->send("GET / HTTP/1.1\r\nHost: nowhere.invalid\r\n\r\n");
   EXPECT_TRUE(tls->receive("tea").ends_with("tea"));

@@ -27,6 +27,8 @@ Entry entry_of(FailureKind kind) {
       return {403, "client_not_allowed", Phase::kRequestHead, "Whoever runs it can add --allow-client CIDR."};
     case FailureKind::kTooManyClients:
       return {503, "too_many_connections", Phase::kRequestHead, "Try again, or raise --max-connections."};
+    case FailureKind::kHeadTimeout:
+      return {408, "head_timeout", Phase::kRequestHead, ""};
     case FailureKind::kTargetForbidden:
       return {403, "target_forbidden", Phase::kConnect, ""};
     case FailureKind::kLoop:

@@ -16,6 +16,7 @@ enum class FailureKind {
   kProxyAuth,           // 407: no, or wrong, credentials for the proxy
   kClientNotAllowed,    // 403: an address that may not use the proxy
   kTooManyClients,      // 503: over max_connections
+  kHeadTimeout,         // 408: the client began a head and did not end it
   kTargetForbidden,     // 403: loopback or link-local from a remote client
   kLoop,                // 508: our own listener
   kResolve,             // 502

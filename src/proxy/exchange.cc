@@ -34,8 +34,7 @@ void remove_proxy_fields(http::FieldList& fields) {
 }
 
 bool carries_identity(const http::FieldList& fields, std::string_view name) {
-  for (std::size_t i = 0; i < fields.size(); ++i) {
-    if (!iequals(fields.name(i), name)) continue;
+  for (std::size_t i = fields.next_named(name); i < fields.size(); i = fields.next_named(name, i + 1)) {
     const std::string_view value = fields.value(i);
     if (iequals(value.substr(0, 4), "ntlm") || iequals(value.substr(0, 9), "negotiate")) return true;
   }
@@ -63,14 +62,14 @@ Exchange::~Exchange() {
   }
 }
 
-void Exchange::record_opened(const flow::ConnectionPtr& connection, MonoTime started) {
+void Exchange::record_opened(const flow::ConnectionPtr& connection, MonoTime started, MonoTime now) {
   request_octets_.clear();
   request_octets_.reserve(kUsualHead);
   http1::append_head(request_octets_, request_);
   flow::Opened opened;
   opened.connection = connection;
   opened.protocol = protocol_;
-  opened.started = clock_.wall() - (clock_.mono() - started);
+  opened.started = clock_.wall() - (now - started);
   opened.method = request_.method;
   opened.scheme = target_.scheme;
   opened.host = target_.host;
@@ -96,9 +95,10 @@ Exchange::Next Exchange::receive_request(http::RequestHead head, http::BodyFrami
   client_keeps_alive_ = http::keeps_alive(request_);
   // RFC 9110 §10.1.1: from an HTTP/1.0 client it means nothing.
   expects_continue_ = request_.version != http::Version::kHttp10 && request_.fields.has_token("expect", "100-continue");
-  record_opened(connection, started);
-  timings_.request_head = (clock_.mono() - started_) / std::chrono::microseconds(1);
-  if (framing.kind == http::Framing::kNone) request_ended();
+  const MonoTime now = clock_.mono();
+  record_opened(connection, started, now);
+  timings_.request_head = (now - started_) / std::chrono::microseconds(1);
+  if (framing.kind == http::Framing::kNone) request_ended(now);
   if (book.empty()) {
     build_request();
     return Next::kForward;
@@ -112,7 +112,8 @@ void Exchange::open_tunnel(const Target& target, const flow::ConnectionPtr& conn
   request_.method = "CONNECT";
   request_.target = authority_text(target.host, target.port, 0);
   protocol_ = protocol;
-  record_opened(connection, clock_.mono());
+  const MonoTime now = clock_.mono();
+  record_opened(connection, now, now);
 }
 
 void Exchange::tunnel_connected(const flow::UpstreamPtr& upstream) {
@@ -233,7 +234,7 @@ Exchange::ResponsePlan Exchange::receive_response(http::ResponseHead head, http:
   plan.framing = framing;
   const bool until_close = framing.kind == http::Framing::kUntilClose;
   const bool keeps_alive = http::keeps_alive(head);
-  upstream_lives_ = http::keeps_alive(head) && !until_close && head.status != 101;
+  upstream_lives_ = keeps_alive && !until_close && head.status != 101;
   plan.client_lives = upstream_lives_ && client_keeps_alive_;
   upstream_lives_ = plan.client_lives && !reuse_forbidden_;  // a request that said close ends the origin's side as well
   binds_identity_ =
@@ -372,9 +373,9 @@ void Exchange::reached(Step step, MonoTime at) {
   }
 }
 
-void Exchange::request_ended() {
+void Exchange::request_ended(MonoTime at) {
   request_ended_ = true;
-  reached(Step::kRequestEnd);
+  reached(Step::kRequestEnd, at);
 }
 
 void Exchange::fail(FailureKind kind, std::string_view message) {

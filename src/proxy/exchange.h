@@ -104,7 +104,7 @@ class Exchange {
   enum class Step { kRequestEnd, kResolved, kConnected, kUpstreamTls, kSent, kFirstByte, kResponseHead };
   void reached(Step step, MonoTime at);
   void reached(Step step) { reached(step, clock_.mono()); }
-  void request_ended();
+  void request_ended() { request_ended(clock_.mono()); }
   void response_ended() { response_ended_ = true; }
   // The method that the origin sees: its answer's framing follows it.
   const std::string& sent_method() const { return sent_method_.empty() ? request_.method : sent_method_; }
@@ -114,6 +114,13 @@ class Exchange {
   const http::ResponseHead& response() const { return response_; }
   Bytes made_body(Bytes made) const { return made.substr(std::min(made.size(), response_head_size_)); }
   const flow::UpstreamPtr& upstream() const { return upstream_; }
+  // They have been sent, and nothing more is asked of them: a tunnel may live long.
+  void forget_heads() {
+    std::string().swap(request_octets_);
+    std::string().swap(response_octets_);
+    { const http::RequestHead gone = release_request(); }
+    { const http::ResponseHead gone = release_response(); }
+  }
   // What is known of an origin that could not be used (a refused certificate's chain).
   void set_upstream(flow::UpstreamPtr upstream) { upstream_ = std::move(upstream); }
   bool upstream_lives() const { return upstream_lives_; }
@@ -128,12 +135,16 @@ class Exchange {
   void fail(FailureKind kind, std::string_view message);  // the first one stays
   bool failed() const { return failure_.has_value(); }
   void finish();
+  // After finish(): the heads, of which only the memory is of use.
+  http::RequestHead&& release_request() { return std::move(request_); }
+  http::ResponseHead&& release_response() { return std::move(response_); }
 
  private:
   Next decide(const rules::RuleBook& book, const std::string* body);
   void apply_plan();
   void build_request();
-  void record_opened(const flow::ConnectionPtr& connection, MonoTime started);
+  void record_opened(const flow::ConnectionPtr& connection, MonoTime started, MonoTime now);
+  void request_ended(MonoTime at);
   void adapt_to_method(ResponsePlan& plan, http::ResponseHead& head);
   void record_response(Bytes effective);
   std::string own_answer(const http::ResponseHead& head, Bytes body);

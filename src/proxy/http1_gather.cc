@@ -1,6 +1,5 @@
 // Bodies that a rule needs whole, or that nobody needs: the third part of Http1Server.
-#include "proxy/http1_server.h"
-#include "proxy/worker.h"
+#include "proxy/http1_conversation.h"
 
 namespace sluice::proxy {
 namespace {
@@ -81,16 +80,15 @@ net::Task<bool> Http1Server::discard_request_body(Exchange& exchange) {
   co_return true;
 }
 
-net::Task<Http1Server::Result> Http1Server::gather_response(Exchange& exchange, UpstreamConnection& upstream,
-                                                            http1::ResponseReader& reader, Exchange::ResponsePlan plan,
-                                                            Outbox& out, Duplex& duplex) {
+net::Task<Http1Server::Result> Http1Server::gather_response(Conversation& talk) {
+  Exchange& exchange = talk.exchange;
+  http1::ResponseReader& reader = response_reader_;
   std::string content, wire;
-  Bytes fed;
   bool whole = false;
   const ByteCount limit = worker_.exchange_settings().rule_body;
   while (!whole && content.size() <= limit && wire.size() <= kWireForOne * limit) {
     auto event = reader.next();
-    if (!event) co_return co_await fail_answer(exchange, duplex, FailureKind::kBadAnswer, event.error().message);
+    if (!event) co_return co_await fail_answer(talk, FailureKind::kBadAnswer, event.error().message);
     if (auto* piece = std::get_if<http::BodyPiece>(&*event)) {
       content += piece->content;
       wire += piece->wire;
@@ -100,11 +98,8 @@ net::Task<Http1Server::Result> Http1Server::gather_response(Exchange& exchange, 
     } else if (std::holds_alternative<http::MessageEnd>(*event)) {
       whole = true;
     } else {
-      const Read read = co_await read_upstream(*upstream.stream, duplex, fed);
-      if (read == Read::kOctets) {
-        reader.feed(fed);
-        continue;
-      }
+      const Read read = co_await read_upstream(talk);
+      if (read == Read::kOctets) continue;
       whole = (read == Read::kEnd || read == Read::kTruncated) && reader.finish().has_value();
       if (whole) continue;
       if (aborted_ || exchange.failed() || client_.is_dead()) {
@@ -112,29 +107,29 @@ net::Task<Http1Server::Result> Http1Server::gather_response(Exchange& exchange, 
         co_return Result::kFailed;
       }
       if (read == Read::kTimeout) {
-        co_return co_await fail_answer(exchange, duplex, FailureKind::kIdleTimeout, "the server stopped sending");
+        co_return co_await fail_answer(talk, FailureKind::kIdleTimeout, "the server stopped sending");
       }
-      co_return co_await fail_answer(exchange, duplex, FailureKind::kBodyCut,
-                                     "the answer was cut while a rule gathered it");
+      co_return co_await fail_answer(talk, FailureKind::kBodyCut, "the answer was cut while a rule gathered it");
     }
   }
+  talk.in_body = true;
   if (whole) {
     exchange.gathered_response(std::move(content));
-    // The length is known now: a body until close no longer costs the client its connection.
-    plan.client_lives |= plan.framing.kind == http::Framing::kUntilClose && http::keeps_alive(exchange.request());
-    out.add_made(exchange.response_octets());
-    duplex.arm();
-    if (!co_await out.send_rest()) {
+    // The length is known now; a body until close no longer costs the client its connection.
+    talk.plan.client_lives |=
+        talk.plan.framing.kind == http::Framing::kUntilClose && http::keeps_alive(exchange.request());
+    talk.to_client.add_made(exchange.response_octets());
+    if (!co_await talk.to_client.send_rest(&talk.duplex)) {
       fail_for_client(exchange, "the client went away in the middle of the answer");
       co_return Result::kFailed;
     }
-    co_return end_of_answer(exchange, reader, plan);
+    co_return end_of_answer(talk);
   }
   exchange.gathered_response(std::nullopt);
   exchange.response_body(content);
-  out.add_made(exchange.response_octets());
-  out.add_made(wire);
-  co_return co_await relay_response_body(exchange, upstream, reader, plan, out, duplex, Bytes());
+  talk.to_client.add_made(exchange.response_octets());
+  talk.to_client.add_made(wire);
+  co_return co_await relay_answer(talk);
 }
 
 }  // namespace sluice::proxy

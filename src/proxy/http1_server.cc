@@ -2,7 +2,7 @@
 
 #include "base/text.h"
 #include "proxy/admission.h"
-#include "proxy/http2_server.h"
+#include "proxy/http1_conversation.h"
 #include "proxy/setup_page.h"
 #include "proxy/worker.h"
 
@@ -33,7 +33,6 @@ void Http1Server::set_first_failure(std::string route_key, ConnectFailure failur
 
 void Http1Server::drain() {
   draining_ = true;
-  if (upgraded_) upgraded_->drain();
   if (idle_) client_.cancel(Code::kCancelled);
 }
 
@@ -42,7 +41,6 @@ void Http1Server::abort() {
   client_.cancel(Code::kCancelled);
   if (upstream_) upstream_->cancel(Code::kCancelled);
   if (origin_) origin_->cancel();
-  if (upgraded_) upgraded_->abort();
 }
 
 void Http1Server::hold_rest() {
@@ -54,81 +52,90 @@ void Http1Server::hold_rest() {
 net::Task<Http1Server::Outcome> Http1Server::run() {
   bool lives = true;
   while (lives) {
-    auto head = co_await read_head();
-    if (!head) co_return Outcome{};
-    auto target = resolve_target(*head, facts_);
-    if (const auto refusal = refuse_request(*head, target ? target->kind : TargetKind::kOrigin, facts_)) {
-      co_await refuse(*refusal, std::string(sentence_of(*refusal)), &*head);
+    Complaint complaint;
+    const HeadStep step = next_head(complaint);
+    if (step == HeadStep::kEnded) co_return Outcome{};
+    if (step == HeadStep::kRefused) {
+      co_await refuse(std::move(complaint), nullptr);
+      co_return Outcome{};
+    }
+    if (step == HeadStep::kWait) {
+      const bool begun = reader_.in_head();
+      if (draining_ && !begun) co_return Outcome{};
+      arm_head();
+      idle_ = !begun;
+      const Status ready = co_await wait_for_more(client_);
+      idle_ = false;
+      if (ready) continue;
+      if (begun && ready.error().code == Code::kTimeout) {
+        co_await refuse({FailureKind::kHeadTimeout, "the request head took too long"}, nullptr);
+      }
+      co_return Outcome{};
+    }
+    auto target = targets_.resolve(reader_.head(), facts_);
+    if (const auto refusal = refuse_request(reader_.head(), target ? target->kind : TargetKind::kOrigin, facts_)) {
+      co_await refuse({*refusal, std::string(sentence_of(*refusal))}, &reader_.head());
       co_return Outcome{};
     }
     if (!target) {
-      co_await refuse(FailureKind::kBadRequest, target.error().message, &*head);
+      co_await refuse({FailureKind::kBadRequest, target.error().message}, &reader_.head());
       co_return Outcome{};
     }
     switch (target->kind) {
       case TargetKind::kConnect:
-        co_return Outcome{target->target, reader_.take_rest()};
+        co_return Outcome{target->target, reader_.take_rest(), nullptr};
       case TargetKind::kSetup:
-        lives = co_await serve_setup(*head, target->target);
+        lives = co_await serve_setup(reader_.head(), target->target);
         break;
       case TargetKind::kOrigin:
-        lives = co_await serve(*std::move(head), *std::move(target));
+        lives = co_await serve(*target);
+        if (upgraded_) co_return Outcome{std::nullopt, "", std::move(upgraded_)};
         break;
     }
+    head_started_ = {};
     if (draining_ || worker_.draining()) lives = false;
   }
   if (!aborted_) co_await linger();
   co_return Outcome{};
 }
 
-net::Task<std::optional<http::RequestHead>> Http1Server::read_head() {
-  const Timeouts& timeouts = worker_.limits().timeouts;
-  head_started_ = {};
+// The next head, as far as that goes without waiting.
+Http1Server::HeadStep Http1Server::next_head(Complaint& complaint) {
   for (;;) {
-    const bool had_rest = reader_.has_rest();
-    if (had_rest && head_started_ == MonoTime{}) head_started_ = worker_.clock().mono();
-    auto event = reader_.next();
-    if (!event) {
-      const bool large = event.error().code == Code::kTooLarge;
-      co_await refuse(large ? FailureKind::kHeadTooLarge : FailureKind::kBadRequest, event.error().message, nullptr);
-      co_return std::nullopt;
+    if (reader_.has_rest() && head_started_ == MonoTime{}) head_started_ = worker_.clock().mono();
+    const auto step = reader_.step();
+    if (!step) {
+      const bool large = step.error().code == Code::kTooLarge;
+      complaint = {large ? FailureKind::kHeadTooLarge : FailureKind::kBadRequest, step.error().message};
+      return HeadStep::kRefused;
     }
-    if (auto* head = std::get_if<http::RequestHead>(&*event)) {
+    if (*step == http1::Step::kHead) {
       client_.clear_deadline();
       ++requests_;
-      co_return std::move(*head);
+      return HeadStep::kHead;
     }
-    MutableBytes space = worker_.sink().read_space(worker_.limits().read_size);
+    const MutableBytes space = worker_.sink().read_space(worker_.limits().read_size);
     const tls::IoResult got = client_.read(space);
     if (got.status == tls::IoStatus::kOk) {
       if (head_started_ == MonoTime{}) head_started_ = worker_.clock().mono();
       reader_.feed(Bytes(space.data(), got.count));
       continue;
     }
-    if (got.status != tls::IoStatus::kWouldBlock) {
-      if (reader_.in_head()) {
-        co_await refuse(FailureKind::kClientAborted, "the client ended in the middle of a request head", nullptr);
-      }
-      co_return std::nullopt;
-    }
-    if (draining_ && !reader_.in_head()) co_return std::nullopt;
-    const bool begun = reader_.in_head();
-    client_.set_deadline(begun ? head_started_ + timeouts.client_head : worker_.clock().mono() + timeouts.idle);
-    idle_ = !begun;
-    const Status ready = client_.read_waits_for() == tls::WaitFor::kRead ? co_await client_.wait_readable()
-                                                                         : co_await client_.wait_writable();
-    idle_ = false;
-    if (!ready) {
-      if (begun && ready.error().code == Code::kTimeout) {
-        co_await refuse(FailureKind::kBadRequest, "the request head took too long", nullptr);
-      }
-      co_return std::nullopt;
-    }
+    if (got.status == tls::IoStatus::kWouldBlock) return HeadStep::kWait;
+    if (!reader_.in_head()) return HeadStep::kEnded;
+    complaint = {FailureKind::kClientAborted, "the client ended in the middle of a request head"};
+    return HeadStep::kRefused;
   }
 }
 
+void Http1Server::arm_head() {
+  const Timeouts& timeouts = worker_.limits().timeouts;
+  client_.set_deadline(reader_.in_head() ? head_started_ + timeouts.client_head
+                                         : worker_.deadlines().in(timeouts.idle));
+}
+
 // Records a request that never became an exchange, tells the client, and ends the connection.
-net::Task<void> Http1Server::refuse(FailureKind kind, std::string message, const http::RequestHead* head) {
+net::Task<void> Http1Server::refuse(Complaint complaint, const http::RequestHead* head) {
   Exchange exchange(worker_.sink(), worker_.clock(), worker_.exchange_settings());
   http::RequestHead shown;
   if (head)
@@ -144,7 +151,7 @@ net::Task<void> Http1Server::refuse(FailureKind kind, std::string message, const
   exchange.receive_request(std::move(shown), {}, std::move(target), connection_,
                            head_started_ == MonoTime{} ? worker_.clock().mono() : head_started_, kNoRules);
   exchange.mark(reader_.anomalies());
-  const std::string page = exchange.failure_page(kind, message);
+  const std::string page = exchange.failure_page(complaint.kind, complaint.message);
   exchange.finish();
   if (page.empty()) co_return;
   client_.set_deadline(worker_.clock().mono() + kLinger);
@@ -155,10 +162,10 @@ net::Task<void> Http1Server::refuse(FailureKind kind, std::string message, const
 net::Task<bool> Http1Server::serve_setup(const http::RequestHead& head, const Target& target) {
   const auto framing = http::request_framing(head);
   if (!framing || framing->kind != http::Framing::kNone) {
-    co_await refuse(FailureKind::kBadRequest, "the set-up page takes no request body", &head);
+    co_await refuse({FailureKind::kBadRequest, "the set-up page takes no request body"}, &head);
     co_return false;
   }
-  reader_.next();  // the end of the message
+  (void)reader_.step();  // the end of the message
   const SetupAnswer answer =
       setup_answer(head.method, target.path.empty() ? "/" : target.path, own_address_, *worker_.shared().authority);
   std::string octets;
@@ -170,16 +177,17 @@ net::Task<bool> Http1Server::serve_setup(const http::RequestHead& head, const Ta
   co_return sent&& http::keeps_alive(head);
 }
 
-net::Task<bool> Http1Server::serve(http::RequestHead head, ResolvedTarget target) {
-  Exchange exchange(worker_.sink(), worker_.clock(), worker_.exchange_settings());
+net::Task<bool> Http1Server::serve(ResolvedTarget& target) {
+  auto seat = worker_.seats().make<Exchange>(worker_.sink(), worker_.clock(), worker_.exchange_settings());
+  Exchange& exchange = *seat;
   const rules::RuleBookPtr book = worker_.book();
   exchange.mark(reader_.anomalies());
   if (reader_.anomalies() & http::bit(http::Anomaly::kBareLf)) exchange.forbid_reuse();
   sent_continue_ = continued_ = false;
   request_over_ = reader_.framing().kind == http::Framing::kNone;
-  if (request_over_) reader_.next();  // MessageEnd
-  Exchange::Next next = exchange.receive_request(std::move(head), reader_.framing(), std::move(target), connection_,
-                                                 head_started_, *book);
+  if (request_over_) (void)reader_.step();  // the end of the message
+  Exchange::Next next = exchange.receive_request(std::move(reader_.head()), reader_.framing(), std::move(target),
+                                                 connection_, head_started_, *book);
   std::string wire;
   if (next == Exchange::Next::kGather) {
     std::optional<std::string> content;
@@ -201,7 +209,13 @@ net::Task<bool> Http1Server::serve(http::RequestHead head, ResolvedTarget target
     case Exchange::Next::kGather:
       break;
   }
-  co_return co_await forward(exchange, std::move(wire));
+  const bool lives = co_await forward(exchange, wire);
+  if (upgraded_) upgraded_->exchange = std::move(seat);
+  if (lives) {  // the next heads are read into the memory of these
+    reader_.reuse(exchange.release_request());
+    response_reader_.reuse(exchange.release_response());
+  }
+  co_return lives;
 }
 
 net::Task<bool> Http1Server::answer_and_go_on(Exchange& exchange, std::string octets) {
@@ -243,21 +257,24 @@ const Http1Server::KnownRoute& Http1Server::find_route(const Target& target) {
   return *known_route_;
 }
 
-net::Task<UpstreamConnectionPtr> Http1Server::acquire(Exchange& exchange, const KnownRoute& known, bool fresh,
+// A connection that has carried a request before; null if there is none.
+UpstreamConnectionPtr Http1Server::take_idle(const KnownRoute& known, net::Look look) {
+  if (bound_ && bound_->route_key == known.key && bound_->stream->is_quiet(look)) return std::move(bound_);
+  bound_.reset();
+  if (first_failure_) return nullptr;  // acquire() has something to say first
+  return worker_.pool().take(known.key, worker_.deadlines().last_tick(), look);
+}
+
+net::Task<UpstreamConnectionPtr> Http1Server::acquire(Exchange& exchange, const KnownRoute& known,
                                                       ConnectFailure& failure) {
-  const std::string& key = known.key;
-  if (bound_ && bound_->route_key == key && !fresh && bound_->stream->is_quiet()) co_return std::move(bound_);
   bound_.reset();
   if (first_failure_) {
     auto [failed_key, kept] = *std::move(first_failure_);
     first_failure_.reset();
-    if (failed_key == key) {
+    if (failed_key == known.key) {
       failure = std::move(kept);
       co_return nullptr;
     }
-  }
-  if (!fresh) {
-    if (auto pooled = worker_.pool().take(key, worker_.clock().mono())) co_return pooled;
   }
   hold_rest();
   ConnectTimes times;
@@ -272,15 +289,17 @@ net::Task<UpstreamConnectionPtr> Http1Server::acquire(Exchange& exchange, const 
   co_return *std::move(connected);
 }
 
-net::Task<bool> Http1Server::forward(Exchange& exchange, std::string wire_at_hand) {
+net::Task<bool> Http1Server::forward(Exchange& exchange, Bytes wire_at_hand) {
   const KnownRoute& known = find_route(exchange.target());
+  const bool repeatable = request_over_ && exchange.is_idempotent() && wire_at_hand.empty();
   bool fresh = false;
   for (;;) {
-    ConnectFailure failure;
     std::unique_ptr<OriginEnd> http2;
     if (const auto running = fresh ? nullptr : worker_.http2_upstreams().find(known.key)) http2 = running->open();
     UpstreamConnectionPtr upstream;
-    if (!http2) upstream = co_await acquire(exchange, known, fresh, failure);
+    if (!http2 && !fresh) upstream = take_idle(known, repeatable ? net::Look::kTold : net::Look::kSocket);
+    ConnectFailure failure;
+    if (!http2 && !upstream) upstream = co_await acquire(exchange, known, failure);
     if (upstream && upstream->alpn == "h2") {
       http2 = Http2Upstream::start(worker_, std::move(upstream), co_await net::asio::this_coro::executor)->open();
     }
@@ -306,28 +325,46 @@ net::Task<bool> Http1Server::forward(Exchange& exchange, std::string wire_at_han
       co_return false;
     }
     upstream_ = upstream->stream.get();
-    const Result result = co_await converse(exchange, *upstream, wire_at_hand);
+    Result result;
+    {
+      const auto talk = worker_.seats().make<Conversation>(*this, exchange, *upstream, repeatable);
+      result = send_request(*talk, wire_at_hand) ? co_await relay_answer(*talk) : co_await converse(*talk);
+    }
     upstream_ = nullptr;
     if (result == Result::kRetry) {
       fresh = true;
       continue;
     }
-    const bool upstream_lives = exchange.upstream_lives() && (result == Result::kDone || result == Result::kDoneClose);
-    exchange.finish();
-    if (upstream->session && upstream->requests == 1) {
-      if (auto resumption = upstream->session->resumption()) {
-        worker_.remember_resumption(upstream->route_key, std::move(resumption));
-      }
+    if (result == Result::kUpgraded) {
+      remember_resumption(*upstream);
+      upgraded_->upstream = std::move(upstream);
+      co_return false;
     }
-    if (!upstream_lives) {
-      if (result == Result::kFailed) upstream->stream->reset();
-    } else if (upstream->bound || exchange.binds_identity()) {
-      upstream->bound = true;
-      bound_ = std::move(upstream);
-    } else if (!worker_.draining()) {
-      worker_.pool().put(std::move(upstream), worker_.clock().mono());
-    }
+    release(std::move(upstream), exchange, result);
     co_return result == Result::kDone;
+  }
+}
+
+// Once for each connection, when its tickets have come.
+void Http1Server::remember_resumption(const UpstreamConnection& upstream) {
+  if (!upstream.session || upstream.requests != 1) return;
+  if (auto resumption = upstream.session->resumption()) {
+    worker_.remember_resumption(upstream.route_key, std::move(resumption));
+  }
+}
+
+// The exchange is over: its connection goes back to where the next one finds it.
+void Http1Server::release(UpstreamConnectionPtr upstream, Exchange& exchange, Result result) {
+  const bool lives = exchange.upstream_lives() && (result == Result::kDone || result == Result::kDoneClose);
+  exchange.finish();
+  remember_resumption(*upstream);
+  if (!lives) {
+    if (result == Result::kFailed) upstream->stream->reset();
+  } else if (upstream->bound || exchange.binds_identity()) {
+    upstream->bound = true;
+    bound_ = std::move(upstream);
+  } else if (!worker_.draining()) {
+    worker_.pool().put(std::move(upstream), worker_.deadlines().last_tick());
   }
 }
 

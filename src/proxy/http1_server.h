@@ -2,7 +2,6 @@
 // as a net::Stream, so that tests and internal senders use memory. Lives in ClientConnection's coroutine.
 #pragma once
 
-#include <boost/asio/steady_timer.hpp>
 #include <optional>
 #include <string>
 
@@ -14,11 +13,11 @@
 #include "proxy/pool.h"
 #include "proxy/relay.h"
 #include "proxy/target.h"
+#include "proxy/upgraded.h"
 #include "proxy/upstream.h"
 
 namespace sluice::proxy {
 
-class Http2Server;
 class Worker;
 
 class Http1Server {
@@ -31,8 +30,9 @@ class Http1Server {
   void set_first_failure(std::string route_key, ConnectFailure failure);
 
   struct Outcome {
-    std::optional<Target> connect;  // a CONNECT was read and waits for its answer; else the connection is over
-    std::string rest;               // octets behind it
+    std::optional<Target> connect;       // a CONNECT was read and waits for its answer
+    std::string rest;                    // octets behind it
+    std::unique_ptr<Upgraded> upgraded;  // a 101 came and waits to be sent; if neither: the connection is over
   };
   net::Task<Outcome> run();
 
@@ -41,17 +41,28 @@ class Http1Server {
   std::uint64_t requests() const { return requests_; }  // heads read
 
  private:
-  enum class Result { kDone, kDoneClose, kRetry, kFailed };
-  enum class Read { kOctets, kEnd, kTruncated, kError, kTimeout };
+  enum class Result { kDone, kDoneClose, kRetry, kFailed, kUpgraded };
+  enum class Read { kOctets, kWait, kEnd, kTruncated, kError, kTimeout };
+  enum class HeadStep { kHead, kWait, kEnded, kRefused };
+  // What was found of an answer: more is needed, its end, or something that needs hands of its own.
+  enum class Answer { kMore, kWhole, kGather, kTunnel, kBad };
+  struct Complaint {
+    FailureKind kind = FailureKind::kBadRequest;
+    std::string message;
+  };
+  struct Conversation;  // one exchange on the wire (http1_conversation.h)
 
-  net::Task<std::optional<http::RequestHead>> read_head();
-  net::Task<void> refuse(FailureKind kind, std::string message, const http::RequestHead* head);
+  // What is most of the work needs no coroutine: functions that return at once do all that can be done without
+  // waiting, and say what to wait for. A coroutine's frame costs as much as a tenth of a request's parsing.
+  HeadStep next_head(Complaint& complaint);
+  void arm_head();
+  net::Task<void> refuse(Complaint complaint, const http::RequestHead* head);
   net::Task<bool> serve_setup(const http::RequestHead& head, const Target& target);
-  net::Task<bool> serve(http::RequestHead head, ResolvedTarget target);
+  net::Task<bool> serve(ResolvedTarget& target);  // of the reader's head
   net::Task<bool> gather_request(Exchange& exchange, std::optional<std::string>& content, std::string& wire);
   net::Task<bool> discard_request_body(Exchange& exchange);
   net::Task<bool> answer_and_go_on(Exchange& exchange, std::string octets);
-  net::Task<bool> forward(Exchange& exchange, std::string wire_at_hand);
+  net::Task<bool> forward(Exchange& exchange, Bytes wire_at_hand);
   // The route of the request before is mostly that of the next.
   struct KnownRoute {
     Target target;
@@ -59,25 +70,27 @@ class Http1Server {
     std::string key;
   };
   const KnownRoute& find_route(const Target& target);
-  net::Task<UpstreamConnectionPtr> acquire(Exchange& exchange, const KnownRoute& known, bool fresh,
-                                           ConnectFailure& failure);
+  UpstreamConnectionPtr take_idle(const KnownRoute& known, net::Look look);
+  net::Task<UpstreamConnectionPtr> acquire(Exchange& exchange, const KnownRoute& known, ConnectFailure& failure);
+  void release(UpstreamConnectionPtr upstream, Exchange& exchange, Result result);
+  void remember_resumption(const UpstreamConnection& upstream);
   net::Task<bool> read_client(Bytes& fed, Duplex* duplex);
   void fail_for_client(Exchange& exchange, std::string_view message);  // or for the stop that reset it
-  net::Task<Result> converse(Exchange& exchange, UpstreamConnection& upstream, Bytes body_at_hand);
-  void take_request_body(Exchange& exchange, Outbox& out, Bytes fed, bool& bad_request);
+
+  bool send_request(Conversation& talk, Bytes body_at_hand);
+  net::Task<Result> converse(Conversation& talk);
+  bool take_request_body(Exchange& exchange, Outbox& out, Bytes fed);
   net::Task<void> pump_request(Exchange& exchange, net::Stream& upstream, Duplex& duplex);
-  net::Task<Result> relay_response(Exchange& exchange, UpstreamConnection& upstream, Duplex& duplex, bool replayable);
-  net::Task<Read> read_upstream(net::Stream& upstream, Duplex& duplex, Bytes& fed);
-  net::Task<Result> relay_response_body(Exchange& exchange, UpstreamConnection& upstream, http1::ResponseReader& reader,
-                                        Exchange::ResponsePlan plan, Outbox& out, Duplex& duplex, Bytes fed);
-  net::Task<Result> gather_response(Exchange& exchange, UpstreamConnection& upstream, http1::ResponseReader& reader,
-                                    Exchange::ResponsePlan plan, Outbox& out, Duplex& duplex);
-  Result end_of_answer(Exchange& exchange, http1::ResponseReader& reader, const Exchange::ResponsePlan& plan);
-  net::Task<Result> fail_answer(Exchange& exchange, Duplex& duplex, FailureKind kind, std::string message);
-  net::Task<Result> tunnel(Exchange& exchange, net::Stream& upstream, std::string early);
-  net::Task<Result> http2_upgraded(Exchange& exchange, net::Stream& upstream, std::string client_early,
-                                   std::string early);
-  net::Task<Result> websocket(Exchange& exchange, net::Stream& upstream, std::string client_early, std::string early);
+  net::Task<Result> relay_answer(Conversation& talk);
+  Answer take_answer(Conversation& talk);
+  Answer take_head(Conversation& talk);
+  Read read_now(Conversation& talk);
+  Read after_wait(Conversation& talk, const Status& ready);
+  net::Task<Read> read_upstream(Conversation& talk);
+  net::Task<Result> answer_stopped(Conversation& talk, Read how);
+  net::Task<Result> gather_response(Conversation& talk);
+  Result end_of_answer(Conversation& talk);
+  net::Task<Result> fail_answer(Conversation& talk, FailureKind kind, std::string message);
   class CrossClient;
   net::Task<Result> cross(Exchange& exchange, OriginEnd& origin, Bytes wire_at_hand);
   net::Task<void> linger();
@@ -92,11 +105,12 @@ class Http1Server {
   http1::ResponseReader response_reader_;  // kept for its buffers; begun anew for each answer
   std::string rest_;                       // backs the reader after hold_rest()
   MonoTime head_started_{};
+  TargetMemo targets_;
   std::optional<KnownRoute> known_route_;
+  std::unique_ptr<Upgraded> upgraded_;
   UpstreamConnectionPtr bound_;      // NTLM, Negotiate: this client's own upstream connection
   net::Stream* upstream_ = nullptr;  // of the exchange under way
   OriginEnd* origin_ = nullptr;      // ... where that is an HTTP/2 stream
-  Http2Server* upgraded_ = nullptr;  // ... where the connection was upgraded to h2c
   std::optional<std::pair<std::string, ConnectFailure>> first_failure_;
   bool draining_ = false, idle_ = false, aborted_ = false, sent_continue_ = false;
   bool continued_ = false;  // a 100 went to the client, from whomever

@@ -122,8 +122,7 @@ class Http2Origin final : public OriginEnd {
 Http2Upstream::Http2Upstream(Worker& worker, UpstreamConnectionPtr connection, net::asio::any_io_executor executor)
     : Http2Link(worker, *connection->stream, http2::Role::kClient, http2_options(worker.limits()), executor),
       connection_(std::move(connection)),
-      settings_(executor, worker.deadlines()),
-      ended_(std::move(executor), worker.deadlines()),
+      settings_(std::move(executor), worker.deadlines()),
       used_(worker.clock().mono()) {}
 
 std::shared_ptr<Http2Upstream> Http2Upstream::start(Worker& worker, UpstreamConnectionPtr connection,
@@ -141,11 +140,7 @@ std::shared_ptr<Http2Upstream> Http2Upstream::start(Worker& worker, UpstreamConn
 net::Task<void> Http2Upstream::live() {
   struct Leave {
     Http2Upstream& self;
-    ~Leave() {
-      self.has_ended_ = true;
-      self.ended_.notify();
-      self.worker().http2_upstreams().remove(&self);
-    }
+    ~Leave() { self.worker().http2_upstreams().remove(&self); }
   } leave{*this};
   co_await run();
   leaving_ = true;
@@ -163,10 +158,6 @@ std::unique_ptr<OriginEnd> Http2Upstream::open() { return std::make_unique<Http2
 
 std::unique_ptr<OriginEnd> Http2Upstream::open_upgraded() {
   return std::make_unique<Http2Origin>(shared_from_this(), add_stream(1));
-}
-
-net::Task<void> Http2Upstream::join() {
-  while (!has_ended_) co_await ended_.wait();
 }
 
 net::Task<void> Http2Upstream::wait_settings(MonoTime deadline) {

@@ -25,7 +25,6 @@ class Http2Upstream final : private Http2Link, public std::enable_shared_from_th
   bool takes_more() const;
   std::unique_ptr<OriginEnd> open();
   std::unique_ptr<OriginEnd> open_upgraded();  // stream 1 after an upgrade
-  net::Task<void> join();                      // until it no longer uses its connection
   // Until the origin's SETTINGS have come, or the connection is over.
   net::Task<void> wait_settings(MonoTime deadline);
   bool takes_extended_connect() { return session().peer_takes_extended_connect(); }
@@ -46,9 +45,9 @@ class Http2Upstream final : private Http2Link, public std::enable_shared_from_th
   void remember_resumption();
 
   UpstreamConnectionPtr connection_;
-  net::Signal settings_, ended_;
+  net::Signal settings_;
   MonoTime used_;
-  bool leaving_ = false, has_settings_ = false, has_ended_ = false;
+  bool leaving_ = false, has_settings_ = false;
 };
 using Http2UpstreamPtr = std::shared_ptr<Http2Upstream>;
 

@@ -7,7 +7,7 @@ constexpr std::size_t kEmptyRoutes = 64;  // kept without a connection: a route 
 
 }  // namespace
 
-UpstreamConnectionPtr Pool::take(const std::string& route_key, MonoTime now) {
+UpstreamConnectionPtr Pool::take(const std::string& route_key, MonoTime now, net::Look look) {
   const auto entry = by_route_.find(route_key);
   if (entry == by_route_.end()) return nullptr;
   while (!entry->second.empty()) {
@@ -16,7 +16,7 @@ UpstreamConnectionPtr Pool::take(const std::string& route_key, MonoTime now) {
     UpstreamConnectionPtr connection = std::move(*newest);
     spare_.splice(spare_.end(), order_, newest);
     if (now - connection->idle_since > idle_) continue;
-    if (connection->stream->is_quiet()) return connection;
+    if (connection->stream->is_quiet(look)) return connection;
   }
   return nullptr;
 }

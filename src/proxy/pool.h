@@ -33,8 +33,9 @@ class Pool {
  public:
   Pool(std::size_t capacity, std::chrono::milliseconds idle) : capacity_(capacity), idle_(idle) {}
 
-  // A live one or null. Looks at the socket first: an answer that nobody asked for must not meet the next request.
-  UpstreamConnectionPtr take(const std::string& route_key, MonoTime now);
+  // A live one or null. Looks at the connection first: an answer that nobody asked for must not meet the next request.
+  // kSocket: for a request that cannot be sent twice.
+  UpstreamConnectionPtr take(const std::string& route_key, MonoTime now, net::Look look = net::Look::kTold);
   void put(UpstreamConnectionPtr connection, MonoTime now);
   bool has(const std::string& route_key) const;
   void expire(MonoTime now);  // called by the worker's tick

@@ -33,12 +33,11 @@ net::Task<Status> relay_one(Way way, Worker& worker, Duplex& duplex,
       record(way.direction, octets);
       out.add_view(octets);
       if (!out.try_send()) {
-        if (Status sent = co_await out.send_rest(); !sent) co_return sent;
+        if (Status sent = co_await out.send_rest(&duplex); !sent) co_return sent;
       }
       continue;
     }
-    const Status ready = way.from.read_waits_for() == tls::WaitFor::kRead ? co_await way.from.wait_readable()
-                                                                          : co_await way.from.wait_writable();
+    const Status ready = co_await wait_for_more(way.from);
     if (!ready && ready.error().code == Code::kTimeout && duplex.still_active()) continue;
     if (!ready) co_return ready;
   }
@@ -49,7 +48,7 @@ net::Task<Status> relay_one(Way way, Worker& worker, Duplex& duplex,
 
 net::Task<Status> relay_raw(net::Stream& client, net::Stream& upstream, Worker& worker,
                             std::function<void(flow::Direction, Bytes)> record) {
-  Duplex duplex(co_await net::asio::this_coro::executor, worker.clock(), worker.limits().timeouts, client, upstream);
+  Duplex duplex(worker.deadlines(), worker.limits().timeouts, client, upstream);
   duplex.answering = true;
   Status result;  // the first failure; what it ends is no cause
   const auto relay = [&](Way way) -> net::Task<void> {
@@ -58,7 +57,8 @@ net::Task<Status> relay_raw(net::Stream& client, net::Stream& upstream, Worker& 
     if (result) result = std::move(relayed);
     duplex.stop();
   };
-  duplex.spawn(relay({client, upstream, flow::Direction::kRequest}), worker.shared().on_bug);
+  duplex.spawn(co_await net::asio::this_coro::executor, relay({client, upstream, flow::Direction::kRequest}),
+               worker.shared().on_bug);
   std::exception_ptr bug;
   try {
     co_await relay({upstream, client, flow::Direction::kResponse});

@@ -25,11 +25,18 @@ void Outbox::add_view(Bytes octets) {
   }
 }
 
+void Outbox::add_wire(Bytes fed, Bytes wire) {
+  if (wire.data() >= fed.data() && wire.data() + wire.size() <= fed.data() + fed.size())
+    add_view(wire);
+  else
+    add_made(wire);
+}
+
 void Outbox::settle() {
   if (run_.empty()) return;
   made_.append(run_);
   run_ = {};
-  held_ = flow::Held();
+  if (!held_.view().empty()) held_ = flow::Held();
 }
 
 bool Outbox::try_send() {
@@ -52,7 +59,7 @@ bool Outbox::try_send() {
     }
     run_.remove_prefix(sent.count);
   }
-  held_ = flow::Held();
+  if (!held_.view().empty()) held_ = flow::Held();
   if (!to_.has_pending_output()) return true;
   const tls::IoResult flushed = to_.flush();
   failed_ = flushed.status == tls::IoStatus::kError;
@@ -66,10 +73,11 @@ void Outbox::hold() {
   run_ = held_.view();
 }
 
-net::Task<Status> Outbox::send_rest() {
+net::Task<Status> Outbox::send_rest(Duplex* duplex) {
   while (!try_send()) {
     if (failed_) co_return fail(Code::kClosed, to_.error_text());
     hold();
+    if (duplex) duplex->arm();
     const Status ready =
         to_.write_waits_for() == tls::WaitFor::kWrite ? co_await to_.wait_writable() : co_await to_.wait_readable();
     if (!ready) co_return fail(ready.error());

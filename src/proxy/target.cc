@@ -97,4 +97,19 @@ Result<ResolvedTarget> resolve_target(const http::RequestHead& head, const Clien
   return fail(Code::kInvalid, "the request target is neither a path nor an absolute URL");
 }
 
+Result<ResolvedTarget> TargetMemo::resolve(const http::RequestHead& head, const ClientFacts& facts) {
+  const auto host = head.fields.find("host");
+  const bool plain = head.target.starts_with('/') && head.method != "CONNECT" && host;
+  if (plain && last_ && *host == host_field_) {
+    last_->target.path = head.target;
+    return *last_;
+  }
+  auto resolved = resolve_target(head, facts);
+  if (plain && resolved) {
+    host_field_ = *host;
+    last_ = *resolved;
+  }
+  return resolved;
+}
+
 }  // namespace sluice::proxy

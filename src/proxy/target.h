@@ -59,4 +59,15 @@ inline constexpr std::string_view kSetupHost = "sluice.setup";
 // kInvalid with the reason for a 400.
 Result<ResolvedTarget> resolve_target(const http::RequestHead& head, const ClientFacts& facts);
 
+// The same for the requests of one connection: most of them name one authority again and again. `facts` are always the
+// same ones.
+class TargetMemo {
+ public:
+  Result<ResolvedTarget> resolve(const http::RequestHead& head, const ClientFacts& facts);
+
+ private:
+  std::string host_field_;  // of the request that gave last_
+  std::optional<ResolvedTarget> last_;
+};
+
 }  // namespace sluice::proxy

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <vector>
+
 namespace sluice::proxy {
 namespace {
 
@@ -99,6 +102,39 @@ TEST(Target, ConnectTakesNamesAndBothKindsOfLiterals) {
   ASSERT_TRUE(v6);
   EXPECT_EQ(v6->target.dial_host, "2001:db8::1");
   EXPECT_EQ(v6->target.dial_port, 8443);
+}
+
+TEST(TargetMemo, SaysTheSameAsResolvingEachRequestAlone) {
+  for (const ClientFacts& facts :
+       {inside("site.example", 443, "site.example"), inside("192.0.2.1", 8443), ClientFacts{}}) {
+    TargetMemo memo;
+    for (const auto& [method, target, host] : std::vector<std::array<std::string, 3>>{
+             {"GET", "/a", "site.example"},
+             {"GET", "/b?c", "site.example"},
+             {"GET", "/b?c", "SITE.example:444"},
+             {"GET", "/", ""},
+             {"GET", "/d", "sluice.setup"},
+             {"GET", "/e", "sluice.setup"},
+             {"GET", "/f", "a b"},
+             {"GET", "/f", "a b"},
+             {"CONNECT", "other.example:443", "other.example:443"},
+             {"OPTIONS", "*", "site.example"},
+             {"GET", "http://third.example/x", "third.example"},
+             {"GET", "/g", "third.example"},
+         }) {
+      const auto alone = resolve_target(head(method, target, host), facts);
+      const auto with_memo = memo.resolve(head(method, target, host), facts);
+      ASSERT_EQ(alone.has_value(), with_memo.has_value()) << target;
+      if (!alone) continue;
+      EXPECT_EQ(alone->kind, with_memo->kind) << target;
+      EXPECT_EQ(alone->anomalies, with_memo->anomalies) << target;
+      EXPECT_EQ(alone->target.host, with_memo->target.host) << target;
+      EXPECT_EQ(alone->target.port, with_memo->target.port) << target;
+      EXPECT_EQ(alone->target.path, with_memo->target.path) << target;
+      EXPECT_EQ(alone->target.dial_host, with_memo->target.dial_host) << target;
+      EXPECT_EQ(alone->target.server_name, with_memo->target.server_name) << target;
+    }
+  }
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <boost/asio/this_coro.hpp>
 #include <exception>
+#include <optional>
 
 #include "proxy/duplex.h"
 #include "proxy/relay.h"
@@ -9,117 +10,131 @@
 namespace sluice::proxy {
 namespace {
 
-class Relay {
- public:
-  Relay(const net::asio::any_io_executor& executor, net::Stream& client, net::Stream& upstream,
-        WebSocketWatcher& watcher, const WebSocketRelayOptions& options)
-      : options_(options),
-        timeouts_(options.timeouts),
-        client_(client),
-        upstream_(upstream),
-        watcher_(watcher),
-        duplex_(executor, options.clock, timeouts_, client, upstream) {
-    timeouts_.idle = options.timeouts.websocket_idle;
-    duplex_.answering = true;
+// What both directions share. An idle WebSocket holds this, one coroutine for each direction and one wait for each.
+struct Shared {
+  Shared(net::Stream& client_, net::Stream& upstream_, WebSocketWatcher& watcher_,
+         const WebSocketRelayOptions& options_)
+      : options(options_),
+        timeouts(options_.timeouts),
+        client(client_),
+        upstream(upstream_),
+        watcher(watcher_),
+        duplex(options_.deadlines, timeouts, client_, upstream_) {
+    timeouts.idle = options.timeouts.websocket_idle;
+    duplex.answering = true;
+  }
+  bool said_close() const {
+    return watcher.has_closed(flow::Direction::kRequest) || watcher.has_closed(flow::Direction::kResponse);
   }
 
-  net::Task<WebSocketEnd> run() {
-    duplex_.spawn(one(flow::Direction::kRequest), options_.on_bug);
-    std::exception_ptr bug;
-    try {
-      co_await one(flow::Direction::kResponse);
-    } catch (...) {
-      bug = std::current_exception();
-      duplex_.stop();
+  const WebSocketRelayOptions& options;
+  Timeouts timeouts;  // as they are now
+  net::Stream& client;
+  net::Stream& upstream;
+  WebSocketWatcher& watcher;
+  Duplex duplex;
+  WebSocketEnd end;
+};
+
+// One direction.
+class Way {
+ public:
+  Way(Shared& shared, flow::Direction direction)
+      : shared_(shared),
+        direction_(direction),
+        from_client_(direction == flow::Direction::kRequest),
+        from_(from_client_ ? shared.client : shared.upstream),
+        to_(from_client_ ? shared.upstream : shared.client) {}
+
+  net::Stream& from() { return from_; }
+
+  enum class Step { kWait, kRest, kOver };
+  // All that can be done without waiting. kWait: for more to read; kRest: for `out` to be sent.
+  Step advance(Outbox& out) {
+    while (!shared_.duplex.stopping()) {
+      const MutableBytes space = shared_.options.sink.read_space(shared_.options.read_size);
+      const tls::IoResult got = from_.read(space);
+      switch (got.status) {
+        case tls::IoStatus::kOk:
+          if (!send(space.first(got.count), out)) return Step::kRest;
+          break;
+        case tls::IoStatus::kWouldBlock:
+          shared_.duplex.arm();
+          return Step::kWait;
+        case tls::IoStatus::kTruncated:
+          if (!shared_.watcher.has_closed(direction_)) shared_.end.truncated = true;
+          [[fallthrough]];
+        case tls::IoStatus::kEof:
+          end_in_order();
+          return Step::kOver;
+        case tls::IoStatus::kError:
+          fail_with({Code::kClosed, from_.error_text()}, from_client_);
+          return Step::kOver;
+      }
     }
-    co_await duplex_.join();
-    if (!end_.status || bug || duplex_.send_failed) {
-      client_.reset();
-      upstream_.reset();
-    }
-    if (bug) std::rethrow_exception(bug);
-    // RFC 6455 §7.1.1: after a Close nothing more is owed, so that cutting the connection harms nobody.
-    if (said_close()) end_ = {};
-    end_.truncated = truncated_;
-    co_return std::move(end_);
+    return Step::kOver;
+  }
+  // After kWait and kRest. True: go on.
+  bool resume(const Status& ready) {
+    if (ready || (ready.error().code == Code::kTimeout && shared_.duplex.still_active())) return true;
+    fail_with(ready.error(), from_client_);
+    return false;
+  }
+  bool sent(const Status& sent) {
+    if (!sent) fail_with(sent.error(), !from_client_);
+    return sent.has_value();
   }
 
  private:
-  bool said_close() const {
-    return watcher_.has_closed(flow::Direction::kRequest) || watcher_.has_closed(flow::Direction::kResponse);
-  }
-  net::Task<void> one(flow::Direction direction) {
-    const bool from_client = direction == flow::Direction::kRequest;
-    net::Stream& from = from_client ? client_ : upstream_;
-    net::Stream& to = from_client ? upstream_ : client_;
-    bool source_failed = false;
-    const Status moved = co_await move(direction, from, to, source_failed);
-    if (moved) {
-      timeouts_.idle = options_.timeouts.idle;  // a WebSocket with one direction has nothing to wait for
-      duplex_.arm();
-      co_return;
-    }
-    if (end_.status)
-      end_ = {moved, source_failed == from_client, false};  // the first failure; what it ends is no cause
-    duplex_.stop();
-  }
-
-  // Until the source has ended.
-  net::Task<Status> move(flow::Direction direction, net::Stream& from, net::Stream& to, bool& source_failed) {
-    Outbox out(options_.sink, to);
-    while (!duplex_.stopping()) {
-      const MutableBytes space = options_.sink.read_space(options_.read_size);
-      const tls::IoResult got = from.read(space);
-      if (got.status == tls::IoStatus::kEof || got.status == tls::IoStatus::kTruncated) {
-        if (got.status == tls::IoStatus::kTruncated && !watcher_.has_closed(direction)) truncated_ = true;
-        to.close_write();
-        co_return Status{};
-      }
-      if (got.status == tls::IoStatus::kError) {
-        source_failed = true;
-        co_return fail(Code::kClosed, from.error_text());
-      }
-      if (got.status == tls::IoStatus::kOk) {
-        if (!send(direction, space.first(got.count), out)) {
-          duplex_.arm();
-          if (Status sent = co_await out.send_rest(); !sent) co_return sent;
-        }
-        continue;
-      }
-      duplex_.arm();
-      const Status ready =
-          from.read_waits_for() == tls::WaitFor::kRead ? co_await from.wait_readable() : co_await from.wait_writable();
-      if (!ready && ready.error().code == Code::kTimeout && duplex_.still_active()) continue;
-      if (!ready) {
-        source_failed = true;
-        co_return ready;
-      }
-    }
-    co_return Status{};
-  }
-
-  // True: all of it is gone, and could be unmasked where it stood.
-  bool send(flow::Direction direction, MutableBytes octets, Outbox& out) {
+  // True: all of it is gone, so that it can be unmasked where it stood.
+  bool send(MutableBytes octets, Outbox& out) {
     const Bytes view(octets.data(), octets.size());
     out.add_view(view);
     const bool sent = out.try_send();
     if (sent)
-      watcher_.see_sent(direction, octets);
+      shared_.watcher.see_sent(direction_, octets);
     else
-      watcher_.see(direction, view);
-    if (watcher_.has_closed_both()) timeouts_.idle = options_.timeouts.idle;  // only the end of TCP is to come
+      shared_.watcher.see(direction_, view);
+    if (shared_.watcher.has_closed_both()) expect_end();  // only the end of TCP is to come
+    if (!sent) shared_.duplex.arm();
     return sent;
   }
+  void end_in_order() {
+    to_.close_write();
+    expect_end();  // a WebSocket with one direction has nothing to wait for
+    shared_.duplex.arm();
+  }
+  void expect_end() { shared_.timeouts.idle = shared_.options.timeouts.idle; }
+  void fail_with(Error error, bool client) {
+    if (shared_.end.status) {  // the first failure; what it ends is no cause
+      shared_.end.status = fail(std::move(error));
+      shared_.end.client_failed = client;
+    }
+    shared_.duplex.stop();
+  }
 
-  const WebSocketRelayOptions& options_;
-  Timeouts timeouts_;  // as they are now
-  net::Stream& client_;
-  net::Stream& upstream_;
-  WebSocketWatcher& watcher_;
-  Duplex duplex_;
-  WebSocketEnd end_;
-  bool truncated_ = false;
+  Shared& shared_;
+  const flow::Direction direction_;
+  const bool from_client_;
+  net::Stream& from_;
+  net::Stream& to_;
 };
+
+net::Task<void> relay_way(Shared& shared, flow::Direction direction) {
+  Way way(shared, direction);
+  Outbox out(shared.options.sink, direction == flow::Direction::kRequest ? shared.upstream : shared.client);
+  for (;;) {
+    const Way::Step step = way.advance(out);
+    if (step == Way::Step::kOver) co_return;
+    if (step == Way::Step::kWait) {
+      const Status ready = co_await wait_for_more(way.from());
+      if (!way.resume(ready)) co_return;
+    } else {
+      const Status sent = co_await out.send_rest(&shared.duplex);
+      if (!way.sent(sent)) co_return;
+    }
+  }
+}
 
 }  // namespace
 
@@ -127,8 +142,25 @@ net::Task<WebSocketEnd> relay_websocket(net::Stream& client, net::Stream& upstre
                                         const WebSocketRelayOptions& options) {
   client.expect_silence();
   upstream.expect_silence();
-  Relay relay(co_await net::asio::this_coro::executor, client, upstream, watcher, options);
-  co_return co_await relay.run();
+  Shared shared(client, upstream, watcher, options);
+  shared.duplex.spawn(co_await net::asio::this_coro::executor, relay_way(shared, flow::Direction::kRequest),
+                      options.on_bug);
+  std::exception_ptr bug;
+  try {
+    co_await relay_way(shared, flow::Direction::kResponse);
+  } catch (...) {
+    bug = std::current_exception();
+    shared.duplex.stop();
+  }
+  co_await shared.duplex.join();
+  if (!shared.end.status || bug || shared.duplex.send_failed) {
+    client.reset();
+    upstream.reset();
+  }
+  if (bug) std::rethrow_exception(bug);
+  // RFC 6455 §7.1.1: after a Close nothing more is owed, so that cutting the connection harms nobody.
+  if (shared.said_close()) shared.end.status = {};
+  co_return std::move(shared.end);
 }
 
 }  // namespace sluice::proxy

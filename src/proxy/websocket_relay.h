@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "flow/sink.h"
+#include "net/deadlines.h"
 #include "net/stream.h"
 #include "proxy/websocket_watcher.h"
 
@@ -13,7 +14,7 @@ namespace sluice::proxy {
 
 struct WebSocketRelayOptions {
   flow::Sink& sink;  // for its read space
-  const Clock& clock;
+  const net::Deadlines& deadlines;
   Timeouts timeouts;  // websocket_idle until one side has ended or both have said Close, then idle
   ByteCount read_size = 64 * kKiB;
   std::function<void(std::string_view)> on_bug;

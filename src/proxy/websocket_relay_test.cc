@@ -58,7 +58,8 @@ class WebSocketRelayTest : public WebSocketWorld {
 
   net::asio::io_context io_{1};
   std::unique_ptr<net::MemoryStream> client_, client_near_, origin_, origin_near_;
-  WebSocketRelayOptions options_{sink_, clock_, {}, 64 * kKiB, [](std::string_view what) { FAIL() << what; }};
+  net::Deadlines deadlines_;
+  WebSocketRelayOptions options_{sink_, deadlines_, {}, 64 * kKiB, [](std::string_view what) { FAIL() << what; }};
   std::optional<WebSocketEnd> end_;
 };
 

@@ -27,7 +27,9 @@ Worker::Worker(Shared shared, std::size_t index, flow::Sink& sink)
       pool_(shared_.options.limits.upstream_idle_per_worker, shared_.options.limits.timeouts.upstream_idle),
       leaves_(*shared_.authority, shared_.clock),
       settings_{shared_.options.strip_alt_svc, shared_.options.limits.rule_body, index,
-                &shared_.transparent_exchanges} {}
+                &shared_.transparent_exchanges} {
+  deadlines_.tick(clock().mono());
+}
 
 Worker::~Worker() {
   io_->stop();

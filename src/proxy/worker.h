@@ -27,6 +27,7 @@
 #include "proxy/passthrough.h"
 #include "proxy/pool.h"
 #include "proxy/route.h"
+#include "proxy/seats.h"
 
 namespace sluice::proxy {
 
@@ -87,6 +88,7 @@ class Worker {
   net::Deadlines& deadlines() { return deadlines_; }
   net::Readiness& readiness() { return readiness_; }
   Pool& pool() { return pool_; }
+  Seats& seats() { return seats_; }
   Http2Upstreams& http2_upstreams() { return http2_upstreams_; }
   tls::LeafCache& leaves() { return leaves_; }
   const ExchangeSettings& exchange_settings() const { return settings_; }
@@ -111,6 +113,7 @@ class Worker {
   std::unique_ptr<net::asio::io_context> io_;
   std::optional<net::asio::executor_work_guard<net::asio::io_context::executor_type>> work_;
   std::optional<net::asio::steady_timer> ticker_;
+  Seats seats_;
   net::Deadlines deadlines_;
   net::Readiness readiness_;
   Pool pool_;

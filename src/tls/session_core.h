@@ -41,6 +41,7 @@ class SessionCore : public T {
   const HandshakeFailure& failure() const final { return failure_; }
 
   IoResult read(MutableBytes out) final;
+  bool is_drained() const final;
   IoResult write(Bytes octets) final;
   bool has_pending_output() const final;
   IoResult flush() final;

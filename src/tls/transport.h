@@ -36,6 +36,9 @@ class ByteTransport {
   // Empties the buffers of this layer and those beneath. kOk (count 0): nothing is pending any more;
   // kWouldBlock: see write_waits_for().
   virtual IoResult flush() { return {IoStatus::kOk, 0}; }
+  // True if read() would say kWouldBlock without asking anybody below: nothing has come since it last had no more to
+  // give. False where that is not known.
+  virtual bool is_drained() const { return false; }
   // What the bottom of the stack must become ready for after read() (write()) answered kWouldBlock.
   virtual WaitFor read_waits_for() const { return WaitFor::kRead; }
   virtual WaitFor write_waits_for() const { return WaitFor::kWrite; }

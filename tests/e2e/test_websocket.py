@@ -66,6 +66,51 @@ class WebSocketTest(E2E):
         self.assertEqual(client, said)
         self.assertEqual(answers, b"long formsab" + said)
 
+    def messages(self, path, **include):
+        found = self.serve.exchange(path, include=["messages"], **include)["messages"]
+        self.assertEqual(found["kind"], "websocket")
+        return found
+
+    def test_messages_are_listed(self):
+        self.serve_at("/listed", extensions="permessage-deflate; client_no_context_takeover")
+        socket = self.open("/listed", extensions="permessage-deflate")
+        out, back = Deflate(fresh=True), Deflate()
+        socket.send(TEXT, b"in ", fin=False)
+        socket.send(PING, b"between")
+        socket.send(CONTINUATION, b"parts")
+        socket.send(BINARY, b"\xff\x00")
+        for text in (b"the first that is compressed", b"the second that is compressed"):
+            socket.send(TEXT, out.pack(text), rsv1=True)
+        socket.close(4000, "enough")
+        found = self.messages("/listed")
+        of_client = [item for item in found["items"] if item["from"] == "client"]
+        self.assertEqual([(item["type"], item.get("text", item.get("base64"))) for item in of_client],
+                         [("ping", "between"), ("text", "in parts"), ("binary", "/wA="),
+                          ("text", "the first that is compressed"), ("text", "the second that is compressed"),
+                          ("close", None)])
+        self.assertEqual((of_client[-1]["code"], of_client[-1]["reason"]), (4000, "enough"))
+        self.assertEqual([item.get("compressed", False) for item in of_client], [False] * 3 + [True] * 2 + [False])
+        of_server = [item for item in found["items"] if item["from"] == "server"]
+        self.assertEqual([item["type"] for item in of_server], ["pong", "text", "binary", "text", "text", "close"])
+        self.assertEqual((found["total"], found["complete"]), (12, True))
+        page = self.messages("/listed", offset=11, limit=5)
+        self.assertEqual([item["number"] for item in page["items"]], [11])
+
+    def test_messages_of_an_open_socket_are_listed(self):
+        self.serve_at("/open")
+        socket = self.open("/open")
+        socket.send(TEXT, b"so far")
+        socket.read()
+        row = poll(lambda: self.serve.traffic(url_filter="/open", state=["open"]), 5, "an open row")[-1]
+
+        def seen():
+            return self.serve.call("proxy_get_exchange", exchange_id=row["id"],
+                                   include=["messages"])["exchange"]["messages"]
+        poll(lambda: seen()["total"] == 2, 5, "two messages")
+        self.assertEqual([item["text"] for item in seen()["items"]], ["so far", "so far"])
+        self.assertFalse(seen()["complete"])
+        socket.close()
+
     def test_octets_do_not_wait_for_the_end_of_their_frame(self):
         reached = threading.Event()
 
@@ -117,6 +162,9 @@ class WebSocketTest(E2E):
         exchange = self.record("/deflate")
         self.assertEqual(self.bodies(exchange), (travelled + b"not compressed",) * 2)
         self.assertEqual(exchange["anomalies"], [])
+        texts = [item["text"] for item in self.messages("/deflate")["items"] if item["from"] == "server"
+                 and item["type"] == "text"]
+        self.assertEqual(texts, ["the same context, taken over, message %d" % i for i in range(5)] + ["not compressed"])
 
     def test_large_messages(self):
         size = 8 << 20
@@ -184,6 +232,8 @@ class WebSocketTest(E2E):
         self.assertTrue(server.session.done.wait(10))
         exchange = self.record("/killed")
         self.assertEqual((exchange["state"], exchange["error"]["code"]), ("aborted", "client_aborted"))
+        last = [item for item in self.messages("/killed")["items"] if item["from"] == "client"][-1]
+        self.assertEqual((last["text"], last["complete"]), ("nev", False))
 
     def test_a_server_that_is_killed(self):
         def die(session):
@@ -274,6 +324,10 @@ class WebSocketTest(E2E):
         for path in ("/ws", "/undici"):
             exchange = self.record(path)
             self.assertEqual((exchange["state"], exchange["anomalies"]), ("done", []))
+            items = self.messages(path)["items"]
+            for side in ("client", "server"):
+                seen = [item["text"] for item in items if item["from"] == side and item["type"] == "text"]
+                self.assertEqual(seen[:len(texts)], texts)
 
 
 def bytes_of(body):

@@ -1,0 +1,143 @@
+#include "net/tcp_stream.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <optional>
+
+namespace sluice::net {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A stream and the bare socket at its other end. The loop runs only where a test says so.
+class TcpStreamTest : public ::testing::Test {
+ protected:
+  TcpStreamTest() {
+    using asio::ip::tcp;
+    tcp::acceptor acceptor(io_, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+    tcp::socket here(io_);
+    here.connect(acceptor.local_endpoint());
+    here.non_blocking(true);
+    peer_.emplace(acceptor.accept());
+    deadlines_.tick(MonoTime(1h));
+    stream_.emplace(std::move(here), readiness_, deadlines_);
+  }
+  ~TcpStreamTest() override { readiness_.stop(); }
+
+  // Returns when the octets are in the other end's receive buffer.
+  void say(std::string_view octets) {
+    ASSERT_EQ(::send(peer_->native_handle(), octets.data(), octets.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(octets.size()));
+  }
+  void hear_of_events() { io_.run_for(50ms); }
+  void wait(bool reading = true) {
+    outcome_.reset();
+    asio::co_spawn(io_, reading ? stream_->wait_readable() : stream_->wait_writable(),
+                   [this](std::exception_ptr, Status status) { outcome_ = std::move(status); });
+  }
+  tls::IoStatus read() { return stream_->read(MutableBytes(space_)).status; }
+
+  asio::io_context io_;
+  Readiness readiness_{io_};
+  Deadlines deadlines_;
+  std::optional<asio::ip::tcp::socket> peer_;
+  std::optional<TcpStream> stream_;
+  std::optional<Status> outcome_;
+  std::string space_ = std::string(64, '\0');
+};
+
+TEST_F(TcpStreamTest, AfterAShortReadNobodyIsAskedUntilEpollTellsOfMore) {
+  say("one");
+  EXPECT_FALSE(stream_->is_drained()) << "not known before the first look";
+  EXPECT_EQ(read(), tls::IoStatus::kOk);
+  EXPECT_TRUE(stream_->is_drained());
+  say("two");
+  EXPECT_EQ(read(), tls::IoStatus::kWouldBlock) << "without a system call: epoll has not been heard";
+  hear_of_events();
+  EXPECT_FALSE(stream_->is_drained());
+  EXPECT_EQ(read(), tls::IoStatus::kOk);
+  stream_->unread("again");
+  EXPECT_FALSE(stream_->is_drained());
+}
+
+TEST_F(TcpStreamTest, AQuietConnectionIsLookedAtAsCloselyAsAsked) {
+  say("x");
+  ASSERT_EQ(read(), tls::IoStatus::kOk);
+  hear_of_events();
+  ASSERT_EQ(read(), tls::IoStatus::kWouldBlock);
+  EXPECT_TRUE(stream_->is_quiet(Look::kTold));
+  EXPECT_TRUE(stream_->is_quiet(Look::kSocket));
+  say("nobody asked for this");
+  EXPECT_TRUE(stream_->is_quiet(Look::kTold)) << "nothing was told yet";
+  EXPECT_FALSE(stream_->is_quiet(Look::kSocket));
+  EXPECT_EQ(read(), tls::IoStatus::kOk) << "the look has taken nothing";
+}
+
+TEST_F(TcpStreamTest, AnEndIsSeenAtTheSocketBeforeEpollTellsOfIt) {
+  say("x");
+  ASSERT_EQ(read(), tls::IoStatus::kOk);
+  hear_of_events();
+  ASSERT_EQ(read(), tls::IoStatus::kWouldBlock);
+  peer_->close();
+  EXPECT_FALSE(stream_->is_quiet(Look::kSocket));
+}
+
+TEST_F(TcpStreamTest, AWaitEndsWithOctetsWithACancelAtTheDeadlineOrWithTheStream) {
+  wait();
+  io_.run_for(5ms);
+  EXPECT_FALSE(outcome_) << "nothing has come";
+  say("x");
+  hear_of_events();
+  ASSERT_TRUE(outcome_);
+  EXPECT_TRUE(outcome_->has_value());
+  ASSERT_EQ(read(), tls::IoStatus::kOk);
+
+  wait();
+  io_.run_for(5ms);
+  stream_->cancel(Code::kCancelled);
+  hear_of_events();
+  ASSERT_TRUE(outcome_ && !*outcome_);
+  EXPECT_EQ(outcome_->error().code, Code::kCancelled);
+
+  stream_->set_deadline(deadlines_.in(1s));
+  wait();
+  io_.run_for(5ms);
+  deadlines_.tick(MonoTime(1h + 1s));
+  io_.run_for(5ms);
+  EXPECT_FALSE(outcome_) << "a deadline is never early";
+  deadlines_.tick(MonoTime(1h + 1s + kDeadlineTick));
+  hear_of_events();
+  ASSERT_TRUE(outcome_ && !*outcome_);
+  EXPECT_EQ(outcome_->error().code, Code::kTimeout);
+  wait();
+  hear_of_events();
+  ASSERT_TRUE(outcome_ && !*outcome_) << "what has expired stays so for waits that begin later";
+  stream_->clear_deadline();
+
+  wait();
+  io_.run_for(5ms);
+  stream_->close();
+  hear_of_events();
+  ASSERT_TRUE(outcome_ && !*outcome_);
+  EXPECT_EQ(outcome_->error().code, Code::kCancelled);
+}
+
+TEST_F(TcpStreamTest, AWaitForWhatIsThereAlreadyIsOverAtOnce) {
+  say("x");
+  hear_of_events();
+  wait();
+  hear_of_events();
+  ASSERT_TRUE(outcome_);
+  EXPECT_TRUE(outcome_->has_value());
+  wait(false);
+  hear_of_events();
+  ASSERT_TRUE(outcome_);
+  EXPECT_TRUE(outcome_->has_value());
+}
+
+}  // namespace
+}  // namespace sluice::net
