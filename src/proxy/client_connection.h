@@ -81,6 +81,7 @@ class ClientConnection {
   ClientFacts facts_in(const Target& target) const;
   void record_left(const Target& target);
   void record_failure(const Target& target, FailureKind kind, std::string_view message);
+  void record_unfinished(FailureKind kind, std::string_view message);  // or that Sluice was stopped meanwhile
   void record_failed_tls(const Target& target, const flow::ConnectionPtr& connection, std::string_view message);
 
   Worker& worker_;

@@ -63,7 +63,7 @@ net::Task<bool> ClientConnection::read_proxy_header() {
     }
     if (!header) {
       announce("");
-      record_failure(here(), FailureKind::kBadRequest, header.error().message);
+      record_unfinished(FailureKind::kBadRequest, header.error().message);
       bottom_->reset();
       co_return false;
     }
@@ -147,7 +147,7 @@ net::Task<void> ClientConnection::enter_socks() {
       std::string octets;
       const auto got = co_await read_more(octets, deadline);
       if (!got || *got == 0) {
-        record_failure(here(), FailureKind::kClientAborted, "the client left in the middle of its SOCKS request");
+        record_unfinished(FailureKind::kClientAborted, "the client left in the middle of its SOCKS request");
         co_return;
       }
       server.feed(octets);
@@ -226,6 +226,12 @@ net::Task<void> ClientConnection::enter_transparent() {
                  "this connection was not redirected, or the kernel does not say where from: what is neither HTTP nor "
                  "TLS cannot be sent on");
   bottom_->reset();
+}
+
+void ClientConnection::record_unfinished(FailureKind kind, std::string_view message) {
+  if (draining_)
+    return record_failure(here(), FailureKind::kShutdown, "Sluice was stopped before the client was ready");
+  record_failure(here(), kind, message);
 }
 
 net::Task<Result<std::size_t>> ClientConnection::read_more(std::string& octets, MonoTime deadline) {

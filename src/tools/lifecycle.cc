@@ -184,7 +184,13 @@ Tool status_tool() {
                    {"spoolBytes", "number", "bodies on disk"},
                    {"memoryBytes", "number", "heads and index"},
                    {"writeErrors", "number", ""},
-                   {"lastError", "string", "", false, true}}}},
+                   {"lastError", "string", "", false, true}}},
+                 {"connections",
+                  "object",
+                  "of clients",
+                  false,
+                  false,
+                  {{"open", "number", "just now"}, {"refused", "number", "not allowed, or one too many"}}}},
       .function = proxy_status,
   };
 }

@@ -90,6 +90,7 @@ Json status_json(const Services& services) {
                        {"memoryBytes", counters.memory_bytes},
                        {"writeErrors", counters.write_errors},
                        {"lastError", counters.last_error.empty() ? Json() : Json(counters.last_error)}};
+  status["connections"] = {{"open", engine.connections}, {"refused", engine.connections_refused}};
   return status;
 }
 
@@ -102,7 +103,7 @@ Json traffic_summary(const Services& services) {
     ++methods[exchange.method];
     if (exchange.status != 0) ++statuses[std::to_string(exchange.status)];
     ++hosts[exchange.host];
-    if (const auto milliseconds = duration_ms(exchange)) {
+    if (const auto milliseconds = duration_ms(exchange); milliseconds && exchange.status != 0) {
       duration += static_cast<double>(*milliseconds);
       ++timed;
     }

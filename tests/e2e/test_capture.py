@@ -134,7 +134,7 @@ class Capture(E2E):
         self.assertEqual([row["foundIn"] for row in found], ["request_header"])
 
     def test_server_sent_events_are_shown_as_messages(self):
-        self.assertIn("data: lines", self.get("/events?1").stdout)
+        self.assertIn(b"data: lines", self.get("/events?1"))
         messages = self.serve.exchange("/events?1", include=["messages"])["messages"]
         self.assertEqual((messages["kind"], messages["total"], messages["complete"]), ("events", 3, True))
         first, second, third = messages["items"]

@@ -314,6 +314,7 @@ class OneTooMany(E2E):
         first.sock.close()
         poll(lambda: self.serve.curl("http://sluice.setup/", "-o", "/dev/null", "-w", "%{http_code}").stdout == "200", 5,
              "room again")
+        self.assertGreaterEqual(self.serve.call("proxy_status")["connections"]["refused"], 1)
         self.assertIn("too_many_connections", [r["error"]["code"] for r in self.serve.traffic() if r.get("error")])
 
 
