@@ -16,11 +16,11 @@ struct HttpLimits {
 };
 
 struct Timeouts {
-  std::chrono::milliseconds connect{10'000};        // one TCP connection, all addresses together
-  std::chrono::milliseconds tls{10'000};            // one TLS handshake, either side
-  std::chrono::milliseconds client_head{30'000};    // from the first byte of a request to the end of its head
-  std::chrono::milliseconds first_byte{60'000};     // from the request sent to the first byte of the answer
-  std::chrono::milliseconds idle{300'000};          // no byte in either direction
+  std::chrono::milliseconds connect{10'000};      // one TCP connection, all addresses together
+  std::chrono::milliseconds tls{10'000};          // one TLS handshake, either side
+  std::chrono::milliseconds client_head{30'000};  // from the first byte of a request to the end of its head
+  std::chrono::milliseconds first_byte{60'000};   // from the request sent to the first byte of the answer
+  std::chrono::milliseconds idle{300'000};        // no byte in either direction
   // No byte either way on a WebSocket, pings included. Silence is what many of them are for, and TCP keep-alive finds
   // the dead within ten minutes; a day, so that what both sides have forgotten ends at all.
   std::chrono::milliseconds websocket_idle{86'400'000};

@@ -298,9 +298,8 @@ Result<std::unique_ptr<Engine>> Engine::create(EngineOptions options, EngineDeps
   SLUICE_CHECK(try_mark(options.outgoing_mark));
   SLUICE_TRY(auto server, tls::ServerContext::create(options.key_log_file, options.min_client_tls));
   SLUICE_TRY(auto client, tls::ClientContext::create({true, options.upstream_ca_files}, options.key_log_file));
-  auto engine =
-      std::make_unique<EngineImpl>(std::move(options), std::move(deps), std::move(clients), std::move(header_senders),
-                                   std::move(identities), std::move(listed));
+  auto engine = std::make_unique<EngineImpl>(std::move(options), std::move(deps), std::move(clients),
+                                             std::move(header_senders), std::move(identities), std::move(listed));
   SLUICE_CHECK(engine->open(std::move(server), std::move(client)));
   return std::unique_ptr<Engine>(std::move(engine));
 }

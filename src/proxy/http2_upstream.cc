@@ -27,8 +27,8 @@ class Http2Origin final : public OriginEnd {
     options.scheme = wanted.scheme;
     options.protocol = wanted.protocol;
     reused_ = upstream_->connection_->requests++ > 0;
-    const auto id =
-        upstream_->session().submit_request(head, options, wanted.content_follows ? http2::Body::kPulled : http2::Body::kNone);
+    const auto id = upstream_->session().submit_request(
+        head, options, wanted.content_follows ? http2::Body::kPulled : http2::Body::kNone);
     if (!id) {
       refused_ = EndFailure{EndFailure::Cause::kClosed, 0, id.error().message, true, false};
       return;
@@ -126,8 +126,7 @@ Http2Upstream::Http2Upstream(Worker& worker, UpstreamConnectionPtr connection, n
       used_(worker.clock().mono()) {}
 
 std::shared_ptr<Http2Upstream> Http2Upstream::start(Worker& worker, UpstreamConnectionPtr connection,
-                                                    net::asio::any_io_executor executor,
-                                                    const Http2Upgrade* upgrade) {
+                                                    net::asio::any_io_executor executor, const Http2Upgrade* upgrade) {
   auto upstream = std::make_shared<Http2Upstream>(worker, std::move(connection), executor);
   // Settings that cannot be read were refused by the origin before.
   if (upgrade) (void)upstream->session().upgraded(upgrade->settings, upgrade->method);

@@ -176,7 +176,8 @@ TEST_F(Tls, SaysThatTheClientSpeaksOnlyOldVersions) {
   (void)SSL_do_handshake(peer.ssl());
   peer.pump();
   EXPECT_EQ(server->handshake(), HandshakeStep::kFailed);
-  EXPECT_EQ(server->failure().text, "the client does not speak TLS 1.2 or 1.3: --min-client-tls lets older versions in");
+  EXPECT_EQ(server->failure().text,
+            "the client does not speak TLS 1.2 or 1.3: --min-client-tls lets older versions in");
   EXPECT_EQ(server->failure().alert, "protocol_version");
   EXPECT_FALSE(server->failure().alert_from_peer);
   peer.pump();  // and the client is told
