@@ -190,6 +190,8 @@ void WorkerSink::ended(ExchangeSeq seq, const flow::Ended& ended) {
       cuts_.erase(found);
     }
   }
+  cuts.request += ended.request_counted;
+  cuts.response += ended.response_counted;
   const bool room = queue_.has_room(1);
   QueuedRecord late;
   QueuedRecord& record = room ? queue_.next() : late;
