@@ -59,8 +59,12 @@ std::optional<ConnectFailure> refused_afterwards(const UpstreamConnection& conne
   const tls::SessionInfo info = connection.session->info();
   if (!info.certificate_asked) return std::nullopt;
   std::string words = connection.session->failure().text;
-  if (words.empty() && info.certificate_given) return std::nullopt;
-  if (words.empty()) words = "the origin asked for a client certificate, got none, and ended the connection";
+  // A reset may have overtaken the alert that says why.
+  if (words.empty() && info.certificate_given) {
+    words = "the origin has probably refused the client certificate: it ended the connection without an answer";
+  } else if (words.empty()) {
+    words = "the origin asked for a client certificate, got none, and ended the connection";
+  }
   return ConnectFailure{FailureKind::kClientCertificate, std::move(words), connection.info};
 }
 

@@ -346,7 +346,7 @@ TEST(HostOptions, WhatWasLearnedIsListedAndCanBeRemoved) {
       bench.ok("proxy_status")["learnedPassthrough"],
       (Json::array({{{"host", "pinned.test"}, {"clientAddress", "127.0.0.1"}, {"ja4", "t13d"}, {"until", 7000}}})));
   EXPECT_EQ(bench.error("proxy_remove_host_options", {{"host", "other.test"}}),
-            "Error: No pass-through was learned for 'other.test'");
+            "No pass-through was learned for 'other.test'");
   EXPECT_EQ(bench.ok("proxy_remove_host_options", {{"host", "Pinned.test"}}),
             (Json{{"host", "pinned.test"}, {"removed", 1}}));
   EXPECT_EQ(bench.ok("proxy_status")["learnedPassthrough"], Json::array());

@@ -324,7 +324,11 @@ class WebSocketTest(E2E):
         for path in ("/ws", "/undici"):
             exchange = self.record(path)
             self.assertEqual((exchange["state"], exchange["anomalies"]), ("done", []))
-            items = self.messages(path)["items"]
+            page = self.messages(path)
+            items = page["items"]
+            while "nextOffset" in page:
+                page = self.messages(path, offset=page["nextOffset"])
+                items += page["items"]
             for side in ("client", "server"):
                 seen = [item["text"] for item in items if item["from"] == side and item["type"] == "text"]
                 self.assertEqual(seen[:len(texts)], texts)

@@ -178,6 +178,8 @@ class Origin:
                     talk.read_body()
                     self._note()
                 route(talk)
+                if "close" in talk.request.get("connection", "").lower():
+                    break
         except Closed:
             pass
         except OSError as error:
