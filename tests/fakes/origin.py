@@ -178,8 +178,6 @@ class Origin:
                     talk.read_body()
                     self._note()
                 route(talk)
-                if "close" in talk.request.get("connection", "").lower():
-                    break
         except Closed:
             pass
         except OSError as error:
