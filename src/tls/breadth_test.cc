@@ -182,6 +182,16 @@ TEST_F(Identities, AreMissedInPlainWords) {
   EXPECT_TRUE(origin.client->info().certificate_asked);
 }
 
+TEST_F(Identities, AreMissedInPlainWordsAlsoWhereTheOriginHungUpOnTheRequest) {
+  AskingOrigin origin(world(), TLS1_3_VERSION, {});
+  ASSERT_EQ(origin.step, HandshakeStep::kDone);
+  origin.pipe.a().close_write();  // nothing reaches the origin any more; its alert is on the way to us
+  EXPECT_EQ(origin.client->write("GET / HTTP/1.1\r\n\r\n").status, IoStatus::kError);
+  char space[10];
+  EXPECT_EQ(origin.client->read(space).status, IoStatus::kError);
+  EXPECT_EQ(origin.client->failure().text, "the origin demands a client certificate (alert certificate_required)");
+}
+
 TEST_F(Identities, AreNotTakenOverByTickets) {
   ClientOptions options;
   options.identity = identity_of("me.example");

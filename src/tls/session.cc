@@ -190,7 +190,9 @@ template <class T>
 IoResult SessionCore<T>::fail_io() {
   dead_ = true;
   const char* peer = peer_ == Side::kClient ? "the client" : "the origin";
-  if (bio_.read_failed() || bio_.write_failed()) {
+  // What the peer said explains a transport that broke, too: it sends its alert and hangs up on what we still write.
+  const bool told = alert_ > 0 && alert_from_peer_;
+  if (!told && (bio_.read_failed() || bio_.write_failed())) {
     error_text_ = bio_.transport().error_text();
   } else if (alert_ >= 0 && alert_from_peer_) {
     failure_ = explain(facts(SSL_ERROR_SSL));  // TLS 1.3: a refused certificate may come after the handshake
