@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <thread>
 
 #include "capture/capture_test_support.h"
 
@@ -20,6 +21,7 @@ struct Disk {
   SystemClock clock;
   SystemEntropy entropy;
   std::unique_ptr<Ring> ring;
+  std::thread writer;
 
   explicit Disk(Ring::Options options = {}) {
     std::string name = (std::filesystem::temp_directory_path() / "sluice-bench-XXXXXX").string();
@@ -27,8 +29,12 @@ struct Disk {
     options.spool_directory = root + "/1-bench";
     ring = std::make_unique<Ring>(std::move(options), files, clock, entropy);
     if (!ring->open()) std::abort();
+    ring->set_disk_thread(true);
+    writer = std::thread([this] { ring->write_until_stopped(); });
   }
   ~Disk() {
+    ring->set_disk_thread(false);
+    writer.join();
     ring.reset();
     std::filesystem::remove_all(root);
   }
