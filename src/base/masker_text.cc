@@ -15,8 +15,9 @@ constexpr std::size_t kOpaqueToken = 20;   // no word of prose is so long
 bool is_base64url(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
+bool is_base64(char c) { return is_base64url(c) || c == '+' || c == '/'; }  // of either alphabet, without padding
 // RFC 9110 §11.2, token68 without its padding.
-bool is_token68(char c) { return is_base64url(c) || c == '.' || c == '~' || c == '+' || c == '/'; }
+bool is_token68(char c) { return is_base64(c) || c == '.' || c == '~'; }
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -144,7 +145,8 @@ std::size_t Masker::scheme_credentials(std::string_view text, std::size_t at) {
   if (!bearer && !iequals(text.substr(at, 6), "basic ")) return at;
   if (!may_begin_token(text, at)) return at;
   const std::size_t start = run_end(text, at + (bearer ? 6 : 5), [](char c) { return c == ' '; });
-  std::size_t end = run_end(text, start, is_token68);
+  // What stands behind must not decide: it may be masked itself.
+  std::size_t end = run_end(text, start, bearer ? is_token68 : is_base64);
   const std::string_view token = text.substr(start, end - start);
   if (bearer) {
     const bool has_digit = std::any_of(token.begin(), token.end(), is_digit);

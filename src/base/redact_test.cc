@@ -157,6 +157,8 @@ TEST_F(RedactTest, MasksTokensAndUrlsInRunningText) {
   EXPECT_EQ(text("curl -H 'authorization: bearer abcdef0123'"),
             "curl -H 'authorization: bearer [redacted:authorization:#]'");
   EXPECT_EQ(text("Basic dXNlcjpwYXNzd29yZA=="), "Basic [redacted:authorization:#]");
+  // What stands behind a token is no part of it, and may be a secret itself.
+  EXPECT_EQ(text("Basic dXNlcjpwYXNzd29yZA.eyJh.eyJi"), "Basic [redacted:authorization:#].[redacted:jwt:#]");
   EXPECT_EQ(text("open https://u:p@h/x?sig=1 now"),
             "open https://u:[redacted:password:#]@h/x?sig=[redacted:signature:#] now");
   for (const char* same : {"bearer authentication is basic knowledge", "eyJ", "keyJoy.and.more", "eyJhbGciOiJI and on",
