@@ -69,14 +69,20 @@ class SpoolTest : public testing::Test, protected RingFixture {
     return names;
   }
   void one(int number, const std::string& content) {
-    const ExchangeSeq seq = begin({.target = "/" + std::to_string(number), .connection = connection(1 + number % 3)});
-    auto upstream = std::make_shared<flow::Upstream>();
-    upstream->id = 7;
-    upstream->address = "192.0.2.1";
-    sink().responded(seq, {.status = 200, .head = "HTTP/1.1 200 Fine\r\n\r\n", .upstream = upstream});
+    const ExchangeSeq seq = begin({.target = "/" + std::to_string(number), .connection = connections_[number % 3]});
+    sink().responded(seq, {.status = 200, .head = "HTTP/1.1 200 Fine\r\n\r\n", .upstream = upstream_});
     read_body_in(seq, content);
     end(seq, {});
   }
+
+ private:
+  static flow::UpstreamPtr make_upstream() {
+    auto upstream = std::make_shared<flow::Upstream>();
+    upstream->id = 7;
+    return upstream;
+  }
+  const flow::ConnectionPtr connections_[3] = {connection(1), connection(2), connection(3)};
+  const flow::UpstreamPtr upstream_ = make_upstream();
 };
 
 // Records of every length cross the borders of chunks and of segments.
