@@ -34,6 +34,7 @@ struct ProxyLimits {
   Timeouts timeouts;
   std::size_t max_connections = 10'000;        // client connections; each intercepted pair costs about 36 KB
   std::size_t upstream_idle_per_worker = 256;  // pooled connections
+  ByteCount bodies_held = 64 * kMiB;           // in HTTP/2 streams whose other side is slow, per process (engine.md 5)
   ByteCount read_size = 64 * kKiB;             // one read of a body: four TLS records in one system call
   ByteCount rule_body = 8 * kMiB;              // gathered for a rule, on the wire and decoded (engine.md 6)
 };

@@ -194,7 +194,8 @@ class Session {
 
   void resume(StreamId stream);  // the source has something for this stream again
   void reset(StreamId stream, ErrorCode code);
-  void consumed(StreamId stream, ByteCount octets);  // of DataRead content: gives the stream's window back
+  // Of DataRead content: gives the stream's window back, and lets it grow if it may.
+  void consumed(StreamId stream, ByteCount octets, bool may_grow = true);
   // Both halves over, or reset: forgotten. True while the stream can still be used.
   bool is_open(StreamId stream) const;
   // GOAWAY: no new streams from the peer; those that run go on. kNoError in a drain.

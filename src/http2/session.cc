@@ -135,7 +135,7 @@ void Session::Impl::reset(StreamId id, ErrorCode code) {
   push(id, StreamReset{id, code, false});
 }
 
-void Session::Impl::consumed(StreamId id, ByteCount octets) {
+void Session::Impl::consumed(StreamId id, ByteCount octets, bool may_grow) {
   Stream* stream = find(id);
   if (!stream) return;
   octets = std::min(octets, stream->unconsumed);
@@ -143,7 +143,7 @@ void Session::Impl::consumed(StreamId id, ByteCount octets) {
   if (octets == 0 || stream->remote_ended) return;  // no window is needed any more
   nghttp2_session_consume_stream(session_, id, octets);
   stream->since_growth += octets;
-  const bool keeps_up = stream->unconsumed <= stream->window / 4;
+  const bool keeps_up = may_grow && stream->unconsumed <= stream->window / 4;
   if (stream->since_growth < stream->window || !keeps_up || stream->window >= options_.stream_window_max) return;
   stream->window = std::min(2 * stream->window, options_.stream_window_max);
   stream->since_growth = 0;
@@ -211,7 +211,7 @@ Result<StreamId> Session::submit_request(const http::RequestHead& head, const Re
 }
 void Session::resume(StreamId stream) { impl_->resume(stream); }
 void Session::reset(StreamId stream, ErrorCode code) { impl_->reset(stream, code); }
-void Session::consumed(StreamId stream, ByteCount octets) { impl_->consumed(stream, octets); }
+void Session::consumed(StreamId stream, ByteCount octets, bool may_grow) { impl_->consumed(stream, octets, may_grow); }
 bool Session::is_open(StreamId stream) const { return impl_->is_open(stream); }
 void Session::go_away(ErrorCode code) { impl_->go_away(code); }
 std::uint32_t Session::peer_max_streams() const { return impl_->peer_max_streams(); }

@@ -54,7 +54,7 @@ class Session::Impl {
   Result<StreamId> submit_request(const http::RequestHead& head, const RequestOptions& options, Body body);
   void resume(StreamId id);
   void reset(StreamId id, ErrorCode code);
-  void consumed(StreamId id, ByteCount octets);
+  void consumed(StreamId id, ByteCount octets, bool may_grow);
   bool is_open(StreamId id) const { return streams_.contains(id); }
   void go_away(ErrorCode code);
   std::uint32_t peer_max_streams() const;

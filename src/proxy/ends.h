@@ -46,6 +46,7 @@ struct EndFailure {
     kTooLarge,   // its head was over the limit
     kCancelled,  // cancel() was called
     kIdentity,   // the origin wants a client certificate
+    kNoRoom,     // Sluice itself reset the stream: it holds too much (body_budget.h)
   };
   Cause cause = Cause::kClosed;
   std::uint32_t code = 0;  // RFC 9113 §7, for kReset
@@ -107,6 +108,8 @@ class OriginEnd : public End {
     std::string scheme;
     std::string protocol;  // of an extended CONNECT (RFC 8441); empty otherwise
     bool content_follows = false;
+    // What the client gave its stream (RFC 7540 §5.3.2); dependencies are of its connection alone and do not pass.
+    std::optional<std::uint16_t> weight;
   };
   virtual void offer_request(const http::RequestHead& head, const RequestOptions& options) = 0;
   virtual net::Task<OriginHead> read_head(const std::string& method) = 0;

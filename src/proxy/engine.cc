@@ -64,6 +64,7 @@ class EngineImpl final : public Engine {
                   remote_guard_,
                   admission_,
                   population_,
+                  bodies_,
                   next_connection_,
                   next_upstream_,
                   transparent_exchanges_,
@@ -261,6 +262,7 @@ class EngineImpl final : public Engine {
   const OriginIdentities identities_;
   Passthrough passthrough_;
   Population population_;
+  BodyBudget bodies_{options_.limits.bodies_held};
   net::Resolver resolver_;
   OwnListeners guard_;
   RemoteGuard remote_guard_{guard_};

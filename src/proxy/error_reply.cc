@@ -64,6 +64,8 @@ Entry entry_of(FailureKind kind) {
       return {502, "body_cut", Phase::kResponseBody, ""};
     case FailureKind::kIdleTimeout:
       return {504, "idle_timeout", Phase::kResponseBody, ""};
+    case FailureKind::kOverloaded:
+      return {503, "overloaded", Phase::kRequestBody, ""};
     case FailureKind::kClientAborted:
       return {0, "client_aborted", Phase::kResponseBody, ""};
     case FailureKind::kClientTls:

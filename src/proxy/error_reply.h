@@ -33,6 +33,7 @@ enum class FailureKind {
   kAnswerTooLarge,      // 502: head over the limit
   kBodyCut,             // 502 if nothing was sent yet: fewer octets than announced
   kIdleTimeout,         // 504
+  kOverloaded,          // 503: Sluice holds too much for slow receivers
   kClientAborted,       // no page: nobody is there
   kClientTls,           // no page: the handshake with the client failed
   kDropped,             // no page: a rule

@@ -55,6 +55,7 @@ net::Task<void> ExchangeServer::serve(ClientEnd& client, Request request) {
   StreamRelay::RequestBody body;
   body.is_over = request.framing.kind == http::Framing::kNone;
   body.protocol = std::move(request.protocol);
+  body.weight = request.weight;
   Exchange::Next next = exchange.receive_request(std::move(request.head), request.framing, *std::move(target),
                                                  connection_, request.started, *book);
   StreamRelay relay(worker_, exchange, client);
@@ -87,7 +88,7 @@ net::Task<void> ExchangeServer::serve(ClientEnd& client, Request request) {
 net::Task<void> ExchangeServer::forward(StreamRelay& relay, Exchange& exchange, StreamRelay::RequestBody body) {
   const Route route = route_of(worker_, exchange.target(), facts_);
   const std::string key = route.key();
-  for (bool fresh = false;; fresh = true) {
+  for (std::uint64_t tried = 0;;) {
     if (first_failure_ && first_failure_->first == key) {
       const ConnectFailure failure = std::move(first_failure_->second);
       first_failure_.reset();
@@ -95,7 +96,7 @@ net::Task<void> ExchangeServer::forward(StreamRelay& relay, Exchange& exchange, 
       const std::string page = exchange.failure_page(failure.kind, failure.message);
       co_return co_await relay.send_made(page);
     }
-    auto origin = co_await open_origin(worker_, exchange, route, key, fresh);
+    auto origin = co_await open_origin(worker_, exchange, route, key, tried);
     if (!origin) {
       exchange.set_upstream(origin.error().upstream);
       const std::string page = exchange.failure_page(origin.error().kind, origin.error().message);
@@ -103,6 +104,7 @@ net::Task<void> ExchangeServer::forward(StreamRelay& relay, Exchange& exchange, 
     }
     const StreamRelay::Result result = co_await relay.run(**origin, body);
     if (result != StreamRelay::Result::kRetry) co_return;
+    tried = (*origin)->info()->id;
   }
 }
 

@@ -30,7 +30,8 @@ class ExchangeServer {
     http::RequestHead head;
     http::BodyFraming framing;
     MonoTime started;
-    std::string protocol;  // of an extended CONNECT (RFC 8441)
+    std::string protocol;                 // of an extended CONNECT (RFC 8441)
+    std::optional<std::uint16_t> weight;  // of the client's stream (RFC 7540 §5.3.2)
   };
   net::Task<void> serve(ClientEnd& client, Request request);
   // Records a request that never became an exchange, and answers it.

@@ -23,12 +23,32 @@ constexpr int kReadsInARow = 8;                // then the streams' coroutines g
 Http2Stream::Http2Stream(Http2Link& link, http2::StreamId id)
     : readable(link.executor(), link.worker().deadlines()),
       writable(link.executor(), link.worker().deadlines()),
+      budget_(link.worker().shared().bodies),
       link_(&link),
       id_(id) {}
 
+Http2Stream::~Http2Stream() { budget_.give_back(in_size_ + out_size_); }
+
 void Http2Stream::receive(Bytes content) {
+  if (in_size_ > 0 && budget_.is_overdrawn()) {
+    EndFailure failure;
+    failure.cause = EndFailure::Cause::kNoRoom;
+    failure.message = "too much of bodies waits for slow receivers, this one's too";
+    fail(std::move(failure));
+    return reset(static_cast<std::uint32_t>(http2::ErrorCode::kEnhanceYourCalm));
+  }
   in_.push_back(link_->worker().sink().hold(content));
+  in_size_ += content.size();
+  budget_.take(content.size());
   readable.notify();
+}
+
+// What read_body() gave has gone on. When the process holds too much, only to those that do not add to it.
+void Http2Stream::give_window_back() {
+  owed_ += std::exchange(taken_, 0);
+  if (owed_ == 0 || !link_ || (in_size_ > 0 && budget_.is_spent())) return;
+  link_->session().consumed(id_, std::exchange(owed_, 0), !budget_.is_short());
+  if (link_->session().wants_output()) link_->flush();
 }
 
 void Http2Stream::fail(EndFailure failure) {
@@ -41,18 +61,14 @@ void Http2Stream::fail(EndFailure failure) {
 
 net::Task<BodyRead> Http2Stream::read_body() {
   BodyRead read;
-  if (taken_ > 0) {
-    if (link_) {
-      link_->session().consumed(id_, taken_);
-      if (link_->session().wants_output()) link_->flush();
-    }
-    taken_ = 0;
-  }
+  give_window_back();
   for (;;) {
     if (in_next_ < in_.size()) {
       read.step = BodyStep::kContent;
       read.content = Content(std::move(in_[in_next_++]));
       taken_ = read.content.octets().size();
+      in_size_ -= taken_;
+      budget_.give_back(taken_);
       if (in_next_ == in_.size()) {
         in_.clear();
         in_next_ = 0;
@@ -85,6 +101,7 @@ void Http2Stream::offer(Content content) {
   const std::size_t size = content.octets().size();
   if (size == 0 || !link_ || failure_) return;
   out_size_ += size;
+  budget_.take(size);
   out_.push_back(std::move(content).keep(link_->worker().sink()));
   link_->session().resume(id_);
   link_->flush();
@@ -131,6 +148,7 @@ http2::BodySource::Pulled Http2Stream::pull(MutableBytes out) {
     }
   }
   out_size_ -= pulled.count;
+  budget_.give_back(pulled.count);
   if (out_over_ || (pulled.count > 0 && out_size_ < kOutboxMark)) writable.notify();
   return pulled;
 }

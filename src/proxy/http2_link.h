@@ -12,6 +12,7 @@
 
 #include "http2/http2.h"
 #include "net/signal.h"
+#include "proxy/body_budget.h"
 #include "proxy/ends.h"
 
 namespace sluice::proxy {
@@ -28,6 +29,9 @@ struct Http2Upgrade {
 class Http2Stream {
  public:
   Http2Stream(Http2Link& link, http2::StreamId id);
+  ~Http2Stream();
+  Http2Stream(const Http2Stream&) = delete;
+  Http2Stream& operator=(const Http2Stream&) = delete;
 
   http2::StreamId id() const { return id_; }
   // --- what came ---
@@ -56,13 +60,17 @@ class Http2Stream {
  private:
   friend class Http2Link;
   void receive(Bytes content);
+  void give_window_back();
   http2::BodySource::Pulled pull(MutableBytes out);
 
+  BodyBudget& budget_;
   Http2Link* link_;  // null: the connection is over
   const http2::StreamId id_;
   std::vector<flow::Held> in_;
   std::size_t in_next_ = 0;
-  ByteCount taken_ = 0;  // octets of the piece that read_body() gave last
+  ByteCount in_size_ = 0;  // of what waits
+  ByteCount taken_ = 0;    // octets of the piece that read_body() gave last
+  ByteCount owed_ = 0;     // that went on, and whose window was not given back yet
   bool in_ended_ = false;
   std::optional<http::FieldList> trailers_;
   std::vector<flow::Held> out_;

@@ -173,6 +173,7 @@ net::Task<void> Http2Server::serve_stream(Http2StreamPtr stream, http2::HeadRead
   ExchangeServer::Request request;
   request.framing = framing_of(read);
   request.protocol = read.protocol;
+  if (read.priority) request.weight = read.priority->weight;
   request.head = std::get<http::RequestHead>(std::move(read.head));
   request.started = worker().clock().mono();
   co_await exchanges_.serve(client, std::move(request));

@@ -26,6 +26,7 @@ class Http2Origin final : public OriginEnd {
     if (stream_) return;  // an upgraded connection's first
     options.scheme = wanted.scheme;
     options.protocol = wanted.protocol;
+    if (wanted.weight) options.priority = http2::Priority{0, *wanted.weight, false};
     reused_ = upstream_->connection_->requests++ > 0;
     const auto id = upstream_->session().submit_request(
         head, options, wanted.content_follows ? http2::Body::kPulled : http2::Body::kNone);
@@ -207,13 +208,34 @@ void Http2Upstream::on_go_away(const http2::GoAwayRead&) { leaving_ = true; }
 
 // --- a worker's set ---
 
-Http2UpstreamPtr Http2Upstreams::find(const std::string& route_key) const {
+Http2UpstreamPtr Http2Upstreams::find(const std::string& route_key, std::uint64_t but_not) const {
   const auto found = by_route_.find(route_key);
   if (found == by_route_.end()) return nullptr;
   for (const Http2UpstreamPtr& upstream : found->second) {
-    if (upstream->takes_more()) return upstream;
+    if (upstream->takes_more() && upstream->info()->id != but_not) return upstream;
   }
   return nullptr;
+}
+
+Http2Upstreams::Dial::Dial(Http2Upstreams& upstreams, std::string route_key)
+    : upstreams_(upstreams), key_(std::move(route_key)) {
+  upstreams_.dials_.try_emplace(key_);
+}
+
+// Where several dial one route after all, the first outcome is everybody's.
+Http2Upstreams::Dial::~Dial() {
+  const auto waiting = upstreams_.dials_.extract(key_);
+  if (!waiting) return;
+  for (const auto& signal : waiting.mapped()) signal->notify();
+}
+
+net::Task<void> Http2Upstreams::wait_dial(const std::string& route_key, net::Deadlines& deadlines, MonoTime deadline) {
+  const auto dial = dials_.find(route_key);
+  if (dial == dials_.end()) co_return;
+  const auto over = std::make_shared<net::Signal>(co_await net::asio::this_coro::executor, deadlines);
+  over->set_deadline(deadline);
+  dial->second.push_back(over);
+  (void)co_await over->wait();
 }
 
 void Http2Upstreams::add(Http2UpstreamPtr upstream) {

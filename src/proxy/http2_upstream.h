@@ -54,16 +54,35 @@ using Http2UpstreamPtr = std::shared_ptr<Http2Upstream>;
 // The running ones of one worker, by route.
 class Http2Upstreams {
  public:
-  Http2UpstreamPtr find(const std::string& route_key) const;  // that takes one more stream, or null
+  // That takes one more stream, and is not the connection of that id; or null.
+  Http2UpstreamPtr find(const std::string& route_key, std::uint64_t but_not = 0) const;
   bool has(const std::string& route_key) const { return find(route_key) != nullptr; }
   void add(Http2UpstreamPtr upstream);
   void remove(const Http2Upstream* upstream);
   void expire(MonoTime idle_since);
   void stop();
+
+  // A dial of a route that may speak HTTP/2, as long as this lives: others wait for its outcome instead of dialling.
+  class Dial {
+   public:
+    Dial(Http2Upstreams& upstreams, std::string route_key);
+    ~Dial();
+    Dial(const Dial&) = delete;
+    Dial& operator=(const Dial&) = delete;
+
+   private:
+    Http2Upstreams& upstreams_;
+    const std::string key_;
+  };
+  bool is_dialling(const std::string& route_key) const { return dials_.contains(route_key); }
+  // Until the route's dial is over, or the deadline.
+  net::Task<void> wait_dial(const std::string& route_key, net::Deadlines& deadlines, MonoTime deadline);
+
   bool empty() const { return by_route_.empty(); }
 
  private:
   std::unordered_map<std::string, std::vector<Http2UpstreamPtr>> by_route_;
+  std::unordered_map<std::string, std::vector<std::shared_ptr<net::Signal>>> dials_;  // who waits
 };
 
 }  // namespace sluice::proxy

@@ -1,5 +1,7 @@
 #include "proxy/origin.h"
 
+#include <algorithm>
+
 #include "http/translate.h"
 #include "http1/http1.h"
 #include "proxy/http2_upstream.h"
@@ -197,6 +199,13 @@ class Http1Origin final : public OriginEnd {
   bool cancelled_ = false;
 };
 
+// Whether one connection of this route may serve all who wait for it.
+bool may_be_http2(const Worker& worker, const Route& route, const std::string& key) {
+  if (!route.tls) return route.http2;
+  const RouteMemory* known = worker.find_route(key);
+  return known ? known->alpn == "h2" : std::ranges::find(route.profile.alpn, "h2") != route.profile.alpn.end();
+}
+
 }  // namespace
 
 std::unique_ptr<OriginEnd> http1_origin(Worker& worker, UpstreamConnectionPtr connection) {
@@ -205,11 +214,21 @@ std::unique_ptr<OriginEnd> http1_origin(Worker& worker, UpstreamConnectionPtr co
 
 net::Task<tl::expected<std::unique_ptr<OriginEnd>, ConnectFailure>> open_origin(Worker& worker, Exchange& exchange,
                                                                                 const Route& route,
-                                                                                const std::string& key, bool fresh) {
-  if (!fresh) {
-    if (const auto running = worker.http2_upstreams().find(key)) co_return running->open();
+                                                                                const std::string& key,
+                                                                                std::uint64_t tried) {
+  Http2Upstreams& running = worker.http2_upstreams();
+  if (const auto found = running.find(key, tried)) co_return found->open();
+  if (tried == 0) {
     if (auto pooled = worker.pool().take(key, worker.clock().mono())) co_return http1_origin(worker, std::move(pooled));
   }
+  const bool shared = may_be_http2(worker, route, key);
+  if (shared && running.is_dialling(key)) {
+    const Timeouts& timeouts = worker.limits().timeouts;
+    co_await running.wait_dial(key, worker.deadlines(), worker.clock().mono() + timeouts.connect + timeouts.tls);
+    if (const auto found = running.find(key, tried)) co_return found->open();
+  }
+  std::optional<Http2Upstreams::Dial> dial;
+  if (shared) dial.emplace(running, key);
   ConnectTimes times;
   auto connected = co_await connect_upstream(worker, route, &times);
   if (times.resolved != MonoTime{}) exchange.reached(Exchange::Step::kResolved, times.resolved);

@@ -16,10 +16,12 @@ namespace sluice::proxy {
 
 class Worker;
 
-// `fresh`: not one that was used before. Times of a dial go into the exchange.
+// `tried`: the connection that failed this request before (its id), none of that kind is taken again; 0: the first
+// attempt. Times of a dial go into the exchange.
 net::Task<tl::expected<std::unique_ptr<OriginEnd>, ConnectFailure>> open_origin(Worker& worker, Exchange& exchange,
                                                                                 const Route& route,
-                                                                                const std::string& key, bool fresh);
+                                                                                const std::string& key,
+                                                                                std::uint64_t tried);
 // One request on an HTTP/1 connection, which goes back to the worker's pool if release() allows.
 std::unique_ptr<OriginEnd> http1_origin(Worker& worker, UpstreamConnectionPtr connection);
 

@@ -138,7 +138,8 @@ net::Task<StreamRelay::Result> StreamRelay::run(OriginEnd& origin, const Request
   const Bytes at_hand = replaced ? exchange_.replaced_request_body() : Bytes(body.begun);
   const bool more = !replaced && !body.is_over;
   const bool replayable = !more && exchange_.is_idempotent();
-  origin.offer_request(exchange_.sent_request(), {exchange_.target().scheme, body.protocol, !at_hand.empty() || more});
+  origin.offer_request(exchange_.sent_request(),
+                       {exchange_.target().scheme, body.protocol, !at_hand.empty() || more, body.weight});
   if (!at_hand.empty()) {
     origin.offer(Bytes(at_hand));
     if (!more) origin.offer_end(nullptr);
@@ -204,6 +205,9 @@ net::Task<void> StreamRelay::pump_request() {
         bad_request_ = true;
         exchange_.fail(FailureKind::kBadRequest, read.failure.message);
       } else {
+        if (read.failure.cause == EndFailure::Cause::kNoRoom) {
+          exchange_.fail(FailureKind::kOverloaded, read.failure.message);
+        }
         client_gone_ = true;
       }
       origin_->cancel();

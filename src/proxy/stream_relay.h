@@ -32,9 +32,10 @@ class StreamRelay {
   // it to leave. "" sends nothing.
   net::Task<void> send_made(const std::string& made);
   struct RequestBody {
-    std::string begun;     // content that was taken from the client already
-    bool is_over = false;  // none is to come
-    std::string protocol;  // of an extended CONNECT (RFC 8441): a tunnel once the answer is 2xx
+    std::string begun;                    // content that was taken from the client already
+    bool is_over = false;                 // none is to come
+    std::string protocol;                 // of an extended CONNECT (RFC 8441): a tunnel once the answer is 2xx
+    std::optional<std::uint16_t> weight;  // that the client gave its stream
   };
   net::Task<Result> run(OriginEnd& origin, const RequestBody& body);
 

@@ -20,6 +20,7 @@
 #include "net/dial.h"
 #include "net/readiness.h"
 #include "proxy/admission.h"
+#include "proxy/body_budget.h"
 #include "proxy/engine.h"
 #include "proxy/exchange.h"
 #include "proxy/http2_upstream.h"
@@ -46,6 +47,7 @@ struct Shared {
   net::DialGuard& remote_guard;  // for clients beyond this machine
   const Admission& admission;
   Population& population;  // of all workers
+  BodyBudget& bodies;
   std::atomic<std::uint64_t>& next_connection;
   std::atomic<std::uint64_t>& next_upstream;
   std::atomic<std::uint64_t>& transparent_exchanges;

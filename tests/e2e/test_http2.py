@@ -118,6 +118,13 @@ class Cases(Http2):
         answers = self.h2(self.h2o, *["/hello"] * 50)
         self.assertEqual({a["headers"]["x-session"] for a in answers}, {answers[0]["headers"]["x-session"]})
 
+    def test_streams_that_wait_for_one_dial_share_its_connection(self):
+        """A rule that may answer keeps Sluice from dialling first: all streams want the origin at the same moment."""
+        self.add_rule({"hostname": "localhost", "urlPattern": "never-asked-for"}, {"type": "mock", "status": 200})
+        answers = self.h2(self.h2o, *["/hello"] * 50)
+        self.assertEqual([a["status"] for a in answers], [200] * 50)
+        self.assertEqual({a["headers"]["x-session"] for a in answers}, {answers[0]["headers"]["x-session"]})
+
     def test_a_held_stream_never_stops_its_siblings(self):
         """100 streams: one held, one slow, one reset, one whose client does not read."""
         requests = ["/hold", "/slow", "/reset?code=2", {"path": "/bytes?n=3000000", "read": False}]

@@ -1,0 +1,30 @@
+// What all HTTP/2 streams of the process hold of bodies that the other side has not taken yet (engine.md 4, 5). It is
+// exceeded only by what peers were allowed to send before: windows stop growing at half of it; beyond it a stream gets
+// its window back when it holds nothing; beyond twice as much, a stream that holds something and gets more is reset.
+// Thread-safe.
+#pragma once
+
+#include <atomic>
+
+#include "base/bytes.h"
+
+namespace sluice::proxy {
+
+class BodyBudget {
+ public:
+  explicit BodyBudget(ByteCount limit) : limit_(limit) {}
+
+  void take(ByteCount octets) { held_.fetch_add(octets, std::memory_order_relaxed); }
+  void give_back(ByteCount octets) { held_.fetch_sub(octets, std::memory_order_relaxed); }
+
+  ByteCount held() const { return held_.load(std::memory_order_relaxed); }
+  bool is_short() const { return held() > limit_ / 2; }
+  bool is_spent() const { return held() > limit_; }
+  bool is_overdrawn() const { return held() > 2 * limit_; }
+
+ private:
+  const ByteCount limit_;
+  std::atomic<ByteCount> held_{0};
+};
+
+}  // namespace sluice::proxy
