@@ -29,6 +29,22 @@ TEST(Endings, TellsOfThePeersReset) {
   EXPECT_EQ(pair.server.session.submit_response(1, http::make_response(200), Body::kNone).error().code, Code::kClosed);
 }
 
+// An answer without content to a request that is not over yet (RFC 9113 §8.1), and one whose content breaks off.
+TEST(Endings, AnAnswersHeadLeavesBeforeTheResetThatFollows) {
+  for (const Body body : {Body::kNone, Body::kPulled}) {
+    Pair pair;
+    pair.client.source.content[1].whole = pair.server.source.content[1].whole = false;
+    ASSERT_TRUE(pair.client.session.submit_request(http::make_request("POST", "/", {{"host", "a.example"}}), {},
+                                                   Body::kPulled));
+    ASSERT_TRUE(pair.talk());
+    ASSERT_TRUE(pair.server.session.submit_response(1, http::make_response(401), body));
+    pair.server.session.reset(1, ErrorCode::kNoError);
+    ASSERT_TRUE(pair.talk());
+    EXPECT_TRUE(pair.client.text().starts_with("settings 0\nhead 1 401")) << pair.client.text();
+    EXPECT_TRUE(pair.client.text().ends_with("reset 1 0 by the peer\n")) << pair.client.text();
+  }
+}
+
 TEST(Endings, DrainsAServer) {
   Pair pair;
   ASSERT_TRUE(pair.client.session.submit_request(kGet, {}, Body::kNone));

@@ -192,8 +192,8 @@ class Session {
   };
   Result<StreamId> submit_request(const http::RequestHead& head, const RequestOptions& options, Body body);
 
-  void resume(StreamId stream);  // the source has something for this stream again
-  void reset(StreamId stream, ErrorCode code);
+  void resume(StreamId stream);                 // the source has something for this stream again
+  void reset(StreamId stream, ErrorCode code);  // an answer's head that was submitted before still goes out
   // Of DataRead content: gives the stream's window back, and lets it grow if it may.
   void consumed(StreamId stream, ByteCount octets, bool may_grow = true);
   // Both halves over, or reset: forgotten. True while the stream can still be used.

@@ -127,7 +127,9 @@ void Session::Impl::fail_stream(StreamId id, ErrorCode code) {
 }
 
 void Session::Impl::reset(StreamId id, ErrorCode code) {
-  if (!is_open(id)) return;
+  const Stream* stream = find(id);
+  if (!stream) return;
+  if (stream->answered) flush();  // nghttp2 would drop a head that waits
   fail_stream(id, code);
   for (std::size_t i = next_event_; i < events_.size(); ++i) {
     if (events_[i].stream == id) events_[i].dropped = true;

@@ -188,8 +188,9 @@ Http2Link::~Http2Link() {
   for (auto& [id, stream] : streams_) stream->link_ = nullptr;
 }
 
-Http2StreamPtr Http2Link::add_stream(http2::StreamId id) {
+Http2StreamPtr Http2Link::add_stream(http2::StreamId id, bool ended) {
   auto stream = std::make_shared<Http2Stream>(*this, id);
+  stream->in_ended_ = ended;
   streams_.emplace(id, stream);
   return stream;
 }

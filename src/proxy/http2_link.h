@@ -99,7 +99,7 @@ class Http2Link : protected http2::BodySource {
  protected:
   // Both coroutines: until the connection is over in both directions. Streams that were open have failed then.
   net::Task<void> run();
-  Http2StreamPtr add_stream(http2::StreamId id);
+  Http2StreamPtr add_stream(http2::StreamId id, bool ended = false);  // ended: the peer's half is over already
   Http2StreamPtr find_stream(http2::StreamId id) const;
   void forget(http2::StreamId stream);
 

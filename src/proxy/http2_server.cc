@@ -150,7 +150,7 @@ void Http2Server::learn_print() {
 
 void Http2Server::on_head(http2::HeadRead read) {
   learn_print();
-  Http2StreamPtr stream = add_stream(read.stream);
+  Http2StreamPtr stream = add_stream(read.stream, read.ended);
   spawn(serve_stream(std::move(stream), std::move(read)));
 }
 
