@@ -60,7 +60,7 @@ struct BodyRead {
   BodyStep step = BodyStep::kEnd;
   Content content;
   std::optional<http::FieldList> trailers;  // with kEnd
-  EndFailure failure;                       // with kFailed
+  EndFailure failure;                       // with kFailed; with kEnd only `truncated`
 };
 
 class End {

@@ -46,7 +46,7 @@ net::Task<void> ExchangeServer::serve(ClientEnd& client, Request request) {
   }
   if (is_misdirected(*target)) {
     co_return co_await refuse(client, std::move(request), FailureKind::kMisdirected,
-                              "this connection was made for another host");
+                              "this connection was made for another host", *std::move(target));
   }
   if (target->kind == TargetKind::kSetup) co_return co_await serve_setup(client, request, target->target);
 
@@ -88,7 +88,7 @@ net::Task<void> ExchangeServer::serve(ClientEnd& client, Request request) {
 net::Task<void> ExchangeServer::forward(StreamRelay& relay, Exchange& exchange, StreamRelay::RequestBody body) {
   const Route route = route_of(worker_, exchange.target(), facts_);
   const std::string key = route.key();
-  for (std::uint64_t tried = 0;;) {
+  for (flow::UpstreamPtr failed;;) {
     if (first_failure_ && first_failure_->first == key) {
       const ConnectFailure failure = std::move(first_failure_->second);
       first_failure_.reset();
@@ -96,7 +96,7 @@ net::Task<void> ExchangeServer::forward(StreamRelay& relay, Exchange& exchange, 
       const std::string page = exchange.failure_page(failure.kind, failure.message);
       co_return co_await relay.send_made(page);
     }
-    auto origin = co_await open_origin(worker_, exchange, route, key, tried);
+    auto origin = co_await open_origin(worker_, exchange, route, key, failed);
     if (!origin) {
       exchange.set_upstream(origin.error().upstream);
       const std::string page = exchange.failure_page(origin.error().kind, origin.error().message);
@@ -104,19 +104,22 @@ net::Task<void> ExchangeServer::forward(StreamRelay& relay, Exchange& exchange, 
     }
     const StreamRelay::Result result = co_await relay.run(**origin, body);
     if (result != StreamRelay::Result::kRetry) co_return;
-    tried = (*origin)->info()->id;
+    failed = (*origin)->info();
   }
 }
 
-net::Task<void> ExchangeServer::refuse(ClientEnd& client, Request request, FailureKind kind, std::string message) {
+net::Task<void> ExchangeServer::refuse(ClientEnd& client, Request request, FailureKind kind, std::string message,
+                                       std::optional<ResolvedTarget> target) {
   Exchange exchange(worker_.sink(), worker_.clock(), worker_.exchange_settings());
-  ResolvedTarget target;
-  target.target.scheme = facts_.tls ? "https" : "http";
-  target.target.host = facts_.destination_host;
-  target.target.port = facts_.destination_port;
-  target.target.path = request.head.target;
+  if (!target) {
+    target.emplace();
+    target->target.scheme = facts_.tls ? "https" : "http";
+    target->target.host = facts_.destination_host;
+    target->target.port = facts_.destination_port;
+    target->target.path = request.head.target;
+  }
   static const rules::RuleBook kNoRules;
-  exchange.receive_request(std::move(request.head), {}, std::move(target), connection_, request.started, kNoRules);
+  exchange.receive_request(std::move(request.head), {}, *std::move(target), connection_, request.started, kNoRules);
   const std::string page = exchange.failure_page(kind, message);
   StreamRelay relay(worker_, exchange, client);
   co_await relay.send_made(page);

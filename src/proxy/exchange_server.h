@@ -34,8 +34,9 @@ class ExchangeServer {
     std::optional<std::uint16_t> weight;  // of the client's stream (RFC 7540 §5.3.2)
   };
   net::Task<void> serve(ClientEnd& client, Request request);
-  // Records a request that never became an exchange, and answers it.
-  net::Task<void> refuse(ClientEnd& client, Request request, FailureKind kind, std::string message);
+  // Records a request that never became an exchange, and answers it. `target`: as far as it is known.
+  net::Task<void> refuse(ClientEnd& client, Request request, FailureKind kind, std::string message,
+                         std::optional<ResolvedTarget> target = std::nullopt);
   // What runs is recorded as stopped by Sluice rather than left by its client.
   void abort() { aborted_ = true; }
 

@@ -141,13 +141,18 @@ class Http1Server::CrossClient final : public ClientEnd, private net::Deadlines:
   bool failed_ = false, cancelled_ = false;
 };
 
-net::Task<Http1Server::Result> Http1Server::cross(Exchange& exchange, OriginEnd& origin, Bytes wire_at_hand) {
-  hold_rest();
-  CrossClient client(*this, exchange);
-  StreamRelay relay(worker_, exchange, client);
+StreamRelay::RequestBody Http1Server::body_to_cross(const Exchange& exchange, Bytes wire_at_hand) {
   StreamRelay::RequestBody body;
   body.is_over = request_over_;
   if (!wire_at_hand.empty()) body.begun = content_of(wire_at_hand, exchange.request_framing(), worker_.limits().http);
+  return body;
+}
+
+net::Task<Http1Server::Result> Http1Server::cross(Exchange& exchange, OriginEnd& origin,
+                                                  StreamRelay::RequestBody& body) {
+  hold_rest();
+  CrossClient client(*this, exchange);
+  StreamRelay relay(worker_, exchange, client);
   const StreamRelay::Result result = co_await relay.run(origin, body);
   if (result == StreamRelay::Result::kRetry) co_return Result::kRetry;
   if (aborted_) fail_for_client(exchange, "");

@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "proxy/admission.h"
 #include "proxy/http1_conversation.h"
+#include "proxy/origin.h"
 #include "proxy/setup_page.h"
 #include "proxy/worker.h"
 
@@ -292,23 +293,28 @@ net::Task<UpstreamConnectionPtr> Http1Server::acquire(Exchange& exchange, const 
 net::Task<bool> Http1Server::forward(Exchange& exchange, Bytes wire_at_hand) {
   const KnownRoute& known = find_route(exchange.target());
   const bool repeatable = request_over_ && exchange.is_idempotent() && wire_at_hand.empty();
-  bool fresh = false;
+  flow::UpstreamPtr failed;  // the connection on which it was tried before
+  std::unique_ptr<StreamRelay::RequestBody> crossing;
   for (;;) {
-    std::unique_ptr<OriginEnd> http2;
-    if (const auto running = fresh ? nullptr : worker_.http2_upstreams().find(known.key)) http2 = running->open();
+    std::unique_ptr<OriginEnd> other;  // that HTTP/1's own pump does not know
+    if (const auto running = worker_.http2_upstreams().find(known.key, failed.get())) other = running->open();
     UpstreamConnectionPtr upstream;
-    if (!http2 && !fresh) upstream = take_idle(known, repeatable ? net::Look::kTold : net::Look::kSocket);
+    if (!other && !failed) upstream = take_idle(known, repeatable ? net::Look::kTold : net::Look::kSocket);
     ConnectFailure failure;
-    if (!http2 && !upstream) upstream = co_await acquire(exchange, known, failure);
-    if (upstream && upstream->alpn == "h2") {
-      http2 = Http2Upstream::start(worker_, std::move(upstream), co_await net::asio::this_coro::executor)->open();
-    }
-    if (http2) {
-      origin_ = http2.get();
-      const Result result = co_await cross(exchange, *http2, wire_at_hand);
+    if (!other && !upstream) upstream = co_await acquire(exchange, known, failure);
+    if (upstream && upstream->alpn == "h2")
+      other = Http2Upstream::start(worker_, std::move(upstream), co_await net::asio::this_coro::executor)->open();
+    else if (upstream && crossing)  // its body lies there
+      other = http1_origin(worker_, std::move(upstream));
+    if (other) {
+      if (!crossing) {
+        crossing = std::make_unique<StreamRelay::RequestBody>(body_to_cross(exchange, wire_at_hand));
+      }
+      origin_ = other.get();
+      const Result result = co_await cross(exchange, *other, *crossing);
       origin_ = nullptr;
       if (result == Result::kRetry) {
-        fresh = true;
+        failed = other->info();
         continue;
       }
       exchange.finish();
@@ -332,7 +338,7 @@ net::Task<bool> Http1Server::forward(Exchange& exchange, Bytes wire_at_hand) {
     }
     upstream_ = nullptr;
     if (result == Result::kRetry) {
-      fresh = true;
+      failed = upstream->info;
       continue;
     }
     if (result == Result::kUpgraded) {

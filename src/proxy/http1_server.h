@@ -12,6 +12,7 @@
 #include "proxy/exchange.h"
 #include "proxy/pool.h"
 #include "proxy/relay.h"
+#include "proxy/stream_relay.h"
 #include "proxy/target.h"
 #include "proxy/upgraded.h"
 #include "proxy/upstream.h"
@@ -92,7 +93,8 @@ class Http1Server {
   Result end_of_answer(Conversation& talk);
   net::Task<Result> fail_answer(Conversation& talk, FailureKind kind, std::string message);
   class CrossClient;
-  net::Task<Result> cross(Exchange& exchange, OriginEnd& origin, Bytes wire_at_hand);
+  StreamRelay::RequestBody body_to_cross(const Exchange& exchange, Bytes wire_at_hand);
+  net::Task<Result> cross(Exchange& exchange, OriginEnd& origin, StreamRelay::RequestBody& body);
   net::Task<void> linger();
   void hold_rest();  // what the reader has not consumed survives a suspension point
 

@@ -106,6 +106,7 @@ net::Task<void> Http2Server::answer_upgraded(Http2StreamPtr stream, Exchange& ex
   StreamRelay relay(worker(), exchange, client);
   StreamRelay::RequestBody body;
   body.is_over = true;
+  body.at_hand = false;  // there is no other connection for it
   co_await relay.run(*origin, body);
   exchange.finish();
 }

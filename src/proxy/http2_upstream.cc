@@ -206,36 +206,49 @@ void Http2Upstream::on_malformed(http2::Malformed malformed) {
 
 void Http2Upstream::on_go_away(const http2::GoAwayRead&) { leaving_ = true; }
 
+// --- one that is made ---
+
+Http2Dial::Mine::Mine(Http2Upstreams& upstreams, std::string route_key)
+    : upstreams_(upstreams), route_key_(std::move(route_key)), dial_(std::make_shared<Http2Dial>()) {
+  upstreams_.dials_[route_key_] = dial_;
+}
+
+Http2Dial::Mine::~Mine() {
+  const auto known = upstreams_.dials_.find(route_key_);
+  if (known != upstreams_.dials_.end() && known->second == dial_) upstreams_.dials_.erase(known);
+  dial_->over_ = true;
+  for (net::Signal* signal : dial_->waiting_) signal->notify();
+}
+
+net::Task<bool> Http2Dial::wait(net::asio::any_io_executor executor, net::Deadlines& deadlines, MonoTime deadline) {
+  net::Signal done(std::move(executor), deadlines);
+  done.set_deadline(deadline);
+  waiting_.push_back(&done);
+  struct Leave {
+    Http2Dial& dial;
+    net::Signal* signal;
+    ~Leave() { std::erase(dial.waiting_, signal); }
+  } leave{*this, &done};
+  while (!over_) {
+    if (!co_await done.wait()) co_return false;
+  }
+  co_return true;
+}
+
 // --- a worker's set ---
 
-Http2UpstreamPtr Http2Upstreams::find(const std::string& route_key, std::uint64_t but_not) const {
+Http2UpstreamPtr Http2Upstreams::find(const std::string& route_key, const flow::Upstream* but) const {
   const auto found = by_route_.find(route_key);
   if (found == by_route_.end()) return nullptr;
   for (const Http2UpstreamPtr& upstream : found->second) {
-    if (upstream->takes_more() && upstream->info()->id != but_not) return upstream;
+    if (upstream->takes_more() && (!but || upstream->info().get() != but)) return upstream;
   }
   return nullptr;
 }
 
-Http2Upstreams::Dial::Dial(Http2Upstreams& upstreams, std::string route_key)
-    : upstreams_(upstreams), key_(std::move(route_key)) {
-  upstreams_.dials_.try_emplace(key_);
-}
-
-// Where several dial one route after all, the first outcome is everybody's.
-Http2Upstreams::Dial::~Dial() {
-  const auto waiting = upstreams_.dials_.extract(key_);
-  if (!waiting) return;
-  for (const auto& signal : waiting.mapped()) signal->notify();
-}
-
-net::Task<void> Http2Upstreams::wait_dial(const std::string& route_key, net::Deadlines& deadlines, MonoTime deadline) {
-  const auto dial = dials_.find(route_key);
-  if (dial == dials_.end()) co_return;
-  const auto over = std::make_shared<net::Signal>(co_await net::asio::this_coro::executor, deadlines);
-  over->set_deadline(deadline);
-  dial->second.push_back(over);
-  (void)co_await over->wait();
+std::shared_ptr<Http2Dial> Http2Upstreams::find_dial(const std::string& route_key) const {
+  const auto found = dials_.find(route_key);
+  return found == dials_.end() ? nullptr : found->second;
 }
 
 void Http2Upstreams::add(Http2UpstreamPtr upstream) {

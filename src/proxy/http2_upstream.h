@@ -9,6 +9,7 @@
 
 #include "proxy/http2_link.h"
 #include "proxy/pool.h"
+#include "proxy/upstream.h"
 
 namespace sluice::proxy {
 
@@ -51,38 +52,53 @@ class Http2Upstream final : private Http2Link, public std::enable_shared_from_th
 };
 using Http2UpstreamPtr = std::shared_ptr<Http2Upstream>;
 
+class Http2Upstreams;
+
+// A connection that may speak HTTP/2, while it is made: other requests of its route wait for it instead of making more.
+class Http2Dial {
+ public:
+  // Whoever makes the connection holds this until it is known to the set, or will not be.
+  class Mine {
+   public:
+    Mine(Http2Upstreams& upstreams, std::string route_key);
+    ~Mine();
+    Mine(const Mine&) = delete;
+    Mine& operator=(const Mine&) = delete;
+    void fail(const ConnectFailure& why) { dial_->failure = why; }
+
+   private:
+    Http2Upstreams& upstreams_;
+    const std::string route_key_;
+    std::shared_ptr<Http2Dial> dial_;
+  };
+
+  // Until it is over. False: not before the deadline.
+  net::Task<bool> wait(net::asio::any_io_executor executor, net::Deadlines& deadlines, MonoTime deadline);
+  std::optional<ConnectFailure> failure;
+
+ private:
+  std::vector<net::Signal*> waiting_;
+  bool over_ = false;
+};
+
 // The running ones of one worker, by route.
 class Http2Upstreams {
  public:
-  // That takes one more stream, and is not the connection of that id; or null.
-  Http2UpstreamPtr find(const std::string& route_key, std::uint64_t but_not = 0) const;
+  // That takes one more stream, or null. `but`: not this one.
+  Http2UpstreamPtr find(const std::string& route_key, const flow::Upstream* but = nullptr) const;
+  std::shared_ptr<Http2Dial> find_dial(const std::string& route_key) const;
   bool has(const std::string& route_key) const { return find(route_key) != nullptr; }
   void add(Http2UpstreamPtr upstream);
   void remove(const Http2Upstream* upstream);
   void expire(MonoTime idle_since);
   void stop();
 
-  // A dial of a route that may speak HTTP/2, as long as this lives: others wait for its outcome instead of dialling.
-  class Dial {
-   public:
-    Dial(Http2Upstreams& upstreams, std::string route_key);
-    ~Dial();
-    Dial(const Dial&) = delete;
-    Dial& operator=(const Dial&) = delete;
-
-   private:
-    Http2Upstreams& upstreams_;
-    const std::string key_;
-  };
-  bool is_dialling(const std::string& route_key) const { return dials_.contains(route_key); }
-  // Until the route's dial is over, or the deadline.
-  net::Task<void> wait_dial(const std::string& route_key, net::Deadlines& deadlines, MonoTime deadline);
-
   bool empty() const { return by_route_.empty(); }
 
  private:
+  friend class Http2Dial::Mine;
   std::unordered_map<std::string, std::vector<Http2UpstreamPtr>> by_route_;
-  std::unordered_map<std::string, std::vector<std::shared_ptr<net::Signal>>> dials_;  // who waits
+  std::unordered_map<std::string, std::shared_ptr<Http2Dial>> dials_;
 };
 
 }  // namespace sluice::proxy

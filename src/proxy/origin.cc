@@ -127,7 +127,11 @@ class Http1Origin final : public OriginEnd {
       }
       if (std::holds_alternative<http::MessageEnd>(*event)) co_return end();
       if (co_await read_octets(read.failure)) continue;
-      if (read.failure.cause == EndFailure::Cause::kClosed && reader_.finish()) co_return end();
+      if (read.failure.cause == EndFailure::Cause::kClosed && reader_.finish()) {
+        BodyRead last = end();
+        last.failure.truncated = read.failure.truncated;
+        co_return last;
+      }
       read.step = BodyStep::kFailed;
       co_return read;
     }
@@ -215,29 +219,33 @@ std::unique_ptr<OriginEnd> http1_origin(Worker& worker, UpstreamConnectionPtr co
 net::Task<tl::expected<std::unique_ptr<OriginEnd>, ConnectFailure>> open_origin(Worker& worker, Exchange& exchange,
                                                                                 const Route& route,
                                                                                 const std::string& key,
-                                                                                std::uint64_t tried) {
-  Http2Upstreams& running = worker.http2_upstreams();
-  if (const auto found = running.find(key, tried)) co_return found->open();
-  if (tried == 0) {
-    if (auto pooled = worker.pool().take(key, worker.clock().mono())) co_return http1_origin(worker, std::move(pooled));
+                                                                                flow::UpstreamPtr failed) {
+  Http2Upstreams& upstreams = worker.http2_upstreams();
+  const auto executor = co_await net::asio::this_coro::executor;
+  const Timeouts& timeouts = worker.limits().timeouts;
+  const MonoTime patience = worker.clock().mono() + timeouts.connect + timeouts.tls;
+  for (bool waited = true; waited;) {
+    if (const auto running = upstreams.find(key, failed.get())) co_return running->open();
+    if (auto pooled = failed ? nullptr : worker.pool().take(key, worker.clock().mono())) {
+      co_return http1_origin(worker, std::move(pooled));
+    }
+    const auto dial = upstreams.find_dial(key);
+    waited = dial && co_await dial->wait(executor, worker.deadlines(), patience);
+    if (waited && dial->failure) co_return tl::unexpected(*dial->failure);
   }
-  const bool shared = may_be_http2(worker, route, key);
-  if (shared && running.is_dialling(key)) {
-    const Timeouts& timeouts = worker.limits().timeouts;
-    co_await running.wait_dial(key, worker.deadlines(), worker.clock().mono() + timeouts.connect + timeouts.tls);
-    if (const auto found = running.find(key, tried)) co_return found->open();
-  }
-  std::optional<Http2Upstreams::Dial> dial;
-  if (shared) dial.emplace(running, key);
+  std::optional<Http2Dial::Mine> mine;
+  if (may_be_http2(worker, route, key)) mine.emplace(upstreams, key);
   ConnectTimes times;
   auto connected = co_await connect_upstream(worker, route, &times);
   if (times.resolved != MonoTime{}) exchange.reached(Exchange::Step::kResolved, times.resolved);
   if (times.connected != MonoTime{}) exchange.reached(Exchange::Step::kConnected, times.connected);
   if (times.tls != MonoTime{}) exchange.reached(Exchange::Step::kUpstreamTls, times.tls);
-  if (!connected) co_return tl::unexpected(std::move(connected.error()));
+  if (!connected) {
+    if (mine) mine->fail(connected.error());
+    co_return tl::unexpected(std::move(connected.error()));
+  }
   if ((*connected)->alpn != "h2") co_return http1_origin(worker, *std::move(connected));
-  const auto upstream = Http2Upstream::start(worker, *std::move(connected), co_await net::asio::this_coro::executor);
-  co_return upstream->open();
+  co_return Http2Upstream::start(worker, *std::move(connected), executor)->open();
 }
 
 }  // namespace sluice::proxy

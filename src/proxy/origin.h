@@ -16,12 +16,13 @@ namespace sluice::proxy {
 
 class Worker;
 
-// `tried`: the connection that failed this request before (its id), none of that kind is taken again; 0: the first
-// attempt. Times of a dial go into the exchange.
+// `failed`: the connection on which this request was tried before, so that it gets another one; null at first. Times of
+// a dial go into the exchange. Requests that come while a connection that may speak HTTP/2 is made wait for it and
+// share it.
 net::Task<tl::expected<std::unique_ptr<OriginEnd>, ConnectFailure>> open_origin(Worker& worker, Exchange& exchange,
                                                                                 const Route& route,
                                                                                 const std::string& key,
-                                                                                std::uint64_t tried);
+                                                                                flow::UpstreamPtr failed);
 // One request on an HTTP/1 connection, which goes back to the worker's pool if release() allows.
 std::unique_ptr<OriginEnd> http1_origin(Worker& worker, UpstreamConnectionPtr connection);
 

@@ -11,6 +11,7 @@ namespace {
 constexpr ByteCount kDiscardAtMost = 8 * kMiB;            // of a request body that nobody wants
 constexpr int kMostInterim = 100;                         // interim answers before one that is final
 constexpr int kMostRetries = 3;                           // each on another connection
+constexpr ByteCount kKeptForRetry = 64 * kKiB;            // of a request body, until the answer begins
 constexpr std::uint32_t kInternalError = 2, kCancel = 8;  // RFC 9113 §7
 
 }  // namespace
@@ -129,15 +130,27 @@ net::Task<void> StreamRelay::send_made(const std::string& made) {
   if (!co_await room(client_)) exchange_.fail(FailureKind::kClientAborted, "the client went away before the answer");
 }
 
-net::Task<StreamRelay::Result> StreamRelay::run(OriginEnd& origin, const RequestBody& body) {
+// The request body that passes, in case that the origin turns out not to have taken the request.
+void StreamRelay::keep(Bytes content) {
+  if (!body_->at_hand) return;
+  if (!protocol_.empty() || body_->begun.size() + content.size() > kKeptForRetry) return forget_body();
+  body_->begun += content;
+}
+
+void StreamRelay::forget_body() {
+  body_->at_hand = false;
+  std::string().swap(body_->begun);
+}
+
+net::Task<StreamRelay::Result> StreamRelay::run(OriginEnd& origin, RequestBody& body) {
   origin_ = &origin;
+  body_ = &body;
   request_over_ = body.is_over;
   protocol_ = body.protocol;
   stopping_ = answering_ = send_failed_ = bad_request_ = client_gone_ = false;
   const bool replaced = exchange_.request_body_replaced();
   const Bytes at_hand = replaced ? exchange_.replaced_request_body() : Bytes(body.begun);
   const bool more = !replaced && !body.is_over;
-  const bool replayable = !more && exchange_.is_idempotent();
   origin.offer_request(exchange_.sent_request(),
                        {exchange_.target().scheme, body.protocol, !at_hand.empty() || more, body.weight});
   if (!at_hand.empty()) {
@@ -167,7 +180,7 @@ net::Task<StreamRelay::Result> StreamRelay::run(OriginEnd& origin, const Request
   Result result = Result::kFailed;
   std::exception_ptr bug;
   try {
-    result = co_await relay_answer(replayable);
+    result = co_await relay_answer();
   } catch (...) {
     bug = std::current_exception();
   }
@@ -214,16 +227,20 @@ net::Task<void> StreamRelay::pump_request() {
       co_return;
     }
     if (read.step == BodyStep::kEnd) {
-      if (read.trailers) exchange_.request_trailers(http::section_text(*read.trailers));
+      if (read.trailers) {
+        exchange_.request_trailers(http::section_text(*read.trailers));
+        forget_body();
+      }
       if (watcher_) watcher_->ended(flow::Direction::kRequest);
       exchange_.request_ended();
-      request_over_ = true;
+      request_over_ = body_->is_over = true;
       sent_at_ = worker_.clock().mono();
       exchange_.reached(Exchange::Step::kSent, sent_at_);
       origin_->offer_end(read.trailers ? &*read.trailers : nullptr);
       arm();
     } else {
       see(flow::Direction::kRequest, read.content.octets());
+      keep(read.content.octets());
       origin_->offer(std::move(read.content));
     }
     if (!co_await room(*origin_)) {
@@ -234,7 +251,7 @@ net::Task<void> StreamRelay::pump_request() {
   }
 }
 
-net::Task<StreamRelay::Result> StreamRelay::relay_answer(bool replayable) {
+net::Task<StreamRelay::Result> StreamRelay::relay_answer() {
   int interim = 0;
   for (;;) {
     arm();
@@ -244,9 +261,12 @@ net::Task<StreamRelay::Result> StreamRelay::relay_answer(bool replayable) {
         if (still_active()) continue;
         co_return co_await fail_answer(FailureKind::kFirstByteTimeout, "the server did not answer in time");
       }
-      co_return co_await fail_from(read.failure, replayable);
+      co_return co_await fail_from(read.failure);
     }
-    if (!answering_) exchange_.reached(Exchange::Step::kFirstByte);
+    if (!answering_) {
+      exchange_.reached(Exchange::Step::kFirstByte);
+      forget_body();
+    }
     answering_ = true;
     if (read.head->is_interim()) {
       if (read.head->status == 101) {
@@ -289,6 +309,7 @@ net::Task<StreamRelay::Result> StreamRelay::relay_body(bool drop) {
       continue;
     }
     if (read.step == BodyStep::kEnd) {
+      if (read.failure.truncated) exchange_.mark(http::Anomaly::kTruncatedTls);
       if (watcher_) watcher_->ended(flow::Direction::kResponse);
       exchange_.response_ended();
       if (drop) co_return Result::kDone;
@@ -329,6 +350,7 @@ net::Task<StreamRelay::Result> StreamRelay::gather_answer(const Exchange::Respon
       co_return co_await relay_body(plan.drop_body);
     }
     if (read.step == BodyStep::kEnd) {
+      if (read.failure.truncated) exchange_.mark(http::Anomaly::kTruncatedTls);
       if (read.trailers) exchange_.response_trailers(http::section_text(*read.trailers));
       exchange_.gathered_response(std::move(content));
       const Bytes made = exchange_.made_body(exchange_.response_octets());
@@ -358,13 +380,18 @@ net::Task<StreamRelay::Result> StreamRelay::fail_answer(FailureKind kind, std::s
   co_return Result::kFailed;
 }
 
-net::Task<StreamRelay::Result> StreamRelay::fail_from(const EndFailure& failure, bool replayable) {
+net::Task<StreamRelay::Result> StreamRelay::fail_from(const EndFailure& failure) {
+  if (pumping_ && request_over_) {  // only its last octets had not left
+    stop_request();
+    co_await join_request();
+  }
   if (bad_request_) co_return co_await fail_answer(FailureKind::kBadRequest, "malformed request body");
   if (client_gone_) co_return client_left();
-  const bool body_at_hand = !pumping_ && (request_over_ || exchange_.request_body_replaced());
-  if (!answering_ && body_at_hand && !exchange_.failed() &&
-      (failure.untouched || (replayable && origin_->is_reused() && failure.cause == EndFailure::Cause::kClosed))) {
-    if (retries_++ < kMostRetries) co_return Result::kRetry;
+  const bool dead = origin_->is_reused() && failure.cause == EndFailure::Cause::kClosed;
+  const bool body_at_hand = exchange_.request_body_replaced() || (request_over_ && body_->at_hand);
+  if (!answering_ && !pumping_ && body_at_hand && !exchange_.failed() &&
+      (failure.untouched || (dead && exchange_.is_idempotent()))) {
+    if (body_->retries++ < (failure.untouched ? kMostRetries : 1)) co_return Result::kRetry;
   }
   if (failure.cause == EndFailure::Cause::kReset && client_.knows_resets()) {
     stop_request();

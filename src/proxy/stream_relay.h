@@ -32,19 +32,23 @@ class StreamRelay {
   // it to leave. "" sends nothing.
   net::Task<void> send_made(const std::string& made);
   struct RequestBody {
-    std::string begun;                    // content that was taken from the client already
-    bool is_over = false;                 // none is to come
-    std::string protocol;                 // of an extended CONNECT (RFC 8441): a tunnel once the answer is 2xx
+    std::string begun;     // content that was taken from the client already
+    bool is_over = false;  // none is to come
+    std::string protocol;  // of an extended CONNECT (RFC 8441): a tunnel once the answer is 2xx
+    bool at_hand = true;   // `begun` is all that was taken, so that it can be sent again
+    int retries = 0;
     std::optional<std::uint16_t> weight;  // that the client gave its stream
   };
-  net::Task<Result> run(OriginEnd& origin, const RequestBody& body);
+  // After kRetry: again with the same body, on another connection. What passes is kept in `body` for that while it is
+  // small and no answer has come.
+  net::Task<Result> run(OriginEnd& origin, RequestBody& body);
 
  private:
   // Both directions' deadlines, as in duplex.h.
   void arm();
   bool still_active() const;
   net::Task<void> pump_request();
-  net::Task<Result> relay_answer(bool replayable);
+  net::Task<Result> relay_answer();
   net::Task<Result> relay_body(bool drop);
   void open_tunnel(const std::string& protocol);
   void see(flow::Direction direction, Bytes octets);
@@ -52,7 +56,9 @@ class StreamRelay {
   net::Task<Result> gather_answer(const Exchange::ResponsePlan& plan);
   net::Task<bool> room(End& end);
   net::Task<Result> fail_answer(FailureKind kind, std::string message);
-  net::Task<Result> fail_from(const EndFailure& failure, bool replayable);
+  net::Task<Result> fail_from(const EndFailure& failure);
+  void keep(Bytes content);
+  void forget_body();
   Result client_left();
   void stop_request();
   net::Task<void> join_request();
@@ -61,11 +67,11 @@ class StreamRelay {
   Exchange& exchange_;
   ClientEnd& client_;
   OriginEnd* origin_ = nullptr;
+  RequestBody* body_ = nullptr;  // of the run under way
   std::unique_ptr<net::Signal> joined_;
   std::string protocol_;
   std::optional<WebSocketWatcher> watcher_;
   MonoTime activity_{}, sent_at_{};
-  int retries_ = 0;
   bool request_over_ = false, pumping_ = false, stopping_ = false, answering_ = false;
   bool client_gone_ = false, send_failed_ = false, bad_request_ = false, continued_ = false;
 };
