@@ -34,11 +34,11 @@ def request(method=b"GET", path=b"/", authority=b"localhost", scheme=b"https", m
 
 
 class H2Raw:
-    """Over anything with send(octets) and read_exactly(count)."""
+    """Over anything with send(octets) and read_exactly(count). settings: (identifier, value) pairs."""
 
-    def __init__(self, client):
+    def __init__(self, client, *settings):
         self.client = client
-        client.send(PREFACE + frame(SETTINGS))
+        client.send(PREFACE + frame(SETTINGS, payload=b"".join(struct.pack(">HI", *one) for one in settings)))
 
     def send(self, *frames):
         self.client.send(b"".join(frames))

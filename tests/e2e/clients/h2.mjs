@@ -1,6 +1,6 @@
 // An HTTP/2 client for tests: opens one connection through the proxy (CONNECT), runs a list of requests on it at once,
 // prints what came of each as JSON. Argument: JSON {proxy: port, authority, ca, plain, requests: [{path, method, headers,
-// body, bodySize, trailers, cancelAfter, read: false, authority}], settings}.
+// body, bodySize, trailers, cancelAfter: ms or 'others', read: false, authority}], settings}.
 import http from 'node:http';
 import http2 from 'node:http2';
 import tls from 'node:tls';
@@ -48,7 +48,8 @@ function perform(session, wanted) {
       out.size += piece.length;
       if (out.body.length < 4096) out.body += piece.toString('latin1');
     });
-    if (wanted.cancelAfter) setTimeout(() => stream.close(8), wanted.cancelAfter);
+    if (wanted.cancelAfter === 'others') othersOver.then(() => { out.held = !stream.closed; stream.close(8); });
+    else if (wanted.cancelAfter) setTimeout(() => stream.close(8), wanted.cancelAfter);
     if (wanted.bodySize) stream.end(Buffer.alloc(wanted.bodySize, 'y'));
     else if (hasBody) stream.end(wanted.body || '');
   });
@@ -59,11 +60,22 @@ session.on('error', () => {});
 // A stream that is not read must not use up the window that all share.
 if (!session.connecting) session.setLocalWindowSize(16 << 20);
 else session.on('connect', () => session.setLocalWindowSize(16 << 20));
-const goaways = [];
+const goaways = [], altsvcs = [], origins = [];
 session.on('goaway', (code) => goaways.push(code));
+session.on('altsvc', (alt) => altsvcs.push(alt));
+session.on('origin', (names) => origins.push(...names));
 const results = [];
+let othersOver;
 if (task.oneByOne) for (const wanted of task.requests) results.push(await perform(session, wanted));
-else results.push(...await Promise.all(task.requests.map((wanted) => perform(session, wanted))));
-console.log(JSON.stringify({results, goaways, remote: session.remoteSettings}));
+else {
+  const left = {count: task.requests.filter((wanted) => wanted.cancelAfter !== 'others').length};
+  othersOver = new Promise((resolve) => { left.none = resolve; });
+  results.push(...await Promise.all(task.requests.map(async (wanted) => {
+    const out = await perform(session, wanted);
+    if (wanted.cancelAfter !== 'others' && --left.count === 0) left.none();
+    return out;
+  })));
+}
+console.log(JSON.stringify({results, goaways, altsvcs, origins, remote: session.remoteSettings}));
 session.close();
 setTimeout(() => process.exit(0), 200);
