@@ -1,6 +1,7 @@
 #include "net/signal.h"
 
 #include <boost/asio/post.hpp>
+#include <stdexcept>
 
 namespace sluice::net {
 
@@ -22,6 +23,7 @@ void Signal::wake() {
 }
 
 Task<Status> Signal::wait() {
+  if (waiter_) throw std::logic_error("two wait for one signal");  // the first would be forgotten
   while (!set_ && !failed_) {
     co_await asio::async_initiate<const asio::use_awaitable_t<>&, void()>(
         [this](auto handler) { waiter_.emplace(std::move(handler)); }, asio::use_awaitable);

@@ -123,7 +123,6 @@ class Http2Origin final : public OriginEnd {
 Http2Upstream::Http2Upstream(Worker& worker, UpstreamConnectionPtr connection, net::asio::any_io_executor executor)
     : Http2Link(worker, *connection->stream, http2::Role::kClient, http2_options(worker.limits()), executor),
       connection_(std::move(connection)),
-      settings_(std::move(executor), worker.deadlines()),
       used_(worker.clock().mono()) {}
 
 std::shared_ptr<Http2Upstream> Http2Upstream::start(Worker& worker, UpstreamConnectionPtr connection,
@@ -144,7 +143,7 @@ net::Task<void> Http2Upstream::live() {
   } leave{*this};
   co_await run();
   leaving_ = true;
-  settings_.notify();
+  tell_of_settings();
   remember_resumption();
   connection_->stream->close();
 }
@@ -161,16 +160,25 @@ std::unique_ptr<OriginEnd> Http2Upstream::open_upgraded() {
 }
 
 net::Task<void> Http2Upstream::wait_settings(MonoTime deadline) {
-  settings_.set_deadline(deadline);
-  while (!has_settings_ && !leaving_) {
-    if (!co_await settings_.wait()) break;
-  }
-  settings_.clear_deadline();
+  if (has_settings_ || leaving_) co_return;
+  net::Signal told(executor(), worker().deadlines());
+  told.set_deadline(deadline);
+  awaiting_settings_.push_back(&told);
+  struct Leave {
+    std::vector<net::Signal*>& awaiting;
+    net::Signal* mine;
+    ~Leave() { std::erase(awaiting, mine); }
+  } leave{awaiting_settings_, &told};
+  (void)co_await told.wait();  // or the time is over, or the connection is: then it offers nothing
+}
+
+void Http2Upstream::tell_of_settings() {
+  for (net::Signal* const told : awaiting_settings_) told->notify();
 }
 
 void Http2Upstream::on_settings() {
   has_settings_ = true;
-  settings_.notify();
+  tell_of_settings();
   remember_resumption();
 }
 

@@ -40,13 +40,14 @@ class Http2Upstream final : private Http2Link, public std::enable_shared_from_th
   void on_malformed(http2::Malformed malformed) override;
   void on_go_away(const http2::GoAwayRead& go_away) override;
   void on_settings() override;
+  void tell_of_settings();
   EndFailure end_of_connection() const override;
   bool on_idle() override { return false; }
   net::Task<void> live();
   void remember_resumption();
 
   UpstreamConnectionPtr connection_;
-  net::Signal settings_;
+  std::vector<net::Signal*> awaiting_settings_;  // each client has its own
   MonoTime used_;
   bool leaving_ = false, has_settings_ = false;
 };

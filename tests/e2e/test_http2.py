@@ -1,8 +1,11 @@
 """HTTP/2 on both sides, in every combination with HTTP/1 (engine.md 1, 2, 4)."""
 import json
+import socket
+import threading
 import time
 
 from harness import E2E, HERE, clean_environment, needs, needs_node, poll, run  # first: it knows where the fakes are
+from fakes import h2_raw
 from fakes.h2_origin import H2Origin
 
 
@@ -179,3 +182,40 @@ class Cases(Http2):
     def test_the_setup_page_answers(self):
         done = self.serve.curl("--http2", "-o", "/dev/null", "-w", "%{http_code}", "http://sluice.setup/", check=0)
         self.assertEqual(done.stdout, "200")
+
+
+class LateSettings(E2E):
+    """An origin that takes HTTP/2 and lets its SETTINGS wait: what clients are offered waits for them."""
+    flags = ("--workers", "1")
+
+    def setUp(self):
+        super().setUp()
+        self.may_say, self.may_end = threading.Event(), threading.Event()
+        context = self.fakes.server_context(alpn=["h2"])
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.port = listener.getsockname()[1]
+
+        def serve():
+            try:
+                accepted, _ = listener.accept()
+                with context.wrap_socket(accepted, server_side=True) as connection:
+                    self.may_say.wait(20)
+                    connection.sendall(h2_raw.frame(h2_raw.SETTINGS))
+                    self.may_end.wait(20)
+            except OSError:
+                pass
+        thread = threading.Thread(target=serve)
+        thread.start()
+        self.addCleanup(thread.join, 10)
+        self.addCleanup(listener.close)
+        self.addCleanup(self.may_end.set)
+
+    def test_all_clients_that_wait_are_served(self):
+        clients = [self.serve.tunnel(f"localhost:{self.port}", alpn=["h2"]) for _ in range(3)]
+        for client in clients:
+            self.addCleanup(client.close)
+        self.may_say.set()
+        for number, client in enumerate(clients):
+            with self.subTest(client=number):
+                kind, _, stream, _ = h2_raw.H2Raw(client).read_frame()
+                self.assertEqual((kind, stream), (h2_raw.SETTINGS, 0))
