@@ -3,8 +3,9 @@
 // hash of the value, so that equal values can be seen to be equal and none can be guessed and checked.
 //
 // Every function is linear in its input, tolerates text that was cut at its end, and leaves masks as they are: masking
-// twice is masking once, but where backslashes and quotes make no JSON on any level. Mask before cutting a window out of the middle of a text: a name left outside cannot tell what
-// its value is. The names are in secret_names.cc; values in no listed place stay.
+// twice is masking once, but where backslashes and quotes make no JSON on any level. Mask before cutting a window out
+// of the middle of a text: a name left outside cannot tell what its value is. The names are in secret_names.cc; values
+// in no listed place stay.
 // Immutable after construction; thread-safe. The key never leaves.
 #pragma once
 
