@@ -116,6 +116,8 @@ net::Task<bool> StreamRelay::discard_request() {
   }
 }
 
+StreamRelay::~StreamRelay() { worker_.shared().bodies.give_back(kept_); }
+
 net::Task<void> StreamRelay::send_made(const std::string& made) {
   if (made.empty()) {
     client_.cut(kInternalError);
@@ -133,13 +135,18 @@ net::Task<void> StreamRelay::send_made(const std::string& made) {
 // The request body that passes, in case that the origin turns out not to have taken the request.
 void StreamRelay::keep(Bytes content) {
   if (!body_->at_hand) return;
-  if (!protocol_.empty() || body_->begun.size() + content.size() > kKeptForRetry) return forget_body();
+  BodyBudget& budget = worker_.shared().bodies;
+  const bool too_much = body_->begun.size() + content.size() > kKeptForRetry || budget.is_short();
+  if (!protocol_.empty() || too_much) return forget_body();
   body_->begun += content;
+  kept_ += content.size();
+  budget.take(content.size());
 }
 
 void StreamRelay::forget_body() {
   body_->at_hand = false;
   std::string().swap(body_->begun);
+  worker_.shared().bodies.give_back(std::exchange(kept_, 0));
 }
 
 net::Task<StreamRelay::Result> StreamRelay::run(OriginEnd& origin, RequestBody& body) {

@@ -22,6 +22,9 @@ class StreamRelay {
 
   StreamRelay(Worker& worker, Exchange& exchange, ClientEnd& client)
       : worker_(worker), exchange_(exchange), client_(client) {}
+  ~StreamRelay();
+  StreamRelay(const StreamRelay&) = delete;
+  StreamRelay& operator=(const StreamRelay&) = delete;
 
   // Collects the request's body for a rule. False: the client left (recorded). `content` stays empty if it was too
   // large; `begun` has what was read then.
@@ -72,6 +75,7 @@ class StreamRelay {
   std::string protocol_;
   std::optional<WebSocketWatcher> watcher_;
   MonoTime activity_{}, sent_at_{};
+  ByteCount kept_ = 0;  // of the budget, for what keep() holds
   bool request_over_ = false, pumping_ = false, stopping_ = false, answering_ = false;
   bool client_gone_ = false, send_failed_ = false, bad_request_ = false, continued_ = false;
 };
