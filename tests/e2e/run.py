@@ -15,7 +15,7 @@ import time
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
-SLOW = {"test_browser", "test_other_clients", "test_mcp_clients"}  # started first
+SLOW = {"test_browser", "test_other_clients", "test_mcp_clients", "test_tls_clients"}  # started first
 
 
 class Result(unittest.TextTestResult):

@@ -1,4 +1,4 @@
-// GET through a proxy with Go's own TLS: get PROXY CA URL...
+// GET through a proxy with Go's own TLS: get PROXY CA URL... With TLS_VERSION=TLSv1.2 (or another) that version alone.
 package main
 
 import (
@@ -20,9 +20,15 @@ func main() {
 	if !pool.AppendCertsFromPEM(pem) {
 		check(fmt.Errorf("no certificate in %s", os.Args[2]))
 	}
+	config := &tls.Config{RootCAs: pool}
+	if name := os.Getenv("TLS_VERSION"); name != "" {
+		config.MinVersion = map[string]uint16{"TLSv1": tls.VersionTLS10, "TLSv1.1": tls.VersionTLS11,
+			"TLSv1.2": tls.VersionTLS12, "TLSv1.3": tls.VersionTLS13}[name]
+		config.MaxVersion = config.MinVersion
+	}
 	client := &http.Client{Transport: &http.Transport{
 		Proxy:             http.ProxyURL(proxy),
-		TLSClientConfig:   &tls.Config{RootCAs: pool},
+		TLSClientConfig:   config,
 		ForceAttemptHTTP2: true,
 	}}
 	for _, address := range os.Args[3:] {
