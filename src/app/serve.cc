@@ -98,6 +98,7 @@ void greet(const Program& program, const Config& config, const Json& ready, cons
              terminal && config.control_auth == ControlAuth::kToken ? "  (" + token + ")" : "",
              program.home().ca_pem());
   fmt::print("  policy   built-in: every tool is allowed and audited\n");
+  fmt::print("  unseen   HTTP/3 (UDP) and HTTPS DNS records; how to turn HTTP/3 off in clients: docs/modes.md\n");
   if (ready["proxy"].is_object()) {
     fmt::print(
         "Try it:\n  curl --proxy http://{} --cacert {} https://example.com/\n  set up a browser or a phone: "

@@ -22,12 +22,19 @@ void Signal::wake() {
   asio::post(executor_, std::move(later));
 }
 
-Task<Status> Signal::wait() {
+Task<void> Signal::sleep() {
   if (waiter_) throw std::logic_error("two wait for one signal");  // the first would be forgotten
-  while (!set_ && !failed_) {
-    co_await asio::async_initiate<const asio::use_awaitable_t<>&, void()>(
-        [this](auto handler) { waiter_.emplace(std::move(handler)); }, asio::use_awaitable);
-  }
+  return asio::async_initiate<const asio::use_awaitable_t<>&, void()>(
+      [this](auto handler) { waiter_.emplace(std::move(handler)); }, asio::use_awaitable);
+}
+
+Task<void> Signal::wait_told() {
+  while (!set_) co_await sleep();
+  set_ = false;
+}
+
+Task<Status> Signal::wait() {
+  while (!set_ && !failed_) co_await sleep();
   if (set_) {  // what was told counts more than what ran out meanwhile
     set_ = false;
     co_return Status{};

@@ -20,6 +20,8 @@ class Signal final : private Deadlines::Node {
   void notify();
   // Until notify(), which it takes back. Fails with kTimeout at the deadline, or with the code given to cancel().
   Task<Status> wait();
+  // Until notify(), whatever becomes of deadlines and however often it is cancelled: for what ends by itself.
+  Task<void> wait_told();
   // The wait under way and all later ones end so, until notify() or a new deadline.
   void cancel(Code why);
   // Waits that pass this moment fail with kTimeout. Stays until changed.
@@ -31,6 +33,7 @@ class Signal final : private Deadlines::Node {
 
  private:
   using Handler = asio::async_result<asio::use_awaitable_t<>, void()>::handler_type;
+  Task<void> sleep();
   void on_deadline() override { cancel(Code::kTimeout); }
   void wake();
 

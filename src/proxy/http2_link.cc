@@ -366,7 +366,7 @@ net::Task<void> Http2Link::run() {
   end_streams(failure);
   stream_.set_deadline(worker_.clock().mono() + kLastWords);
   output_.notify();  // a GOAWAY that says why
-  while (writing_) co_await joined_.wait();
+  while (writing_) co_await joined_.wait_told();
   if (bug) std::rethrow_exception(bug);
 }
 

@@ -93,7 +93,7 @@ class Http2Link : protected http2::BodySource {
   const net::asio::any_io_executor& executor() const { return executor_; }
   void flush() { output_.notify(); }  // something was submitted
   bool is_over() const { return over_; }
-  std::size_t streams() const { return streams_.size(); }
+  std::size_t streams() const { return session_.open_streams(); }
   void stop();  // ends both coroutines at once
 
  protected:

@@ -89,7 +89,7 @@ net::Task<void> Http2Server::serve() {
   } catch (...) {
     bug = std::current_exception();
   }
-  while (running_ > 0) co_await all_over_.wait();
+  while (running_ > 0) co_await all_over_.wait_told();
   if (bug) std::rethrow_exception(bug);
 }
 

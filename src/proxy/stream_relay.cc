@@ -211,7 +211,7 @@ void StreamRelay::stop_request() {
 }
 
 net::Task<void> StreamRelay::join_request() {
-  while (pumping_) co_await joined_->wait();
+  while (pumping_) co_await joined_->wait_told();
 }
 
 net::Task<void> StreamRelay::pump_request() {

@@ -258,7 +258,13 @@ class E2E(unittest.TestCase):
         cls.origin = Origin(cls.fakes.server_context())
         cls.addClassCleanup(cls.origin.close)
         cls.serve = Serve("--upstream-ca", cls.fakes.pem, *cls.flags, directory=cls.directory)
-        cls.addClassCleanup(cls.serve.stop)
+        cls.addClassCleanup(cls.end_serve)
+
+    @classmethod
+    def end_serve(cls):
+        code = cls.serve.stop()
+        if code:
+            raise AssertionError(f"serve did not end in order after {cls.__name__}, but with {code}")
 
     def setUp(self):
         self.origin.requests.clear()

@@ -1,12 +1,16 @@
 """HTTP/2: the cases of engine.md 4, one by one and in its words. docs/protocol-cases.md lists them."""
+import subprocess
+import time
 import unittest
 
-from test_http2 import Http2  # first: it knows where the fakes are
+from harness import Serve, clean_environment, poll  # first: it knows where the fakes are
 from fakes import h2_raw as h2
 from fakes.h2_raw_origin import H2RawOrigin
 from fakes.raw import context
+from test_http2 import Http2
 
 NO_ERROR, INTERNAL_ERROR, REFUSED_STREAM = 0, 2, 7
+MAX_STREAMS = 3  # SETTINGS_MAX_CONCURRENT_STREAMS
 
 
 class Cases(Http2):
@@ -130,12 +134,40 @@ class PooledConnection(Cases):
         self.assertEqual([a["status"] for a in answers], [200] * 40)
         self.assertEqual(len(origin.peers), 1)
 
+    def test_a_stream_that_is_over_makes_room_for_the_next(self):
+        origin = self.raw_origin(echo, settings=((MAX_STREAMS, 1),))
+        answers = self.h2(origin, *["/hello"] * 5, oneByOne=True)
+        self.assertEqual([a["status"] for a in answers], [200] * 5)
+        self.assertEqual(len(origin.peers), 1)
+
     def test_where_the_dial_fails_all_streams_are_told_so(self):
         origin = self.raw_origin(echo)
         origin.close()
         self.may_be_answered()
         answers = self.h2(origin, *["/hello"] * 20)
         self.assertEqual({(a["status"], a["headers"]["sluice-error"]) for a in answers}, {(502, "connect_refused")})
+
+
+class Stop(Cases):
+    """SIGTERM: no new connections, 5 s for exchanges in flight, then reset."""
+
+    def test_an_idle_connection_to_an_h2_origin_does_not_keep_it(self):
+        origin = self.raw_origin(echo)
+        with Serve("--upstream-ca", self.fakes.pem) as serve:
+            self.assertEqual(serve.curl("--http2", f"https://localhost:{origin.port}/", check=0).stdout, "ok")
+            start = time.monotonic()
+            self.assertEqual(serve.stop(), 0)
+            self.assertLess(time.monotonic() - start, 4)
+
+    def test_nor_does_a_stream_whose_origin_never_answers(self):
+        origin = self.raw_origin(lambda peer: peer.stay())
+        with Serve("--upstream-ca", self.fakes.pem) as serve:
+            client = subprocess.Popen(["curl", "-s", "--http2", "--proxy", serve.proxy_url, "--cacert", serve.ca,
+                                       f"https://localhost:{origin.port}/"], env=clean_environment())
+            self.addCleanup(client.kill)
+            poll(lambda: origin.peers and origin.peers[0].requests, 10, "the request")
+            self.assertEqual(serve.stop(), 0)
+            self.assertNotEqual(client.wait(10), 0)
 
 
 class EarlyAnswers(Cases):
