@@ -5,7 +5,7 @@ import struct
 import threading
 import unittest
 
-from harness import poll  # first: it knows where the fakes are
+from harness import Serve, poll  # first: it knows where the fakes are
 from fakes import h2_raw as h2
 from fakes.h2_raw_origin import Gone, Peer
 from fakes.websocket import CLOSE, PING, PONG, TEXT, close_body, frame, read_frame
@@ -96,6 +96,13 @@ class AltSvc(Cases):
                 record = self.serve.exchange(f":{origin.port}{path}", include=["original"])
                 self.assertNotIn("alt-svc", record["response"]["headers"])
                 self.assertIn('h3=":443"', json.dumps(record["original"]).replace('\\"', '"'))
+
+
+    def test_fields_pass_where_that_is_asked_for(self):
+        with Serve("--upstream-ca", self.fakes.pem, "--keep-alt-svc") as serve:
+            for origin in (self.h2_origin(), self.origin):
+                done = serve.curl("--http2", "-i", f"https://localhost:{origin.port}/alt-svc", check=0)
+                self.assertIn('alt-svc: h3=":443"', done.stdout.lower())
 
 
 class AmbiguousAnswers(Cases):

@@ -13,6 +13,17 @@ import unittest
 from harness import (E2E, PATIENCE, ROOT, SLUICE, THE_TOOLS, Serve, clean_environment, free_port, poll, run, sluice)
 
 
+class Greeting(E2E):
+    def test_it_says_what_is_not_seen_and_which_page_says_more(self):
+        said = poll(self.serve.output, 5, "the greeting")
+        (line,) = [line for line in said.splitlines() if "HTTP/3" in line]
+        self.assertIn("HTTPS DNS records", line)
+        page = line.rsplit(" ", 1)[1]
+        text = (ROOT / page).read_text()
+        for words in ("## HTTP/3 and HTTPS DNS records", "--disable-quic", "network.http.http3.enable", "--http1.1"):
+            self.assertIn(words, text)
+
+
 class WrongUsage(E2E):
     def one_sentence(self, done, *words, code):
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)

@@ -63,7 +63,7 @@ class Documented(E2E):
     def test_every_block_of_the_explicit_ways(self):
         needs("curl"), needs("openssl")
         found = blocks(None)
-        self.assertEqual(len(found), 7)
+        self.assertEqual(len(found), 8)
         for lines in found:
             with self.subTest(lines[-1]):
                 self.run_block(lines)
@@ -84,7 +84,7 @@ class Documented(E2E):
                        handler={"type": "forward", "forwardTo": self.origin.url("").rstrip("/")})
             for line in lines[start + 1:]:
                 said = self.shell(line, home)
-                if "https://example.com/" in line:
+                if "://example.com/" in line and line.startswith("curl"):
                     self.assertIn("page of the fake origin", said, line)
             if "smtp:" in lines[-1]:
                 record = serve.exchange(f"tcp://127.0.0.1:{mail.port}")
@@ -151,6 +151,24 @@ class DocumentedRedirections(unittest.TestCase):
 
     def test_this_machines_traffic_but_for_what_is_marked(self):
         self.try_own_traffic("redirected")
+
+    def test_http_3_is_refused_at_once(self):
+        (lines,) = blocks("no-quic")
+        with inside(self.net.server):
+            for family, host in ((socket.AF_INET, Net.V4), (socket.AF_INET6, Net.V6)):
+                quic = socket.socket(family, socket.SOCK_DGRAM)
+                self.addCleanup(quic.close)
+                quic.bind((host, 443))
+        for line in lines:
+            self.shell(line, self.net.gateway)
+        for where in (self.net.gateway, self.net.client):
+            for family, host in ((socket.AF_INET, Net.V4), (socket.AF_INET6, Net.V6)):
+                with self.subTest(where=where, host=host), inside(where), socket.socket(family, socket.SOCK_DGRAM) as asked:
+                    asked.settimeout(10)
+                    with self.assertRaises((ConnectionRefusedError, PermissionError)):
+                        asked.connect((host, 443))
+                        asked.send(b"hello?")
+                        asked.recv(1)
 
     def test_the_traffic_of_other_machines(self):
         (lines,) = blocks("gateway")
