@@ -13,6 +13,7 @@ from test_cases_http2 import Cases, echo
 
 ENABLE_CONNECT_PROTOCOL = 8
 ALTSVC, ORIGIN = 10, 12
+PRIORITY_FLAG = 0x20
 
 
 class Fields(Cases):
@@ -62,6 +63,32 @@ class Fields(Cases):
         client.send(b"GET /hints HTTP/1.1\r\nHost: x\r\n\r\n")
         self.assertTrue(client.read_head().startswith(b"HTTP/1.1 103 Early Hints\r\nlink: "))
         self.assertEqual(client.read_answer().body, b"after hints")
+
+
+class Priorities(Cases):
+    """Passed where they exist, from h2 to h2."""
+
+    def test_the_weight_of_a_stream_and_the_priority_field_pass(self):
+        heads = []
+
+        def script(peer):
+            while True:
+                kind, flags, stream, payload = peer.next_frame()
+                if kind == h2.HEADERS:
+                    heads.append((flags & PRIORITY_FLAG, payload))
+                    peer.answer(stream, b"ok")
+        origin = self.raw_origin(script)
+        raw = self.raw(origin)
+        fields = h2.block(h2.request(authority=b"localhost:%d" % origin.port, more=[(b"priority", b"u=1, i")]))
+        raw.send(h2.frame(h2.HEADERS, h2.END_HEADERS | h2.END_STREAM | PRIORITY_FLAG, 1,
+                          struct.pack(">IB", 1 << 31 | 77, 219) + fields))
+        self.assertEqual(raw.status(1), 200)
+        raw.send(h2.frame(h2.HEADERS, h2.END_HEADERS | h2.END_STREAM, 3, fields))
+        self.assertEqual(raw.status(3), 200)
+        self.assertEqual([flag for flag, _ in heads], [PRIORITY_FLAG, 0])
+        self.assertEqual(struct.unpack(">IB", heads[0][1][:5]), (1 << 31, 219))  # exclusive, of no other stream
+        self.assertEqual(self.serve.exchange(f"https://localhost:{origin.port}")["request"]["headers"]["priority"],
+                         "u=1, i")
 
 
 class AltSvc(Cases):
