@@ -1,10 +1,12 @@
 """HTTP/1 and tunnels: the cases of engine.md 1, 2 and 4, one by one and in its words. docs/protocol-cases.md lists them."""
+import importlib
+import re
 import socket
 import threading
 import time
 import unittest
 
-from harness import E2E, Serve, poll  # first: it knows where the fakes are
+from harness import E2E, ROOT, Serve, poll  # first: it knows where the fakes are
 from fakes.origin import route
 from fakes.raw import context
 from test_entry import Tcp, mail
@@ -28,6 +30,23 @@ class Cases(E2E):
     def request(method, path, body=b"", more=b""):
         length = b"Content-Length: %d\r\n" % len(body) if body else b""
         return b"%s %s HTTP/1.1\r\nHost: x\r\n%s%s\r\n%s" % (method, path, length, more, body)
+
+
+class ThePage(unittest.TestCase):
+    def test_every_test_that_it_names_exists(self):
+        named = re.findall(r"`((?:test_|src/)[^`]+)`", (ROOT / "docs" / "protocol-cases.md").read_text())
+        self.assertGreater(len(named), 80)
+        for name in named:
+            with self.subTest(name):
+                file, _, test = name.partition(": ")
+                if test:
+                    suite, _, test = test.partition(".")
+                    self.assertRegex((ROOT / file).read_text(), rf"TEST(_F|_P)?\({suite}, {test}\)")
+                    continue
+                module, suite, *test = name.split(".")
+                found = getattr(importlib.import_module(module), suite)
+                self.assertTrue([n for n in dir(found) if n.startswith("test_")])
+                self.assertTrue(all(hasattr(found, one) for one in test))
 
 
 class ServerSpeaksFirst(Cases):

@@ -1,5 +1,5 @@
-"""docs/modes.md is true: every block of commands is run as it stands. Ports and example.com are ours to choose: ports are
-replaced by free ones, and example.com is a rule or a name in a hosts file."""
+"""docs/modes.md and the README's "Ways in" are true: every block of commands is run as it stands. Ports and example.com are
+ours to choose: ports are replaced by free ones, and example.com is a rule or a name in a hosts file."""
 import os
 import pathlib
 import re
@@ -21,8 +21,15 @@ from test_transparent import GatewayServe
 BLOCK = re.compile(r"^```sh(?: (?P<kind>[\w-]+))?\n(?P<lines>.*?)^```$", re.M | re.S)
 
 
-def blocks(*kinds):
-    text = (ROOT / "docs" / "modes.md").read_text()
+def modes():
+    return (ROOT / "docs" / "modes.md").read_text()
+
+
+def readme():
+    return (ROOT / "README.md").read_text().split("\n## Ways in\n")[1].split("\n## ")[0]
+
+
+def blocks(text, *kinds):
     return [m["lines"].strip().split("\n") for m in BLOCK.finditer(text) if m["kind"] in kinds]
 
 
@@ -62,11 +69,12 @@ class Documented(E2E):
 
     def test_every_block_of_the_explicit_ways(self):
         needs("curl"), needs("openssl")
-        found = blocks(None)
-        self.assertEqual(len(found), 8)
-        for lines in found:
-            with self.subTest(lines[-1]):
-                self.run_block(lines)
+        for text, count in ((modes(), 8), (readme(), 4)):
+            found = blocks(text, None)
+            self.assertEqual(len(found), count)
+            for lines in found:
+                with self.subTest(lines[-1]):
+                    self.run_block(lines)
 
     def run_block(self, lines):
         home = pathlib.Path(tempfile.mkdtemp(prefix="home.", dir=self.directory))
@@ -131,8 +139,8 @@ class DocumentedRedirections(unittest.TestCase):
         sources = {row["source"] for row in serve.traffic() if row["url"] == url and row["status"] == 200}
         self.assertEqual(sources, {"transparent"})
 
-    def try_own_traffic(self, kind, prefix=""):
-        (lines,) = blocks(kind)
+    def try_own_traffic(self, kind, prefix="", text=None):
+        (lines,) = blocks(text or modes(), kind)
         ports = {8443: free_port()}
         serve = self.serve(lines[0], ports)
         public = self.home / "public"
@@ -152,8 +160,11 @@ class DocumentedRedirections(unittest.TestCase):
     def test_this_machines_traffic_but_for_what_is_marked(self):
         self.try_own_traffic("redirected")
 
+    def test_the_same_as_the_readme_says_it(self):
+        self.try_own_traffic("redirected", text=readme())
+
     def test_http_3_is_refused_at_once(self):
-        (lines,) = blocks("no-quic")
+        (lines,) = blocks(modes(), "no-quic")
         with inside(self.net.server):
             for family, host in ((socket.AF_INET, Net.V4), (socket.AF_INET6, Net.V6)):
                 quic = socket.socket(family, socket.SOCK_DGRAM)
@@ -171,7 +182,7 @@ class DocumentedRedirections(unittest.TestCase):
                         asked.recv(1)
 
     def test_the_traffic_of_other_machines(self):
-        (lines,) = blocks("gateway")
+        (lines,) = blocks(modes(), "gateway")
         ports = {8443: free_port()}
         serve = self.serve(lines[0], ports)
         for line in lines[1:]:
