@@ -65,6 +65,7 @@ struct RingFixture {
     flow::ConnectionPtr connection = RingFixture::connection();
     flow::State state = flow::State::kDone;
     std::string response_fields, request_fields, response_trailers;
+    flow::Protocol protocol = flow::Protocol::kHttp1;
   };
   ExchangeSeq begin(const Spec& spec, std::size_t worker = 0) {
     flow::Opened opened;
@@ -74,6 +75,7 @@ struct RingFixture {
     opened.host = spec.host;
     opened.target = spec.target;
     opened.port = 443;
+    opened.protocol = spec.protocol;
     opened.started = clock.wall();
     const std::string head =
         spec.method + " " + spec.target + " HTTP/1.1\r\nHost: " + spec.host + "\r\n" + spec.request_fields + "\r\n";
@@ -83,6 +85,7 @@ struct RingFixture {
   void respond(ExchangeSeq seq, const Spec& spec, std::size_t worker = 0) {
     flow::Responded responded;
     responded.status = spec.status;
+    responded.protocol = spec.protocol;
     const std::string head = "HTTP/1.1 " + std::to_string(spec.status) + " Fine\r\n" + spec.response_fields + "\r\n";
     responded.head = head;
     sink(worker).responded(seq, responded);
@@ -90,6 +93,7 @@ struct RingFixture {
   void end(ExchangeSeq seq, const Spec& spec, std::size_t worker = 0) {
     flow::Ended ended;
     ended.state = spec.state;
+    ended.protocol = spec.protocol;
     const flow::Failure failure{"timeout", flow::Phase::kFirstByte, "the origin did not answer"};
     if (spec.state != flow::State::kDone) ended.failure = &failure;
     ended.request_ended = ended.response_ended = true;

@@ -106,7 +106,9 @@ void Intake::take_responded(Entry& entry, QueuedRecord& record) {
   const Bytes payload = record.payload();
   if (entry.status != 0) entry.records.erase(record.type);  // an interim answer's
   entry.records.append(record.type, payload);
-  entry.status = status_of_responded(payload);
+  const RespondedBrief brief = parse_responded_brief(payload);
+  entry.status = brief.status;
+  entry.protocol = brief.protocol;
   index_.set_upstream(entry, std::static_pointer_cast<const flow::Upstream>(std::move(record.attached)));
   if (entry.upstream) {
     mention(RecordType::kUpstream, entry.upstream->fact->id, *entry.upstream, format_upstream);

@@ -128,6 +128,19 @@ TEST_F(ListingTest, ACursorSeesEachChangeOnceAndInOrder) {
   EXPECT_EQ(page.exchanges[0].state, State::kDone);
 }
 
+TEST_F(ListingTest, AnExchangeIsWhatItBecameWithItsAnswer) {
+  const ExchangeSeq socket = begin({.method = "CONNECT", .target = "/socket", .protocol = flow::Protocol::kHttp2});
+  const auto seen = [&] {
+    ring->pump();
+    return ring->list({.states = {State::kOpen}}, 0, 1).exchanges.at(0).protocol;
+  };
+  EXPECT_EQ(seen(), flow::Protocol::kHttp2);
+  respond(socket, {.protocol = flow::Protocol::kHttp2});
+  EXPECT_EQ(seen(), flow::Protocol::kHttp2);
+  respond(socket, {.protocol = flow::Protocol::kWebSocket});
+  EXPECT_EQ(seen(), flow::Protocol::kWebSocket);
+}
+
 TEST_F(ListingTest, ACursorSeesThatAnOpenSocketHasNewMessages) {
   const ExchangeSeq socket = begin({.target = "/socket"});
   ring->pump();

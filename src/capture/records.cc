@@ -104,7 +104,7 @@ void write_responded(OctetWriter out, const flow::Responded& responded) {
   out.number(std::uint64_t{responded.upstream ? responded.upstream->id : 0});
   out.number(static_cast<std::uint16_t>(responded.status));
   out.number(static_cast<std::uint8_t>(responded.upstream_reused));
-  out.number(std::uint8_t{0});
+  out.number(static_cast<std::uint8_t>(responded.protocol));
   out.counted(responded.head);
   out.octets(responded.effective);
 }
@@ -115,17 +115,21 @@ std::optional<RespondedParts> parse_responded(Bytes payload) {
   parts.upstream = in.number<std::uint64_t>();
   parts.status = in.number<std::uint16_t>();
   parts.upstream_reused = in.number<std::uint8_t>() != 0;
-  in.number<std::uint8_t>();
+  parts.protocol = known(in.number<std::uint8_t>(), flow::Protocol::kTls);
   parts.head = in.counted();
   parts.effective = in.rest();
   if (!in.ok()) return std::nullopt;
   return parts;
 }
 
-std::uint16_t status_of_responded(Bytes payload) {
+RespondedBrief parse_responded_brief(Bytes payload) {
   OctetReader in(payload);
+  RespondedBrief brief;
   in.number<std::uint64_t>();
-  return in.number<std::uint16_t>();
+  brief.status = in.number<std::uint16_t>();
+  in.number<std::uint8_t>();
+  brief.protocol = known(in.number<std::uint8_t>(), flow::Protocol::kTls);
+  return brief;
 }
 
 std::size_t ended_size(const flow::Ended& ended) {

@@ -39,10 +39,16 @@ struct RespondedParts {
   std::uint64_t upstream = 0;
   std::uint16_t status = 0;
   bool upstream_reused = false;
+  flow::Protocol protocol = flow::Protocol::kHttp1;
   Bytes head, effective;
 };
 std::optional<RespondedParts> parse_responded(Bytes payload);
-std::uint16_t status_of_responded(Bytes payload);
+// What the index needs of it.
+struct RespondedBrief {
+  std::uint16_t status = 0;
+  flow::Protocol protocol = flow::Protocol::kHttp1;
+};
+RespondedBrief parse_responded_brief(Bytes payload);
 
 // --- kEnded
 struct Cuts {

@@ -31,6 +31,7 @@ struct Responded {
   Bytes effective;       // raw, as sent to the client; empty if unchanged
   UpstreamPtr upstream;  // null for mocks and error pages made here
   bool upstream_reused = false;
+  Protocol protocol = Protocol::kHttp1;  // of the exchange from here on
 };
 
 struct Ended {

@@ -296,9 +296,16 @@ void Exchange::gathered_response(std::optional<std::string> content) {
     mark(http::Anomaly::kRuleBodyLimit);
     return;  // the head goes as it was; the pump sends what it gathered and streams the rest
   }
+  responded.protocol = protocol_;
   http::ResponseHead edited = response_;
   auto changed = rules::edit_response_body(plan_, edited.fields, *content);
   if (!changed) {
+// It is recorded at once: what has become a socket may stay one for long.
+void Exchange::become(flow::Protocol protocol) {
+  protocol_ = protocol;
+  if (answered_) record_response(original_head_.empty() ? Bytes() : Bytes(response_octets_));
+}
+
     mark(http::Anomaly::kRuleBodyLimit);
     changed = std::move(*content);
     edited.fields.erase("transfer-encoding");

@@ -100,7 +100,7 @@ class Exchange {
   void response_trailers(Bytes raw) { sink_.trailers(seq_, flow::Direction::kResponse, raw); }
   void mark(http::Anomaly anomaly) { anomalies_ |= http::bit(anomaly); }
   void mark(http::AnomalySet anomalies) { anomalies_ |= anomalies; }
-  void become(flow::Protocol protocol) { protocol_ = protocol; }
+  void become(flow::Protocol protocol);  // with the answer that was handed out last
   enum class Step { kRequestEnd, kResolved, kConnected, kUpstreamTls, kSent, kFirstByte, kResponseHead };
   void reached(Step step, MonoTime at);
   void reached(Step step) { reached(step, clock_.mono()); }

@@ -64,6 +64,7 @@ class RecordingSink final : public flow::Sink {
     record.response_effective = responded.effective;
     record.upstream = responded.upstream;
     record.reused = responded.upstream_reused;
+    record.protocol = responded.protocol;
   }
   void body(ExchangeSeq seq, flow::Direction direction, Bytes content) override {
     (direction == flow::Direction::kRequest ? at(seq).request_body : at(seq).response_body) += content;
