@@ -80,6 +80,8 @@ void ClientConnection::drain() {
     server_->drain();
   else if (server2_)
     server2_->drain();
+  else if (upgraded_ && upgraded_->http2)
+    upgraded_->http2->drain();
   else if (waiting_)
     bottom_->cancel(Code::kCancelled);
 }
@@ -88,7 +90,8 @@ void ClientConnection::abort() {
   draining_ = aborted_ = true;
   if (server_) server_->abort();
   if (server2_) server2_->abort();
-  if (upgraded_) upgraded_->upstream->stream->cancel(Code::kCancelled);
+  if (upgraded_ && upgraded_->http2) upgraded_->http2->abort();
+  if (upgraded_ && upgraded_->upstream) upgraded_->upstream->stream->cancel(Code::kCancelled);
   bottom_->reset();
 }
 

@@ -387,7 +387,11 @@ void Exchange::request_ended(MonoTime at) {
 
 void Exchange::fail(FailureKind kind, std::string_view message) {
   if (failure_) return;
-  failure_ = flow::Failure{std::string(code_of(kind)), phase_of(kind), std::string(message)};
+  flow::Phase phase = phase_of(kind);
+  if (kind == FailureKind::kClientAborted && !answered_) {  // a client may leave at any time
+    phase = request_ended_ ? flow::Phase::kFirstByte : flow::Phase::kRequestBody;
+  }
+  failure_ = flow::Failure{std::string(code_of(kind)), phase, std::string(message)};
   state_ = kind == FailureKind::kClientAborted ? flow::State::kAborted : flow::State::kFailed;
 }
 

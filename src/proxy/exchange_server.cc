@@ -58,7 +58,7 @@ net::Task<void> ExchangeServer::serve(ClientEnd& client, Request request) {
   body.weight = request.weight;
   Exchange::Next next = exchange.receive_request(std::move(request.head), request.framing, *std::move(target),
                                                  connection_, request.started, *book);
-  StreamRelay relay(worker_, exchange, client);
+  StreamRelay relay(worker_, exchange, client, aborted_);
   if (next == Exchange::Next::kGather) {
     std::optional<std::string> content;
     if (!co_await relay.gather_request(content, body.begun)) co_return;
@@ -121,7 +121,7 @@ net::Task<void> ExchangeServer::refuse(ClientEnd& client, Request request, Failu
   static const rules::RuleBook kNoRules;
   exchange.receive_request(std::move(request.head), {}, *std::move(target), connection_, request.started, kNoRules);
   const std::string page = exchange.failure_page(kind, message);
-  StreamRelay relay(worker_, exchange, client);
+  StreamRelay relay(worker_, exchange, client, aborted_);
   co_await relay.send_made(page);
   exchange.finish();
 }

@@ -39,6 +39,7 @@ class ExchangeServer {
                          std::optional<ResolvedTarget> target = std::nullopt);
   // What runs is recorded as stopped by Sluice rather than left by its client.
   void abort() { aborted_ = true; }
+  const bool& aborted() const { return aborted_; }
 
  private:
   net::Task<void> serve_setup(ClientEnd& client, const Request& request, const Target& target);

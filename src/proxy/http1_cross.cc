@@ -152,7 +152,7 @@ net::Task<Http1Server::Result> Http1Server::cross(Exchange& exchange, OriginEnd&
                                                   StreamRelay::RequestBody& body) {
   hold_rest();
   CrossClient client(*this, exchange);
-  StreamRelay relay(worker_, exchange, client);
+  StreamRelay relay(worker_, exchange, client, aborted_);
   const StreamRelay::Result result = co_await relay.run(origin, body);
   if (result == StreamRelay::Result::kRetry) co_return Result::kRetry;
   if (aborted_) fail_for_client(exchange, "");

@@ -327,7 +327,7 @@ net::Task<void> Http2Link::write_loop() {
     }
     if (session_.is_over()) co_return stop();
     if (over_) co_return;
-    co_await output_.wait();
+    co_await output_.wait_told();
   }
 }
 

@@ -103,7 +103,7 @@ Status Http2Server::upgraded(const Http2Upgrade& upgrade, Exchange& exchange, st
 net::Task<void> Http2Server::answer_upgraded(Http2StreamPtr stream, Exchange& exchange,
                                              std::unique_ptr<OriginEnd> origin) {
   Http2Client client(std::move(stream), *this, session());
-  StreamRelay relay(worker(), exchange, client);
+  StreamRelay relay(worker(), exchange, client, exchanges_.aborted());
   StreamRelay::RequestBody body;
   body.is_over = true;
   body.at_hand = false;  // there is no other connection for it

@@ -3,6 +3,7 @@
 #include <boost/asio/co_spawn.hpp>
 
 #include "http/translate.h"
+#include "http2/http2.h"
 #include "proxy/worker.h"
 
 namespace sluice::proxy {
@@ -13,6 +14,11 @@ constexpr int kMostInterim = 100;                         // interim answers bef
 constexpr int kMostRetries = 3;                           // each on another connection
 constexpr ByteCount kKeptForRetry = 64 * kKiB;            // of a request body, until the answer begins
 constexpr std::uint32_t kInternalError = 2, kCancel = 8;  // RFC 9113 §7
+
+std::string name_of(std::uint32_t code) {
+  const std::string_view name = http2::to_string(static_cast<http2::ErrorCode>(code));
+  return name.empty() ? std::to_string(code) : std::string(name);
+}
 
 }  // namespace
 
@@ -61,9 +67,13 @@ net::Task<bool> StreamRelay::room(End& end) {
 }
 
 StreamRelay::Result StreamRelay::client_left() {
-  exchange_.fail(FailureKind::kClientAborted, answering_ ? "the client went away in the middle of the answer"
-                                                         : "the client went away before the answer");
-  if (origin_) origin_->cut(client_.reset_code().value_or(kCancel));
+  if (aborted_) exchange_.fail(FailureKind::kShutdown, "Sluice was stopped before the exchange was over");
+  const auto reset = client_.reset_code();
+  std::string what = "the client went away";
+  if (reset) what = "the client reset its stream (" + name_of(*reset) + ")";
+  exchange_.fail(FailureKind::kClientAborted,
+                 what + (answering_ ? " in the middle of the answer" : " before the answer"));
+  if (origin_) origin_->cut(reset.value_or(kCancel));
   return Result::kFailed;
 }
 

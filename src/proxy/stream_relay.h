@@ -20,8 +20,9 @@ class StreamRelay {
     kFailed,  // said and recorded
   };
 
-  StreamRelay(Worker& worker, Exchange& exchange, ClientEnd& client)
-      : worker_(worker), exchange_(exchange), client_(client) {}
+  // `aborted`: Sluice ends the connection, which the relay sees as a client that leaves.
+  StreamRelay(Worker& worker, Exchange& exchange, ClientEnd& client, const bool& aborted)
+      : worker_(worker), exchange_(exchange), client_(client), aborted_(aborted) {}
   ~StreamRelay();
   StreamRelay(const StreamRelay&) = delete;
   StreamRelay& operator=(const StreamRelay&) = delete;
@@ -69,6 +70,7 @@ class StreamRelay {
   Worker& worker_;
   Exchange& exchange_;
   ClientEnd& client_;
+  const bool& aborted_;
   OriginEnd* origin_ = nullptr;
   RequestBody* body_ = nullptr;  // of the run under way
   std::unique_ptr<net::Signal> joined_;

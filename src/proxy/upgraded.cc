@@ -76,7 +76,10 @@ net::Task<bool> serve_h2c(Worker& worker, net::Stream& client, Upgraded& upgrade
   co_return !exchange.failed();
 }
 
+  upgraded.http2 = &server;
+  if (worker.draining()) server.drain();
 // What is not needed for the rest of a WebSocket's life.
+  upgraded.http2 = nullptr;
 void forget(Upgraded& upgraded) {
   std::string().swap(upgraded.client_early);
   std::string().swap(upgraded.early);

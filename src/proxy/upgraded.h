@@ -14,10 +14,12 @@
 namespace sluice::proxy {
 
 class Worker;
+class Http2Server;
 
 struct Upgraded {
-  Seats::Seat<Exchange> exchange;  // has its answer
-  UpstreamConnectionPtr upstream;
+  Seats::Seat<Exchange> exchange;   // has its answer
+  UpstreamConnectionPtr upstream;   // until an upgrade to h2c has taken it
+  Http2Server* http2 = nullptr;     // while it runs, after such an upgrade
   std::string client_early, early;  // octets that came behind the request, and behind the 101
   // Of the client's connection, for requests that come after an upgrade to h2c.
   ClientFacts facts;
@@ -26,7 +28,7 @@ struct Upgraded {
 };
 
 // Sends the 101, relays until both sides have ended, and ends the record. `aborted` is looked at when it is over: who
-// sets it cancels the waits of both streams.
+// sets it cancels the waits of both streams, or aborts `http2`.
 net::Task<void> serve_upgraded(Worker& worker, net::Stream& client, Upgraded& upgraded, const bool& aborted);
 
 }  // namespace sluice::proxy

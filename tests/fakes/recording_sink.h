@@ -27,6 +27,7 @@ class RecordingSink final : public flow::Sink {
     bool ended = false, touched_after_end = false;
     flow::State state = flow::State::kOpen;
     std::string error;
+    flow::Phase phase = flow::Phase::kClientTls;  // of the error
     flow::Timings timings;
     bool request_ended = false, response_ended = false;
     ByteCount request_counted = 0, response_counted = 0;
@@ -80,6 +81,7 @@ class RecordingSink final : public flow::Sink {
     record.state = ended.state;
     record.timings = ended.timings;
     if (ended.failure) record.error = ended.failure->code;
+    if (ended.failure) record.phase = ended.failure->phase;
     record.request_ended = ended.request_ended;
     record.response_ended = ended.response_ended;
     record.anomalies = ended.anomalies;
