@@ -41,9 +41,14 @@ bool carries_identity(const http::FieldList& fields, std::string_view name) {
   return false;
 }
 
-bool is_event_stream(const http::FieldList& fields) {
+bool has_type(const http::FieldList& fields, std::string_view begin) {
   const auto type = fields.find("content-type");
-  return type && iequals(type->substr(0, 17), "text/event-stream");
+  return type && iequals(type->substr(0, begin.size()), begin);
+}
+
+// Whoever sends these may wait for an answer before there is more of them: gathering would be waiting for ever.
+bool may_be_endless(const http::FieldList& fields) {
+  return has_type(fields, "text/event-stream") || has_type(fields, "application/grpc");
 }
 
 bool passes_as_it_stands(const http::RequestHead& head) {
@@ -124,7 +129,8 @@ void Exchange::tunnel_connected(const flow::UpstreamPtr& upstream) {
 
 Exchange::Next Exchange::decide(const rules::RuleBook& book, const std::string* body) {
   static const std::string kNoBody;
-  if (!body && request_framing_.kind == http::Framing::kNone) body = &kNoBody;
+  // RFC 8441 §5: what follows an extended CONNECT is the socket's.
+  if (!body && (request_framing_.kind == http::Framing::kNone || request_.method == "CONNECT")) body = &kNoBody;
   rules::RuleBook::Subject subject;
   subject.method = request_.method;
   subject.scheme = target_.scheme;
@@ -134,7 +140,11 @@ Exchange::Next Exchange::decide(const rules::RuleBook& book, const std::string* 
   subject.fields = &request_.fields;
   subject.body = body;
   plan_ = book.match(subject);
-  if (plan_.needs_body || (!body && plan_.edits_request_body())) return Next::kGather;
+  if (plan_.needs_body || (!body && plan_.edits_request_body())) {
+    if (!may_be_endless(request_.fields)) return Next::kGather;
+    mark(http::Anomaly::kRuleBodyLimit);
+    return decide(book, &kNoBody);
+  }
   apply_plan();
   switch (plan_.action()) {
     case rules::HandlerType::kMock:
@@ -250,9 +260,8 @@ Exchange::ResponsePlan Exchange::receive_response(http::ResponseHead head, http:
   }
   if (!sent_method_.empty()) adapt_to_method(plan, head);
   response_ = std::move(head);
-  if (!plan.drop_body && plan_.edits_response_body() && framing.kind != http::Framing::kNone &&
-      response_.status != 101) {
-    plan.gather = !is_event_stream(response_.fields) && framing.length <= settings_.rule_body;
+  if (!plan.drop_body && plan_.edits_response_body() && framing.kind != http::Framing::kNone && !is_tunnel()) {
+    plan.gather = !may_be_endless(response_.fields) && framing.length <= settings_.rule_body;
     if (!plan.gather) mark(http::Anomaly::kRuleBodyLimit);
   }
   if (plan.head_changed || plan.gather) {
@@ -287,7 +296,14 @@ void Exchange::record_response(Bytes effective) {
   responded.effective = effective;
   responded.upstream = upstream_;
   responded.upstream_reused = upstream_reused_;
+  responded.protocol = protocol_;
   sink_.responded(seq_, responded);
+}
+
+// It is recorded at once: what has become a socket may stay one for long.
+void Exchange::become(flow::Protocol protocol) {
+  protocol_ = protocol;
+  if (answered_) record_response(original_head_.empty() ? Bytes() : Bytes(response_octets_));
 }
 
 void Exchange::gathered_response(std::optional<std::string> content) {
@@ -296,16 +312,9 @@ void Exchange::gathered_response(std::optional<std::string> content) {
     mark(http::Anomaly::kRuleBodyLimit);
     return;  // the head goes as it was; the pump sends what it gathered and streams the rest
   }
-  responded.protocol = protocol_;
   http::ResponseHead edited = response_;
   auto changed = rules::edit_response_body(plan_, edited.fields, *content);
   if (!changed) {
-// It is recorded at once: what has become a socket may stay one for long.
-void Exchange::become(flow::Protocol protocol) {
-  protocol_ = protocol;
-  if (answered_) record_response(original_head_.empty() ? Bytes() : Bytes(response_octets_));
-}
-
     mark(http::Anomaly::kRuleBodyLimit);
     changed = std::move(*content);
     edited.fields.erase("transfer-encoding");

@@ -109,6 +109,10 @@ class Exchange {
   // The method that the origin sees: its answer's framing follows it.
   const std::string& sent_method() const { return sent_method_.empty() ? request_.method : sent_method_; }
   int response_status() const { return response_.status; }
+  // What follows the answer is not content (RFC 9110 §7.8, RFC 8441 §5).
+  bool is_tunnel() const {
+    return response_.status == 101 || (request_.method == "CONNECT" && response_.status / 100 == 2);
+  }
   // The answer as the client gets it, as parts: its head, and of octets that answer(), failure_page() or
   // response_octets() (after gathered_response()) gave, what follows the head.
   const http::ResponseHead& response() const { return response_; }

@@ -186,6 +186,70 @@ TEST_F(ExchangeTest, AGatheredBodyIsSentWithItsNewLength) {
   EXPECT_NE(record().anomalies & http::bit(http::Anomaly::kRuleBodyLimit), 0u);
 }
 
+TEST_F(ExchangeTest, WhatMayHaveNoEndIsNeverGathered) {
+  rules::Handler handler;
+  handler.transform_request.emplace().match_replace_body = {{"one", "three"}};
+  handler.transform_response.emplace().match_replace_body = {{"one", "three"}};
+  const auto rules = book(handler);
+  const auto limited = [&] {
+    exchange_->finish();
+    return (record().anomalies & http::bit(http::Anomaly::kRuleBodyLimit)) != 0;
+  };
+  const std::string grpc = "Content-Type: application/grpc+proto\r\nTransfer-Encoding: chunked\r\n\r\n";
+  EXPECT_EQ(ask("POST http://a.example/ HTTP/1.1\r\nHost: a.example\r\n" + grpc, *rules), Exchange::Next::kForward);
+  EXPECT_TRUE(limited());
+  for (const std::string type : {"application/grpc", "text/event-stream; charset=utf-8"}) {
+    ask(kGet, *rules);
+    EXPECT_FALSE(answer("HTTP/1.1 200 OK\r\nContent-Type: " + type + "\r\nTransfer-Encoding: chunked\r\n\r\n").gather);
+    EXPECT_TRUE(limited());
+  }
+  ask(kGet, *rules);
+  EXPECT_TRUE(answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").gather);
+  EXPECT_FALSE(limited());
+}
+
+TEST_F(ExchangeTest, ASocketOverHttp2IsNeverGathered) {
+  rules::Handler handler;
+  handler.transform_request.emplace().match_replace_body = {{"one", "three"}};
+  handler.transform_response.emplace().match_replace_body = {{"one", "three"}};
+  const auto rules = book(handler);
+  http::RequestHead head;
+  head.version = http::Version::kHttp2;
+  head.method = "CONNECT";  // RFC 8441
+  head.target = "/socket";
+  head.fields.append("host", "a.example");
+  ResolvedTarget target;
+  target.target.host = "a.example";
+  http::BodyFraming endless;
+  endless.kind = http::Framing::kChunked;
+  exchange_.emplace(sink_, clock_, settings_);
+  EXPECT_EQ(exchange_->receive_request(head, endless, target, nullptr, clock_.mono(), *rules),
+            Exchange::Next::kForward);
+  EXPECT_FALSE(exchange_->receive_response(http::make_response(200), endless, nullptr, false).gather);
+  exchange_->become(flow::Protocol::kWebSocket);
+  EXPECT_EQ(record().protocol, flow::Protocol::kWebSocket);  // while it is open
+  EXPECT_EQ(record().status, 200);
+  exchange_->finish();
+  EXPECT_EQ(record().anomalies, 0u);
+}
+
+TEST_F(ExchangeTest, AClientThatLeavesLeavesInAPhase) {
+  const std::string post = "POST http://a.example/ HTTP/1.1\r\nHost: a.example\r\nContent-Length: 1\r\n\r\n";
+  const auto left = [&] {
+    exchange_->fail(FailureKind::kClientAborted, "gone");
+    exchange_->finish();
+    return record().phase;
+  };
+  ask(post);
+  EXPECT_EQ(left(), flow::Phase::kRequestBody);
+  ask(post);
+  exchange_->request_ended();
+  EXPECT_EQ(left(), flow::Phase::kFirstByte);
+  ask(post);
+  answer(kOk);
+  EXPECT_EQ(left(), flow::Phase::kResponseBody);
+}
+
 TEST_F(ExchangeTest, ADropIsDroppedAndNothingElse) {
   EXPECT_EQ(ask(kGet, *book(rules::Handler{rules::HandlerType::kDrop})), Exchange::Next::kDrop);
   exchange_->finish();
