@@ -80,7 +80,7 @@ net::Task<BodyRead> Http2Stream::read_body() {
       read.trailers = std::move(trailers_);
       co_return read;
     }
-    if (failure_ || cancelled_) {
+    if (failure_ || cancelled_ || reads_cancelled_) {
       read.step = BodyStep::kFailed;
       if (failure_)
         read.failure = *failure_;
@@ -159,7 +159,10 @@ void Http2Stream::set_deadline(MonoTime at) {
   writable.set_deadline(at);
 }
 
-void Http2Stream::cancel_reads() { readable.cancel(Code::kCancelled); }
+void Http2Stream::cancel_reads() {
+  reads_cancelled_ = true;
+  readable.notify();  // cancel() would be forgotten with the next deadline
+}
 
 void Http2Stream::cancel() {
   cancelled_ = true;

@@ -71,7 +71,7 @@ class Http2Stream {
   ByteCount in_size_ = 0;  // of what waits
   ByteCount taken_ = 0;    // octets of the piece that read_body() gave last
   ByteCount owed_ = 0;     // that went on, and whose window was not given back yet
-  bool in_ended_ = false;
+  bool in_ended_ = false, reads_cancelled_ = false;
   std::optional<http::FieldList> trailers_;
   std::vector<flow::Held> out_;
   std::size_t out_next_ = 0, out_offset_ = 0;
