@@ -113,6 +113,8 @@ class OriginEnd : public End {
   };
   virtual void offer_request(const http::RequestHead& head, const RequestOptions& options) = 0;
   virtual net::Task<OriginHead> read_head(const std::string& method) = 0;
+  // RFC 8441 §3; may wait for the origin to say so.
+  virtual net::Task<bool> takes_extended_connect(MonoTime) { co_return false; }
   virtual const flow::UpstreamPtr& info() const = 0;
   virtual bool is_reused() const = 0;
   // The exchange is over and went well on this end: a connection may go back to its pool.

@@ -102,6 +102,13 @@ net::Task<void> ExchangeServer::forward(StreamRelay& relay, Exchange& exchange, 
       const std::string page = exchange.failure_page(origin.error().kind, origin.error().message);
       co_return co_await relay.send_made(page);
     }
+    const MonoTime deadline = worker_.clock().mono() + worker_.limits().timeouts.tls;
+    if (!body.protocol.empty() && !co_await (*origin)->takes_extended_connect(deadline)) {
+      exchange.set_upstream((*origin)->info());
+      const std::string page = exchange.failure_page(
+          FailureKind::kBadAnswer, "the server takes no WebSockets and the like over HTTP/2 (RFC 8441 §3)");
+      co_return co_await relay.send_made(page);
+    }
     const StreamRelay::Result result = co_await relay.run(**origin, body);
     if (result != StreamRelay::Result::kRetry) co_return;
     failed = (*origin)->info();

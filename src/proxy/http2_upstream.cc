@@ -107,6 +107,10 @@ class Http2Origin final : public OriginEnd {
     if (!stream_ || !stream_->failure() || stream_->failure()->cause != EndFailure::Cause::kReset) return std::nullopt;
     return stream_->failure()->code;
   }
+  net::Task<bool> takes_extended_connect(MonoTime deadline) override {
+    co_await upstream_->wait_settings(deadline);
+    co_return upstream_->takes_extended_connect();
+  }
   const flow::UpstreamPtr& info() const override { return upstream_->info(); }
   bool is_reused() const override { return reused_; }
   void release(bool reusable) override { released_ = reusable; }

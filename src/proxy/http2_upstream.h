@@ -42,7 +42,7 @@ class Http2Upstream final : private Http2Link, public std::enable_shared_from_th
   void on_settings() override;
   void tell_of_settings();
   EndFailure end_of_connection() const override;
-  bool on_idle() override { return false; }
+  bool on_idle() override { return streams() > 0; }  // each has deadlines of its own; a WebSocket's are long
   net::Task<void> live();
   void remember_resumption();
 
