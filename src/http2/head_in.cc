@@ -1,6 +1,7 @@
 #include "http2/head_in.h"
 
 #include "base/text.h"
+#include "base/url.h"
 #include "http2/field_rules.h"
 
 namespace sluice::http2 {
@@ -155,7 +156,15 @@ std::string_view HeadReader::on_length(std::string_view value) {
   return content_length_ ? "" : "Content-Length is no plain decimal number (RFC 9113 §8.1.1, RFC 9110 §8.6)";
 }
 
+void HeadReader::shorten_path() {
+  const auto url = parse_url(path_);
+  if (!url || !iequals(url->scheme, scheme)) return;
+  const auto named = parse_authority(authority_, default_port(url->scheme));
+  if (named && named->host == url->host && named->port == url->port) path_ = url->target;
+}
+
 std::string_view HeadReader::finish() {
+  if (limits_.whole_urls && section_ == Section::kRequest && !path_.starts_with('/')) shorten_path();
   request.target = (seen_ & kPath) != 0 ? path_ : authority_;
   if (too_large_) return "a field section is larger than the limit (RFC 9113 §10.5.1)";
   if (section_ == Section::kRequest) note(check_request());

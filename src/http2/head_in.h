@@ -18,6 +18,7 @@ struct HeadLimits {
   ByteCount size = 0;  // RFC 9113 §6.5.2: names, values and 32 for each
   std::size_t fields = 0;
   bool extended_connect = false;  // :protocol is allowed (RFC 8441 §3)
+  bool whole_urls = false;        // :path may be the URL that :scheme and :authority name
 };
 
 class HeadReader {
@@ -51,6 +52,7 @@ class HeadReader {
   std::string_view on_host(std::string_view value);
   std::string_view on_length(std::string_view value);
   std::string_view check_request();
+  void shorten_path();
   std::string_view check_connect();
   std::string_view check_response();
   void note(std::string_view problem) {

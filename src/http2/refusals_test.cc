@@ -175,6 +175,24 @@ TEST(Refusals, RequestsThatOnlyLookWrong) {
   }
 }
 
+TEST(Refusals, WholeUrlsAreTakenOnlyWhereTheyAreExpectedAndSayNothingNew) {
+  const Fields sound = changed(handmade::get(), ":scheme", "http");
+  const auto asked = [&](std::string_view path, bool expected) {
+    Options options;
+    options.whole_urls = expected;
+    return serve(headers(1, changed(sound, ":path", path), kEndStream), options);
+  };
+  const std::string_view refused = ":path does not begin with a slash (RFC 9113 §8.3.1)";
+  EXPECT_EQ(problem_of(asked("http://a.example/x?y", false)), refused);
+  EXPECT_EQ(asked("http://a.example/x?y", true), "head 1 GET /x?y [host: a.example] scheme http ended\n");
+  EXPECT_EQ(asked("http://A.example:80", true), "head 1 GET / [host: a.example] scheme http ended\n");
+  EXPECT_EQ(asked("/http://b.example/", true), "head 1 GET /http://b.example/ [host: a.example] scheme http ended\n");
+  for (const std::string_view other : {"http://b.example/", "http://a.example:81/", "https://a.example/", "ftp://a.example/",
+                                       "http://a@a.example/", "http:///", "a.example/", ""}) {
+    EXPECT_NE(problem_of(asked(other, true)), "") << other;
+  }
+}
+
 TEST(Refusals, ExtendedConnectThatWasNotOffered) {
   Options options;
   options.extended_connect = false;

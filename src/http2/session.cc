@@ -23,6 +23,7 @@ HeadLimits head_limits(Role role, const Options& options, const Settings& settin
   limits.fields = options.head_fields;
   limits.extended_connect =
       role == Role::kServer && find_setting(settings, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 0) == 1;
+  limits.whole_urls = options.whole_urls;
   return limits;
 }
 

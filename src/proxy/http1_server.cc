@@ -230,9 +230,11 @@ net::Task<bool> Http1Server::answer_and_go_on(Exchange& exchange, std::string oc
 }
 
 Route route_of(const Worker& worker, const Target& target, const ClientFacts& facts) {
+  const auto& upgraded = facts.upgraded_to;
+  const bool elsewhere = upgraded && (upgraded->first != target.dial_host || upgraded->second != target.dial_port);
   Route route;
   route.remote = facts.remote;
-  route.identity = facts.identity;
+  if (!elsewhere) route.identity = facts.identity;
   route.tls = target.scheme == "https";
   route.dial_host = target.dial_host;
   route.dial_port = target.dial_port;
@@ -243,7 +245,7 @@ Route route_of(const Worker& worker, const Target& target, const ClientFacts& fa
     route.profile.alpn = facts.alpn;
     route.profile.identity = worker.shared().identities.find(target.server_name);
   }
-  route.http2 = !route.tls && facts.http2_without_tls;
+  route.http2 = !route.tls && facts.http2_without_tls && !elsewhere;
   return route;
 }
 

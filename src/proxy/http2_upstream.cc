@@ -132,8 +132,11 @@ Http2Upstream::Http2Upstream(Worker& worker, UpstreamConnectionPtr connection, n
 std::shared_ptr<Http2Upstream> Http2Upstream::start(Worker& worker, UpstreamConnectionPtr connection,
                                                     net::asio::any_io_executor executor, const Http2Upgrade* upgrade) {
   auto upstream = std::make_shared<Http2Upstream>(worker, std::move(connection), executor);
-  // Settings that cannot be read were refused by the origin before.
-  if (upgrade) (void)upstream->session().upgraded(upgrade->settings, upgrade->method);
+  if (upgrade) {  // before the first octet is read: the answer may have come with the 101
+    // Settings that cannot be read were refused by the origin before.
+    (void)upstream->session().upgraded(upgrade->settings, upgrade->method);
+    upstream->first_ = upstream->add_stream(1);
+  }
   worker.http2_upstreams().add(upstream);
   auto live = [](std::shared_ptr<Http2Upstream> self) -> net::Task<void> { co_await self->live(); };
   net::spawn(executor, live(upstream), worker.shared().on_bug);
@@ -160,7 +163,7 @@ bool Http2Upstream::takes_more() const {
 std::unique_ptr<OriginEnd> Http2Upstream::open() { return std::make_unique<Http2Origin>(shared_from_this()); }
 
 std::unique_ptr<OriginEnd> Http2Upstream::open_upgraded() {
-  return std::make_unique<Http2Origin>(shared_from_this(), add_stream(1));
+  return std::make_unique<Http2Origin>(shared_from_this(), std::move(first_));
 }
 
 net::Task<void> Http2Upstream::wait_settings(MonoTime deadline) {

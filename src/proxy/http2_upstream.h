@@ -25,7 +25,7 @@ class Http2Upstream final : private Http2Link, public std::enable_shared_from_th
   // One more stream may be opened now.
   bool takes_more() const;
   std::unique_ptr<OriginEnd> open();
-  std::unique_ptr<OriginEnd> open_upgraded();  // stream 1 after an upgrade
+  std::unique_ptr<OriginEnd> open_upgraded();  // stream 1 after an upgrade; once
   // Until the origin's SETTINGS have come, or the connection is over.
   net::Task<void> wait_settings(MonoTime deadline);
   bool takes_extended_connect() { return session().peer_takes_extended_connect(); }
@@ -48,6 +48,7 @@ class Http2Upstream final : private Http2Link, public std::enable_shared_from_th
 
   UpstreamConnectionPtr connection_;
   std::vector<net::Signal*> awaiting_settings_;  // each client has its own
+  Http2StreamPtr first_;                         // after an upgrade, until open_upgraded()
   MonoTime used_;
   bool leaving_ = false, has_settings_ = false;
 };

@@ -21,12 +21,14 @@ struct ClientFacts {
   std::string destination_host;  // CONNECT, SOCKS or original destination; empty for a plain proxy connection
   std::uint16_t destination_port = 0;
   bool by_address = false;  // the destination is an address that the client looked up: it names nothing by itself
-  bool by_host = false;     // redirected, and where from is not known: the request itself says where to
-  bool remote = false;      // the client is on another machine
+  bool by_host = false;  // the request itself says where to: redirected, and where from is not known; or `upgraded_to`
+  bool remote = false;   // the client is on another machine
   // What origins are offered for this client's requests: its own ALPN list, cut to what Sluice speaks (engine.md 2).
   std::vector<std::string> alpn = {"http/1.1"};
   std::string identity;            // of upstream connections that are this client's own; empty: shared ones
   bool http2_without_tls = false;  // the client spoke HTTP/2 by prior knowledge: so does Sluice towards the origin
+  // An upgrade to h2c in a proxy's plain connection: only there is HTTP/2 spoken, on the connection of `identity`.
+  std::optional<std::pair<std::string, std::uint16_t>> upgraded_to;
   const ProxyCredentials* credentials = nullptr;  // asked of each request; null: none
   std::optional<FailureKind> refusal;             // of whatever is asked
   bool has_destination() const { return !destination_host.empty(); }

@@ -57,6 +57,11 @@ net::Task<bool> serve_h2c(Worker& worker, net::Stream& client, Upgraded& upgrade
   ClientFacts facts = upgraded.facts;
   facts.http2_without_tls = true;
   facts.identity = "upgraded " + std::to_string(upgraded.upstream->info->id);
+  http2::Options options = http2_options(worker.limits());
+  if (!facts.has_destination()) {  // the requests that follow may be for anybody, as they might be without the upgrade
+    facts.by_host = options.whole_urls = true;
+    facts.upgraded_to.emplace(exchange.target().dial_host, exchange.target().dial_port);
+  }
   const std::string key = route_of(worker, exchange.target(), facts).key();
   upgraded.upstream->stream =
       std::make_unique<net::PrefixedStream>(std::move(upgraded.upstream->stream), std::move(upgraded.early));
@@ -65,21 +70,21 @@ net::Task<bool> serve_h2c(Worker& worker, net::Stream& client, Upgraded& upgrade
 
   net::PrefixedStream through(client, std::move(upgraded.client_early));
   ExchangeServer exchanges(worker, std::move(facts), upgraded.connection, upgraded.own_address);
-  Http2Server server(worker, through, exchanges, http2_options(worker.limits()), executor);
+  Http2Server server(worker, through, exchanges, options, executor);
   if (const Status begun = server.upgraded(upgrade, exchange, origin->open_upgraded()); !begun) {
     exchange.fail(FailureKind::kBadRequest, begun.error().message);
     origin->stop();
     co_return false;
   }
+  upgraded.http2 = &server;
+  if (worker.draining()) server.drain();
   co_await server.serve();
+  upgraded.http2 = nullptr;
   origin->stop();
   co_return !exchange.failed();
 }
 
-  upgraded.http2 = &server;
-  if (worker.draining()) server.drain();
 // What is not needed for the rest of a WebSocket's life.
-  upgraded.http2 = nullptr;
 void forget(Upgraded& upgraded) {
   std::string().swap(upgraded.client_early);
   std::string().swap(upgraded.early);
