@@ -154,6 +154,7 @@ Status Program::make_engine(const Config& config) {
   options.upstream_insecure = config.engine.upstream_insecure;
   options.upstream_ca_files = config.engine.upstream_ca;
   options.upstream_client_certs = config.engine.upstream_client_cert;
+  options.allow_roots = config.engine.allow_root;
   options.min_client_tls = config.engine.min_client_tls;
   options.passthrough = config.engine.passthrough;
   options.learn_passthrough = config.engine.learn_passthrough;

@@ -9,6 +9,7 @@
 
 #include "proxy/admission.h"
 #include "proxy/door.h"
+#include "proxy/file_roots.h"
 #include "proxy/guard.h"
 #include "proxy/worker.h"
 
@@ -65,6 +66,7 @@ class EngineImpl final : public Engine {
                   admission_,
                   population_,
                   bodies_,
+                  files_,
                   next_connection_,
                   next_upstream_,
                   transparent_exchanges_,
@@ -263,6 +265,7 @@ class EngineImpl final : public Engine {
   Passthrough passthrough_;
   Population population_;
   BodyBudget bodies_{options_.limits.bodies_held};
+  const FileRoots files_{options_.allow_roots, options_.limits.rule_body};
   net::Resolver resolver_;
   OwnListeners guard_;
   RemoteGuard remote_guard_{guard_};

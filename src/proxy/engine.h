@@ -46,6 +46,7 @@ struct EngineOptions {
   bool learn_passthrough = false;        // ... and hosts that clients pin (passthrough.h)
   std::string key_log_file;              // SSLKEYLOGFILE; empty: none
   bool strip_alt_svc = true;             // engine.md 1
+  std::vector<std::string> allow_roots;  // absolute folders: beneath them lies what rules of type file answer with
 };
 
 // A host that one client's TLS is relayed to, since it pins the host's certificate.

@@ -33,6 +33,9 @@ void remove_proxy_fields(http::FieldList& fields) {
   fields.erase("proxy-connection");
 }
 
+// RFC 9112 §3.2.4.
+bool is_asterisk(const http::RequestHead& head) { return head.target == "*"; }
+
 bool carries_identity(const http::FieldList& fields, std::string_view name) {
   for (std::size_t i = fields.next_named(name); i < fields.size(); i = fields.next_named(name, i + 1)) {
     const std::string_view value = fields.value(i);
@@ -127,10 +130,7 @@ void Exchange::tunnel_connected(const flow::UpstreamPtr& upstream) {
   record_response({});
 }
 
-Exchange::Next Exchange::decide(const rules::RuleBook& book, const std::string* body) {
-  static const std::string kNoBody;
-  // RFC 8441 §5: what follows an extended CONNECT is the socket's.
-  if (!body && (request_framing_.kind == http::Framing::kNone || request_.method == "CONNECT")) body = &kNoBody;
+rules::RuleBook::Subject Exchange::subject() const {
   rules::RuleBook::Subject subject;
   subject.method = request_.method;
   subject.scheme = target_.scheme;
@@ -138,21 +138,40 @@ Exchange::Next Exchange::decide(const rules::RuleBook& book, const std::string* 
   subject.port = target_.port;
   subject.target = target_.path;
   subject.fields = &request_.fields;
-  subject.body = body;
-  plan_ = book.match(subject);
+  const bool websocket = request_.version == http::Version::kHttp2 ? request_.method == "CONNECT"
+                                                                   : request_.fields.has_token("upgrade", "websocket");
+  subject.protocol = websocket ? "websocket" : request_.version == http::Version::kHttp2 ? "h2" : "http/1.1";
+  return subject;
+}
+
+Exchange::Next Exchange::decide(const rules::RuleBook& book, const std::string* body) {
+  static const std::string kNoBody;
+  // RFC 8441 §5: what follows an extended CONNECT is the socket's.
+  if (!body && (request_framing_.kind == http::Framing::kNone || request_.method == "CONNECT")) body = &kNoBody;
+  rules::RuleBook::Subject asked = subject();
+  asked.body = body;
+  plan_ = book.match(asked);
   if (plan_.needs_body || (!body && plan_.edits_request_body())) {
     if (!may_be_endless(request_.fields)) return Next::kGather;
     mark(http::Anomaly::kRuleBodyLimit);
     return decide(book, &kNoBody);
   }
-  apply_plan();
+  plan_.count_hits(settings_.worker);
   switch (plan_.action()) {
     case rules::HandlerType::kMock:
+    case rules::HandlerType::kRedirect:
+    case rules::HandlerType::kFile:
       return Next::kAnswer;
     case rules::HandlerType::kDrop:
-      fail(FailureKind::kDropped, "dropped by " + plan_.stopped->id());
+    case rules::HandlerType::kAbort: {
+      const bool aborts = plan_.action() == rules::HandlerType::kAbort;
+      fail(FailureKind::kDropped, (aborts ? "aborted by " : "dropped by ") + plan_.stopped->id());
       state_ = flow::State::kDropped;
-      return Next::kDrop;
+      return aborts ? Next::kAbort : Next::kDrop;
+    }
+    case rules::HandlerType::kRewrite:
+      if (!rewrite()) return Next::kAnswer;
+      break;
     case rules::HandlerType::kForward:
     case rules::HandlerType::kPassthrough:
       break;
@@ -174,7 +193,23 @@ Exchange::Next Exchange::gathered_request(std::optional<std::string> content, co
   return decide(book, &decoded.text);
 }
 
-void Exchange::apply_plan() { plan_.count_hits(settings_.worker); }
+// False: what the rule makes of the URL is none.
+bool Exchange::rewrite() {
+  const auto made = rules::rewritten_url(plan_, {target_.scheme, target_.host, target_.port, target_.path});
+  if (!made) {
+    rule_error_ = plan_.stopped->id() + ": " + made.error().message;
+    return false;
+  }
+  if (!*made) return true;
+  const Url& url = **made;
+  const bool elsewhere = url.scheme != target_.scheme || url.host != target_.host || url.port != target_.port;
+  target_.path = url.target;
+  if (!elsewhere) return true;
+  target_.scheme = url.scheme;
+  target_.host = target_.dial_host = target_.server_name = url.host;
+  target_.port = target_.dial_port = url.port;
+  return true;
+}
 
 void Exchange::build_request() {
   // request_octets_ holds the head as it came: mostly that is what goes on.
@@ -183,6 +218,14 @@ void Exchange::build_request() {
   to_origin_form(sent, target_);
   remove_proxy_fields(sent.fields);
   bool edited = false;
+  if (plan_.action() == rules::HandlerType::kRewrite && !is_asterisk(sent)) {
+    const std::string authority = authority_text(target_.host, target_.port, default_port(target_.scheme));
+    const auto host = sent.fields.find("host");
+    if (!host || !iequals(*host, authority)) sent.fields.set("Host", authority);
+    sent.target = target_.path;
+    sent.start_line.clear();
+    edited = true;
+  }
   if (!plan_.applied.empty()) {
     if (const auto to = rules::forward_target(plan_)) {
       rules::apply_forward(*to, target_.scheme, sent);
@@ -253,6 +296,11 @@ Exchange::ResponsePlan Exchange::receive_response(http::ResponseHead head, http:
   response_octets_.reserve(kUsualHead);
   http1::append_head(response_octets_, head);
   original_head_.clear();
+  if (plan_.answer_rules) {
+    rules::RuleBook::Subject asked = subject();
+    asked.status = head.status;
+    plan_.match_answer(asked, settings_.worker);
+  }
   if (settings_.strip_alt_svc && head.fields.erase("alt-svc") > 0) plan.head_changed = true;
   if (plan_.edits_response_head()) {
     plan.drop_body = rules::edit_response(plan_, head) == rules::AnswerBody::kDrop;
@@ -347,7 +395,15 @@ std::string Exchange::own_answer(const http::ResponseHead& head, Bytes body) {
 }
 
 std::string Exchange::answer() {
-  const rules::MockAnswer mock = rules::mock_answer(plan_, request_.method);
+  std::string content;
+  if (plan_.action() == rules::HandlerType::kFile) {
+    auto read = settings_.files ? settings_.files->read(plan_.handler()->path)
+                                : Result<std::string>(sluice::fail(Code::kRefused, "no folder may be read"));
+    if (!read) rule_error_ = plan_.stopped->id() + ": " + read.error().message;
+    if (read) content = *std::move(read);
+  }
+  if (!rule_error_.empty()) return failure_page(FailureKind::kRule, rule_error_);
+  const rules::MockAnswer mock = rules::mock_answer(plan_, request_.method, &content);
   return own_answer(mock.head, mock.body);
 }
 

@@ -21,9 +21,18 @@
 
 namespace sluice::proxy {
 
+// Where `file` rules find what they answer with (file_roots.h).
+class MockFiles {
+ public:
+  virtual ~MockFiles() = default;
+  // kNotFound, kTooLarge (over 8 MiB), kRefused, kIo: with the path as the rule has it. Any thread.
+  virtual Result<std::string> read(const std::string& path) const = 0;
+};
+
 struct ExchangeSettings {
   bool strip_alt_svc = true;
   ByteCount rule_body = 0;                                      // gathered at most
+  const MockFiles* files = nullptr;                             // what `file` rules answer with; null: none
   std::size_t worker = 0;                                       // for hit counters
   std::atomic<std::uint64_t>* transparent_exchanges = nullptr;  // counted, if there is a counter
 };
@@ -41,6 +50,7 @@ class Exchange {
     kGather,   // collect the request body, then gathered_request()
     kAnswer,   // a rule answers: take the request body in, send answer()
     kDrop,     // a rule drops: end the client connection
+    kAbort,    // ... reset it
   };
 
   // `started`: when the first octet came. `raw`: the head as it stood. The target was resolved before (target.h).
@@ -48,6 +58,16 @@ class Exchange {
                        const flow::ConnectionPtr& connection, MonoTime started, const rules::RuleBook& book);
   // nullopt: it was larger than the limit and goes on as it stands (anomaly rule_body_limit).
   Next gathered_request(std::optional<std::string> content, const rules::RuleBook& book);
+
+  // What applied rules ask of the pump: to wait before anything else is done, and to be slow.
+  std::chrono::milliseconds delay() const {
+    return plan_.applied.empty() ? std::chrono::milliseconds(0) : plan_.delay();
+  }
+  rules::Throttle throttle() const { return plan_.applied.empty() ? rules::Throttle{} : plan_.throttle(); }
+  bool is_throttled() const {
+    const rules::Throttle slow = throttle();
+    return slow.request > 0 || slow.response > 0;
+  }
 
   // What is not HTTP towards a destination: raw octets (protocol tcp), or TLS of others (tls).
   void open_tunnel(const Target& target, const flow::ConnectionPtr& connection,
@@ -145,7 +165,8 @@ class Exchange {
 
  private:
   Next decide(const rules::RuleBook& book, const std::string* body);
-  void apply_plan();
+  rules::RuleBook::Subject subject() const;
+  bool rewrite();
   void build_request();
   void record_opened(const flow::ConnectionPtr& connection, MonoTime started, MonoTime now);
   void request_ended(MonoTime at);
@@ -168,6 +189,7 @@ class Exchange {
   std::optional<http::RequestHead> sent_;  // where it is not request_
   std::size_t request_head_size_ = 0, response_head_size_ = 0;
   rules::RuleBook::Plan plan_;
+  std::string rule_error_;  // a rule that applies cannot be carried out
   http::ResponseHead response_;
   std::string original_head_;  // raw, as the origin sent it, where that is not what the client gets
   flow::UpstreamPtr upstream_;

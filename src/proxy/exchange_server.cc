@@ -65,8 +65,15 @@ net::Task<void> ExchangeServer::serve(ClientEnd& client, Request request) {
     if (content) body.is_over = true;
     next = exchange.gathered_request(std::move(content), *book);
   }
+  if (const auto delay = exchange.delay(); delay.count() > 0 && !co_await pauses_.wait(delay)) {
+    exchange.fail(FailureKind::kShutdown, "Sluice was stopped");
+    exchange.finish();
+    client.cut(kCancel);
+    co_return;
+  }
   switch (next) {
     case Exchange::Next::kDrop:
+    case Exchange::Next::kAbort:
       exchange.finish();
       client.cut(kInternalError);
       co_return;

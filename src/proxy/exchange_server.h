@@ -6,6 +6,7 @@
 #include <string>
 
 #include "proxy/origin.h"
+#include "proxy/pause.h"
 #include "proxy/stream_relay.h"
 #include "proxy/target.h"
 #include "proxy/upstream.h"
@@ -38,7 +39,10 @@ class ExchangeServer {
   net::Task<void> refuse(ClientEnd& client, Request request, FailureKind kind, std::string message,
                          std::optional<ResolvedTarget> target = std::nullopt);
   // What runs is recorded as stopped by Sluice rather than left by its client.
-  void abort() { aborted_ = true; }
+  void abort() {
+    aborted_ = true;
+    pauses_.end();
+  }
   const bool& aborted() const { return aborted_; }
 
  private:
@@ -52,6 +56,7 @@ class ExchangeServer {
   flow::ConnectionPtr connection_;
   std::string own_address_;
   std::optional<std::pair<std::string, ConnectFailure>> first_failure_;
+  Pauses pauses_;
   bool aborted_ = false;
 };
 

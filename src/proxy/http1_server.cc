@@ -39,6 +39,7 @@ void Http1Server::drain() {
 
 void Http1Server::abort() {
   aborted_ = draining_ = true;
+  pauses_.end();
   client_.cancel(Code::kCancelled);
   if (upstream_) upstream_->cancel(Code::kCancelled);
   if (origin_) origin_->cancel();
@@ -196,10 +197,19 @@ net::Task<bool> Http1Server::serve(ResolvedTarget& target) {
     if (content) wire.clear();
     next = exchange.gathered_request(std::move(content), *book);
   }
+  if (const auto delay = exchange.delay(); delay.count() > 0 && !co_await pauses_.wait(delay)) {
+    fail_for_client(exchange, "");
+    co_return false;
+  }
   switch (next) {
     case Exchange::Next::kDrop:
       exchange.finish();
       client_.close();
+      co_return false;
+    case Exchange::Next::kAbort:
+      exchange.finish();
+      client_.reset();
+      aborted_ = true;
       co_return false;
     case Exchange::Next::kAnswer: {
       const bool whole = co_await discard_request_body(exchange);
@@ -297,6 +307,8 @@ net::Task<bool> Http1Server::forward(Exchange& exchange, Bytes wire_at_hand) {
   const bool repeatable = request_over_ && exchange.is_idempotent() && wire_at_hand.empty();
   flow::UpstreamPtr failed;  // the connection on which it was tried before
   std::unique_ptr<StreamRelay::RequestBody> crossing;
+  // A pump that can be slow; what switches protocols is not slowed down.
+  const bool by_events = exchange.is_throttled() && !exchange.request().fields.find("upgrade");
   for (;;) {
     std::unique_ptr<OriginEnd> other;  // that HTTP/1's own pump does not know
     if (const auto running = worker_.http2_upstreams().find(known.key, failed.get())) other = running->open();
@@ -306,7 +318,7 @@ net::Task<bool> Http1Server::forward(Exchange& exchange, Bytes wire_at_hand) {
     if (!other && !upstream) upstream = co_await acquire(exchange, known, failure);
     if (upstream && upstream->alpn == "h2")
       other = Http2Upstream::start(worker_, std::move(upstream), co_await net::asio::this_coro::executor)->open();
-    else if (upstream && crossing)  // its body lies there
+    else if (upstream && (crossing || by_events))  // its body lies there
       other = http1_origin(worker_, std::move(upstream));
     if (other) {
       if (!crossing) {

@@ -10,6 +10,7 @@
 #include "proxy/duplex.h"
 #include "proxy/ends.h"
 #include "proxy/exchange.h"
+#include "proxy/pause.h"
 #include "proxy/pool.h"
 #include "proxy/relay.h"
 #include "proxy/stream_relay.h"
@@ -114,6 +115,7 @@ class Http1Server {
   net::Stream* upstream_ = nullptr;  // of the exchange under way
   OriginEnd* origin_ = nullptr;      // ... where that is an HTTP/2 stream
   std::optional<std::pair<std::string, ConnectFailure>> first_failure_;
+  Pauses pauses_;
   bool draining_ = false, idle_ = false, aborted_ = false, sent_continue_ = false;
   bool continued_ = false;  // a 100 went to the client, from whomever
   std::uint64_t requests_ = 0;

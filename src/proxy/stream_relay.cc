@@ -177,8 +177,11 @@ net::Task<StreamRelay::Result> StreamRelay::run(OriginEnd& origin, RequestBody& 
   origin.on_gone([this] { stop_request(); });
   client_.on_gone([this] {
     client_gone_ = true;
+    slow_response_.pauses.end();
     origin_->cancel();
   });
+  slow_request_.pace = Pace(exchange_.throttle().request);
+  slow_response_.pace = Pace(exchange_.throttle().response);
   sent_at_ = worker_.clock().mono();
   exchange_.reached(Exchange::Step::kSent, sent_at_);
   joined_.reset();
@@ -216,12 +219,26 @@ net::Task<StreamRelay::Result> StreamRelay::run(OriginEnd& origin, RequestBody& 
 void StreamRelay::stop_request() {
   if (!pumping_) return;
   stopping_ = true;
+  slow_request_.pauses.end();
   client_.cancel_reads();
   origin_->cancel();
 }
 
 net::Task<void> StreamRelay::join_request() {
   while (pumping_) co_await joined_->wait_told();
+}
+
+net::Task<bool> StreamRelay::send_slowly(End& end, Content content, Slow& slow) {
+  const flow::Held held = std::move(content).keep(worker_.sink());
+  for (Bytes left = held.view(); !left.empty();) {
+    const Bytes piece = left.substr(0, slow.pace.most());
+    left.remove_prefix(piece.size());
+    end.offer(piece);
+    if (!co_await room(end)) co_return false;
+    if (!co_await slow.pauses.wait(slow.pace.after(piece.size(), worker_.clock().mono()))) co_return false;
+    arm();
+  }
+  co_return true;
 }
 
 net::Task<void> StreamRelay::pump_request() {
@@ -258,6 +275,11 @@ net::Task<void> StreamRelay::pump_request() {
     } else {
       see(flow::Direction::kRequest, read.content.octets());
       keep(read.content.octets());
+      if (slow_request_.pace.is_set()) {
+        if (!co_await send_slowly(*origin_, std::move(read.content), slow_request_)) send_failed_ = true;
+        if (send_failed_) co_return;
+        continue;
+      }
       origin_->offer(std::move(read.content));
     }
     if (!co_await room(*origin_)) {
@@ -321,6 +343,10 @@ net::Task<StreamRelay::Result> StreamRelay::relay_body(bool drop) {
     if (read.step == BodyStep::kContent) {
       if (drop) continue;
       see(flow::Direction::kResponse, read.content.octets());
+      if (slow_response_.pace.is_set()) {
+        if (!co_await send_slowly(client_, std::move(read.content), slow_response_)) co_return client_left();
+        continue;
+      }
       client_.offer(std::move(read.content));
       if (!co_await room(client_)) co_return client_left();
       continue;

@@ -6,6 +6,7 @@
 #include "net/signal.h"
 #include "proxy/ends.h"
 #include "proxy/exchange.h"
+#include "proxy/pause.h"
 #include "proxy/websocket_watcher.h"
 
 namespace sluice::proxy {
@@ -59,6 +60,12 @@ class StreamRelay {
   std::chrono::milliseconds idle_time() const;
   net::Task<Result> gather_answer(const Exchange::ResponsePlan& plan);
   net::Task<bool> room(End& end);
+  // Offers content at the pace that a rule asks for. False: the receiver is of no more use.
+  struct Slow {
+    Pace pace{0};
+    Pauses pauses;
+  };
+  net::Task<bool> send_slowly(End& end, Content content, Slow& slow);
   net::Task<Result> fail_answer(FailureKind kind, std::string message);
   net::Task<Result> fail_from(const EndFailure& failure);
   void keep(Bytes content);
@@ -77,6 +84,7 @@ class StreamRelay {
   std::string protocol_;
   std::optional<WebSocketWatcher> watcher_;
   MonoTime activity_{}, sent_at_{};
+  Slow slow_request_, slow_response_;
   ByteCount kept_ = 0;  // of the budget, for what keep() holds
   bool request_over_ = false, pumping_ = false, stopping_ = false, answering_ = false;
   bool client_gone_ = false, send_failed_ = false, bad_request_ = false, continued_ = false;

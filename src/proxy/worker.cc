@@ -26,7 +26,7 @@ Worker::Worker(Shared shared, std::size_t index, flow::Sink& sink)
       readiness_(*io_),
       pool_(shared_.options.limits.upstream_idle_per_worker, shared_.options.limits.timeouts.upstream_idle),
       leaves_(*shared_.authority, shared_.clock),
-      settings_{shared_.options.strip_alt_svc, shared_.options.limits.rule_body, index,
+      settings_{shared_.options.strip_alt_svc, shared_.options.limits.rule_body, &shared_.files, index,
                 &shared_.transparent_exchanges} {
   deadlines_.tick(clock().mono());
 }

@@ -48,6 +48,7 @@ struct Shared {
   const Admission& admission;
   Population& population;  // of all workers
   BodyBudget& bodies;
+  const MockFiles& files;
   std::atomic<std::uint64_t>& next_connection;
   std::atomic<std::uint64_t>& next_upstream;
   std::atomic<std::uint64_t>& transparent_exchanges;

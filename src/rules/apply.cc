@@ -2,9 +2,12 @@
 
 #include "base/text.h"
 #include "base/url.h"
+#include "rules/rule_program.h"
 
 namespace sluice::rules {
 namespace {
+
+constexpr ByteCount kMaxRewritten = 64 * kKiB;  // of a URL: more than any server takes
 
 template <class Each>
 void each_transform(const RuleBook::Plan& plan, std::optional<Transform> Handler::*side, Each each) {
@@ -90,6 +93,24 @@ void apply_forward(const ForwardTarget& target, std::string_view request_scheme,
   if (head.fields.count("Host") != 1 || head.fields.find("Host") != host) head.fields.set("Host", host);
 }
 
+Result<std::optional<Url>> rewritten_url(const RuleBook::Plan& plan, const Url& url) {
+  if (plan.action() != HandlerType::kRewrite) return std::optional<Url>();
+  std::string text = to_string(url);
+  SLUICE_TRY(const bool matched, plan.stopped->program->rewrite->replace(text, kMaxRewritten));
+  if (!matched) return std::optional<Url>();
+  if (text.starts_with('/')) {
+    Url made = url;
+    made.target = std::move(text);
+    text = to_string(made);
+  }
+  auto made = parse_url(text);
+  if (!made) return fail(Code::kInvalid, "the rewritten URL is none: " + made.error().message);
+  if (made->scheme != "http" && made->scheme != "https") {
+    return fail(Code::kInvalid, "the rewritten URL must begin with http:// or https://");
+  }
+  return std::optional(*std::move(made));
+}
+
 void edit_request(const RuleBook::Plan& plan, http::RequestHead& head) {
   each_transform(plan, &Handler::transform_request, [&](const Transform& transform) {
     edit_fields(transform.update_headers, head.fields);
@@ -137,8 +158,20 @@ MockAnswer mock_answer(const Handler& handler, std::string_view request_method) 
   return answer;
 }
 
-MockAnswer mock_answer(const RuleBook::Plan& plan, std::string_view request_method) {
-  MockAnswer answer = mock_answer(*plan.handler(), "GET");
+MockAnswer mock_answer(const RuleBook::Plan& plan, std::string_view request_method, const std::string* file) {
+  const Handler& handler = *plan.handler();
+  MockAnswer answer;
+  if (handler.type == HandlerType::kRedirect || handler.type == HandlerType::kFile) {
+    Handler made = handler;
+    if (handler.type == HandlerType::kRedirect) {
+      made.status = handler.status.value_or(302);
+      made.headers.emplace_back("Location", handler.location);
+    }
+    if (file && handler.type == HandlerType::kFile) made.body = *file;
+    answer = mock_answer(made, "GET");
+  } else {
+    answer = mock_answer(handler, "GET");
+  }
   if (edit_response(plan, answer.head) == AnswerBody::kDrop) {
     answer.body.clear();
   } else if (plan.edits_response_body() && !answer.body.empty()) {

@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "base/url.h"
 #include "http/message.h"
 #include "rules/rule_book.h"
 
@@ -30,6 +31,11 @@ std::optional<ForwardTarget> forward_target(const RuleBook::Plan& plan);
 // Host becomes the target's. `request_scheme` is the scheme of the request as it came. Call it before edit_request, so
 // that a rule that sets Host by name has the last word.
 void apply_forward(const ForwardTarget& target, std::string_view request_scheme, http::RequestHead& head);
+
+// The absolute URL that the deciding rewrite rule makes of the request's; nullopt for any other plan, and where its
+// pattern does not match. kInvalid: what it makes is no http or https URL; a target that begins with a slash stays on
+// the request's host.
+Result<std::optional<Url>> rewritten_url(const RuleBook::Plan& plan, const Url& url);
 
 // Method and header edits. The answer's framing follows the method that was sent, what the client gets follows the
 // method that it sent: the caller keeps both where a rule changed GET to HEAD or back.
@@ -64,7 +70,8 @@ struct MockAnswer {
 // be true, none for 204 and 304 (a given one stays in a 304). HEAD: the length that GET would have. A given
 // Transfer-Encoding is left out.
 MockAnswer mock_answer(const Handler& handler, std::string_view request_method);
-// As above for the deciding mock of `plan`, after the response edits of its continue rules: what the client gets.
-MockAnswer mock_answer(const RuleBook::Plan& plan, std::string_view request_method);
+// As above for the deciding mock, redirect or file of `plan` (`file`: its content), after the response edits of its
+// continue rules: what the client gets.
+MockAnswer mock_answer(const RuleBook::Plan& plan, std::string_view request_method, const std::string* file = nullptr);
 
 }  // namespace sluice::rules

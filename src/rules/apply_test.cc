@@ -8,12 +8,7 @@ namespace sluice::rules {
 namespace {
 
 RuleBook::Plan plan_of(std::string_view handler, OnMatch on_match = OnMatch::kStop) {
-  auto rule = std::make_shared<Rule>();
-  rule->spec = spec("{}", handler);
-  RuleBook::Plan plan;
-  plan.applied.push_back(rule);
-  if (on_match == OnMatch::kStop) plan.stopped = rule;
-  return plan;
+  return plan_with(spec("{}", handler), on_match);
 }
 
 void add_line(http::FieldList& fields, std::string_view line) {

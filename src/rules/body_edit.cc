@@ -3,17 +3,26 @@
 
 #include "codings/codings.h"
 #include "rules/apply.h"
+#include "rules/json_edit.h"
+#include "rules/rule_program.h"
 
 namespace sluice::rules {
 namespace {
 
-using Edits = std::vector<const Transform*>;
+struct Edit {
+  const Transform* transform;
+  const std::vector<Replacer>* replacers;
+};
+using Edits = std::vector<Edit>;
+using Replacers = RuleProgram::BodyReplacers;
 
-Edits edits_of(const RuleBook::Plan& plan, std::optional<Transform> Handler::*side) {
+Edits edits_of(const RuleBook::Plan& plan, std::optional<Transform> Handler::*side,
+               std::vector<Replacer> Replacers::*replacers) {
   Edits edits;
   for (const RulePtr& rule : plan.applied) {
     const Handler& handler = rule->spec.handler;
-    if (handler.transforms() && handler.*side && (handler.*side)->edits_body()) edits.push_back(&*(handler.*side));
+    if (!handler.transforms() || !(handler.*side) || !(handler.*side)->edits_body()) continue;
+    edits.push_back({&*(handler.*side), &(rule->program->replacers.*replacers)});
   }
   return edits;
 }
@@ -44,16 +53,29 @@ Status substitute(std::string& text, std::size_t at, std::size_t length, std::st
 // Whether anything was found to replace.
 Result<bool> edit_text(const Edits& edits, std::string& text, ByteCount most) {
   bool changed = false;
-  for (const Transform* transform : edits) {
+  for (const auto& [transform, replacers] : edits) {
+    if (transform->set_body && text != *transform->set_body) {
+      text = *transform->set_body;
+      changed = true;
+    }
     for (const auto& [search, replacement] : transform->match_replace_body) {
       const std::size_t at = text.find(search);
       if (at == std::string::npos) continue;
       SLUICE_CHECK(substitute(text, at, search.size(), replacement, most));
       changed = true;
     }
+    for (const Replacer& replacer : *replacers) {
+      SLUICE_TRY(const bool replaced, replacer.replace(text, most));
+      changed |= replaced;
+    }
+    SLUICE_TRY(const bool edited, edit_json(transform->json_edits, text, most));
+    changed |= edited;
   }
   return changed;
 }
+
+// A body that is only replaced need not be readable.
+bool sets_first(const Edits& edits) { return !edits.empty() && edits.front().transform->set_body; }
 
 Result<std::string> decode(Bytes content, const std::vector<codings::Coding>& codings, ByteCount most) {
   std::string text;
@@ -85,7 +107,12 @@ Result<std::string> edit_body(const Edits& edits, http::FieldList& fields, Bytes
     SLUICE_TRY(codings, codings::parse_codings(*coded));
   }
   std::erase(codings, codings::Coding::kIdentity);
-  SLUICE_TRY(std::string text, decode(content, codings, limits.decoded));
+  std::string text;
+  if (sets_first(edits)) {
+    text = *edits.front().transform->set_body + '\n';  // other than what it will be: it counts as changed
+  } else {
+    SLUICE_TRY(text, decode(content, codings, limits.decoded));
+  }
   SLUICE_TRY(const bool changed, edit_text(edits, text, limits.edited));
   std::string out;
   if (!changed) {
@@ -103,12 +130,12 @@ Result<std::string> edit_body(const Edits& edits, http::FieldList& fields, Bytes
 
 Result<std::string> edit_request_body(const RuleBook::Plan& plan, http::FieldList& fields, Bytes content,
                                       const BodyLimits& limits) {
-  return edit_body(edits_of(plan, &Handler::transform_request), fields, content, limits);
+  return edit_body(edits_of(plan, &Handler::transform_request, &Replacers::request), fields, content, limits);
 }
 
 Result<std::string> edit_response_body(const RuleBook::Plan& plan, http::FieldList& fields, Bytes content,
                                        const BodyLimits& limits) {
-  return edit_body(edits_of(plan, &Handler::transform_response), fields, content, limits);
+  return edit_body(edits_of(plan, &Handler::transform_response, &Replacers::response), fields, content, limits);
 }
 
 }  // namespace sluice::rules

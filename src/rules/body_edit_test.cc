@@ -7,14 +7,9 @@ namespace sluice::rules {
 namespace {
 
 RuleBook::Plan plan_of(std::string_view pairs) {
-  auto rule = std::make_shared<Rule>();
   const std::string edits = R"({"matchReplaceBody":)" + std::string(pairs) + "}";
-  rule->spec =
-      spec("{}", R"({"type":"passthrough","transformRequest":)" + edits + R"(,"transformResponse":)" + edits + "}");
-  RuleBook::Plan plan;
-  plan.applied.push_back(rule);
-  plan.stopped = rule;
-  return plan;
+  return plan_with(
+      spec("{}", R"({"type":"passthrough","transformRequest":)" + edits + R"(,"transformResponse":)" + edits + "}"));
 }
 
 std::string edited(std::string_view pairs, std::string_view body) {

@@ -80,6 +80,16 @@ Json checks_of(const Matcher& matcher, const RuleProgram& program, const Asked& 
     checks["hostPattern"] =
         check(true, program.host_pattern_holds(asked), to_lower(matcher.host_pattern), host, "Hostname mismatch");
   }
+  if (!matcher.protocol.empty()) {
+    checks["protocol"] = check(true, RuleProgram::protocol_holds(matcher, asked), matcher.protocol,
+                               std::string(subject.protocol), "Protocol mismatch");
+  }
+  if (matcher.status_code) {
+    checks["statusCode"] =
+        check(true, RuleProgram::status_holds(matcher, asked), *matcher.status_code,
+              subject.status ? Json(*subject.status) : Json(),
+              subject.status ? "Status code mismatch" : "There is no answer whose status could be compared");
+  }
   return checks;
 }
 

@@ -12,10 +12,10 @@ constexpr ByteCount kSetPerInstruction = 128;
 constexpr int kSetAttempts = 3;    // each with twice the memory
 constexpr int kBoundLength = 256;  // octets of low_ and high_: more than any host name has
 
-re2::RE2::Options options(ByteCount memory) {
+re2::RE2::Options options(ByteCount memory, Captures captures = Captures::kNo) {
   re2::RE2::Options made;
   made.set_log_errors(false);
-  made.set_never_capture(true);
+  made.set_never_capture(captures == Captures::kNo);
   made.set_max_mem(static_cast<std::int64_t>(memory));
   return made;
 }
@@ -37,15 +37,19 @@ Error explain(const re2::RE2& re2) {
 
 }  // namespace
 
+Result<std::unique_ptr<const re2::RE2>> compile_re2(const std::string& source, Captures captures) {
+  auto re2 = std::make_unique<const re2::RE2>(piece(source), options(kPatternMemory, captures));
+  if (re2->error_code() == re2::RE2::ErrorPatternTooLarge) {
+    re2 = std::make_unique<const re2::RE2>(piece(source), options(kLargePatternMemory, captures));
+  }
+  if (!re2->ok()) return fail(explain(*re2));
+  return re2;
+}
+
 Result<Pattern> Pattern::compile(std::string_view js) {
   Pattern made;
   SLUICE_TRY(made.source_, translate_js_pattern(js));
-  auto re2 = std::make_unique<re2::RE2>(piece(made.source_.text), options(kPatternMemory));
-  if (re2->error_code() == re2::RE2::ErrorPatternTooLarge) {
-    re2 = std::make_unique<re2::RE2>(piece(made.source_.text), options(kLargePatternMemory));
-  }
-  if (!re2->ok()) return fail(explain(*re2));
-  made.re2_ = std::move(re2);
+  SLUICE_TRY(made.re2_, compile_re2(made.source_.text, Captures::kNo));
   if (made.source_.anchored) {
     // PossibleMatchRange speaks of matches from end to end; ours may go on behind what matched.
     const re2::RE2 whole(made.source_.text + "(?s:.*)", options(kLargePatternMemory));

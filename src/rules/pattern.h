@@ -25,6 +25,10 @@ namespace sluice::rules {
 inline constexpr ByteCount kPatternMemory = 128 * kKiB;
 inline constexpr ByteCount kLargePatternMemory = 1 * kMiB;
 
+// What translate_js_pattern() made, compiled. kInvalid, kTooLarge: one sentence, without the pattern.
+enum class Captures { kNo, kYes };
+Result<std::unique_ptr<const re2::RE2>> compile_re2(const std::string& source, Captures captures);
+
 class Pattern {
  public:
   // kInvalid, kTooLarge: one sentence, without the pattern.

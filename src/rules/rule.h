@@ -13,9 +13,20 @@
 #include <utility>
 #include <vector>
 
+#include "base/json.h"
+
 namespace sluice::rules {
 
-enum class HandlerType { kPassthrough, kMock, kForward, kDrop };
+enum class HandlerType {
+  kPassthrough,
+  kMock,
+  kForward,   // to another server
+  kDrop,      // the connection is closed
+  kAbort,     // ... is reset
+  kRedirect,  // status and Location
+  kFile,      // a mock whose body is a file's content
+  kRewrite,   // to another URL
+};
 enum class OnMatch { kStop, kContinue };
 
 // All fields that are set must hold; empty strings count as absent.
@@ -27,33 +38,67 @@ struct Matcher {
   std::string path_pattern;  // path and query
   std::vector<std::pair<std::string, std::string>> headers;  // name (any case), exact value
   std::string body_includes;                                 // of the decoded request body
+  std::string protocol;                                      // "http/1.1", "h2" or "websocket"
+  std::optional<int> status_code;  // the origin's: the rule is asked when the answer's head is there
 };
 
 // In the order of the document; nullopt deletes.
 using HeaderEdits = std::vector<std::pair<std::string, std::optional<std::string>>>;
 
+struct JsonEdit {
+  enum class Op { kSet, kRemove };
+  Op op = Op::kSet;
+  std::string pointer;  // RFC 6901
+  Json value;           // kSet
+};
+
+using Replacements = std::vector<std::pair<std::string, std::string>>;
+
+// Body edits are made in the order of the members here.
 struct Transform {
   HeaderEdits update_headers;
   std::string replace_method;         // requests only
   std::optional<int> replace_status;  // answers only
+  std::optional<std::string> set_body;
   // Search text and replacement, applied in order. The search is literal and replaces its first occurrence; in the
   // replacement $$ $& $` $' mean what they mean in JavaScript ($1 has no group here and stays as it stands).
-  std::vector<std::pair<std::string, std::string>> match_replace_body;
+  Replacements match_replace_body;
+  // JavaScript patterns and replacements ($1, $<name>, $&, $$), every occurrence.
+  Replacements regex_replace_body;
+  std::vector<JsonEdit> json_edits;  // of a body that is JSON
   bool empty() const;
   bool edits_head() const;
-  bool edits_body() const { return !match_replace_body.empty(); }
+  bool edits_body() const {
+    return set_body || !match_replace_body.empty() || !regex_replace_body.empty() || !json_edits.empty();
+  }
+};
+
+// Octets a second of the body; 0: as fast as it goes.
+struct Throttle {
+  std::uint64_t request = 0, response = 0;
 };
 
 struct Handler {
   HandlerType type = HandlerType::kPassthrough;
-  std::optional<int> status;                                       // mock; 200 when absent
-  std::optional<std::string> body;                                 // mock
-  std::vector<std::pair<std::string, std::string>> headers;        // mock
-  std::string forward_to;                                          // forward: host, host:port, scheme://host[:port]
-  std::optional<Transform> transform_request, transform_response;  // passthrough and forward; others ignore them
-  // True if the transforms above count: a mock or a drop ignores its own.
-  bool transforms() const { return type == HandlerType::kPassthrough || type == HandlerType::kForward; }
+  std::optional<int> status;                                 // mock, file: 200 when absent; redirect: 302
+  std::optional<std::string> body;                           // mock
+  std::vector<std::pair<std::string, std::string>> headers;  // mock, file, redirect
+  std::string forward_to;                                    // forward: host, host:port, scheme://host[:port]
+  std::string location;                                      // redirect
+  std::string path;                                          // file: beneath the root of files (engine option)
+  std::string url_pattern, replacement;                      // rewrite: as in regexReplaceBody, of the absolute URL
+  std::int64_t delay_ms = 0;                                 // any: before anything else happens
+  std::optional<Throttle> throttle;
+  std::optional<Transform> transform_request, transform_response;  // of what goes on to a server; others ignore them
+  // True if the transforms above count: what answers or drops ignores its own.
+  bool transforms() const {
+    return type == HandlerType::kPassthrough || type == HandlerType::kForward || type == HandlerType::kRewrite;
+  }
+  // True if the request never reaches the server that it names.
+  bool answers() const { return type != HandlerType::kPassthrough; }
 };
+
+inline constexpr std::int64_t kLongestDelay = 300'000;  // ms: as long as anything may be idle
 
 struct RuleSpec {
   double priority = 100;  // ascending: smaller first

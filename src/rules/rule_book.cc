@@ -31,28 +31,26 @@ bool may_match_host(const Pattern& pattern, std::string_view host) {
   return false;
 }
 
-bool all_but_body(const Rule& rule, const RuleProgram& program, const Asked& asked, bool pattern_known) {
-  const Matcher& matcher = rule.spec.matcher;
-  return RuleProgram::method_holds(matcher, asked) && program.hostname_holds(asked) &&
-         program.host_pattern_holds(asked) && RuleProgram::headers_hold(matcher, asked) &&
-         (pattern_known || program.url_holds(asked)) && ((pattern_known && !program.url) || program.path_holds(asked));
-}
-
 }  // namespace
 
 struct RuleBook::Compiled {
   std::vector<RulePtr> rules;  // in order of evaluation; places are indexes of this
   std::vector<std::shared_ptr<const RuleProgram>> programs;
   std::size_t enabled = 0;
-  RuleGroup everywhere;    // no host condition
-  GroupsByHost by_host;    // exact
-  GroupsByHost by_suffix;  // *.suffix and suffix
+  RuleGroup everywhere;                       // no host condition
+  GroupsByHost by_host;                       // exact
+  GroupsByHost by_suffix;                     // *.suffix and suffix
+  std::shared_ptr<AnswerRules> answer_rules;  // null: none
   bool answers_everywhere = false;
   std::vector<const Pattern*> answering_patterns;  // anchored: they answer for the hosts that they can match
 
   void place(std::uint32_t place) {
     const RuleProgram& program = *programs[place];
     ++enabled;
+    if (rules[place]->spec.matcher.status_code) {
+      if (!answer_rules) answer_rules = std::make_shared<AnswerRules>();
+      return answer_rules->rules.push_back(rules[place]);
+    }
     if (!program.host.empty()) return by_host[program.host].add(place, program);
     if (!program.host_exact.empty()) return by_host[program.host_exact].add(place, program);
     if (!program.host_suffix.empty()) return by_suffix[program.host_suffix].add(place, program);
@@ -115,14 +113,15 @@ Result<std::shared_ptr<const RuleBook>> RuleBook::compile(std::vector<RulePtr> r
   auto compiled = std::make_unique<Compiled>();
   compiled->rules = std::move(rules);
   compiled->programs.reserve(compiled->rules.size());
-  for (const RulePtr& rule : compiled->rules) {
-    if (rule->program) {
-      compiled->programs.push_back(rule->program);
-      continue;
+  for (RulePtr& rule : compiled->rules) {
+    if (!rule->program) {  // plans find the program in the rule
+      auto made = std::make_shared<Rule>(*rule);
+      auto program = compile_rule(rule->spec);
+      if (!program) return fail(std::move(program.error()).with_context(rule->id()));
+      made->program = *std::move(program);
+      rule = std::move(made);
     }
-    auto program = compile_rule(rule->spec);
-    if (!program) return fail(std::move(program.error()).with_context(rule->id()));
-    compiled->programs.push_back(*std::move(program));
+    compiled->programs.push_back(rule->program);
   }
   SLUICE_CHECK(compiled->check_size());
   for (std::uint32_t place = 0; place < compiled->rules.size(); ++place) {
@@ -151,6 +150,7 @@ bool RuleBook::may_answer(std::string_view host) const {
 RuleBook::Plan RuleBook::match(const Subject& subject) const {
   Plan plan;
   if (compiled_->enabled == 0) return plan;
+  plan.answer_rules = compiled_->answer_rules;
   const Asked asked(subject);
   CandidateLists candidates;
   compiled_->everywhere.find(asked, candidates);
@@ -160,7 +160,7 @@ RuleBook::Plan RuleBook::match(const Subject& subject) const {
   });
   while (const auto next = candidates.next()) {
     const RulePtr& rule = compiled_->rules[next->place];
-    if (!all_but_body(*rule, *compiled_->programs[next->place], asked, next->pattern_known)) continue;
+    if (!head_holds(*rule, *compiled_->programs[next->place], asked, next->pattern_known)) continue;
     const Body body = RuleProgram::body_holds(rule->spec.matcher, asked);
     if (body == Body::kUnknown) {
       plan.needs_body = true;
@@ -201,6 +201,41 @@ bool RuleBook::Plan::edits_request_head() const { return any_transform(applied, 
 bool RuleBook::Plan::edits_request_body() const { return any_transform(applied, &Handler::transform_request, body); }
 bool RuleBook::Plan::edits_response_head() const { return any_transform(applied, &Handler::transform_response, head); }
 bool RuleBook::Plan::edits_response_body() const { return any_transform(applied, &Handler::transform_response, body); }
+
+bool RuleBook::Plan::match_answer(const Subject& subject, std::size_t worker) {
+  if (!answer_rules) return false;
+  const Asked asked(subject);
+  bool any = false;
+  for (const RulePtr& rule : answer_rules->rules) {
+    if (!head_holds(*rule, *rule->program, asked, false)) continue;
+    any = true;
+    applied.push_back(rule);
+    if (rule->hits) rule->hits->add(worker);
+    if (rule->spec.on_match == OnMatch::kContinue) continue;
+    if (!stopped) stopped = rule;
+    break;
+  }
+  return any;
+}
+
+std::chrono::milliseconds RuleBook::Plan::delay() const {
+  std::chrono::milliseconds sum{0};
+  for (const RulePtr& rule : applied) sum += std::chrono::milliseconds(rule->spec.handler.delay_ms);
+  return std::min(sum, std::chrono::milliseconds(kLongestDelay));
+}
+
+Throttle RuleBook::Plan::throttle() const {
+  Throttle slowest;
+  const auto slower = [](std::uint64_t& one, std::uint64_t other) {
+    if (other > 0 && (one == 0 || other < one)) one = other;
+  };
+  for (const RulePtr& rule : applied) {
+    if (!rule->spec.handler.throttle) continue;
+    slower(slowest.request, rule->spec.handler.throttle->request);
+    slower(slowest.response, rule->spec.handler.throttle->response);
+  }
+  return slowest;
+}
 
 void RuleBook::Plan::count_hits(std::size_t worker) const {
   for (const RulePtr& rule : applied) {

@@ -4,6 +4,7 @@
 // Errors: compile() alone can fail; matching cannot.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -26,6 +27,8 @@ inline constexpr std::size_t kMaxRules = 20'000;
 inline constexpr std::size_t kMaxPatternInstructions = 1'000'000;
 inline constexpr ByteCount kMaxRuleText = 256 * kMiB;
 
+struct AnswerRules;  // private to this folder
+
 class RuleBook {
  public:
   // What a rule sees. Views last for the call.
@@ -36,12 +39,15 @@ class RuleBook {
     // The decoded request body. null: not gathered (yet). Point it to an empty string where there is none or none can
     // be had (no body, too large, cannot be decoded): bodyIncludes then does not hold.
     const std::string* body = nullptr;
-    std::string_view url = {};  // the absolute URL if known; empty: made from the parts
+    std::string_view url = {};       // the absolute URL if known; empty: made from the parts
+    std::string_view protocol = {};  // "http/1.1", "h2", "websocket"
+    std::optional<int> status = {};  // of the answer; nullopt: there is none yet
   };
 
   struct Plan {
-    std::vector<RulePtr> applied;  // in order; the last one is `stopped` if that is set
-    RulePtr stopped;               // the on_match: stop rule; null: only continue rules, or none
+    std::vector<RulePtr> applied;                     // in order; the last one is `stopped` if that is set
+    std::shared_ptr<const AnswerRules> answer_rules;  // of the book, to be asked when there is an answer; null: none
+    RulePtr stopped;                                  // the on_match: stop rule; null: only continue rules, or none
     // A bodyIncludes condition decides and the body is not there: gather, match again. The rest of this plan is then
     // only what is certain already.
     bool needs_body = false;
@@ -52,6 +58,11 @@ class RuleBook {
     bool edits_request_body() const;
     bool edits_response_head() const;
     bool edits_response_body() const;
+    // The rules with a statusCode, now that there is a status: what applies is added to `applied`. True if any does.
+    bool match_answer(const Subject& subject, std::size_t worker);
+
+    std::chrono::milliseconds delay() const;    // all rules' together
+    Throttle throttle() const;                  // the slowest of each direction
     void count_hits(std::size_t worker) const;  // once for each exchange, when the plan is final
   };
 

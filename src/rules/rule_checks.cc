@@ -1,11 +1,13 @@
 #include "rules/rule_checks.h"
 
+#include <algorithm>
 #include <string>
 
 #include "base/text.h"
 #include "base/url.h"
 #include "http/fields.h"
 #include "rules/apply.h"
+#include "rules/json_edit.h"
 
 namespace sluice::rules {
 namespace {
@@ -74,6 +76,16 @@ Status check_status(std::string_view member, int status) {
   return fail(Code::kInvalid, std::string(member) + " must be from 200 to 599");
 }
 
+Status check_pairs(const std::string& member, const Replacements& pairs) {
+  SLUICE_CHECK(check_count(member, pairs.size(), kMaxBodyEdits));
+  for (const auto& [search, replacement] : pairs) {
+    if (search.size() > kMaxText || replacement.size() > kMaxText) {
+      return fail(Code::kTooLarge, member + " holds a text of more than 16 MiB");
+    }
+  }
+  return {};
+}
+
 Status check_transform(const std::string& member, const std::optional<Transform>& transform) {
   if (!transform) return {};
   SLUICE_CHECK(check_edits(member + ".updateHeaders", transform->update_headers));
@@ -82,11 +94,62 @@ Status check_transform(const std::string& member, const std::optional<Transform>
     return fail(Code::kInvalid, member + ".replaceMethod must be an HTTP method other than CONNECT");
   }
   if (transform->replace_status) SLUICE_CHECK(check_status(member + ".replaceStatus", *transform->replace_status));
-  SLUICE_CHECK(check_count(member + ".matchReplaceBody", transform->match_replace_body.size(), kMaxBodyEdits));
-  for (const auto& [search, replacement] : transform->match_replace_body) {
-    if (search.size() > kMaxText || replacement.size() > kMaxText) {
-      return fail(Code::kTooLarge, member + ".matchReplaceBody holds a text of more than 16 MiB");
+  if (transform->set_body && transform->set_body->size() > kMaxText) {
+    return fail(Code::kTooLarge, member + ".setBody is over 16 MiB");
+  }
+  SLUICE_CHECK(check_pairs(member + ".matchReplaceBody", transform->match_replace_body));
+  SLUICE_CHECK(check_pairs(member + ".regexReplaceBody", transform->regex_replace_body));
+  SLUICE_CHECK(check_count(member + ".jsonEdits", transform->json_edits.size(), kMaxBodyEdits));
+  for (const JsonEdit& edit : transform->json_edits) {
+    auto good = check_pointer(edit.pointer);
+    if (!good) return fail(std::move(good.error()).with_context(member + ".jsonEdits"));
+  }
+  return {};
+}
+
+// Fields of one type on another would be silently without effect: the contract's own are tolerated, ours are not.
+Status check_belongs(bool given, std::string_view field, HandlerType type, HandlerType wanted, std::string_view name) {
+  if (!given || type == wanted) return {};
+  return fail(Code::kInvalid, "handler." + std::string(field) + " is for " + std::string(name));
+}
+
+Status check_own_fields(const Handler& handler) {
+  const HandlerType type = handler.type;
+  SLUICE_CHECK(check_belongs(!handler.location.empty(), "location", type, HandlerType::kRedirect, "redirect"));
+  SLUICE_CHECK(check_belongs(!handler.path.empty(), "path", type, HandlerType::kFile, "file"));
+  SLUICE_CHECK(check_belongs(!handler.url_pattern.empty(), "urlPattern", type, HandlerType::kRewrite, "rewrite"));
+  SLUICE_CHECK(check_belongs(!handler.replacement.empty(), "replacement", type, HandlerType::kRewrite, "rewrite"));
+  return {};
+}
+
+Status check_location(const Handler& handler) {
+  const int status = handler.status.value_or(302);
+  if (status < 300 || status > 399 || status == 304) {
+    return fail(Code::kInvalid, "handler.status of a redirect must be from 300 to 399, but not 304");
+  }
+  if (handler.location.empty()) return fail(Code::kInvalid, "handler.location is required for redirect");
+  for (const char c : handler.location) {
+    const auto octet = static_cast<unsigned char>(c);
+    if (octet <= ' ' || octet >= 0x7f) {
+      return fail(Code::kInvalid, "handler.location must be a URL: no blanks, nothing beyond ASCII (write %XX)");
     }
+  }
+  return check_octets("handler.location", handler.location.size());
+}
+
+// Beneath an allowed root: what leads out of it is refused here, and again when it is opened.
+Status check_path(const Handler& handler) {
+  if (handler.path.empty()) return fail(Code::kInvalid, "handler.path is required for file");
+  std::string_view rest = handler.path;
+  if (rest.front() == '/') rest.remove_prefix(1);
+  if (rest.empty() || rest.back() == '/') return fail(Code::kInvalid, "handler.path names a file, not a folder");
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find('/'), rest.size());
+    const std::string_view step = rest.substr(0, end);
+    if (step.empty() || step == "." || step == ".." || step.find('\0') != std::string_view::npos) {
+      return fail(Code::kInvalid, "handler.path must not have empty, . or .. parts");
+    }
+    rest.remove_prefix(std::min(end + 1, rest.size()));
   }
   return {};
 }
@@ -100,7 +163,9 @@ ByteCount pairs_size(const Pairs& pairs) {
 
 ByteCount transform_size(const std::optional<Transform>& transform) {
   if (!transform) return 0;
-  ByteCount size = pairs_size(transform->match_replace_body);
+  ByteCount size = pairs_size(transform->match_replace_body) + pairs_size(transform->regex_replace_body);
+  if (transform->set_body) size += transform->set_body->size();
+  for (const JsonEdit& edit : transform->json_edits) size += edit.pointer.size() + dump_json(edit.value).size();
   for (const auto& [name, value] : transform->update_headers) size += name.size() + (value ? value->size() : 0);
   return size;
 }
@@ -113,7 +178,7 @@ ByteCount text_size(const RuleSpec& spec) {
   return spec.description.size() + matcher.url_pattern.size() + matcher.path_pattern.size() +
          matcher.body_includes.size() + pairs_size(matcher.headers) + (handler.body ? handler.body->size() : 0) +
          pairs_size(handler.headers) + transform_size(handler.transform_request) +
-         transform_size(handler.transform_response);
+         transform_size(handler.transform_response) + handler.replacement.size();
 }
 
 Status check_host(std::string_view member, std::string_view host) {
@@ -135,17 +200,35 @@ Status check_matcher(const Matcher& matcher) {
     return fail(Code::kInvalid, "matcher.method must be an HTTP method");
   }
   SLUICE_CHECK(check_headers("matcher.headers", matcher.headers));
+  const std::string& protocol = matcher.protocol;
+  if (!protocol.empty() && protocol != "http/1.1" && protocol != "h2" && protocol != "websocket") {
+    return fail(Code::kInvalid, "matcher.protocol must be http/1.1, h2 or websocket");
+  }
+  if (matcher.status_code && (*matcher.status_code < 200 || *matcher.status_code > 999)) {
+    return fail(Code::kInvalid, "matcher.statusCode must be from 200 to 999");
+  }
+  if (matcher.status_code && !matcher.body_includes.empty()) {
+    return fail(Code::kInvalid,
+                "matcher.statusCode is asked when the request has gone: not together with bodyIncludes");
+  }
   if (matcher.body_includes.size() > kMaxText) return fail(Code::kTooLarge, "matcher.bodyIncludes is over 16 MiB");
   return {};
 }
 
 Status check_handler(const Handler& handler) {
-  if (handler.status && handler.type == HandlerType::kMock)
+  if (handler.status && (handler.type == HandlerType::kMock || handler.type == HandlerType::kFile)) {
     SLUICE_CHECK(check_status("handler.status", *handler.status));
+  }
   if (handler.body && handler.body->size() > kMaxText) return fail(Code::kTooLarge, "handler.body is over 16 MiB");
   SLUICE_CHECK(check_headers("handler.headers", handler.headers));
   SLUICE_CHECK(check_transform("handler.transformRequest", handler.transform_request));
   SLUICE_CHECK(check_transform("handler.transformResponse", handler.transform_response));
+  SLUICE_CHECK(check_own_fields(handler));
+  if (handler.type == HandlerType::kRedirect) return check_location(handler);
+  if (handler.type == HandlerType::kFile) return check_path(handler);
+  if (handler.type == HandlerType::kRewrite && handler.url_pattern.empty()) {
+    return fail(Code::kInvalid, "handler.urlPattern is required for rewrite");
+  }
   if (handler.type != HandlerType::kForward) return {};
   if (handler.forward_to.empty()) {
     return fail(Code::kInvalid, "handler.forwardTo is required for forward: host, host:port or scheme://host[:port]");

@@ -11,11 +11,13 @@
 
 namespace sluice::rules {
 
-// priority, enabled, description, matcher, handler, id, hitCount, createdAt; on_match where it is "continue".
+// priority, enabled, description, matcher, handler, id, hitCount, createdAt; on_match where it is "continue", persist
+// where it is true.
 Json to_json(const Rule& rule);
 Json to_json(const Matcher& matcher);
 Json to_json(const Handler& handler);
 std::string_view to_string(HandlerType type);
+std::optional<HandlerType> handler_type_of(std::string_view name);
 Json priority_json(double priority);  // an integer where it is one: 100, not 100.0
 
 Result<Matcher> matcher_from_json(const Json& json);

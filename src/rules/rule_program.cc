@@ -103,6 +103,22 @@ bool RuleProgram::headers_hold(const Matcher& matcher, const Asked& asked) {
   return true;
 }
 
+bool RuleProgram::protocol_holds(const Matcher& matcher, const Asked& asked) {
+  return matcher.protocol.empty() || matcher.protocol == asked.subject().protocol;
+}
+
+bool RuleProgram::status_holds(const Matcher& matcher, const Asked& asked) {
+  return !matcher.status_code || matcher.status_code == asked.subject().status;
+}
+
+bool head_holds(const Rule& rule, const RuleProgram& program, const Asked& asked, bool pattern_known) {
+  const Matcher& matcher = rule.spec.matcher;
+  return RuleProgram::method_holds(matcher, asked) && RuleProgram::protocol_holds(matcher, asked) &&
+         RuleProgram::status_holds(matcher, asked) && program.hostname_holds(asked) &&
+         program.host_pattern_holds(asked) && RuleProgram::headers_hold(matcher, asked) &&
+         (pattern_known || program.url_holds(asked)) && ((pattern_known && !program.url) || program.path_holds(asked));
+}
+
 Body RuleProgram::body_holds(const Matcher& matcher, const Asked& asked) {
   if (matcher.body_includes.empty()) return Body::kHolds;
   const std::string* body = asked.subject().body;
@@ -144,6 +160,44 @@ Status compile_patterns(const Matcher& matcher, RuleProgram& program) {
   return {};
 }
 
+Status compile_replacers(const Replacements& pairs, const std::string& member, std::vector<Replacer>& into) {
+  for (const auto& [pattern, replacement] : pairs) {
+    auto replacer = Replacer::compile(pattern, replacement);
+    if (!replacer) return fail(std::move(replacer.error()).with_context(member));
+    into.push_back(*std::move(replacer));
+  }
+  return {};
+}
+
+Status compile_handler(const Handler& handler, RuleProgram& program) {
+  if (handler.transform_request) {
+    SLUICE_CHECK(compile_replacers(handler.transform_request->regex_replace_body,
+                                   "handler.transformRequest.regexReplaceBody", program.replacers.request));
+  }
+  if (handler.transform_response) {
+    SLUICE_CHECK(compile_replacers(handler.transform_response->regex_replace_body,
+                                   "handler.transformResponse.regexReplaceBody", program.replacers.response));
+  }
+  if (handler.type != HandlerType::kRewrite) return {};
+  auto rewrite = Replacer::compile(handler.url_pattern, handler.replacement);
+  if (!rewrite) return fail(std::move(rewrite.error()).with_context("handler.urlPattern"));
+  program.rewrite = *std::move(rewrite);
+  return {};
+}
+
+// An answer's status is known when the request has gone: only what is done to answers can depend on it.
+Status check_answer_rule(const RuleSpec& spec) {
+  if (!spec.matcher.status_code) return {};
+  const Handler& handler = spec.handler;
+  if (handler.type != HandlerType::kPassthrough || handler.transform_request || handler.throttle ||
+      handler.delay_ms > 0) {
+    return fail(Code::kInvalid,
+                "matcher.statusCode is known when the request has gone: the handler must be passthrough, and only "
+                "transformResponse counts");
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const RuleProgram>> compile_rule(const RuleSpec& spec) {
@@ -155,9 +209,11 @@ Result<std::shared_ptr<const RuleProgram>> compile_rule(const RuleSpec& spec) {
     return fail(Code::kInvalid, "on_match continue is for rules that only edit: their handler is passthrough");
   }
   SLUICE_CHECK(compile_hosts(spec.matcher, *program));
+  SLUICE_CHECK(check_answer_rule(spec));
   SLUICE_CHECK(compile_patterns(spec.matcher, *program));
+  SLUICE_CHECK(compile_handler(spec.handler, *program));
   program->text_size = text_size(spec);
-  program->answers = spec.handler.type != HandlerType::kPassthrough;
+  program->answers = spec.handler.answers();
   return std::shared_ptr<const RuleProgram>(std::move(program));
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "rules/pattern.h"
+#include "rules/replacer.h"
 #include "rules/rule.h"
 #include "rules/rule_book.h"
 
@@ -39,8 +40,12 @@ struct RuleProgram {
   std::string host_suffix;  // matcher.hostPattern "*.example.com": "example.com"; "*" leaves it empty
   std::string host_exact;   // matcher.hostPattern without a star: as hostname
   std::optional<Pattern> url, path;
-  bool answers = false;     // engine.md 2: mock, forward or drop
-  ByteCount text_size = 0;  // octets of all texts of the rule
+  struct BodyReplacers {  // regexReplaceBody of either side
+    std::vector<Replacer> request, response;
+  } replacers;
+  std::optional<Replacer> rewrite;  // handler.urlPattern
+  bool answers = false;             // engine.md 2: the request may never reach its server
+  ByteCount text_size = 0;          // octets of all texts of the rule
   std::size_t instructions() const { return (url ? url->size() : 0) + (path ? path->size() : 0); }
 
   // The conditions, one by one; each holds where the matcher does not name it. Shared by match() and test().
@@ -51,8 +56,18 @@ struct RuleProgram {
   bool path_holds(const Asked& asked) const;
   static bool header_holds(const http::FieldList* fields, std::string_view name, std::string_view value);
   static bool headers_hold(const Matcher& matcher, const Asked& asked);
+  static bool protocol_holds(const Matcher& matcher, const Asked& asked);
+  static bool status_holds(const Matcher& matcher, const Asked& asked);
   static Body body_holds(const Matcher& matcher, const Asked& asked);
 };
+
+// The rules of one book that have a statusCode, in order of evaluation.
+struct AnswerRules {
+  std::vector<RulePtr> rules;
+};
+
+// All conditions but those on the body.
+bool head_holds(const Rule& rule, const RuleProgram& program, const Asked& asked, bool pattern_known);
 
 // Every check of a rule that needs no other rule. Errors begin with the member: "matcher.urlPattern: …".
 Result<std::shared_ptr<const RuleProgram>> compile_rule(const RuleSpec& spec);

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "rules/rule_program.h"
 #include "rules/rules.h"
 
 namespace sluice::rules {
@@ -30,12 +31,27 @@ inline RuleSpec spec(std::string_view matcher, std::string_view handler = R"({"t
   return made;
 }
 
+// As a book's plan would have it.
+inline RuleBook::Plan plan_with(RuleSpec spec, OnMatch on_match = OnMatch::kStop) {
+  auto rule = std::make_shared<Rule>();
+  auto program = compile_rule(spec);
+  EXPECT_TRUE(program) << (program ? "" : program.error().message);
+  if (program) rule->program = *program;
+  rule->spec = std::move(spec);
+  RuleBook::Plan plan;
+  plan.applied.push_back(rule);
+  if (on_match == OnMatch::kStop) plan.stopped = rule;
+  return plan;
+}
+
 // A request whose parts stay where they are while a Subject looks at them.
 struct Request {
   std::string method = "GET", scheme = "https", host = "example.com", target = "/";
   std::uint16_t port = 443;
   http::FieldList fields;
   std::optional<std::string> body = "";
+  std::string protocol = "http/1.1";
+  std::optional<int> status;
 
   Request& header(std::string_view name, std::string_view value) {
     fields.append(name, value);
@@ -48,7 +64,9 @@ struct Request {
             .target = target,
             .port = port,
             .fields = &fields,
-            .body = body ? &*body : nullptr};
+            .body = body ? &*body : nullptr,
+            .protocol = protocol,
+            .status = status};
   }
 };
 

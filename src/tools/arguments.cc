@@ -100,6 +100,17 @@ Result<Json> parse_value(const Field& field, const Json& value, const std::strin
       return parse_map(value, path, true);
     case FieldType::kPairs:
       return parse_pairs(value, path);
+    case FieldType::kObjects: {
+      if (!value.is_array()) return refuse(fmt::format("{} must be an array of objects", path));
+      Json parsed = Json::array();
+      for (std::size_t i = 0; i < value.size(); ++i) {
+        SLUICE_TRY(Json item, parse_object(field.fields, value[i], fmt::format("{}[{}]", path, i)));
+        parsed.push_back(std::move(item));
+      }
+      return parsed;
+    }
+    case FieldType::kAny:
+      return value;
   }
   return refuse(fmt::format("{} cannot be read", path));
 }
@@ -123,6 +134,8 @@ Result<Json> parse_object(const std::vector<Field>& fields, const Json& value, c
   Json parsed = Json::object();
   for (const Field& field : fields) {
     const Json* member = find_member(value, field.name);
+    if (!member && field.type == FieldType::kAny && value.contains(field.name))
+      member = &value[std::string(field.name)];
     if (member) {
       SLUICE_TRY(parsed[std::string(field.name)], parse_value(field, *member, join(path, field.name)));
     } else if (field.required) {

@@ -26,6 +26,10 @@ std::string_view type_name(FieldType type) {
       return "object of strings or null";
     case FieldType::kPairs:
       return "array of pairs of strings";
+    case FieldType::kObjects:
+      return "array of objects";
+    case FieldType::kAny:
+      return "any";
   }
   return "";
 }

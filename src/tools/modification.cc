@@ -1,4 +1,4 @@
-// proxy_mock_response and proxy_inject_headers: rules for the two commonest wishes.
+// proxy_mock_response, proxy_inject_headers and proxy_rewrite_url: rules for the commonest wishes.
 #include <fmt/format.h>
 
 #include "base/text.h"
@@ -53,6 +53,18 @@ ToolResult inject_headers(const Json& arguments, CallContext& context) {
   return made(std::move(spec), context);
 }
 
+ToolResult rewrite_url(const Json& arguments, CallContext& context) {
+  rules::RuleSpec spec;
+  spec.matcher.url_pattern = *text_argument(arguments, "match_pattern");
+  spec.matcher.hostname = text_argument(arguments, "hostname").value_or("");
+  spec.priority = *number_argument(arguments, "priority");
+  spec.handler.type = rules::HandlerType::kRewrite;
+  spec.handler.url_pattern = spec.matcher.url_pattern;
+  spec.handler.replacement = *text_argument(arguments, "replace_with");
+  spec.description = fmt::format("URL rewrite: {} \u2192 {}", spec.handler.url_pattern, spec.handler.replacement);
+  return made(std::move(spec), context);
+}
+
 const std::vector<ResultField> kMade = {{"rule_id", "string", "rule_N"}, {"description", "string", ""}};
 
 }  // namespace
@@ -101,7 +113,25 @@ std::vector<Tool> modification_tools() {
       .result = kMade,
       .function = inject_headers,
   };
-  return {std::move(inject), std::move(mock)};
+  Tool rewrite = {
+      .name = "proxy_rewrite_url",
+      .title = "Rewrite URLs",
+      .summary =
+          "Send matching requests to another URL: what the pattern finds in the absolute URL is replaced. Answers the "
+          "rule that does it.",
+      .group = "modification",
+      .risk = Risk::kWrite,
+      .hints = kSlow,
+      .fields = {{.name = "match_pattern", .meaning = "JavaScript regex on the absolute URL.", .required = true},
+                 {.name = "replace_with",
+                  .meaning = "With $1; a result that begins with / keeps the host.",
+                  .required = true},
+                 {.name = "hostname", .meaning = "Exact host; absent: all."},
+                 {.name = "priority", .type = FieldType::kNumber, .meaning = "Smallest first.", .default_value = 50}},
+      .result = kMade,
+      .function = rewrite_url,
+  };
+  return {std::move(inject), std::move(rewrite), std::move(mock)};
 }
 
 }  // namespace sluice::tools

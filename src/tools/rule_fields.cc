@@ -4,14 +4,24 @@ namespace sluice::tools {
 namespace {
 
 Field transform_field(std::string_view name, std::string_view meaning, Field replace) {
-  return {.name = name,
-          .type = FieldType::kObject,
-          .meaning = meaning,
-          .fields = {{.name = "updateHeaders", .type = FieldType::kNullableStringMap, .meaning = "Set; null removes."},
-                     std::move(replace),
-                     {.name = "matchReplaceBody",
-                      .type = FieldType::kPairs,
-                      .meaning = "[literal text, replacement], in order."}}};
+  return {
+      .name = name,
+      .type = FieldType::kObject,
+      .meaning = meaning,
+      .fields = {
+          {.name = "updateHeaders", .type = FieldType::kNullableStringMap, .meaning = "Set; null removes."},
+          std::move(replace),
+          {.name = "setBody", .meaning = "The whole body."},
+          {.name = "matchReplaceBody", .type = FieldType::kPairs, .meaning = "[literal text, replacement], in order."},
+          {.name = "regexReplaceBody",
+           .type = FieldType::kPairs,
+           .meaning = "[JavaScript regex, replacement with $1], every match."},
+          {.name = "jsonEdits",
+           .type = FieldType::kObjects,
+           .meaning = "Edits of a JSON body.",
+           .fields = {{.name = "op", .required = true, .choices = {"set", "remove"}},
+                      {.name = "pointer", .meaning = "/a/0/b (RFC 6901).", .required = true},
+                      {.name = "value", .type = FieldType::kAny}}}}};
 }
 
 }  // namespace
@@ -23,17 +33,31 @@ std::vector<Field> matcher_fields() {
           {.name = "hostPattern", .meaning = "*.example.com"},
           {.name = "pathPattern", .meaning = "Regex on path and query."},
           {.name = "headers", .type = FieldType::kStringMap, .meaning = "Names and exact values."},
-          {.name = "bodyIncludes", .meaning = "Text in the decoded request body."}};
+          {.name = "bodyIncludes", .meaning = "Text in the decoded request body."},
+          {.name = "protocol", .choices = {"http/1.1", "h2", "websocket"}},
+          {.name = "statusCode", .type = FieldType::kInteger, .meaning = "Of the answer: for edits of answers."}};
 }
 
 std::vector<Field> handler_fields() {
-  return {{.name = "type", .meaning = "", .required = true, .choices = {"passthrough", "mock", "forward", "drop"}},
-          {.name = "status", .type = FieldType::kInteger, .meaning = "mock: default 200."},
+  return {{.name = "type",
+           .meaning = "",
+           .required = true,
+           .choices = {"passthrough", "mock", "forward", "drop", "abort", "redirect", "file", "rewrite"}},
+          {.name = "status", .type = FieldType::kInteger, .meaning = "mock, file: default 200; redirect: 302."},
           {.name = "body", .meaning = "mock."},
-          {.name = "headers", .type = FieldType::kStringMap, .meaning = "mock."},
+          {.name = "headers", .type = FieldType::kStringMap, .meaning = "mock, file, redirect."},
           {.name = "forwardTo", .meaning = "forward: host[:port] or scheme://host[:port]."},
-          transform_field("transformRequest", "passthrough, forward: edits before sending.", {.name = "replaceMethod"}),
-          transform_field("transformResponse", "passthrough, forward: edits before answering.",
+          {.name = "location", .meaning = "redirect: URL."},
+          {.name = "path", .meaning = "file: beneath an allowed root."},
+          {.name = "urlPattern", .meaning = "rewrite: JavaScript regex on the absolute URL."},
+          {.name = "replacement", .meaning = "rewrite: with $1; what begins with / keeps the host."},
+          {.name = "delayMs", .type = FieldType::kInteger, .meaning = "Waits first."},
+          {.name = "throttle",
+           .type = FieldType::kObject,
+           .fields = {{.name = "requestBytesPerSecond", .type = FieldType::kInteger},
+                      {.name = "responseBytesPerSecond", .type = FieldType::kInteger}}},
+          transform_field("transformRequest", "Edits before sending to a server.", {.name = "replaceMethod"}),
+          transform_field("transformResponse", "Edits of a server's answer.",
                           {.name = "replaceStatus", .type = FieldType::kInteger})};
 }
 

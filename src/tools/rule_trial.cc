@@ -12,8 +12,9 @@ namespace {
 
 // Owns what a rules::RuleBook::Subject looks at.
 struct Probe {
-  std::string method, scheme, host, target, body;
+  std::string method, scheme, host, target, body, protocol = "http/1.1";
   std::uint16_t port = 0;
+  std::optional<int> status;
   http::FieldList fields;
 
   rules::RuleBook::Subject subject() const {
@@ -23,7 +24,9 @@ struct Probe {
             .target = target,
             .port = port,
             .fields = &fields,
-            .body = &body};
+            .body = &body,
+            .protocol = protocol,
+            .status = status};
   }
 };
 
@@ -54,6 +57,8 @@ Result<Probe> captured(const std::string& id, Services& services) {
   probe.port = exchange->port;
   probe.host = to_lower(exchange->host);
   probe.target = exchange->target;
+  probe.protocol = flow::to_string(exchange->protocol);
+  if (exchange->status > 0) probe.status = exchange->status;
   probe.fields = flow::parse_fields(exchange->request.head);
   probe.body = analysis::read_prefix(services.ring, *exchange, flow::Direction::kRequest, kRuleBody).octets;
   return probe;

@@ -45,6 +45,10 @@ Json type_schema(const Field& field) {
       Json pair = {{"type", "array"}, {"items", {{"type", "string"}}}, {"minItems", 2}, {"maxItems", 2}};
       return {{"type", "array"}, {"items", std::move(pair)}};
     }
+    case FieldType::kObjects:
+      return {{"type", "array"}, {"items", object_schema(field.fields)}};
+    case FieldType::kAny:
+      return Json::object();
   }
   return Json::object();
 }

@@ -41,6 +41,8 @@ enum class FieldType {
   kStringMap,          // {name: string}
   kNullableStringMap,  // {name: string or null}
   kPairs,              // [[string, string], …]
+  kObjects,            // array of objects with `fields`
+  kAny,                // any JSON, null too
 };
 
 struct Field {

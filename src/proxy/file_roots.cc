@@ -1,0 +1,99 @@
+#include "proxy/file_roots.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "base/text.h"
+
+namespace sluice::proxy {
+namespace {
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+Error cannot_open(const std::string& path, int error) {
+  const std::string shown = repair_utf8(path.substr(0, 200));
+  if (error == ENOENT) return {Code::kNotFound, "there is no file \"" + shown + "\" beneath an allowed root"};
+  if (error == ELOOP || error == ENOTDIR) {
+    return {Code::kRefused, "\"" + shown + "\" leads over a link or something that is no folder"};
+  }
+  if (error == EACCES) return {Code::kRefused, "\"" + shown + "\" may not be read"};
+  return {Code::kIo, "\"" + shown + "\" cannot be opened"};
+}
+
+}  // namespace
+
+Result<std::string> FileRoots::read(const std::string& path) const {
+  if (roots_.empty()) return fail(Code::kRefused, "no folder may be read: start Sluice with --allow-root DIR");
+  Error problem{Code::kRefused,
+                "\"" + repair_utf8(path.substr(0, 200)) + "\" lies beneath no allowed root (--allow-root)"};
+  for (std::string root : roots_) {
+    if (root.size() > 1 && root.ends_with('/')) root.pop_back();
+    std::string_view below = path;
+    if (path.starts_with('/')) {
+      if (!path.starts_with(root + '/')) continue;
+      below.remove_prefix(root.size() + 1);
+    }
+    auto content = read_beneath(root, below, path);
+    if (content) return content;
+    problem = std::move(content.error());
+    if (problem.code != Code::kNotFound) break;
+  }
+  return fail(std::move(problem));
+}
+
+Result<std::string> FileRoots::read_beneath(const std::string& root, std::string_view below,
+                                            const std::string& path) const {
+  Descriptor at(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (at.get() < 0) return fail(Code::kNotFound, "an allowed root is not there: " + root);
+  std::size_t begin = 0;
+  for (;;) {
+    const std::size_t end = below.find('/', begin);
+    const std::string step(below.substr(begin, end == std::string::npos ? end : end - begin));
+    if (step.empty() || step == "." || step == "..") return fail(cannot_open(path, ELOOP));  // checked with the rule
+    const bool last = end == std::string::npos;
+    // O_NONBLOCK: a FIFO must not hold the worker up; that it is no file is said below.
+    const int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | (last ? 0 : O_DIRECTORY);
+    Descriptor next(::openat(at.get(), step.c_str(), flags));
+    if (next.get() < 0) return fail(cannot_open(path, errno));
+    at = std::move(next);
+    if (last) break;
+    begin = end + 1;
+  }
+  struct stat facts {};
+  if (::fstat(at.get(), &facts) != 0 || !S_ISREG(facts.st_mode)) return fail(cannot_open(path, ENOTDIR));
+  if (static_cast<ByteCount>(facts.st_size) > most_) {
+    return fail(Code::kTooLarge, "\"" + repair_utf8(path.substr(0, 200)) + "\" is over 8 MiB");
+  }
+  std::string content(static_cast<std::size_t>(facts.st_size), '\0');
+  std::size_t have = 0;
+  while (have < content.size()) {
+    const ssize_t got = ::read(at.get(), content.data() + have, content.size() - have);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail(cannot_open(path, EIO));
+    if (got == 0) break;  // it became shorter
+    have += static_cast<std::size_t>(got);
+  }
+  content.resize(have);
+  return content;
+}
+
+}  // namespace sluice::proxy
