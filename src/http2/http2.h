@@ -95,8 +95,8 @@ struct Options {
   ByteCount head_size = 256 * 1024;
   std::size_t head_fields = 1000;
   bool extended_connect = true;  // server: SETTINGS_ENABLE_CONNECT_PROTOCOL
-  // server: a :path that is the whole URL of its own :scheme and :authority counts as the path in it. curl 7 writes so to
-  // a proxy after an upgrade; RFC 9113 §8.3.1 knows no such form.
+  // server: a :path that is the whole URL of its own :scheme and :authority counts as the path in it. curl 7 writes so
+  // to a proxy after an upgrade; RFC 9113 §8.3.1 knows no such form.
   bool whole_urls = false;
   Profile profile;
 };
