@@ -125,7 +125,7 @@ class Files(E2E):
         (self.outside / "secret").write_text("secret")
 
     def answer(self, serve, path):
-        serve.call("proxy_add_rule", description=path, matcher={"hostname": "files.test"}, priority=1,
+        serve.call("proxy_add_rule", description=str(path), matcher={"hostname": "files.test"}, priority=1,
                    handler={"type": "file", "path": str(path), "headers": {"content-type": "application/json"}})
         out = serve.curl("-s", "-w", "%{http_code}", "https://files.test/").stdout
         for rule in serve.call("proxy_list_rules")["rules"]:
