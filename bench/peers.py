@@ -90,12 +90,13 @@ class Processes:
                 pass
         return ticks / CLOCK_TICKS
 
-    def peak_kib(self):
+    def memory_kib(self, what):
+        """VmRSS: now; VmHWM: the most there was."""
         total = 0
         for pid in self.members():
             try:
                 for line in pathlib.Path("/proc", str(pid), "status").read_text().splitlines():
-                    if line.startswith("VmHWM:"):
+                    if line.startswith(what + ":"):
                         total += int(line.split()[1])
             except OSError:
                 pass
@@ -113,8 +114,9 @@ class Peer:
         self.process = None
         self.client_ca = certificates.ca
 
-    def available(self):
-        return shutil.which(self.needs, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is not None
+    @classmethod
+    def available(cls):
+        return shutil.which(cls.needs, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is not None
 
     def start(self):
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -143,8 +145,14 @@ class Peer:
             return ["--proxy", f"127.0.0.1:{self.port}", "--server", f"127.0.0.1:{self.origin_port}"]
         return ["--server", f"127.0.0.1:{self.port}"]
 
+    # Why a row does not count, or None. Only Sluice keeps anything.
     def complaint(self, requests, size):
-        """Why the row does not count, or None."""
+        return None
+
+    def complaint_of_sockets(self, sockets, messages, size):
+        return None
+
+    def complaint_of_idle(self, sockets):
         return None
 
     def stop(self):
@@ -167,9 +175,11 @@ class Peer:
         self.process = None
 
 
-NGINX_COMMON = """
+NGINX_MAIN = """
 daemon off; master_process on; worker_processes 1; pid {dir}/nginx.pid; error_log {dir}/error.log warn; {user}
-events {{ worker_connections 4096; }}
+events {{ worker_connections {connections}; }}
+"""
+NGINX_HTTP = """
 http {{
   access_log off; sendfile on; tcp_nodelay on; keepalive_timeout 600; keepalive_requests 1000000000;
   client_body_temp_path {dir}/b; proxy_temp_path {dir}/p; fastcgi_temp_path {dir}/f; uwsgi_temp_path {dir}/u;
@@ -182,12 +192,13 @@ http {{
 class Nginx(Peer):
     """TLS-to-TLS reverse proxy, one worker, upstream keep-alive: forwards and records nothing."""
     name, needs, through_proxy = "nginx", "nginx", False
+    listen_as = "ssl"
 
     def body(self):
         return f"""
   upstream origin {{ server 127.0.0.1:{self.origin_port}; keepalive 128; keepalive_requests 1000000000; }}
   server {{
-    listen 127.0.0.1:{self.port} ssl; server_name localhost;
+    listen 127.0.0.1:{self.port} {self.listen_as}; server_name localhost;
     location / {{
       proxy_pass https://origin; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $http_host;
       proxy_ssl_verify on; proxy_ssl_trusted_certificate {self.certificates.ca}; proxy_ssl_name localhost;
@@ -197,12 +208,17 @@ class Nginx(Peer):
 }}
 """
 
+    def main(self, connections=4096):
+        user = f"user {pwd.getpwuid(os.getuid()).pw_name};" if os.getuid() == 0 else ""
+        return NGINX_MAIN.format(dir=self.directory, user=user, connections=connections)
+
+    def configuration(self):
+        head = NGINX_HTTP.format(dir=self.directory, leaf=self.certificates.leaf, key=self.certificates.leaf_key)
+        return self.main() + head + self.body()
+
     def command(self):
         path = self.directory / "nginx.conf"
-        user = f"user {pwd.getpwuid(os.getuid()).pw_name};" if os.getuid() == 0 else ""
-        head = NGINX_COMMON.format(dir=self.directory, leaf=self.certificates.leaf, key=self.certificates.leaf_key,
-                                   user=user)
-        path.write_text(head + self.body())
+        path.write_text(self.configuration())
         return ["nginx", "-c", str(path), "-p", str(self.directory), "-e", str(self.directory / "error.log")]
 
 
@@ -218,17 +234,17 @@ class Origin(Nginx):
         return f"""
   open_file_cache max=100;
   server {{
-    listen 127.0.0.1:{self.port} ssl; listen [::1]:{self.port} ssl; server_name localhost; root {self.files};
+    listen 127.0.0.1:{self.port} {self.listen_as}; listen [::1]:{self.port} {self.listen_as}; server_name localhost;
+    root {self.files};
   }}
 }}
 """
 
-    def command(self):
-        command = super().command()
+    def configuration(self):
+        text = super().configuration()
         if not os.path.exists("/proc/net/if_inet6") or not pathlib.Path("/proc/net/if_inet6").read_text():
-            path = self.directory / "nginx.conf"
-            path.write_text(path.read_text().replace(f"listen [::1]:{self.port} ssl;", ""))
-        return command
+            text = text.replace(f"listen [::1]:{self.port} {self.listen_as};", "")
+        return text
 
 
 class Squid(Peer):
@@ -294,8 +310,9 @@ class Sluice(Peer):
     name = "sluice"
     program = ""
 
-    def available(self):
-        return os.access(self.program, os.X_OK)
+    @classmethod
+    def available(cls):
+        return os.access(cls.program, os.X_OK)
 
     def command(self):
         home = self.directory / "home"
@@ -336,16 +353,45 @@ class Sluice(Peer):
             raise RuntimeError(result["content"][0]["text"])
         return result["structuredContent"]
 
-    def complaint(self, requests, size):
-        """Every body must have been kept whole: the counters, and the newest records themselves."""
+    def kept(self, exchanges):
         capture = self.call("proxy_status")["capture"]
         if capture["bodiesCut"] or capture["recordsLost"]:
             return f"{capture['bodiesCut']} bodies were cut, {capture['recordsLost']} records lost"
-        if capture["exchanges"] < requests:
-            return f"{capture['exchanges']} exchanges were recorded of {requests}"
-        for row in self.call("proxy_list_traffic", limit=20, offset=-20)["exchanges"]:
-            exchange = self.call("proxy_get_exchange", exchange_id=row["id"], include=["response_body"], limit=1)
-            body = exchange["exchange"]["response"]["body"]
+        if capture["exchanges"] < exchanges:
+            return f"{capture['exchanges']} exchanges were recorded of {exchanges}"
+        return None
+
+    def newest(self, count, include, limit, state="done"):
+        for row in self.call("proxy_list_traffic", limit=count, offset=-count, state=[state])["exchanges"]:
+            exchange = self.call("proxy_get_exchange", exchange_id=row["id"], include=[include], limit=limit)
+            yield row, exchange["exchange"]
+
+    def complaint(self, requests, size):
+        """Every body must have been kept whole: the counters, and the newest records themselves."""
+        for row, exchange in self.newest(20, "response_body", 1):
+            body = exchange["response"]["body"]
             if row["responseSize"] != size or not body["complete"] or body["total"] != size:
                 return f"a record holds {body['total']} octets of {size}"
-        return None
+        return self.kept(requests)
+
+    def complaint_of_sockets(self, sockets, messages, size):
+        """Every message of the last round must have been kept, and whole."""
+        listed = 0
+        for _, exchange in self.newest(sockets, "messages", 1):
+            kept = exchange["messages"]
+            if kept["kind"] != "websocket" or not kept["complete"]:
+                return "a record does not hold all messages of its socket"
+            listed += kept["total"]
+        if listed != messages:
+            return f"{listed} messages were recorded of {messages}"
+        return self.kept(sockets)
+
+    def complaint_of_idle(self, sockets):
+        for _, exchange in self.newest(20, "messages", 2, "open"):
+            sizes = [message["bytes"] for message in exchange["messages"]["items"]]
+            if len(sizes) != 2:
+                return f"a record lists {len(sizes)} messages of 2"
+        capture = self.call("proxy_status")["capture"]
+        if capture["evicted"]:
+            return f"{capture['evicted']} records of open sockets were given up"
+        return self.kept(sockets)

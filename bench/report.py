@@ -1,0 +1,104 @@
+"""What a run of `./dev bench` says: tables in Markdown, and what they were measured on and with."""
+import datetime
+import os
+import pathlib
+import platform
+import subprocess
+
+from rows import EchoRow, Http2Row, HttpRow, IdleRow
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+# What each table compares with: a peer's name, or the row's own limit.
+TABLES = [((HttpRow,), ("nginx", "mitmdump")), ((Http2Row, EchoRow), ("limit",))]
+
+
+def number(value, digits=3):
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.{max(0, digits - len(str(int(value))))}f}"
+
+
+def ratio(value, reference):
+    if not reference or "cpu_us" not in reference:
+        return ""
+    return f"{value / reference['cpu_us']:.2f}" if value / reference["cpu_us"] >= 0.1 else f"{value / reference['cpu_us']:.3f}"
+
+
+def table(rows, results, references):
+    compared = "".join(f" × {name} |" for name in references)
+    lines = [f"| Work | Peer | CPU-µs per request |{compared} requests/s | p50 ms | p99 ms | peak RSS MiB |",
+             "|---|---|--:|" + "--:|" * (len(references) + 4)]
+    for row in rows:
+        measured = results.get(row.name, {})
+        for name, r in measured.items():
+            if "note" in r:
+                lines.append(f"| {row.title} | {name} | does not count: {r['note'].splitlines()[0]} |" +
+                             " |" * (len(references) + 4))
+                continue
+            against = [measured.get(row.limit if reference == "limit" else reference) for reference in references]
+            ratios = "".join(f" {ratio(r['cpu_us'], reference)} |" for reference in against)
+            lines.append(f"| {row.title} | {name} | {number(r['cpu_us'])} |{ratios} {number(r['rps'])} | "
+                         f"{number(r['p50_us'] / 1000)} | {number(r['p99_us'] / 1000)} | {number(r['rss_mib'])} |")
+    return "\n".join(lines)
+
+
+def idle_table(rows, results):
+    lines = ["| Work | Peer | open | peak RSS MiB | KiB for each |", "|---|---|--:|--:|--:|"]
+    for row in rows:
+        for name, r in results.get(row.name, {}).items():
+            if "note" in r:
+                lines.append(f"| {row.title} | {name} | does not count: {r['note'].splitlines()[0]} | | |")
+                continue
+            lines.append(f"| {row.title} | {name} | {r['sockets']:,} | {number(r['rss_mib'])} | {number(r['kib_each'])} |")
+    return "\n".join(lines)
+
+
+def tables(rows, results):
+    measured = [row for row in rows if row.name in results]
+    parts = []
+    for kinds, references in TABLES:
+        of_table = [row for row in measured if isinstance(row, kinds)]
+        if of_table:
+            parts.append(table(of_table, results, references))
+    idle = [row for row in measured if isinstance(row, IdleRow)]
+    if idle:
+        parts.append(idle_table(idle, results))
+    return "\n\n".join(parts)
+
+
+def version(command):
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+        return next((line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()), "?")
+    except OSError:
+        return "missing"
+
+
+def machine():
+    model = next((line.split(":", 1)[1].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+                  if line.startswith("model name")), platform.processor())
+    memory = next(int(line.split()[1]) for line in pathlib.Path("/proc/meminfo").read_text().splitlines()
+                  if line.startswith("MemTotal"))
+    system = next((line.split("=", 1)[1].strip('"') for line in pathlib.Path("/etc/os-release").read_text().splitlines()
+                   if line.startswith("PRETTY_NAME")), "")
+    return f"{os.cpu_count()} × {model}, {memory // 1024 // 1024} GiB, {system}, Linux {platform.release().split('-')[0]}"
+
+
+def report(rows, results, rounds):
+    commit = version(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"])
+    programs = [version(command) for command in (
+        ["/usr/sbin/nginx", "-v"], ["/usr/sbin/nghttpx", "--version"], ["/usr/sbin/squid", "-v"],
+        ["mitmdump", "--version"], ["openssl", "version"])]
+    return "\n".join([
+        f"Measured {datetime.date.today().isoformat()} at {commit} on {machine()}; {'; '.join(programs)}; "
+        f"{rounds} alternating rounds, medians.", "", tables(rows, results), ""])
+
+
+def write(text):
+    path = ROOT / "docs" / "benchmarks.md"
+    page = path.read_text()
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    path.write_text(f"{before}{BEGIN}\n{text}{END}{after}")
+    return path.relative_to(ROOT)
