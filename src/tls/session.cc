@@ -148,6 +148,7 @@ IoResult SessionCore<T>::read(MutableBytes out) {
       break;
     }
     have += got;
+    if (have < out.size()) bio_.saw_record(got);
   }
   if (bio_.pending() != unsent) {  // the answer to a key update
     tickets_wait_ = false;

@@ -1,5 +1,7 @@
 #include "tls/transport_bio.h"
 
+#include <algorithm>
+
 namespace sluice::tls {
 namespace {
 
@@ -8,6 +10,8 @@ constexpr std::size_t kRecordOverhead = 96;          // header, explicit IV, pad
 // Beyond this OpenSSL is told to wait: a peer that asks for key updates without reading must not fill our memory.
 constexpr std::size_t kMaxUnsent = 512 * 1024;
 constexpr std::size_t kKeptCapacity = 4 * 1024;  // of an idle connection
+constexpr std::size_t kSmallRecord = 2 * 1024, kSmallRead = 8 * 1024;
+constexpr unsigned kFew = 4;  // small records in a row that bulk has, too: a head, the rest of a body
 
 }  // namespace
 
@@ -64,6 +68,7 @@ int TransportBio::read(BIO* bio, MutableBytes out) {
     BIO_set_retry_read(bio);
     return -1;
   }
+  if (small_in_a_row_ > kFew) out = out.first(std::min(out.size(), kSmallRead));
   const IoResult got = transport_.read(out);
   switch (got.status) {
     case IoStatus::kOk:
@@ -82,6 +87,13 @@ int TransportBio::read(BIO* bio, MutableBytes out) {
   }
   read_failed_ = true;
   return -1;
+}
+
+void TransportBio::saw_record(std::size_t plaintext) {
+  if (plaintext >= kSmallRecord)
+    small_in_a_row_ = 0;
+  else if (small_in_a_row_ <= kFew)
+    ++small_in_a_row_;
 }
 
 int TransportBio::write(BIO* bio, Bytes octets) {

@@ -23,6 +23,10 @@ class TransportBio {
   // The transport had nothing more to give in this call.
   bool is_drained() const { return short_read_; }
   bool saw_eof() const { return eof_; }
+  // A whole record of so much plaintext was read. OpenSSL moves what lies behind a record to the front of its buffer
+  // for each record (ssl3_read_n), so that a full buffer of small ones is moved once for each: where records are small,
+  // less is received at once.
+  void saw_record(std::size_t plaintext);
   // The transport answered kError. Writing may have failed while octets that came before can still be read.
   bool read_failed() const { return read_failed_; }
   bool write_failed() const { return write_failed_; }
@@ -52,6 +56,7 @@ class TransportBio {
   ByteTransport& transport_;
   std::string output_;    // ciphertext
   std::size_t sent_ = 0;  // of output_
+  unsigned small_in_a_row_ = 0;
   bool short_read_ = false;
   bool eof_ = false;
   bool read_failed_ = false;
