@@ -209,7 +209,7 @@ class Serve:
 
     def exchange(self, wanted, seconds=5, **arguments):
         """The newest ended exchange whose URL contains `wanted`, whole; waits for it."""
-        row = poll(lambda: self.traffic(url_filter=wanted, limit=500)[-1:], seconds, f"a record of {wanted}")[0]
+        row = poll(lambda: self.traffic(url_filter=wanted, offset=-1, limit=1), seconds, f"a record of {wanted}")[0]
         return self.call("proxy_get_exchange", exchange_id=row["id"], **arguments)["exchange"]
 
     def stop(self, number=signal.SIGTERM, seconds=12):
