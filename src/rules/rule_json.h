@@ -11,8 +11,7 @@
 
 namespace sluice::rules {
 
-// priority, enabled, description, matcher, handler, id, hitCount, createdAt; on_match where it is "continue", persist
-// where it is true.
+// priority, enabled, description, matcher, handler, id, hitCount, createdAt; on_match where it is "continue".
 Json to_json(const Rule& rule);
 Json to_json(const Matcher& matcher);
 Json to_json(const Handler& handler);

@@ -1,4 +1,4 @@
-"""The official TypeScript MCP clients of both generations call all 18 tools, on stdio and over HTTP."""
+"""The official TypeScript MCP clients of both generations call every tool, on stdio and over HTTP."""
 import json
 import unittest
 
