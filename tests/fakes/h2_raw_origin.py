@@ -13,6 +13,7 @@ import struct
 import threading
 
 from fakes import h2_raw as h2
+from fakes.listen import listen
 
 STATUS = {200: b"\x88", 204: b"\x89", 304: b"\x8b", 400: b"\x8c", 404: b"\x8d", 500: b"\x8e"}
 
@@ -108,7 +109,7 @@ class H2RawOrigin:
         if for_http1:
             refusals = itertools.cycle((120, None))
             context.sni_callback = lambda *_: next(refusals)
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener, self._guard = listen()
         self.port = self.listener.getsockname()[1]
         self.peers, self.sockets = [], []
         threading.Thread(target=self._accept, daemon=True).start()
@@ -145,3 +146,5 @@ class H2RawOrigin:
             except OSError:
                 pass
         self.listener.close()
+        if self._guard:
+            self._guard.close()

@@ -13,6 +13,8 @@ import time
 import urllib.parse
 import zlib
 
+from fakes.listen import listen
+
 # "brotli says hello\n" * 3 and "zstd says hello\n" * 3, made once with the reference tools.
 BROTLI_PLAIN, ZSTD_PLAIN = b"brotli says hello\n" * 3, b"zstd says hello\n" * 3
 BROTLI = bytes.fromhex("1b3500f84577f8f75cbbdf461423aaa7a82a4248397d2aacff22436a23")
@@ -116,7 +118,7 @@ class Origin:
     def __init__(self, context=None, host="127.0.0.1", port=0):
         """context: an ssl.SSLContext for TLS; None for plain HTTP."""
         self.context = context
-        self.listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        self.listener, self._guard = listen(host, port)
         self.host, self.port = host, self.listener.getsockname()[1]
         self.requests, self.accepted, self.handshake_errors = [], 0, []
         self.routes = dict(ROUTES)
@@ -198,6 +200,8 @@ class Origin:
 
     def close(self):
         self.listener.close()
+        if self._guard:
+            self._guard.close()
         with self.lock:
             sockets = list(self._sockets)
         for sock in sockets:
