@@ -201,12 +201,21 @@ net::Task<void> ClientConnection::serve_http2(net::Stream& stream, ClientFacts f
   requests_ = server.requests();
 }
 
-// Plain octets inside a tunnel, or the tunnel's TLS: by what the client says first.
-net::Task<void> ClientConnection::serve_plain_http(const Target& target, bool http2) {
+// By prior knowledge (RFC 9113 §3.3). As with TLS the origin is dialled first, so that the client is offered what it
+// is.
+net::Task<void> ClientConnection::serve_plain_http2(const Target& target, UpstreamConnectionPtr upstream) {
   ClientFacts facts = facts_in(target);
-  if (!http2) co_return co_await serve_http(*tcp_, std::move(facts), std::nullopt);
   facts.http2_without_tls = true;
-  co_await serve_http2(*tcp_, std::move(facts), std::nullopt, "");
+  std::optional<std::pair<std::string, ConnectFailure>> failure;
+  std::string route_key;
+  if (target.host != kSetupHost && !may_be_answered(target)) {
+    Target origin = target;
+    origin.scheme = "http";
+    const Route route = route_of(worker_, origin, facts);
+    route_key = route.key();
+    failure = co_await dial_ahead(route, std::move(upstream));
+  }
+  co_await serve_http2(*tcp_, std::move(facts), std::move(failure), route_key);
 }
 
 net::Task<void> ClientConnection::serve_connect(const Target& target, std::string rest) {
@@ -232,8 +241,9 @@ net::Task<void> ClientConnection::serve_first(const Target& target, UpstreamConn
     case Sniffed::kTls:
       co_return co_await intercept(target, std::move(upstream));
     case Sniffed::kHttp:
-      if (upstream && !is_http2_preface(*first)) worker_.pool().put(std::move(upstream), worker_.clock().mono());
-      co_return co_await serve_plain_http(target, is_http2_preface(*first));
+      if (is_http2_preface(*first)) co_return co_await serve_plain_http2(target, std::move(upstream));
+      if (upstream) worker_.pool().put(std::move(upstream), worker_.clock().mono());
+      co_return co_await serve_http(*tcp_, facts_in(target), std::nullopt);
     case Sniffed::kSocks4:
     case Sniffed::kSocks5:
     case Sniffed::kNeedMore:

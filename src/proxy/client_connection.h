@@ -60,7 +60,7 @@ class ClientConnection {
                                            std::optional<std::pair<std::string, ConnectFailure>> failure);
   net::Task<void> serve_http2(net::Stream& stream, ClientFacts facts,
                               std::optional<std::pair<std::string, ConnectFailure>>, const std::string& route_key);
-  net::Task<void> serve_plain_http(const Target& target, bool http2);
+  net::Task<void> serve_plain_http2(const Target& target, UpstreamConnectionPtr upstream);
   net::Task<void> serve_connect(const Target& target, std::string rest);
   net::Task<void> serve_silent_client(const Target& target, UpstreamConnectionPtr upstream);
   // A rule may answer for there, so that it must not be contacted unasked (engine.md 2).
