@@ -195,7 +195,7 @@ ROWS = [
     HttpRow("64k", "64 KB, keep-alive, at most 3,000/s", FILES["64k"], 5, "/64k", 16, rate=3000),
     HttpRow("10m", "10 MB, keep-alive, at most 20/s", FILES["10m"], 6, "/10m", 4, rate=20),
     Http2Row("h2", "HTTP/2, 1 KB, 8 connections of 10 streams", FILES["1k"], 5, "/1k", 8, 10),
-    EchoRow("ws64", "WebSocket echo, 64 B, 16 sockets with 4 on their way", 64, 5, 16, 4),
+    EchoRow("ws64", "WebSocket echo, 64 B, 16 sockets with 4 on their way, at most 40,000/s", 64, 5, 16, 4, rate=40_000),
     EchoRow("ws64k", "WebSocket echo, 64 KB, 8 sockets with 4 on their way, at most 1,500/s", 65536, 5, 8, 4, rate=1500),
     IdleRow("idle", "idle WebSockets"),
 ]
