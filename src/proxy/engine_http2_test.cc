@@ -11,7 +11,7 @@ namespace made = http2::handmade;
 // One end of a connection: a session on a socket.
 class Peer : public http2::End {
  public:
-  Peer(int fd, http2::Role role) : http2::End(role, {}), fd_(fd) {}
+  Peer(int fd, http2::Role role, const http2::Options& options = {}) : http2::End(role, options), fd_(fd) {}
   ~Peer() { ::close(fd_); }
   Peer(const Peer&) = delete;
   Peer& operator=(const Peer&) = delete;
@@ -35,6 +35,17 @@ class Peer : public http2::End {
       if (got <= 0) break;
       transcript.feed(Bytes(space, static_cast<std::size_t>(got)));
       say();
+    }
+    return text();
+  }
+  // Says nothing, and reads until nothing has come for so long.
+  std::string hear(int milliseconds) {
+    pollfd look{fd_, POLLIN, 0};
+    char space[65536];
+    while (::poll(&look, 1, milliseconds) == 1) {
+      const ssize_t got = ::recv(fd_, space, sizeof space, 0);
+      if (got <= 0) break;
+      transcript.feed(Bytes(space, static_cast<std::size_t>(got)));
     }
     return text();
   }
@@ -111,6 +122,17 @@ TEST_F(EngineHttp2Test, ARuleForBodiesHoldsUpNoCallThatWaitsForItsAnswer) {
   EXPECT_NE(records().at(0).anomalies & http::bit(http::Anomaly::kRuleBodyLimit), 0u);
 }
 
+TEST_F(EngineHttp2Test, AClientIsOfferedWhatTheOriginOffers) {
+  meet();
+  accept();  // before anything was asked
+  origin_->talk("settings 0\n");
+  client_->talk("settings 0\n");
+  EXPECT_TRUE(client_->session.peer_takes_extended_connect());
+  client_->ask("GET", "/", server_.authority());
+  client_->say();
+  EXPECT_TRUE(has(origin_->talk("head 1"), "head 1 GET /"));  // on that connection
+}
+
 TEST_F(EngineHttp2Test, AnOriginMayThinkForLongerThanTheIdleTime) {
   meet();
   client_->ask("GET", "/", server_.authority());
@@ -127,6 +149,27 @@ std::string upgrade_request(const std::string& target, const std::string& host) 
   return "GET " + target + " HTTP/1.1\r\nHost: " + host +
          "\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: " + std::string(kSettings) +
          "\r\n\r\n";
+}
+
+TEST_F(EngineHttp2Test, OneStreamGoesBeforeTheOriginHasSaidHowManyItTakes) {
+  rules::RuleSpec spec;
+  spec.matcher.hostname = "127.0.0.1";
+  spec.matcher.url_pattern = "never";
+  spec.handler.type = rules::HandlerType::kMock;  // it may answer, so nothing is dialled before there is a request
+  ASSERT_TRUE(rules_.add(spec));
+  meet();
+  for (int i = 0; i < 3; ++i) client_->ask("GET", "/", server_.authority());
+  client_->say();
+  http2::Options two;
+  two.max_streams = 2;
+  origin_.emplace(server_.accept(), http2::Role::kServer, two);
+  const std::string first = origin_->hear(300);
+  EXPECT_TRUE(has(first, "head 1 ")) << first;
+  EXPECT_FALSE(has(first, "head 3 ")) << first;
+  EXPECT_TRUE(has(origin_->talk("head 3 "), "head 3 "));
+  Peer another(server_.accept(), http2::Role::kServer, two);  // for the third
+  EXPECT_TRUE(has(another.talk("head 1 "), "head 1 "));
+  EXPECT_FALSE(has(origin_->text(), "head 5 ")) << origin_->text();
 }
 
 TEST_F(EngineHttp2Test, AStopEndsWhatRuns) {

@@ -24,6 +24,8 @@ class Http2Upstream final : private Http2Link, public std::enable_shared_from_th
 
   // One more stream may be opened now.
   bool takes_more() const;
+  // It has streams, and how many more it takes is not known yet: wait_settings() before the next.
+  bool is_unsure() const { return !has_settings_ && !leaving_ && !is_over() && streams() > 0; }
   std::unique_ptr<OriginEnd> open();
   std::unique_ptr<OriginEnd> open_upgraded();  // stream 1 after an upgrade; once
   // Until the origin's SETTINGS have come, or the connection is over.

@@ -203,6 +203,10 @@ class Http1Origin final : public OriginEnd {
   bool cancelled_ = false;
 };
 
+// The first stream of a connection goes at once. RFC 9113 §5.1.2: the next ones, sent before the origin has said how
+// many it takes, would perhaps be refused.
+constexpr std::chrono::seconds kSettingsTime{1};
+
 // Whether one connection of this route may serve all who wait for it.
 bool may_be_http2(const Worker& worker, const Route& route, const std::string& key) {
   if (!route.tls) return route.http2;
@@ -225,7 +229,12 @@ net::Task<tl::expected<std::unique_ptr<OriginEnd>, ConnectFailure>> open_origin(
   const Timeouts& timeouts = worker.limits().timeouts;
   const MonoTime patience = worker.clock().mono() + timeouts.connect + timeouts.tls;
   for (bool waited = true; waited;) {
-    if (const auto running = upstreams.find(key, failed.get())) co_return running->open();
+    if (const auto running = upstreams.find(key, failed.get())) {
+      if (!running->is_unsure()) co_return running->open();
+      co_await running->wait_settings(worker.clock().mono() + kSettingsTime);
+      if (running->is_unsure()) co_return running->open();
+      continue;
+    }
     if (auto pooled = failed ? nullptr : worker.pool().take(key, worker.clock().mono())) {
       co_return http1_origin(worker, std::move(pooled));
     }
