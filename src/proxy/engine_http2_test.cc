@@ -122,6 +122,22 @@ TEST_F(EngineHttp2Test, ARuleForBodiesHoldsUpNoCallThatWaitsForItsAnswer) {
   EXPECT_NE(records().at(0).anomalies & http::bit(http::Anomaly::kRuleBodyLimit), 0u);
 }
 
+TEST_F(EngineHttp2Test, ARuleAnswersACallThatWaitsForItsAnswer) {
+  rules::RuleSpec spec;
+  spec.matcher.hostname = "127.0.0.1";
+  spec.handler.type = rules::HandlerType::kMock;
+  ASSERT_TRUE(rules_.add(spec));
+  meet();
+  client_->source.content[1] = {"one", false, {}};
+  client_->ask("POST", "/", server_.authority(), http2::Body::kPulled);
+  EXPECT_TRUE(has(client_->talk("reset 1"), "head 1 200")) << client_->text();
+  EXPECT_TRUE(has(client_->text(), "reset 1 0 by the peer")) << client_->text();
+  client_.reset();
+  const auto& record = records().at(0);
+  EXPECT_EQ(record.state, flow::State::kDone);
+  EXPECT_EQ(record.request_body, "one");
+}
+
 TEST_F(EngineHttp2Test, AClientIsOfferedWhatTheOriginOffers) {
   meet();
   accept();  // before anything was asked

@@ -50,7 +50,7 @@ bool has_type(const http::FieldList& fields, std::string_view begin) {
 }
 
 // Whoever sends these may wait for an answer before there is more of them: gathering would be waiting for ever.
-bool may_be_endless(const http::FieldList& fields) {
+bool has_endless_type(const http::FieldList& fields) {
   return has_type(fields, "text/event-stream") || has_type(fields, "application/grpc");
 }
 
@@ -130,6 +130,8 @@ void Exchange::tunnel_connected(const flow::UpstreamPtr& upstream) {
   record_response({});
 }
 
+bool Exchange::may_be_endless() const { return request_.method == "CONNECT" || has_endless_type(request_.fields); }
+
 rules::RuleBook::Subject Exchange::subject() const {
   rules::RuleBook::Subject subject;
   subject.method = request_.method;
@@ -152,7 +154,7 @@ Exchange::Next Exchange::decide(const rules::RuleBook& book, const std::string* 
   asked.body = body;
   plan_ = book.match(asked);
   if (plan_.needs_body || (!body && plan_.edits_request_body())) {
-    if (!may_be_endless(request_.fields)) return Next::kGather;
+    if (!may_be_endless()) return Next::kGather;
     mark(http::Anomaly::kRuleBodyLimit);
     return decide(book, &kNoBody);
   }
@@ -309,7 +311,7 @@ Exchange::ResponsePlan Exchange::receive_response(http::ResponseHead head, http:
   if (!sent_method_.empty()) adapt_to_method(plan, head);
   response_ = std::move(head);
   if (!plan.drop_body && plan_.edits_response_body() && framing.kind != http::Framing::kNone && !is_tunnel()) {
-    plan.gather = !may_be_endless(response_.fields) && framing.length <= settings_.rule_body;
+    plan.gather = !has_endless_type(response_.fields) && framing.length <= settings_.rule_body;
     if (!plan.gather) mark(http::Anomaly::kRuleBodyLimit);
   }
   if (plan.head_changed || plan.gather) {

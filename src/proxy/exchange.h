@@ -129,6 +129,8 @@ class Exchange {
   // The method that the origin sees: its answer's framing follows it.
   const std::string& sent_method() const { return sent_method_.empty() ? request_.method : sent_method_; }
   int response_status() const { return response_.status; }
+  // Of the request: its end may wait for the answer's.
+  bool may_be_endless() const;
   // What follows the answer is not content (RFC 9110 §7.8, RFC 8441 §5).
   bool is_tunnel() const {
     return response_.status == 101 || (request_.method == "CONNECT" && response_.status / 100 == 2);

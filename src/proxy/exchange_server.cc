@@ -1,6 +1,5 @@
 #include "proxy/exchange_server.h"
 
-#include "base/text.h"
 #include "proxy/http1_server.h"
 #include "proxy/setup_page.h"
 #include "proxy/worker.h"
@@ -10,12 +9,6 @@ namespace {
 
 constexpr std::uint32_t kCancel = 8;         // RFC 9113 §7
 constexpr std::uint32_t kInternalError = 2;  // RFC 9113 §7
-
-// A call's request may go on until its answer.
-bool is_grpc(const http::RequestHead& head) {
-  const auto type = head.fields.find("content-type");
-  return type && iequals(type->substr(0, 16), "application/grpc");
-}
 
 }  // namespace
 
@@ -86,10 +79,11 @@ net::Task<void> ExchangeServer::serve(ClientEnd& client, Request request) {
       co_return;
     case Exchange::Next::kAnswer: {
       // A socket, or a call that may go on for ever, is answered at once.
-      const bool waits = !body.is_over && body.protocol.empty() && !is_grpc(exchange.request());
-      if (waits && !co_await relay.discard_request() && exchange.failed()) co_return;
+      const bool at_once = !body.is_over && exchange.may_be_endless();
+      if (!body.is_over && !at_once && !co_await relay.discard_request() && exchange.failed()) co_return;
       const std::string made = exchange.answer();
       co_await relay.send_made(made);
+      if (at_once) co_await relay.take_rest();
       co_return exchange.finish();
     }
     case Exchange::Next::kForward:

@@ -10,6 +10,7 @@ namespace sluice::proxy {
 namespace {
 
 constexpr ByteCount kDiscardAtMost = 8 * kMiB;            // of a request body that nobody wants
+constexpr std::chrono::milliseconds kRestTime{300};       // for what a client has sent before it sees its answer
 constexpr int kMostInterim = 100;                         // interim answers before one that is final
 constexpr int kMostRetries = 3;                           // each on another connection
 constexpr ByteCount kKeptForRetry = 64 * kKiB;            // of a request body, until the answer begins
@@ -127,6 +128,18 @@ net::Task<bool> StreamRelay::discard_request() {
 }
 
 StreamRelay::~StreamRelay() { worker_.shared().bodies.give_back(kept_); }
+
+net::Task<void> StreamRelay::take_rest() {
+  const MonoTime until = worker_.clock().mono() + kRestTime;
+  client_.set_deadline(until);
+  for (ByteCount seen = 0; seen < kDiscardAtMost && worker_.clock().mono() < until;) {
+    BodyRead read = co_await client_.read_body();
+    if (read.step == BodyStep::kEnd) exchange_.request_ended();
+    if (read.step != BodyStep::kContent) co_return;
+    exchange_.request_body(read.content.octets());
+    seen += read.content.octets().size();
+  }
+}
 
 net::Task<void> StreamRelay::send_made(const std::string& made) {
   if (made.empty()) {

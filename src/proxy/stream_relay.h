@@ -33,6 +33,8 @@ class StreamRelay {
   net::Task<bool> gather_request(std::optional<std::string>& content, std::string& begun);
   // Takes in a body that nobody wants. False: the client left, or sent too much of it.
   net::Task<bool> discard_request();
+  // After the answer: what comes of the request at once is recorded, the rest is not waited for.
+  net::Task<void> take_rest();
   // Sends an answer of Sluice's own, as Exchange made it (answer(), failure_page(): what they returned), then waits for
   // it to leave. "" sends nothing.
   net::Task<void> send_made(const std::string& made);
