@@ -1,9 +1,10 @@
 """gRPC as real programs speak it: every kind of call through the proxy, and its messages in the record."""
 import base64
 import json
+import re
 import unittest
 
-from harness import E2E, HERE, Serve, clean_environment, needs_node, poll, run, sluice  # first: it finds the fakes
+from harness import E2E, HERE, ROOT, Serve, clean_environment, needs_node, poll, run, sluice  # first: it finds the fakes
 from fakes.json_lines import JsonLines
 
 NOT_FOUND, FAILED_PRECONDITION, CANCELLED, DEADLINE_EXCEEDED = 5, 9, 1, 4
@@ -225,15 +226,30 @@ class Rules(GrpcTest):
         self.assertEqual((exchange["state"], exchange["anomalies"]), ("done", ["rule_body_limit"]))
 
     def test_a_rule_may_answer_a_call(self):
-        self.add_rule({"hostname": "localhost", "urlPattern": "Talk/Say"},
+        """Also one whose client says no more before it is answered; what it has said is recorded."""
+        self.add_rule({"hostname": "localhost", "urlPattern": "Talk/(Say|Chat)"},
                       {"type": "mock", "status": 200,
                        "headers": {"content-type": "application/grpc", "grpc-status": "14", "grpc-message": "mocked"}})
-        said, counted = self.call({"method": "Say", "send": [{"text": "x"}]}, {"method": "Count", "send": [{"number": 1}]})
-        self.assertEqual((said["code"], said["details"]), (14, "mocked"))
+        said, chat, counted = self.call({"method": "Say", "send": [{"text": "a word"}]},
+                                        {"method": "Chat", "turns": True, "send": [{"text": "a turn"}]},
+                                        {"method": "Count", "send": [{"number": 1}]})
+        self.assertEqual([(one["code"], one["details"]) for one in (said, chat)], [(14, "mocked")] * 2)
         self.assertEqual(counted["code"], 0)
+        for method, text in (("Say", "a word"), ("Chat", "a turn")):
+            exchange = self.record(method)
+            self.assertEqual((exchange["state"], exchange["messages"]["status"]["name"]), ("done", "UNAVAILABLE"))
+            self.assertEqual([(who, fields[1]) for who, fields in self.told(exchange)], [("client", text)])
 
 
 class OtherWays(GrpcTest):
+    def test_as_the_readme_says(self):
+        [row] = re.findall(r"^\| gRPC .*", (ROOT / "README.md").read_text(), re.M)
+        [roots], [proxy] = re.findall(r"`(GRPC_\w+)=", row), re.findall(r"`(\w+)=http://127.0.0.1:8080`", row)
+        [said] = self.call({"method": "Say", "send": [{"text": "by environment"}]}, ca=None, roots=True,
+                           env={roots: self.serve.ca, proxy: self.serve.proxy_url})
+        self.assertEqual((said["code"], said["answers"]), (0, [word("by environment")]))
+        self.assertEqual(self.record("Say")["messages"]["total"], 2)
+
     def test_the_proxy_as_a_channel_option(self):
         target = f"localhost:{self.ports['port']}"
         done = run(self.node, CLIENT, json.dumps({

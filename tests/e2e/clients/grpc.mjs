@@ -1,5 +1,5 @@
 // A gRPC client for tests (grpc-js). The proxy comes from the environment, as users give it, or from `options`.
-// Argument: JSON {target, ca (absent: without TLS), options, calls: [{method, send: [words], fields, deadline, turns, cancel,
+// Argument: JSON {target, ca or roots (absent: without TLS), options, calls: [{method, send: [words], fields, deadline, turns, cancel,
 // hold}]}. `turns`: each word waits for the answer to the one before. `cancel`: milliseconds, and the call is cancelled.
 // `hold`: nothing more is said or cancelled until the input ends. Prints what came of all, a line each.
 import fs from 'node:fs';
@@ -9,7 +9,9 @@ import loader from '@grpc/proto-loader';
 const task = JSON.parse(process.argv[2]);
 const definition = loader.loadSync(new URL('talk.proto', import.meta.url).pathname, {defaults: true});
 const {Talk} = grpc.loadPackageDefinition(definition).talk;
-const credentials = task.ca ? grpc.credentials.createSsl(fs.readFileSync(task.ca)) : grpc.credentials.createInsecure();
+const credentials = task.ca ? grpc.credentials.createSsl(fs.readFileSync(task.ca))
+  : task.roots ? grpc.credentials.createSsl()  // as the environment says
+  : grpc.credentials.createInsecure();
 const client = new Talk(task.target, credentials, {'grpc.max_receive_message_length': -1, ...task.options});
 
 const plain = (metadata) => metadata && Object.fromEntries(Object.keys(metadata.getMap()).map(
