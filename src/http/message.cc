@@ -52,6 +52,8 @@ std::string_view to_string(Anomaly anomaly) {
       return "websocket_odd";
     case Anomaly::kWebSocketText:
       return "websocket_text";
+    case Anomaly::kHoldLimit:
+      return "hold_limit";
   }
   return "unknown";
 }

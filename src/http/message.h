@@ -39,6 +39,7 @@ enum class Anomaly : std::uint32_t {
   kWebSocketError = 1u << 15,    // frames that break RFC 6455: recorded as they stood from there on
   kWebSocketOdd = 1u << 16,      // a server's masked frame, a long length, a bad Close, data after a Close
   kWebSocketText = 1u << 17,     // a text message that is not UTF-8
+  kHoldLimit = 1u << 18,         // too many exchanges were held already: it went on (engine.md 6)
 };
 using AnomalySet = std::uint32_t;  // Anomaly bits
 constexpr AnomalySet bit(Anomaly anomaly) { return static_cast<AnomalySet>(anomaly); }

@@ -83,5 +83,6 @@ void MemoryStream::cancel(Code why) {
 
 bool MemoryStream::is_quiet(Look) { return in_->octets.empty() && !in_->ended && !in_->reset; }
 bool MemoryStream::is_dead() { return in_->reset || closed_; }
+bool MemoryStream::has_ended() { return in_->reset || in_->ended; }
 
 }  // namespace sluice::net

@@ -34,6 +34,7 @@ class MemoryStream final : public Stream {
   void cancel(Code why) override;
   bool is_quiet(Look look) override;
   bool is_dead() override;
+  bool has_ended() override;
 
  private:
   // One direction.

@@ -46,6 +46,7 @@ class PrefixedStream final : public Stream {
   void cancel(Code why) override { lower_.cancel(why); }
   bool is_quiet(Look look) override { return prefix_.empty() && lower_.is_quiet(look); }
   bool is_dead() override { return lower_.is_dead(); }
+  bool has_ended() override { return lower_.has_ended(); }
   bool truncated() const override { return lower_.truncated(); }
 
  private:

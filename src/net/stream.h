@@ -46,6 +46,8 @@ class Stream : public tls::ByteTransport {
   virtual bool is_quiet(Look look = Look::kTold) = 0;
   // A look without waiting: true if the connection is dead in both directions.
   virtual bool is_dead() = 0;
+  // A look without waiting: true if the peer will say no more than what has come: it has closed, or only its half.
+  virtual bool has_ended() = 0;
   // Whether the last end of input was a TLS end without close_notify.
   virtual bool truncated() const { return false; }
 };

@@ -42,6 +42,7 @@ class TcpStream final : public Stream, private Deadlines::Node, private Readines
   void cancel(Code why) override;
   bool is_quiet(Look look) override;
   bool is_dead() override { return fd_ < 0 || dead_; }
+  bool has_ended() override { return fd_ < 0 || peer_ended_; }
 
   // Octets that were read to be looked at (a ClientHello) and come again before those of the socket.
   void unread(std::string octets);

@@ -42,6 +42,7 @@ class TlsStream final : public Stream {
   void cancel(Code why) override { lower_->cancel(why); }
   bool is_quiet(Look look) override;
   bool is_dead() override { return lower_->is_dead(); }
+  bool has_ended() override { return lower_->has_ended(); }
   bool truncated() const override { return truncated_; }
   bool heard() const { return heard_; }  // an octet was read
 

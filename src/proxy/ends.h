@@ -93,6 +93,8 @@ class ClientEnd : public End {
   virtual void offer_head(const http::ResponseHead& head, bool content_follows) = 0;
   // True if a reset of the origin's stream can be told to this client as a reset: cut(code) does it.
   virtual bool knows_resets() const = 0;
+  // A look without waiting: nobody is there any more to take an answer.
+  virtual bool has_left() = 0;
 };
 
 struct OriginHead {

@@ -66,6 +66,7 @@ class EngineImpl final : public Engine {
                   admission_,
                   population_,
                   bodies_,
+                  holds_,
                   files_,
                   next_connection_,
                   next_upstream_,
@@ -166,6 +167,10 @@ class EngineImpl final : public Engine {
 
   std::size_t forget_passthrough(std::string_view host) override { return passthrough_.forget(host); }
 
+  std::vector<Held> held() const override { return holds_.list(); }
+  Status resume(ExchangeSeq seq, HoldAction action, HoldEdits edits) override {
+    return holds_.resume(seq, action, std::move(edits));
+  }
   void add_own_listener(const ListenAddress& address) override { guard_.add(address); }
 
  private:
@@ -265,6 +270,7 @@ class EngineImpl final : public Engine {
   Passthrough passthrough_;
   Population population_;
   BodyBudget bodies_{options_.limits.bodies_held};
+  Holds holds_;
   const FileRoots files_{options_.allow_roots, options_.limits.rule_body};
   net::Resolver resolver_;
   OwnListeners guard_;

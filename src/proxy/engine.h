@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "base/secret.h"
 #include "flow/sink.h"
+#include "proxy/holds.h"
 #include "rules/rules.h"
 #include "tls/authority.h"
 #include "tls/session.h"
@@ -101,6 +102,9 @@ class Engine {
   virtual std::vector<LearnedPassthrough> learned_passthrough() const { return {}; }
   // Ends what was learned of this host, for every client: how many.
   virtual std::size_t forget_passthrough(std::string_view) { return 0; }
+  // Breakpoints: what is held just now, longest first, and its end (holds.h).
+  virtual std::vector<Held> held() const { return {}; }
+  virtual Status resume(ExchangeSeq, HoldAction, HoldEdits) { return fail(Code::kNotFound, "it is not held"); }
   // More of our own ports that must never be dialled (the control port): engine.md 2.
   virtual void add_own_listener(const ListenAddress& address) = 0;
 };

@@ -36,24 +36,6 @@ void remove_proxy_fields(http::FieldList& fields) {
 // RFC 9112 §3.2.4.
 bool is_asterisk(const http::RequestHead& head) { return head.target == "*"; }
 
-bool carries_identity(const http::FieldList& fields, std::string_view name) {
-  for (std::size_t i = fields.next_named(name); i < fields.size(); i = fields.next_named(name, i + 1)) {
-    const std::string_view value = fields.value(i);
-    if (iequals(value.substr(0, 4), "ntlm") || iequals(value.substr(0, 9), "negotiate")) return true;
-  }
-  return false;
-}
-
-bool has_type(const http::FieldList& fields, std::string_view begin) {
-  const auto type = fields.find("content-type");
-  return type && iequals(type->substr(0, begin.size()), begin);
-}
-
-// Whoever sends these may wait for an answer before there is more of them: gathering would be waiting for ever.
-bool has_endless_type(const http::FieldList& fields) {
-  return has_type(fields, "text/event-stream") || has_type(fields, "application/grpc");
-}
-
 bool passes_as_it_stands(const http::RequestHead& head) {
   return !is_absolute_form(head) && !head.fields.find("proxy-authorization") && !head.fields.find("proxy-connection");
 }
@@ -153,7 +135,7 @@ Exchange::Next Exchange::decide(const rules::RuleBook& book, const std::string* 
   rules::RuleBook::Subject asked = subject();
   asked.body = body;
   plan_ = book.match(asked);
-  if (plan_.needs_body || (!body && plan_.edits_request_body())) {
+  if (plan_.needs_body || (!body && (plan_.edits_request_body() || plan_.holds(rules::HoldOn::kRequest)))) {
     if (!may_be_endless()) return Next::kGather;
     mark(http::Anomaly::kRuleBodyLimit);
     return decide(book, &kNoBody);
@@ -176,10 +158,11 @@ Exchange::Next Exchange::decide(const rules::RuleBook& book, const std::string* 
       break;
     case rules::HandlerType::kForward:
     case rules::HandlerType::kPassthrough:
+    case rules::HandlerType::kHold:
       break;
   }
   build_request();
-  return Next::kForward;
+  return plan_.holds(rules::HoldOn::kRequest) ? Next::kHold : Next::kForward;
 }
 
 Exchange::Next Exchange::gathered_request(std::optional<std::string> content, const rules::RuleBook& book) {
@@ -203,14 +186,25 @@ bool Exchange::rewrite() {
     return false;
   }
   if (!*made) return true;
-  const Url& url = **made;
+  retarget(**made);
+  return true;
+}
+
+void Exchange::retarget(const Url& url) {
   const bool elsewhere = url.scheme != target_.scheme || url.host != target_.host || url.port != target_.port;
   target_.path = url.target;
-  if (!elsewhere) return true;
+  if (!elsewhere) return;
   target_.scheme = url.scheme;
   target_.host = target_.dial_host = target_.server_name = url.host;
   target_.port = target_.dial_port = url.port;
-  return true;
+}
+
+void Exchange::name_target(http::RequestHead& sent) const {
+  const std::string authority = authority_text(target_.host, target_.port, default_port(target_.scheme));
+  const auto host = sent.fields.find("host");
+  if (!host || !iequals(*host, authority)) sent.fields.set("Host", authority);
+  sent.target = target_.path;
+  sent.start_line.clear();
 }
 
 void Exchange::build_request() {
@@ -221,11 +215,7 @@ void Exchange::build_request() {
   remove_proxy_fields(sent.fields);
   bool edited = false;
   if (plan_.action() == rules::HandlerType::kRewrite && !is_asterisk(sent)) {
-    const std::string authority = authority_text(target_.host, target_.port, default_port(target_.scheme));
-    const auto host = sent.fields.find("host");
-    if (!host || !iequals(*host, authority)) sent.fields.set("Host", authority);
-    sent.target = target_.path;
-    sent.start_line.clear();
+    name_target(sent);
     edited = true;
   }
   if (!plan_.applied.empty()) {
@@ -275,147 +265,6 @@ bool Exchange::is_idempotent() const {
   const std::string& method = sent_method();  // what a rule made of it counts
   return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE" || method == "PUT" ||
          method == "DELETE";
-}
-
-std::string Exchange::receive_interim(const http::ResponseHead& head) {
-  std::string octets;
-  http1::append_head(octets, head);
-  return octets;
-}
-
-Exchange::ResponsePlan Exchange::receive_response(http::ResponseHead head, http::BodyFraming framing,
-                                                  const flow::UpstreamPtr& upstream, bool upstream_reused) {
-  ResponsePlan plan;
-  plan.framing = framing;
-  const bool until_close = framing.kind == http::Framing::kUntilClose;
-  const bool keeps_alive = http::keeps_alive(head);
-  upstream_lives_ = keeps_alive && !until_close && head.status != 101;
-  plan.client_lives = upstream_lives_ && client_keeps_alive_;
-  upstream_lives_ = plan.client_lives && !reuse_forbidden_;  // a request that said close ends the origin's side as well
-  binds_identity_ =
-      carries_identity(head.fields, "www-authenticate") || carries_identity(request_.fields, "authorization");
-  response_octets_.clear();
-  response_octets_.reserve(kUsualHead);
-  http1::append_head(response_octets_, head);
-  original_head_.clear();
-  if (plan_.answer_rules) {
-    rules::RuleBook::Subject asked = subject();
-    asked.status = head.status;
-    plan_.match_answer(asked, settings_.worker);
-  }
-  if (settings_.strip_alt_svc && head.fields.erase("alt-svc") > 0) plan.head_changed = true;
-  if (plan_.edits_response_head()) {
-    plan.drop_body = rules::edit_response(plan_, head) == rules::AnswerBody::kDrop;
-    plan.head_changed = true;
-  }
-  if (!sent_method_.empty()) adapt_to_method(plan, head);
-  response_ = std::move(head);
-  if (!plan.drop_body && plan_.edits_response_body() && framing.kind != http::Framing::kNone && !is_tunnel()) {
-    plan.gather = !has_endless_type(response_.fields) && framing.length <= settings_.rule_body;
-    if (!plan.gather) mark(http::Anomaly::kRuleBodyLimit);
-  }
-  if (plan.head_changed || plan.gather) {
-    original_head_ = response_octets_;
-    response_octets_.clear();
-    http1::append_head(response_octets_, response_);
-  }
-  // A body that the client does not get cannot end at the connection's end.
-  if (plan.drop_body && until_close) plan.client_lives = keeps_alive && client_keeps_alive_;
-  answered_ = !plan.gather;
-  upstream_ = upstream;
-  upstream_reused_ = upstream_reused;
-  record_response(plan.head_changed ? Bytes(response_octets_) : Bytes());
-  if (framing.kind == http::Framing::kNone) response_ended_ = true;
-  return plan;
-}
-
-// A rule sent another method than the client did: what the client gets follows its own (RFC 9110 §9.3.2).
-void Exchange::adapt_to_method(ResponsePlan& plan, http::ResponseHead& head) {
-  if (request_.method == "HEAD" && sent_method_ != "HEAD") plan.drop_body = true;
-  if (request_.method != "HEAD" && sent_method_ == "HEAD" && head.status != 204 && head.status != 304) {
-    head.fields.erase("transfer-encoding");
-    head.fields.set("Content-Length", "0");
-    plan.head_changed = true;
-  }
-}
-
-void Exchange::record_response(Bytes effective) {
-  flow::Responded responded;
-  responded.status = response_.status;
-  responded.head = original_head_.empty() ? Bytes(response_octets_) : Bytes(original_head_);
-  responded.effective = effective;
-  responded.upstream = upstream_;
-  responded.upstream_reused = upstream_reused_;
-  responded.protocol = protocol_;
-  sink_.responded(seq_, responded);
-}
-
-// It is recorded at once: what has become a socket may stay one for long.
-void Exchange::become(flow::Protocol protocol) {
-  protocol_ = protocol;
-  if (answered_) record_response(original_head_.empty() ? Bytes() : Bytes(response_octets_));
-}
-
-void Exchange::gathered_response(std::optional<std::string> content) {
-  answered_ = true;
-  if (!content) {
-    mark(http::Anomaly::kRuleBodyLimit);
-    return;  // the head goes as it was; the pump sends what it gathered and streams the rest
-  }
-  http::ResponseHead edited = response_;
-  auto changed = rules::edit_response_body(plan_, edited.fields, *content);
-  if (!changed) {
-    mark(http::Anomaly::kRuleBodyLimit);
-    changed = std::move(*content);
-    edited.fields.erase("transfer-encoding");
-    edited.fields.erase("trailer");
-    edited.fields.set("Content-Length", std::to_string(changed->size()));
-  }
-  response_octets_.clear();
-  http1::append_head(response_octets_, edited);
-  response_head_size_ = response_octets_.size();
-  record_response(response_octets_);
-  response_ = std::move(edited);
-  response_body(*changed);  // the record shows the answer as the client got it
-  response_ended_ = true;
-  response_octets_ += *changed;
-}
-
-std::string Exchange::own_answer(const http::ResponseHead& head, Bytes body) {
-  response_ = head;
-  if (request_.version == http::Version::kHttp2) response_.version = http::Version::kHttp2;
-  response_octets_.clear();
-  original_head_.clear();
-  http1::append_head(response_octets_, response_);
-  response_head_size_ = response_octets_.size();
-  record_response({});
-  response_body(body);
-  answered_ = true;
-  response_ended_ = true;
-  reached(Step::kFirstByte);
-  return response_octets_ + std::string(body);
-}
-
-std::string Exchange::answer() {
-  std::string content;
-  if (plan_.action() == rules::HandlerType::kFile) {
-    auto read = settings_.files ? settings_.files->read(plan_.handler()->path)
-                                : Result<std::string>(sluice::fail(Code::kRefused, "no folder may be read"));
-    if (!read) rule_error_ = plan_.stopped->id() + ": " + read.error().message;
-    if (read) content = *std::move(read);
-  }
-  if (!rule_error_.empty()) return failure_page(FailureKind::kRule, rule_error_);
-  const rules::MockAnswer mock = rules::mock_answer(plan_, request_.method, &content);
-  return own_answer(mock.head, mock.body);
-}
-
-std::string Exchange::failure_page(FailureKind kind, std::string_view message) {
-  fail(kind, message);
-  if (answered_ || status_of(kind) == 0) return "";
-  const auto accept = request_.fields.find("accept");
-  const Reply reply = error_reply(
-      {kind, message, request_.method, url(), accept && accept->find("text/html") != std::string_view::npos});
-  return own_answer(reply.head, reply.body);
 }
 
 std::string Exchange::url() const { return to_string(Url{target_.scheme, target_.host, target_.port, target_.path}); }

@@ -2,7 +2,8 @@
 // out. It knows no sockets: the pump (http1_server.cc) moves octets and asks. Records go to the Sink as they happen.
 // engine.md 1, 2, 4, 5, 6.
 //
-// Order: receive_request → [gathered_request] → request_octets … receive_response → [gathered_response] → finish.
+// Order: receive_request → [gathered_request] → [resume_request] → request_octets … receive_response →
+// [gathered_response] → [resume_response] → finish.
 // finish() (or the destructor) ends the record exactly once. Belongs to one worker thread.
 #pragma once
 
@@ -16,6 +17,7 @@
 #include "flow/sink.h"
 #include "http/framing.h"
 #include "proxy/error_reply.h"
+#include "proxy/hold.h"
 #include "proxy/target.h"
 #include "rules/rules.h"
 
@@ -48,6 +50,7 @@ class Exchange {
   enum class Next {
     kForward,  // connect to target() and send request_octets(), then the body as it stands
     kGather,   // collect the request body, then gathered_request()
+    kHold,     // a rule holds the request: wait for a decision, then resume_request() (holds.h)
     kAnswer,   // a rule answers: take the request body in, send answer()
     kDrop,     // a rule drops: end the client connection
     kAbort,    // ... reset it
@@ -58,6 +61,8 @@ class Exchange {
                        const flow::ConnectionPtr& connection, MonoTime started, const rules::RuleBook& book);
   // nullopt: it was larger than the limit and goes on as it stands (anomaly rule_body_limit).
   Next gathered_request(std::optional<std::string> content, const rules::RuleBook& book);
+  HeldMessage held_request() const;
+  Next resume_request(const Resumption& decision);
 
   // What applied rules ask of the pump: to wait before anything else is done, and to be slow.
   std::chrono::milliseconds delay() const {
@@ -91,6 +96,7 @@ class Exchange {
   // --- the answer ---
   struct ResponsePlan {
     bool gather = false;        // collect the body (framing below), then gathered_response()
+    bool hold = false;          // ... if any, and wait for a decision, then resume_response() (holds.h)
     bool drop_body = false;     // the client gets none of the body that the origin sends
     bool head_changed = false;  // false: the head may be forwarded as it stood
     bool client_lives = false;  // the client connection may carry another request
@@ -104,9 +110,21 @@ class Exchange {
   const std::string& response_octets() const { return response_octets_; }
   // The changed answer, recorded as the client gets it. nullopt: larger than the limit; it goes on as it stands.
   void gathered_response(std::optional<std::string> content);
+  HeldMessage held_response() const;
+  bool answer_is_at_hand() const { return gathered_answer_.has_value(); }  // with its body
+  enum class AfterHold {
+    kGoOn,  // response_octets(): head, and the body if it was gathered
+    kOwn,   // response_octets(): an answer of its own; nothing more of the origin's
+    kDrop,  // end the client connection
+  };
+  AfterHold resume_response(const Resumption& decision);
   // For kAnswer: the rule's answer, recorded. For failures: a page, or "" if nothing can be said any more.
   std::string answer();
   std::string failure_page(FailureKind kind, std::string_view message);
+
+  // Rules edit the messages of this WebSocket; the plan outlives the exchange's heads (rules::edit_message).
+  bool edits_messages() const { return plan_.edits_messages(); }
+  const rules::RuleBook::Plan& message_plan() const { return plan_; }
 
   // --- watching ---
   void request_body(Bytes content) { sink_.body(seq_, flow::Direction::kRequest, content); }
@@ -156,6 +174,7 @@ class Exchange {
     reuse_forbidden_ = true;
     upstream_lives_ = false;
   }
+  ExchangeSeq seq() const { return seq_; }
   bool answered() const { return answered_; }  // a final head was handed out for the client
 
   void fail(FailureKind kind, std::string_view message);  // the first one stays
@@ -168,11 +187,19 @@ class Exchange {
  private:
   Next decide(const rules::RuleBook& book, const std::string* body);
   rules::RuleBook::Subject subject() const;
+  static bool has_endless_type(const http::FieldList& fields);
   bool rewrite();
+  void retarget(const Url& url);
+  void name_target(http::RequestHead& sent) const;
   void build_request();
   void record_opened(const flow::ConnectionPtr& connection, MonoTime started, MonoTime now);
   void request_ended(MonoTime at);
   void adapt_to_method(ResponsePlan& plan, http::ResponseHead& head);
+  void edit_held_request(const Resumption& decision);
+  void edit_held_response(const Resumption& decision);
+  void answer_held(const Resumption& decision);
+  void drop_held();
+  void publish_gathered();
   void record_response(Bytes effective);
   std::string own_answer(const http::ResponseHead& head, Bytes body);
   std::string url() const;
@@ -196,7 +223,8 @@ class Exchange {
   std::string original_head_;  // raw, as the origin sent it, where that is not what the client gets
   flow::UpstreamPtr upstream_;
   bool upstream_reused_ = false, upstream_lives_ = false, binds_identity_ = false, reuse_forbidden_ = false;
-  std::optional<std::string> gathered_;  // the request body (content) while it is held for rules
+  std::optional<std::string> gathered_;         // the request body (content) while it is kept for rules
+  std::optional<std::string> gathered_answer_;  // ... the answer's, edited, until it is recorded
 
   ByteCount request_counted_ = 0, response_counted_ = 0;
   flow::Timings timings_;
@@ -205,6 +233,7 @@ class Exchange {
   flow::State state_ = flow::State::kDone;
   http::AnomalySet anomalies_ = 0;
   bool client_keeps_alive_ = false, expects_continue_ = false, request_body_replaced_ = false;
+  bool holds_answer_ = false, answer_has_body_ = false;
   bool request_ended_ = false, response_ended_ = false, answered_ = false, finished_ = true;
 };
 

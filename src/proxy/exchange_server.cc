@@ -17,7 +17,8 @@ ExchangeServer::ExchangeServer(Worker& worker, ClientFacts facts, flow::Connecti
     : worker_(worker),
       facts_(std::move(facts)),
       connection_(std::move(connection)),
-      own_address_(std::move(own_address)) {}
+      own_address_(std::move(own_address)),
+      holding_(worker.shared().holds, worker.clock(), worker.deadlines()) {}
 
 // engine.md 2: a connection that was made for one name carries no requests for another.
 bool ExchangeServer::is_misdirected(const ResolvedTarget& target) const {
@@ -58,7 +59,7 @@ net::Task<void> ExchangeServer::serve(ClientEnd& client, Request request) {
   body.weight = request.weight;
   Exchange::Next next = exchange.receive_request(std::move(request.head), request.framing, *std::move(target),
                                                  connection_, request.started, *book);
-  StreamRelay relay(worker_, exchange, client, aborted_);
+  StreamRelay relay(worker_, exchange, client, aborted_, holding_);
   if (next == Exchange::Next::kGather) {
     std::optional<std::string> content;
     if (!co_await relay.gather_request(content, body.begun)) co_return;
@@ -70,6 +71,15 @@ net::Task<void> ExchangeServer::serve(ClientEnd& client, Request request) {
     exchange.finish();
     client.cut(kCancel);
     co_return;
+  }
+  if (next == Exchange::Next::kHold) {
+    const auto decided = co_await holding_.hold_request(exchange, [&client] { return client.has_left(); });
+    if (!decided) {
+      exchange.finish();
+      client.cut(kCancel);
+      co_return;
+    }
+    next = *decided;
   }
   switch (next) {
     case Exchange::Next::kDrop:
@@ -88,6 +98,7 @@ net::Task<void> ExchangeServer::serve(ClientEnd& client, Request request) {
     }
     case Exchange::Next::kForward:
     case Exchange::Next::kGather:
+    case Exchange::Next::kHold:
       break;
   }
   co_await forward(relay, exchange, std::move(body));
@@ -138,7 +149,7 @@ net::Task<void> ExchangeServer::refuse(ClientEnd& client, Request request, Failu
   static const rules::RuleBook kNoRules;
   exchange.receive_request(std::move(request.head), {}, *std::move(target), connection_, request.started, kNoRules);
   const std::string page = exchange.failure_page(kind, message);
-  StreamRelay relay(worker_, exchange, client, aborted_);
+  StreamRelay relay(worker_, exchange, client, aborted_, holding_);
   co_await relay.send_made(page);
   exchange.finish();
 }

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "proxy/holds.h"
 #include "proxy/origin.h"
 #include "proxy/pause.h"
 #include "proxy/stream_relay.h"
@@ -42,8 +43,10 @@ class ExchangeServer {
   void abort() {
     aborted_ = true;
     pauses_.end();
+    holding_.end();
   }
   const bool& aborted() const { return aborted_; }
+  HoldPoint& holding() { return holding_; }
 
  private:
   net::Task<void> serve_setup(ClientEnd& client, const Request& request, const Target& target);
@@ -57,6 +60,7 @@ class ExchangeServer {
   std::string own_address_;
   std::optional<std::pair<std::string, ConnectFailure>> first_failure_;
   Pauses pauses_;
+  HoldPoint holding_;
   bool aborted_ = false;
 };
 

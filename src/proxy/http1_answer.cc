@@ -19,6 +19,8 @@ net::Task<Http1Server::Result> Http1Server::relay_answer(Conversation& talk) {
         break;
       case Answer::kGather:
         co_return co_await gather_response(talk);
+      case Answer::kHold:
+        co_return co_await hold_answer(talk, "");
       case Answer::kTunnel:
         talk.watch.reset();  // in a tunnel both directions end on their own
         upgraded_ = std::make_unique<Upgraded>();
@@ -109,6 +111,7 @@ Http1Server::Answer Http1Server::take_head(Conversation& talk) {
       exchange.receive_response(std::move(head), reader.framing(), talk.upstream.info, talk.upstream.requests > 1);
   if (exchange.response_status() == 101) return Answer::kTunnel;
   if (talk.plan.gather) return Answer::kGather;
+  if (talk.plan.hold) return Answer::kHold;
   talk.in_body = true;
   const Bytes wire = talk.plan.head_changed ? Bytes() : reader.head_wire();
   if (wire.empty())

@@ -53,6 +53,7 @@ struct Http1Server::Conversation {
   Exchange::ResponsePlan plan;
   Complaint complaint;  // after Answer::kBad
   Bytes fed;            // the answer's octets that were read last
+  std::string kept;     // ... where they must outlive a wait
   MonoTime read_at{};   // when, before the final head
   int interim = 0;
   bool in_body = false;      // the final head was taken

@@ -116,6 +116,7 @@ class Http1Server::CrossClient final : public ClientEnd, private net::Deadlines:
     Node::set_deadline(on_gone_ ? server_.worker_.clock().mono() + kClientLook : MonoTime::max());
   }
   bool knows_resets() const override { return false; }
+  bool has_left() override { return server_.client_.has_ended(); }
   bool ends_with_connection() const { return framing_ == http::Http1Content::kUntilClose; }
 
  private:
@@ -152,7 +153,7 @@ net::Task<Http1Server::Result> Http1Server::cross(Exchange& exchange, OriginEnd&
                                                   StreamRelay::RequestBody& body) {
   hold_rest();
   CrossClient client(*this, exchange);
-  StreamRelay relay(worker_, exchange, client, aborted_);
+  StreamRelay relay(worker_, exchange, client, aborted_, holding_);
   const StreamRelay::Result result = co_await relay.run(origin, body);
   if (result == StreamRelay::Result::kRetry) co_return Result::kRetry;
   if (aborted_) fail_for_client(exchange, "");

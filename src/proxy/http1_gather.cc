@@ -112,24 +112,33 @@ net::Task<Http1Server::Result> Http1Server::gather_response(Conversation& talk) 
       co_return co_await fail_answer(talk, FailureKind::kBodyCut, "the answer was cut while a rule gathered it");
     }
   }
-  talk.in_body = true;
-  if (whole) {
+  if (whole)
     exchange.gathered_response(std::move(content));
-    // The length is known now; a body until close no longer costs the client its connection.
-    talk.plan.client_lives |=
-        talk.plan.framing.kind == http::Framing::kUntilClose && http::keeps_alive(exchange.request());
-    talk.to_client.add_made(exchange.response_octets());
-    if (!co_await talk.to_client.send_rest(&talk.duplex)) {
-      fail_for_client(exchange, "the client went away in the middle of the answer");
-      co_return Result::kFailed;
-    }
-    co_return end_of_answer(talk);
+  else
+    exchange.gathered_response(std::nullopt);
+  if (talk.plan.hold) {
+    if (!whole) exchange.response_body(content);
+    co_return co_await hold_answer(talk, std::move(wire));
   }
-  exchange.gathered_response(std::nullopt);
+  if (whole) co_return co_await send_gathered(talk);
+  talk.in_body = true;
   exchange.response_body(content);
   talk.to_client.add_made(exchange.response_octets());
   talk.to_client.add_made(wire);
   co_return co_await relay_answer(talk);
+}
+
+net::Task<Http1Server::Result> Http1Server::send_gathered(Conversation& talk) {
+  talk.in_body = true;
+  // The length is known now; a body until close no longer costs the client its connection.
+  talk.plan.client_lives |=
+      talk.plan.framing.kind == http::Framing::kUntilClose && http::keeps_alive(talk.exchange.request());
+  talk.to_client.add_made(talk.exchange.response_octets());
+  if (!co_await talk.to_client.send_rest(&talk.duplex)) {
+    fail_for_client(talk.exchange, "the client went away in the middle of the answer");
+    co_return Result::kFailed;
+  }
+  co_return end_of_answer(talk);
 }
 
 }  // namespace sluice::proxy

@@ -24,7 +24,8 @@ Http1Server::Http1Server(Worker& worker, net::Stream& client, ClientFacts facts,
       connection_(std::move(connection)),
       own_address_(std::move(own_address)),
       reader_(worker.limits().http),
-      response_reader_(worker.limits().http) {}
+      response_reader_(worker.limits().http),
+      holding_(worker.shared().holds, worker.clock(), worker.deadlines()) {}
 
 Http1Server::~Http1Server() = default;
 
@@ -40,6 +41,7 @@ void Http1Server::drain() {
 void Http1Server::abort() {
   aborted_ = draining_ = true;
   pauses_.end();
+  holding_.end();
   client_.cancel(Code::kCancelled);
   if (upstream_) upstream_->cancel(Code::kCancelled);
   if (origin_) origin_->cancel();
@@ -197,9 +199,17 @@ net::Task<bool> Http1Server::serve(ResolvedTarget& target) {
     if (content) wire.clear();
     next = exchange.gathered_request(std::move(content), *book);
   }
-  if (const auto delay = exchange.delay(); delay.count() > 0 && !co_await pauses_.wait(delay)) {
-    fail_for_client(exchange, "");
-    co_return false;
+  if (const auto delay = exchange.delay(); delay.count() > 0) {
+    hold_rest();
+    if (!co_await pauses_.wait(delay)) {
+      fail_for_client(exchange, "");
+      co_return false;
+    }
+  }
+  if (next == Exchange::Next::kHold) {
+    const auto decided = co_await hold_request(exchange);
+    if (!decided) co_return false;
+    next = *decided;
   }
   switch (next) {
     case Exchange::Next::kDrop:
@@ -218,6 +228,7 @@ net::Task<bool> Http1Server::serve(ResolvedTarget& target) {
     }
     case Exchange::Next::kForward:
     case Exchange::Next::kGather:
+    case Exchange::Next::kHold:
       break;
   }
   const bool lives = co_await forward(exchange, wire);

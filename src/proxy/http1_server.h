@@ -10,6 +10,7 @@
 #include "proxy/duplex.h"
 #include "proxy/ends.h"
 #include "proxy/exchange.h"
+#include "proxy/holds.h"
 #include "proxy/pause.h"
 #include "proxy/pool.h"
 #include "proxy/relay.h"
@@ -47,7 +48,7 @@ class Http1Server {
   enum class Read { kOctets, kWait, kEnd, kTruncated, kError, kTimeout };
   enum class HeadStep { kHead, kWait, kEnded, kRefused };
   // What was found of an answer: more is needed, its end, or something that needs hands of its own.
-  enum class Answer { kMore, kWhole, kGather, kTunnel, kBad };
+  enum class Answer { kMore, kWhole, kGather, kHold, kTunnel, kBad };
   struct Complaint {
     FailureKind kind = FailureKind::kBadRequest;
     std::string message;
@@ -62,6 +63,7 @@ class Http1Server {
   net::Task<bool> serve_setup(const http::RequestHead& head, const Target& target);
   net::Task<bool> serve(ResolvedTarget& target);  // of the reader's head
   net::Task<bool> gather_request(Exchange& exchange, std::optional<std::string>& content, std::string& wire);
+  net::Task<std::optional<Exchange::Next>> hold_request(Exchange& exchange);
   net::Task<bool> discard_request_body(Exchange& exchange);
   net::Task<bool> answer_and_go_on(Exchange& exchange, std::string octets);
   net::Task<bool> forward(Exchange& exchange, Bytes wire_at_hand);
@@ -91,6 +93,10 @@ class Http1Server {
   net::Task<Read> read_upstream(Conversation& talk);
   net::Task<Result> answer_stopped(Conversation& talk, Read how);
   net::Task<Result> gather_response(Conversation& talk);
+  net::Task<Result> send_gathered(Conversation& talk);
+  // `begun`: what was read of a body that is too large to be gathered.
+  net::Task<Result> hold_answer(Conversation& talk, std::string begun);
+  net::Task<Result> replace_answer(Conversation& talk);
   Result end_of_answer(Conversation& talk);
   net::Task<Result> fail_answer(Conversation& talk, FailureKind kind, std::string message);
   class CrossClient;
@@ -116,6 +122,7 @@ class Http1Server {
   OriginEnd* origin_ = nullptr;      // ... where that is an HTTP/2 stream
   std::optional<std::pair<std::string, ConnectFailure>> first_failure_;
   Pauses pauses_;
+  HoldPoint holding_;
   bool draining_ = false, idle_ = false, aborted_ = false, sent_continue_ = false;
   bool continued_ = false;  // a 100 went to the client, from whomever
   std::uint64_t requests_ = 0;

@@ -34,6 +34,7 @@ class Http2Client final : public ClientEnd {
     stream_->on_gone = std::move(call);
   }
   bool knows_resets() const override { return true; }
+  bool has_left() override { return stream_->failure().has_value(); }
   std::optional<std::uint32_t> reset_code() const override {
     if (!stream_->failure() || stream_->failure()->cause != EndFailure::Cause::kReset) return std::nullopt;
     return stream_->failure()->code;
@@ -103,7 +104,7 @@ Status Http2Server::upgraded(const Http2Upgrade& upgrade, Exchange& exchange, st
 net::Task<void> Http2Server::answer_upgraded(Http2StreamPtr stream, Exchange& exchange,
                                              std::unique_ptr<OriginEnd> origin) {
   Http2Client client(std::move(stream), *this, session());
-  StreamRelay relay(worker(), exchange, client, exchanges_.aborted());
+  StreamRelay relay(worker(), exchange, client, exchanges_.aborted(), exchanges_.holding());
   StreamRelay::RequestBody body;
   body.is_over = true;
   body.at_hand = false;  // there is no other connection for it

@@ -42,6 +42,7 @@ class SlowStream final : public net::Stream {
   void cancel(Code) override {}
   bool is_quiet(net::Look) override { return true; }
   bool is_dead() override { return false; }
+  bool has_ended() override { return false; }
 
   std::string taken;
 

@@ -41,15 +41,18 @@ void StreamRelay::open_tunnel(const std::string& protocol) {
   if (protocol != "websocket") return exchange_.become(flow::Protocol::kTcp);
   exchange_.become(flow::Protocol::kWebSocket);
   watcher_.emplace(exchange_, worker_.clock());
+  edits_ = WebSocketEdits::of(exchange_, worker_.exchange_settings().rule_body);
 }
 
-void StreamRelay::see(flow::Direction direction, Bytes octets) {
+Content StreamRelay::see(flow::Direction direction, Content content) {
+  if (edits_) return Bytes(edits_->pass(direction, content.octets(), *watcher_));
   if (watcher_)
-    watcher_->see(direction, octets);
+    watcher_->see(direction, content.octets());
   else if (direction == flow::Direction::kRequest)
-    exchange_.request_body(octets);
+    exchange_.request_body(content.octets());
   else
-    exchange_.response_body(octets);
+    exchange_.response_body(content.octets());
+  return content;
 }
 
 bool StreamRelay::still_active() const {
@@ -278,6 +281,7 @@ net::Task<void> StreamRelay::pump_request() {
         exchange_.request_trailers(http::section_text(*read.trailers));
         forget_body();
       }
+      if (edits_) origin_->offer(Bytes(edits_->finish(flow::Direction::kRequest, *watcher_)));
       if (watcher_) watcher_->ended(flow::Direction::kRequest);
       exchange_.request_ended();
       request_over_ = body_->is_over = true;
@@ -286,14 +290,14 @@ net::Task<void> StreamRelay::pump_request() {
       origin_->offer_end(read.trailers ? &*read.trailers : nullptr);
       arm();
     } else {
-      see(flow::Direction::kRequest, read.content.octets());
-      keep(read.content.octets());
+      Content passed = see(flow::Direction::kRequest, std::move(read.content));
+      keep(passed.octets());
       if (slow_request_.pace.is_set()) {
-        if (!co_await send_slowly(*origin_, std::move(read.content), slow_request_)) send_failed_ = true;
+        if (!co_await send_slowly(*origin_, std::move(passed), slow_request_)) send_failed_ = true;
         if (send_failed_) co_return;
         continue;
       }
-      origin_->offer(std::move(read.content));
+      origin_->offer(std::move(passed));
     }
     if (!co_await room(*origin_)) {
       send_failed_ = true;  // the origin may have answered all the same
@@ -339,6 +343,7 @@ net::Task<StreamRelay::Result> StreamRelay::relay_answer() {
     const Exchange::ResponsePlan plan =
         exchange_.receive_response(*std::move(read.head), read.framing, origin_->info(), origin_->is_reused());
     if (plan.gather) co_return co_await gather_answer(plan);
+    if (plan.hold) co_return co_await hold_answer(plan, "", std::nullopt);
     const bool content = read.framing.kind != http::Framing::kNone;
     if (!protocol_.empty() && exchange_.response_status() / 100 == 2) open_tunnel(protocol_);
     client_.offer_head(exchange_.response(), content && !plan.drop_body);
@@ -355,17 +360,18 @@ net::Task<StreamRelay::Result> StreamRelay::relay_body(bool drop) {
     BodyRead read = co_await origin_->read_body();
     if (read.step == BodyStep::kContent) {
       if (drop) continue;
-      see(flow::Direction::kResponse, read.content.octets());
+      Content passed = see(flow::Direction::kResponse, std::move(read.content));
       if (slow_response_.pace.is_set()) {
-        if (!co_await send_slowly(client_, std::move(read.content), slow_response_)) co_return client_left();
+        if (!co_await send_slowly(client_, std::move(passed), slow_response_)) co_return client_left();
         continue;
       }
-      client_.offer(std::move(read.content));
+      client_.offer(std::move(passed));
       if (!co_await room(client_)) co_return client_left();
       continue;
     }
     if (read.step == BodyStep::kEnd) {
       if (read.failure.truncated) exchange_.mark(http::Anomaly::kTruncatedTls);
+      if (edits_) client_.offer(Bytes(edits_->finish(flow::Direction::kResponse, *watcher_)));
       if (watcher_) watcher_->ended(flow::Direction::kResponse);
       exchange_.response_ended();
       if (drop) co_return Result::kDone;
@@ -386,44 +392,6 @@ net::Task<StreamRelay::Result> StreamRelay::relay_body(bool drop) {
                                                 : read.failure.message);
     client_.cut(read.failure.cause == EndFailure::Cause::kReset ? read.failure.code : kInternalError);
     co_return Result::kFailed;
-  }
-}
-
-net::Task<StreamRelay::Result> StreamRelay::gather_answer(const Exchange::ResponsePlan& plan) {
-  const ByteCount limit = worker_.exchange_settings().rule_body;
-  std::string content;
-  for (;;) {
-    arm();
-    BodyRead read = co_await origin_->read_body();
-    if (read.step == BodyStep::kContent) {
-      content += read.content.octets();
-      if (content.size() <= limit) continue;
-      exchange_.gathered_response(std::nullopt);  // it goes on as it stands
-      exchange_.response_body(content);
-      client_.offer_head(exchange_.response(), true);
-      client_.offer(Bytes(content));
-      if (!co_await room(client_)) co_return client_left();
-      co_return co_await relay_body(plan.drop_body);
-    }
-    if (read.step == BodyStep::kEnd) {
-      if (read.failure.truncated) exchange_.mark(http::Anomaly::kTruncatedTls);
-      if (read.trailers) exchange_.response_trailers(http::section_text(*read.trailers));
-      exchange_.gathered_response(std::move(content));
-      const Bytes made = exchange_.made_body(exchange_.response_octets());
-      client_.offer_head(exchange_.response(), !made.empty());
-      if (!made.empty()) {
-        client_.offer(Bytes(made));
-        client_.offer_end(read.trailers ? &*read.trailers : nullptr);
-      }
-      if (!co_await room(client_)) co_return client_left();
-      co_return Result::kDone;
-    }
-    if (client_gone_) co_return client_left();
-    if (read.failure.cause == EndFailure::Cause::kTimeout) {
-      if (still_active()) continue;
-      co_return co_await fail_answer(FailureKind::kIdleTimeout, "the server stopped sending");
-    }
-    co_return co_await fail_answer(FailureKind::kBodyCut, "the answer was cut while a rule gathered it");
   }
 }
 

@@ -6,7 +6,9 @@
 #include "net/signal.h"
 #include "proxy/ends.h"
 #include "proxy/exchange.h"
+#include "proxy/holds.h"
 #include "proxy/pause.h"
+#include "proxy/websocket_edits.h"
 #include "proxy/websocket_watcher.h"
 
 namespace sluice::proxy {
@@ -22,8 +24,8 @@ class StreamRelay {
   };
 
   // `aborted`: Sluice ends the connection, which the relay sees as a client that leaves.
-  StreamRelay(Worker& worker, Exchange& exchange, ClientEnd& client, const bool& aborted)
-      : worker_(worker), exchange_(exchange), client_(client), aborted_(aborted) {}
+  StreamRelay(Worker& worker, Exchange& exchange, ClientEnd& client, const bool& aborted, HoldPoint& holding)
+      : worker_(worker), exchange_(exchange), client_(client), aborted_(aborted), holding_(holding) {}
   ~StreamRelay();
   StreamRelay(const StreamRelay&) = delete;
   StreamRelay& operator=(const StreamRelay&) = delete;
@@ -58,9 +60,14 @@ class StreamRelay {
   net::Task<Result> relay_answer();
   net::Task<Result> relay_body(bool drop);
   void open_tunnel(const std::string& protocol);
-  void see(flow::Direction direction, Bytes octets);
+  // Records what passes; what goes on in its place: mostly the same.
+  Content see(flow::Direction direction, Content content);
   std::chrono::milliseconds idle_time() const;
   net::Task<Result> gather_answer(const Exchange::ResponsePlan& plan);
+  net::Task<Result> send_gathered(const http::FieldList* trailers);
+  // `begun`: what was read of a body that is too large to be gathered.
+  net::Task<Result> hold_answer(const Exchange::ResponsePlan& plan, std::string begun,
+                                std::optional<http::FieldList> trailers);
   net::Task<bool> room(End& end);
   // Offers content at the pace that a rule asks for. False: the receiver is of no more use.
   struct Slow {
@@ -80,11 +87,13 @@ class StreamRelay {
   Exchange& exchange_;
   ClientEnd& client_;
   const bool& aborted_;
+  HoldPoint& holding_;
   OriginEnd* origin_ = nullptr;
   RequestBody* body_ = nullptr;  // of the run under way
   std::unique_ptr<net::Signal> joined_;
   std::string protocol_;
   std::optional<WebSocketWatcher> watcher_;
+  std::unique_ptr<WebSocketEdits> edits_;
   MonoTime activity_{}, sent_at_{};
   Slow slow_request_, slow_response_;
   ByteCount kept_ = 0;  // of the budget, for what keep() holds

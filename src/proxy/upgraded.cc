@@ -10,6 +10,7 @@
 namespace sluice::proxy {
 namespace {
 
+bool is_websocket(const Exchange& exchange) { return exchange.response().fields.has_token("upgrade", "websocket"); }
 bool is_h2c(const Upgraded& upgraded) { return upgraded.exchange->response().fields.has_token("upgrade", "h2c"); }
 
 // The 101 and what came behind it, and what came behind the request. They are not kept afterwards.
@@ -17,9 +18,10 @@ net::Task<Status> send_early(Worker& worker, net::Stream& client, Upgraded& upgr
   const MonoTime until = worker.deadlines().in(worker.limits().timeouts.idle);
   client.set_deadline(until);
   upgraded.upstream->stream->set_deadline(until);
-  const bool http2 = is_h2c(upgraded);  // reads them itself
-  const std::string octets = upgraded.exchange->response_octets() + (http2 ? "" : upgraded.early);
-  if (Status sent = co_await client.write_all(octets); !sent || http2) co_return sent;
+  const bool later = is_h2c(upgraded) ||  // they are read first
+                     (is_websocket(*upgraded.exchange) && upgraded.exchange->edits_messages());
+  const std::string octets = upgraded.exchange->response_octets() + (later ? "" : upgraded.early);
+  if (Status sent = co_await client.write_all(octets); !sent || later) co_return sent;
   co_return co_await upgraded.upstream->stream->write_all(upgraded.client_early);
 }
 
@@ -95,11 +97,22 @@ net::Task<bool> serve_websocket(Worker& worker, net::Stream& client, Upgraded& u
   Exchange& exchange = *upgraded.exchange;
   exchange.become(flow::Protocol::kWebSocket);
   WebSocketWatcher watcher(exchange, worker.clock());
-  watcher.see_sent(flow::Direction::kRequest, upgraded.client_early);
-  watcher.see_sent(flow::Direction::kResponse, upgraded.early);
+  const auto edits = WebSocketEdits::of(exchange, worker.exchange_settings().rule_body);
+  if (edits) {
+    const std::string to_client = edits->pass(flow::Direction::kResponse, upgraded.early, watcher);
+    const std::string to_server = edits->pass(flow::Direction::kRequest, upgraded.client_early, watcher);
+    if (!co_await client.write_all(to_client) || !co_await upgraded.upstream->stream->write_all(to_server)) {
+      if (!aborted) exchange.fail(FailureKind::kClientAborted, "the connection ended while it was upgraded");
+      co_return false;
+    }
+  } else {
+    watcher.see_sent(flow::Direction::kRequest, upgraded.client_early);
+    watcher.see_sent(flow::Direction::kResponse, upgraded.early);
+  }
   forget(upgraded);
-  const WebSocketRelayOptions options{worker.sink(), worker.deadlines(), worker.limits().timeouts,
-                                      worker.limits().read_size, worker.shared().on_bug};
+  const WebSocketRelayOptions options{
+      worker.sink(),          worker.deadlines(), worker.limits().timeouts, worker.limits().read_size,
+      worker.shared().on_bug, edits.get()};
   const WebSocketEnd end = co_await relay_websocket(client, *upgraded.upstream->stream, watcher, options);
   watcher.ended(flow::Direction::kRequest);
   watcher.ended(flow::Direction::kResponse);
@@ -123,7 +136,7 @@ net::Task<void> serve_upgraded(Worker& worker, net::Stream& client, Upgraded& up
   bool whole = false;
   if (!co_await send_early(worker, client, upgraded)) {
     if (!aborted) exchange.fail(FailureKind::kClientAborted, "the connection ended while it was upgraded");
-  } else if (exchange.response().fields.has_token("upgrade", "websocket")) {
+  } else if (is_websocket(exchange)) {
     // RFC 6455 §4.1: what the answer says is what the client goes by.
     whole = co_await serve_websocket(worker, client, upgraded, aborted);
   } else if (is_h2c(upgraded)) {

@@ -89,12 +89,18 @@ class Way {
   // True: all of it is gone, so that it can be unmasked where it stood.
   bool send(MutableBytes octets, Outbox& out) {
     const Bytes view(octets.data(), octets.size());
-    out.add_view(view);
-    const bool sent = out.try_send();
-    if (sent)
-      shared_.watcher.see_sent(direction_, octets);
-    else
-      shared_.watcher.see(direction_, view);
+    bool sent;
+    if (shared_.options.edits) {
+      out.add_made(shared_.options.edits->pass(direction_, view, shared_.watcher));
+      sent = out.try_send();
+    } else {
+      out.add_view(view);
+      sent = out.try_send();
+      if (sent)
+        shared_.watcher.see_sent(direction_, octets);
+      else
+        shared_.watcher.see(direction_, view);
+    }
     if (shared_.watcher.has_closed_both()) expect_end();  // only the end of TCP is to come
     if (!sent) shared_.duplex.arm();
     return sent;

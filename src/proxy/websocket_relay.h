@@ -8,6 +8,7 @@
 #include "flow/sink.h"
 #include "net/deadlines.h"
 #include "net/stream.h"
+#include "proxy/websocket_edits.h"
 #include "proxy/websocket_watcher.h"
 
 namespace sluice::proxy {
@@ -18,6 +19,7 @@ struct WebSocketRelayOptions {
   Timeouts timeouts;  // websocket_idle until one side has ended or both have said Close, then idle
   ByteCount read_size = 64 * kKiB;
   std::function<void(std::string_view)> on_bug;
+  WebSocketEdits* edits = nullptr;  // null: everything passes as it stands
 };
 
 struct WebSocketEnd {

@@ -23,6 +23,7 @@
 #include "proxy/body_budget.h"
 #include "proxy/engine.h"
 #include "proxy/exchange.h"
+#include "proxy/holds.h"
 #include "proxy/http2_upstream.h"
 #include "proxy/origin_identities.h"
 #include "proxy/passthrough.h"
@@ -48,6 +49,7 @@ struct Shared {
   const Admission& admission;
   Population& population;  // of all workers
   BodyBudget& bodies;
+  Holds& holds;
   const MockFiles& files;
   std::atomic<std::uint64_t>& next_connection;
   std::atomic<std::uint64_t>& next_upstream;

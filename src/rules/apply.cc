@@ -111,6 +111,24 @@ Result<std::optional<Url>> rewritten_url(const RuleBook::Plan& plan, const Url& 
   return std::optional(*std::move(made));
 }
 
+std::optional<std::string> edit_message(const RuleBook::Plan& plan, bool from_client, std::string_view text) {
+  using Direction = MessageTransform::Direction;
+  const Direction wanted = from_client ? Direction::kRequest : Direction::kResponse;
+  std::string edited(text);
+  bool changed = false;
+  for (const RulePtr& rule : plan.applied) {
+    const auto& transform = rule->spec.handler.transform_message;
+    if (!transform || (transform->direction != Direction::kBoth && transform->direction != wanted)) continue;
+    for (const Replacer& replacer : rule->program->messages) {
+      const auto replaced = replacer.replace(edited, BodyLimits{}.edited);
+      if (!replaced) return std::nullopt;
+      changed |= *replaced;
+    }
+  }
+  if (!changed) return std::nullopt;
+  return edited;
+}
+
 void edit_request(const RuleBook::Plan& plan, http::RequestHead& head) {
   each_transform(plan, &Handler::transform_request, [&](const Transform& transform) {
     edit_fields(transform.update_headers, head.fields);

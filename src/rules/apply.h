@@ -37,6 +37,9 @@ void apply_forward(const ForwardTarget& target, std::string_view request_scheme,
 // the request's host.
 Result<std::optional<Url>> rewritten_url(const RuleBook::Plan& plan, const Url& url);
 
+// A text message of a WebSocket from that side, after all edits; nullopt: nothing matched.
+std::optional<std::string> edit_message(const RuleBook::Plan& plan, bool from_client, std::string_view text);
+
 // Method and header edits. The answer's framing follows the method that was sent, what the client gets follows the
 // method that it sent: the caller keeps both where a rule changed GET to HEAD or back.
 void edit_request(const RuleBook::Plan& plan, http::RequestHead& head);

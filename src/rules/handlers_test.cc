@@ -59,6 +59,14 @@ TEST(Rewrites, MakeAnotherUrl) {
   EXPECT_TRUE(rewritten("^.*$", "no url").starts_with("the rewritten URL is none: "));
 }
 
+TEST(Messages, AreEditedByDirection) {
+  const auto plan = plan_with(spec("{}", R"({"type":"passthrough","transformMessage":
+      {"direction":"request","regexReplace":[["p(.)ng","$1"]]}})"));
+  EXPECT_EQ(edit_message(plan, true, "ping pong"), "i o");
+  EXPECT_EQ(edit_message(plan, true, "other"), std::nullopt);
+  EXPECT_EQ(edit_message(plan, false, "ping"), std::nullopt);
+}
+
 TEST(Answers, RedirectsNameTheirLocation) {
   const auto plan = plan_with(spec("{}", R"({"type":"redirect","location":"https://elsewhere.test/"})"));
   const auto answer = mock_answer(plan, "GET");
@@ -116,12 +124,14 @@ TEST(Plans, SumUpDelaysAndTakeTheSlowestThrottle) {
   RuleSpec first = spec("{}", R"({"type":"passthrough","delayMs":20,"throttle":{"responseBytesPerSecond":1000}})");
   first.on_match = OnMatch::kContinue;
   store.add(first);
-  store.add(spec("{}", R"({"type":"passthrough","delayMs":30,
+  store.add(spec("{}", R"({"type":"hold","holdOn":"both","timeoutMs":500,"delayMs":30,
                            "throttle":{"requestBytesPerSecond":5,"responseBytesPerSecond":2000}})"));
   const auto plan = store.plan(Request{});
   EXPECT_EQ(plan.delay(), std::chrono::milliseconds(50));
   EXPECT_EQ(plan.throttle().request, 5u);
   EXPECT_EQ(plan.throttle().response, 1000u);
+  EXPECT_TRUE(plan.holds(HoldOn::kRequest) && plan.holds(HoldOn::kResponse));
+  EXPECT_EQ(plan.hold_time(), std::chrono::milliseconds(500));
 }
 
 TEST(Rules, ThatCouldNotWorkAreRefused) {
@@ -133,6 +143,9 @@ TEST(Rules, ThatCouldNotWorkAreRefused) {
   EXPECT_TRUE(
       refusal(R"j({"type":"rewrite","urlPattern":"(?=a)","replacement":""})j").starts_with("handler.urlPattern: "));
   EXPECT_EQ(refusal(R"({"type":"mock","location":"/x"})"), "handler.location is for redirect");
+  EXPECT_EQ(refusal(R"({"type":"passthrough","timeoutMs":5})"), "handler.timeoutMs is for hold");
+  EXPECT_EQ(refusal(R"({"type":"mock","transformMessage":{"regexReplace":[["a","b"]]}})"),
+            "handler.transformMessage is for what goes on to a server");
   EXPECT_TRUE(refusal(R"({"type":"passthrough","transformRequest":{"regexReplaceBody":[["(a","b"]]}})")
                   .starts_with("handler.transformRequest.regexReplaceBody: "));
   EXPECT_EQ(refusal(R"({"type":"passthrough","transformRequest":{"jsonEdits":[{"op":"remove","pointer":"a"}]}})"),
@@ -150,9 +163,10 @@ TEST(Rules, ThatCouldNotWorkAreRefused) {
 
 TEST(Rules, SayOfTheirNewFieldsWhatTheyWereTold) {
   const std::string_view text =
-      R"({"type":"passthrough","delayMs":30,"throttle":{"requestBytesPerSecond":5},)"
+      R"({"type":"hold","holdOn":"both","timeoutMs":500,"delayMs":30,"throttle":{"requestBytesPerSecond":5},)"
       R"("transformRequest":{"setBody":"","regexReplaceBody":[["a","b"]],)"
-      R"("jsonEdits":[{"op":"set","pointer":"/a","value":null},{"op":"remove","pointer":"/b"}]}})";
+      R"("jsonEdits":[{"op":"set","pointer":"/a","value":null},{"op":"remove","pointer":"/b"}]},)"
+      R"("transformMessage":{"direction":"response","regexReplace":[["a","b"]]}})";
   EXPECT_EQ(dump_json(to_json(spec("{}", text).handler)), text);
   EXPECT_EQ(dump_json(to_json(spec(R"({"protocol":"h2","statusCode":404})").matcher)),
             R"({"protocol":"h2","statusCode":404})");

@@ -26,6 +26,7 @@ enum class HandlerType {
   kRedirect,  // status and Location
   kFile,      // a mock whose body is a file's content
   kRewrite,   // to another URL
+  kHold,      // waits for somebody to decide (breakpoint)
 };
 enum class OnMatch { kStop, kContinue };
 
@@ -73,10 +74,19 @@ struct Transform {
   }
 };
 
+// Of WebSocket messages: text, as it is after decompression.
+struct MessageTransform {
+  enum class Direction { kBoth, kRequest, kResponse };  // kRequest: from the client
+  Direction direction = Direction::kBoth;
+  Replacements regex_replace;
+};
+
 // Octets a second of the body; 0: as fast as it goes.
 struct Throttle {
   std::uint64_t request = 0, response = 0;
 };
+
+enum class HoldOn { kRequest, kResponse, kBoth };
 
 struct Handler {
   HandlerType type = HandlerType::kPassthrough;
@@ -87,18 +97,27 @@ struct Handler {
   std::string location;                                      // redirect
   std::string path;                                          // file: beneath the root of files (engine option)
   std::string url_pattern, replacement;                      // rewrite: as in regexReplaceBody, of the absolute URL
+  HoldOn hold_on = HoldOn::kRequest;                         // hold
+  std::optional<std::int64_t> timeout_ms;                    // hold: kHoldTime when absent
   std::int64_t delay_ms = 0;                                 // any: before anything else happens
   std::optional<Throttle> throttle;
   std::optional<Transform> transform_request, transform_response;  // of what goes on to a server; others ignore them
+  std::optional<MessageTransform> transform_message;
   // True if the transforms above count: what answers or drops ignores its own.
   bool transforms() const {
-    return type == HandlerType::kPassthrough || type == HandlerType::kForward || type == HandlerType::kRewrite;
+    return type == HandlerType::kPassthrough || type == HandlerType::kForward || type == HandlerType::kRewrite ||
+           type == HandlerType::kHold;
   }
-  // True if the request never reaches the server that it names.
-  bool answers() const { return type != HandlerType::kPassthrough; }
+  // True if the request may never reach the server that it names: who holds it may answer it.
+  bool answers() const {
+    if (type == HandlerType::kHold) return hold_on != HoldOn::kResponse;
+    return type != HandlerType::kPassthrough;
+  }
 };
 
-inline constexpr std::int64_t kLongestDelay = 300'000;  // ms: as long as anything may be idle
+inline constexpr std::int64_t kHoldTime = 60'000;        // ms; then it goes on
+inline constexpr std::int64_t kLongestDelay = 300'000;   // ms: as long as anything may be idle
+inline constexpr std::int64_t kLongestHold = 3'600'000;  // ms
 
 struct RuleSpec {
   double priority = 100;  // ascending: smaller first
@@ -107,7 +126,8 @@ struct RuleSpec {
   Matcher matcher;
   Handler handler;
   OnMatch on_match = OnMatch::kStop;
-  std::string grant;  // who made it
+  bool persist = false;  // kept over a restart
+  std::string grant;     // who made it
 };
 
 class HitCounter {  // one stripe for each worker; summed on reading
@@ -128,6 +148,7 @@ struct Rule {
   std::uint32_t number = 0;  // N of rule_N
   RuleSpec spec;
   std::int64_t created_ms = 0;
+  std::int64_t saved_row = 0;                  // of the archive; 0: not saved
   std::shared_ptr<HitCounter> hits;            // survives edits
   std::shared_ptr<const RuleProgram> program;  // set by RuleStore; null: RuleBook::compile makes one
   std::string id() const { return "rule_" + std::to_string(number); }

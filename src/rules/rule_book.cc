@@ -237,6 +237,27 @@ Throttle RuleBook::Plan::throttle() const {
   return slowest;
 }
 
+bool RuleBook::Plan::edits_messages() const {
+  return std::any_of(applied.begin(), applied.end(),
+                     [](const RulePtr& rule) { return rule->spec.handler.transform_message.has_value(); });
+}
+
+bool RuleBook::Plan::holds(HoldOn side) const {
+  return std::any_of(applied.begin(), applied.end(), [&](const RulePtr& rule) {
+    const Handler& handler = rule->spec.handler;
+    return handler.type == HandlerType::kHold && (handler.hold_on == side || handler.hold_on == HoldOn::kBoth);
+  });
+}
+
+std::chrono::milliseconds RuleBook::Plan::hold_time() const {
+  std::int64_t longest = 0;
+  for (const RulePtr& rule : applied) {
+    if (rule->spec.handler.type != HandlerType::kHold) continue;
+    longest = std::max(longest, rule->spec.handler.timeout_ms.value_or(kHoldTime));
+  }
+  return std::chrono::milliseconds(longest);
+}
+
 void RuleBook::Plan::count_hits(std::size_t worker) const {
   for (const RulePtr& rule : applied) {
     if (rule->hits) rule->hits->add(worker);

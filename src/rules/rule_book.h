@@ -61,8 +61,11 @@ class RuleBook {
     // The rules with a statusCode, now that there is a status: what applies is added to `applied`. True if any does.
     bool match_answer(const Subject& subject, std::size_t worker);
 
-    std::chrono::milliseconds delay() const;    // all rules' together
-    Throttle throttle() const;                  // the slowest of each direction
+    std::chrono::milliseconds delay() const;  // all rules' together
+    Throttle throttle() const;                // the slowest of each direction
+    bool edits_messages() const;
+    bool holds(HoldOn side) const;  // kRequest or kResponse
+    std::chrono::milliseconds hold_time() const;
     void count_hits(std::size_t worker) const;  // once for each exchange, when the plan is final
   };
 

@@ -119,6 +119,11 @@ Status check_own_fields(const Handler& handler) {
   SLUICE_CHECK(check_belongs(!handler.path.empty(), "path", type, HandlerType::kFile, "file"));
   SLUICE_CHECK(check_belongs(!handler.url_pattern.empty(), "urlPattern", type, HandlerType::kRewrite, "rewrite"));
   SLUICE_CHECK(check_belongs(!handler.replacement.empty(), "replacement", type, HandlerType::kRewrite, "rewrite"));
+  SLUICE_CHECK(check_belongs(handler.timeout_ms.has_value(), "timeoutMs", type, HandlerType::kHold, "hold"));
+  SLUICE_CHECK(check_belongs(handler.hold_on != HoldOn::kRequest, "holdOn", type, HandlerType::kHold, "hold"));
+  if (handler.transform_message && !handler.transforms()) {
+    return fail(Code::kInvalid, "handler.transformMessage is for what goes on to a server");
+  }
   return {};
 }
 
@@ -178,7 +183,8 @@ ByteCount text_size(const RuleSpec& spec) {
   return spec.description.size() + matcher.url_pattern.size() + matcher.path_pattern.size() +
          matcher.body_includes.size() + pairs_size(matcher.headers) + (handler.body ? handler.body->size() : 0) +
          pairs_size(handler.headers) + transform_size(handler.transform_request) +
-         transform_size(handler.transform_response) + handler.replacement.size();
+         transform_size(handler.transform_response) + handler.replacement.size() +
+         (handler.transform_message ? pairs_size(handler.transform_message->regex_replace) : 0);
 }
 
 Status check_host(std::string_view member, std::string_view host) {

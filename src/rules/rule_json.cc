@@ -42,7 +42,16 @@ Json transform_json(const Transform& transform) {
   return made;
 }
 
-constexpr std::array<std::pair<std::string_view, HandlerType>, 8> kHandlerTypes{{
+Json message_json(const MessageTransform& transform) {
+  Json made = Json::object();
+  if (transform.direction != MessageTransform::Direction::kBoth) {
+    made["direction"] = transform.direction == MessageTransform::Direction::kRequest ? "request" : "response";
+  }
+  made["regexReplace"] = pairs_json(transform.regex_replace);
+  return made;
+}
+
+constexpr std::array<std::pair<std::string_view, HandlerType>, 9> kHandlerTypes{{
     {"passthrough", HandlerType::kPassthrough},
     {"mock", HandlerType::kMock},
     {"forward", HandlerType::kForward},
@@ -51,6 +60,7 @@ constexpr std::array<std::pair<std::string_view, HandlerType>, 8> kHandlerTypes{
     {"redirect", HandlerType::kRedirect},
     {"file", HandlerType::kFile},
     {"rewrite", HandlerType::kRewrite},
+    {"hold", HandlerType::kHold},
 }};
 
 }  // namespace
@@ -102,6 +112,8 @@ Json to_json(const Handler& handler) {
   if (!handler.path.empty()) made["path"] = handler.path;
   if (!handler.url_pattern.empty()) made["urlPattern"] = handler.url_pattern;
   if (handler.type == HandlerType::kRewrite) made["replacement"] = handler.replacement;
+  if (handler.hold_on != HoldOn::kRequest) made["holdOn"] = handler.hold_on == HoldOn::kBoth ? "both" : "response";
+  if (handler.timeout_ms) made["timeoutMs"] = *handler.timeout_ms;
   if (handler.delay_ms > 0) made["delayMs"] = handler.delay_ms;
   if (handler.throttle) {
     Json& throttle = made["throttle"] = Json::object();
@@ -110,6 +122,7 @@ Json to_json(const Handler& handler) {
   }
   if (handler.transform_request) made["transformRequest"] = transform_json(*handler.transform_request);
   if (handler.transform_response) made["transformResponse"] = transform_json(*handler.transform_response);
+  if (handler.transform_message) made["transformMessage"] = message_json(*handler.transform_message);
   return made;
 }
 
@@ -119,6 +132,7 @@ Json to_json(const Rule& rule) {
             {"handler", to_json(rule.spec.handler)},         {"id", rule.id()},
             {"hitCount", rule.hits ? rule.hits->sum() : 0},  {"createdAt", rule.created_ms}};
   if (rule.spec.on_match == OnMatch::kContinue) made["on_match"] = "continue";
+  if (rule.spec.persist) made["persist"] = true;
   return made;
 }
 

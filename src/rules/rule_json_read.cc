@@ -149,6 +149,26 @@ Result<std::optional<Transform>> transform_member(const Json& json, Side side) {
   return std::optional(std::move(transform));
 }
 
+Result<std::optional<MessageTransform>> message_member(const Json& json) {
+  static constexpr std::array<std::string_view, 2> kKeys{"direction", "regexReplace"};
+  const Json* value = find_member(json, "transformMessage");
+  if (value == nullptr) return std::optional<MessageTransform>();
+  const std::string member = "handler.transformMessage";
+  SLUICE_CHECK(check_object(*value, member, kKeys));
+  MessageTransform transform;
+  SLUICE_TRY(const auto direction, text_member(*value, member, "direction"));
+  if (direction == "request") {
+    transform.direction = MessageTransform::Direction::kRequest;
+  } else if (direction == "response") {
+    transform.direction = MessageTransform::Direction::kResponse;
+  } else if (direction && direction != "both") {
+    return fail(Code::kInvalid, member + ".direction must be request, response or both");
+  }
+  SLUICE_TRY(transform.regex_replace, pairs_member(*value, member, "regexReplace"));
+  if (transform.regex_replace.empty()) return fail(Code::kInvalid, member + ".regexReplace is required");
+  return std::optional(std::move(transform));
+}
+
 Result<std::optional<Throttle>> throttle_member(const Json& json) {
   static constexpr std::array<std::string_view, 2> kKeys{"requestBytesPerSecond", "responseBytesPerSecond"};
   constexpr std::int64_t kMost = std::int64_t{1} << 40;
@@ -163,13 +183,21 @@ Result<std::optional<Throttle>> throttle_member(const Json& json) {
   return std::optional(Throttle{static_cast<std::uint64_t>(request), static_cast<std::uint64_t>(response)});
 }
 
+Result<HoldOn> hold_on_member(const Json& json) {
+  SLUICE_TRY(const auto text, text_member(json, "handler", "holdOn"));
+  if (!text || text == "request") return HoldOn::kRequest;
+  if (text == "response") return HoldOn::kResponse;
+  if (text == "both") return HoldOn::kBoth;
+  return fail(Code::kInvalid, "handler.holdOn must be request, response or both");
+}
+
 Result<HandlerType> handler_type(const Json& json) {
   SLUICE_TRY(const auto text, text_member(json, "handler", "type"));
   if (text) {
     if (const auto type = handler_type_of(*text)) return *type;
   }
   return fail(Code::kInvalid, std::string("handler.type ") + (text ? "must be" : "is required:") +
-                                  " passthrough, mock, forward, drop, abort, redirect, file or rewrite");
+                                  " passthrough, mock, forward, drop, abort, redirect, file, rewrite or hold");
 }
 
 }  // namespace
@@ -198,9 +226,22 @@ Result<Matcher> matcher_from_json(const Json& json) {
 }
 
 Result<Handler> handler_from_json(const Json& json) {
-  static constexpr std::array<std::string_view, 13> kKeys{
-      "type",       "status",      "body",    "headers",  "forwardTo",        "location",         "path",
-      "urlPattern", "replacement", "delayMs", "throttle", "transformRequest", "transformResponse"};
+  static constexpr std::array<std::string_view, 16> kKeys{"type",
+                                                          "status",
+                                                          "body",
+                                                          "headers",
+                                                          "forwardTo",
+                                                          "location",
+                                                          "path",
+                                                          "urlPattern",
+                                                          "replacement",
+                                                          "holdOn",
+                                                          "timeoutMs",
+                                                          "delayMs",
+                                                          "throttle",
+                                                          "transformRequest",
+                                                          "transformResponse",
+                                                          "transformMessage"};
   SLUICE_CHECK(check_object(json, "handler", kKeys));
   Handler handler;
   SLUICE_TRY(handler.type, handler_type(json));
@@ -218,10 +259,15 @@ Result<Handler> handler_from_json(const Json& json) {
   SLUICE_CHECK(text("path", handler.path));
   SLUICE_CHECK(text("urlPattern", handler.url_pattern));
   SLUICE_CHECK(text("replacement", handler.replacement));
+  SLUICE_TRY(handler.hold_on, hold_on_member(json));
+  if (find_member(json, "timeoutMs")) {
+    SLUICE_TRY(handler.timeout_ms, count_member(json, "handler", "timeoutMs", kLongestHold, 0));
+  }
   SLUICE_TRY(handler.delay_ms, count_member(json, "handler", "delayMs", kLongestDelay, 0));
   SLUICE_TRY(handler.throttle, throttle_member(json));
   SLUICE_TRY(handler.transform_request, transform_member(json, Side::kRequest));
   SLUICE_TRY(handler.transform_response, transform_member(json, Side::kResponse));
+  SLUICE_TRY(handler.transform_message, message_member(json));
   return handler;
 }
 

@@ -59,9 +59,9 @@ TEST(RuleJson, WrongTypesAreNamed) {
   EXPECT_EQ(matcher_refusal(R"({"method":1})"), "matcher.method must be a string");
   EXPECT_EQ(matcher_refusal(R"({"headers":{"a":null}})"), "matcher.headers.a must be a string");
   EXPECT_EQ(handler_refusal("{}"),
-            "handler.type is required: passthrough, mock, forward, drop, abort, redirect, file or rewrite");
+            "handler.type is required: passthrough, mock, forward, drop, abort, redirect, file, rewrite or hold");
   EXPECT_EQ(handler_refusal(R"({"type":"bounce"})"),
-            "handler.type must be passthrough, mock, forward, drop, abort, redirect, file or rewrite");
+            "handler.type must be passthrough, mock, forward, drop, abort, redirect, file, rewrite or hold");
   EXPECT_EQ(handler_refusal(R"({"type":"mock","status":"200"})"), "handler.status must be a number");
   EXPECT_NE(handler_refusal(R"({"type":"mock","status":1e99})"), "");
   EXPECT_NE(handler_refusal(R"({"type":"mock","status":-5})"), "");

@@ -178,6 +178,10 @@ Status compile_handler(const Handler& handler, RuleProgram& program) {
     SLUICE_CHECK(compile_replacers(handler.transform_response->regex_replace_body,
                                    "handler.transformResponse.regexReplaceBody", program.replacers.response));
   }
+  if (handler.transform_message) {
+    SLUICE_CHECK(compile_replacers(handler.transform_message->regex_replace, "handler.transformMessage.regexReplace",
+                                   program.messages));
+  }
   if (handler.type != HandlerType::kRewrite) return {};
   auto rewrite = Replacer::compile(handler.url_pattern, handler.replacement);
   if (!rewrite) return fail(std::move(rewrite.error()).with_context("handler.urlPattern"));
@@ -189,11 +193,14 @@ Status compile_handler(const Handler& handler, RuleProgram& program) {
 Status check_answer_rule(const RuleSpec& spec) {
   if (!spec.matcher.status_code) return {};
   const Handler& handler = spec.handler;
-  if (handler.type != HandlerType::kPassthrough || handler.transform_request || handler.throttle ||
-      handler.delay_ms > 0) {
+  const bool holds_answer = handler.type == HandlerType::kHold && handler.hold_on == HoldOn::kResponse;
+  if (handler.type != HandlerType::kPassthrough && !holds_answer) {
     return fail(Code::kInvalid,
-                "matcher.statusCode is known when the request has gone: the handler must be passthrough, and only "
-                "transformResponse counts");
+                "matcher.statusCode is known when the request has gone: the handler must be passthrough, or hold with "
+                "holdOn response");
+  }
+  if (handler.transform_request || handler.transform_message || handler.throttle || handler.delay_ms > 0) {
+    return fail(Code::kInvalid, "matcher.statusCode is known when the request has gone: only transformResponse counts");
   }
   return {};
 }

@@ -43,6 +43,7 @@ struct RuleProgram {
   struct BodyReplacers {  // regexReplaceBody of either side
     std::vector<Replacer> request, response;
   } replacers;
+  std::vector<Replacer> messages;   // transformMessage
   std::optional<Replacer> rewrite;  // handler.urlPattern
   bool answers = false;             // engine.md 2: the request may never reach its server
   ByteCount text_size = 0;          // octets of all texts of the rule

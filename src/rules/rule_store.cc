@@ -62,6 +62,7 @@ Result<RulePtr> RuleStore::update(std::string_view id, Update update) {
   if (update.handler) spec.handler = *std::move(update.handler);
   if (update.on_match) spec.on_match = *update.on_match;
   if (update.enabled) spec.enabled = *update.enabled;
+  if (update.persist) spec.persist = *update.persist;
   SLUICE_TRY(changed->program, compile_rule(spec));
   *found = changed;
   SLUICE_CHECK(publish(std::move(rules)));

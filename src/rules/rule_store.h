@@ -35,6 +35,7 @@ class RuleStore {
     std::optional<Handler> handler;
     std::optional<OnMatch> on_match;
     std::optional<bool> enabled;
+    std::optional<bool> persist;
   };
   Result<RulePtr> update(std::string_view id, Update update);  // kNotFound: "Rule 'X' not found"
   Status remove(std::string_view id);

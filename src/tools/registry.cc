@@ -14,6 +14,7 @@ std::vector<Tool> all_tools() {
   std::vector<Tool> all;
   take(all, lifecycle_tools());
   take(all, rules_tools());
+  take(all, breakpoint_tools());
   take(all, traffic_tools());
   take(all, modification_tools());
   take(all, tls_tools());

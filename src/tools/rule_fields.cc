@@ -42,7 +42,7 @@ std::vector<Field> handler_fields() {
   return {{.name = "type",
            .meaning = "",
            .required = true,
-           .choices = {"passthrough", "mock", "forward", "drop", "abort", "redirect", "file", "rewrite"}},
+           .choices = {"passthrough", "mock", "forward", "drop", "abort", "redirect", "file", "rewrite", "hold"}},
           {.name = "status", .type = FieldType::kInteger, .meaning = "mock, file: default 200; redirect: 302."},
           {.name = "body", .meaning = "mock."},
           {.name = "headers", .type = FieldType::kStringMap, .meaning = "mock, file, redirect."},
@@ -51,6 +51,8 @@ std::vector<Field> handler_fields() {
           {.name = "path", .meaning = "file: beneath an allowed root."},
           {.name = "urlPattern", .meaning = "rewrite: JavaScript regex on the absolute URL."},
           {.name = "replacement", .meaning = "rewrite: with $1; what begins with / keeps the host."},
+          {.name = "holdOn", .meaning = "hold: default request.", .choices = {"request", "response", "both"}},
+          {.name = "timeoutMs", .type = FieldType::kInteger, .meaning = "hold: then it goes on; default 60000."},
           {.name = "delayMs", .type = FieldType::kInteger, .meaning = "Waits first."},
           {.name = "throttle",
            .type = FieldType::kObject,
@@ -58,7 +60,12 @@ std::vector<Field> handler_fields() {
                       {.name = "responseBytesPerSecond", .type = FieldType::kInteger}}},
           transform_field("transformRequest", "Edits before sending to a server.", {.name = "replaceMethod"}),
           transform_field("transformResponse", "Edits of a server's answer.",
-                          {.name = "replaceStatus", .type = FieldType::kInteger})};
+                          {.name = "replaceStatus", .type = FieldType::kInteger}),
+          {.name = "transformMessage",
+           .type = FieldType::kObject,
+           .meaning = "Edits of WebSocket text messages.",
+           .fields = {{.name = "direction", .choices = {"request", "response", "both"}},
+                      {.name = "regexReplace", .type = FieldType::kPairs, .meaning = "", .required = true}}}};
 }
 
 std::vector<ResultField> rule_result() {

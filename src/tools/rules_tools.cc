@@ -17,6 +17,7 @@ ToolResult add_rule(const Json& arguments, CallContext& context) {
   spec.description = text_argument(arguments, "description").value_or("");
   spec.priority = number_argument(arguments, "priority").value_or(spec.priority);
   spec.on_match = on_match_of(text_argument(arguments, "on_match").value_or("stop"));
+  spec.persist = flag_argument(arguments, "persist");
   spec.grant = context.grant;
   auto matcher = rules::matcher_from_json(arguments["matcher"]);
   if (!matcher) return thrown(std::move(matcher).error());
@@ -34,6 +35,7 @@ ToolResult update_rule(const Json& arguments, CallContext& context) {
   update.description = text_argument(arguments, "description");
   update.priority = number_argument(arguments, "priority");
   if (const auto on_match = text_argument(arguments, "on_match")) update.on_match = on_match_of(*on_match);
+  if (find_member(arguments, "persist")) update.persist = flag_argument(arguments, "persist");
   if (const Json* json = find_member(arguments, "matcher")) {
     auto matcher = rules::matcher_from_json(*json);
     if (!matcher) return thrown(std::move(matcher).error());
@@ -127,7 +129,8 @@ Tool update_tool() {
                  {.name = "priority", .type = FieldType::kNumber},
                  {.name = "matcher", .type = FieldType::kObject, .fields = matcher_fields()},
                  {.name = "handler", .type = FieldType::kObject, .fields = handler_fields()},
-                 on_match_field()},
+                 on_match_field(),
+                 {.name = "persist", .type = FieldType::kBoolean}},
       .result = {{"rule", "object", "", false, false, rule_result()}},
       .function = update_rule,
   };

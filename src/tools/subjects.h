@@ -10,6 +10,7 @@ namespace sluice::tools {
 
 std::vector<Tool> lifecycle_tools();
 std::vector<Tool> rules_tools();
+std::vector<Tool> breakpoint_tools();
 std::vector<Tool> traffic_tools();
 std::vector<Tool> modification_tools();
 std::vector<Tool> tls_tools();
