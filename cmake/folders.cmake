@@ -44,7 +44,7 @@ set(SLUICE_LIBS_rules PkgConfig::re2)
 set(SLUICE_LIBS_capture OpenSSL::Crypto)
 set(SLUICE_LIBS_net OpenSSL::SSL Boost::headers)
 set(SLUICE_LIBS_gateway OpenSSL::Crypto Boost::headers)
-set(SLUICE_LIBS_app CLI11::CLI11 PkgConfig::yaml)
+set(SLUICE_LIBS_app CLI11::CLI11 PkgConfig::yaml PkgConfig::sqlite3)
 
 if(SLUICE_TESTS)
   find_package(GTest REQUIRED)

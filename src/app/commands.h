@@ -10,6 +10,7 @@ int run_serve(const Config& config);
 int run_mcp(const Config& config);
 int run_traffic(const Config& config);
 int run_call(const Config& config);
+int run_rules(const Config& config);
 int run_ca(const Config& config);
 int run_tools(const Config& config);
 int run_doctor(const Config& config);

@@ -107,6 +107,14 @@ struct Parser {
     call->add_option("tool", config.subject, "Name, see `sluice tools`")->required();
     call->add_option("arguments", config.arguments, "key=value …, or one JSON object");
 
+    auto* rules = add("rules", Command::kRules, "Save the rules of the running `sluice serve`, or load them");
+    client(rules);
+    rules->add_option("action", config.action, "export or import")
+        ->required()
+        ->check(CLI::IsMember({"export", "import"}).description(""));
+    rules->add_option("file", config.subject, "JSON; - or absent: standard output, standard input");
+    rules->add_flag("--replace", config.replace, "import: in place of the rules that are there");
+
     auto* ca = add("ca", Command::kCa, "The certificate authority");
     ca->add_option("action", config.action, "show, export or rotate")
         ->check(CLI::IsMember({"show", "export", "rotate"}).description(""))

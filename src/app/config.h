@@ -16,7 +16,7 @@
 
 namespace sluice::app {
 
-enum class Command { kServe, kMcp, kTraffic, kCall, kCa, kTools, kDoctor };
+enum class Command { kServe, kMcp, kTraffic, kCall, kRules, kCa, kTools, kDoctor };
 enum class ControlAuth { kToken, kNone };
 
 // What `serve` and `mcp` share.
@@ -62,6 +62,7 @@ struct Config {
   int pid = 0;                         // --pid: which running serve
   std::size_t limit = 50;
   bool markdown = false, response = true;
+  bool replace = false;  // rules import: in place of those that are there
 
   std::string key_log_file;    // $SSLKEYLOGFILE
   std::string proxy_variable;  // the first proxy variable that is set and ignored, for a notice

@@ -27,6 +27,7 @@ class Home {
   std::string spool() const { return path_ + "/spool"; }
   std::string audit() const { return path_ + "/audit"; }
   std::string run() const { return path_ + "/run"; }
+  std::string state_db() const { return path_ + "/state.db"; }
   std::string token_file() const { return path_ + "/token"; }
 
   // The agents' token; created by the first process that asks.

@@ -18,6 +18,8 @@ int run(const sluice::app::Config& config) {
       return run_traffic(config);
     case Command::kCall:
       return run_call(config);
+    case Command::kRules:
+      return run_rules(config);
     case Command::kCa:
       return run_ca(config);
     case Command::kTools:

@@ -105,6 +105,9 @@ void greet(const Program& program, const Config& config, const Json& ready, cons
         "http://{}/\n",
         proxy, program.home().ca_pem(), proxy);
   }
+  if (program.restored_rules() > 0) {
+    fmt::print("Note: {} saved rules are in force (`sluice call proxy_list_rules`).\n", program.restored_rules());
+  }
   if (!config.proxy_variable.empty()) {
     fmt::print("Note: {} is set; Sluice ignores it and connects to servers directly.\n", config.proxy_variable);
   }

@@ -77,6 +77,7 @@ Program::Program(const Config& config, Home home)
       open_files_(raise_open_files()),
       workers_(count_workers(config.engine.workers)),
       processes_(clock_),
+      state_(home_.state_db()),
       rules_(clock_) {}
 
 Result<std::unique_ptr<Program>> Program::create(const Config& config, Home home) {
@@ -99,6 +100,7 @@ Status Program::build(const Config& config) {
   if (!authority) return fail(Code::kIo, authority.error().message);  // a corrupt CA is not wrong usage
   authority_ = *std::move(authority);
   SLUICE_CHECK(make_ring(config));
+  SLUICE_CHECK(restore_rules());
   SLUICE_CHECK(make_engine(config));
   SLUICE_CHECK(make_gate(config));
   ring_->set_pump_thread(true);
@@ -140,6 +142,14 @@ Status Program::add_password(const Config& config, proxy::EngineOptions& options
     return password;
   };
   SLUICE_CHECK(options.load_proxy_password());  // better said now than at the first start
+  return {};
+}
+
+// Rules made with `persist`. One that cannot be used any more keeps nobody from starting, but is named.
+Status Program::restore_rules() {
+  std::vector<std::string> problems;
+  SLUICE_TRY(restored_rules_, rules_.restore(state_, problems));
+  for (const std::string& problem : problems) log_.error("saved_rule_skipped", {{"reason", problem}});
   return {};
 }
 

@@ -18,6 +18,7 @@
 
 #include "app/config.h"
 #include "app/home.h"
+#include "app/state_db.h"
 #include "base/clock.h"
 #include "base/entropy.h"
 #include "base/file.h"
@@ -61,12 +62,14 @@ class Program {
   const std::vector<proxy::ListenAddress>& listeners() const { return listeners_; }  // as configured
   const std::vector<proxy::ListenAddress>& transparent_listeners() const { return transparent_listeners_; }
   bool password_is_public() const { return password_is_public_.load(); }  // others may read the file of --proxy-auth
+  std::size_t restored_rules() const { return restored_rules_; }          // that were made with persist
   std::uint64_t open_files() const { return open_files_; }                // RLIMIT_NOFILE in force
 
  private:
   Program(const Config& config, Home home);
   Status build(const Config& config);
   Status make_ring(const Config& config);
+  Status restore_rules();
   Status make_engine(const Config& config);
   Status add_password(const Config& config, proxy::EngineOptions& options);
   Status make_gate(const Config& config);
@@ -83,11 +86,13 @@ class Program {
   boost::asio::io_context control_{1};
   std::uint64_t open_files_ = 0;
   std::size_t workers_ = 1;
+  std::size_t restored_rules_ = 0;
 
   std::vector<proxy::ListenAddress> listeners_, transparent_listeners_;
   std::atomic<bool> password_is_public_{false};
   std::shared_ptr<const tls::CertificateAuthority> authority_;
   net::ProcessLookup processes_;
+  StateDb state_;
   rules::RuleStore rules_;
   std::unique_ptr<capture::Ring> ring_;
   std::unique_ptr<proxy::Engine> engine_;

@@ -49,6 +49,7 @@ class Pattern {
 // Finds which of many patterns match in one pass. engine.md 6.
 class PatternSet {
  public:
+  PatternSet() = default;  // finds nothing
   // Each pattern gets the number of its place. kTooLarge: more than RE2 takes.
   static Result<PatternSet> compile(const std::vector<const Pattern*>& patterns);
 

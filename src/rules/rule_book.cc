@@ -51,10 +51,10 @@ struct RuleBook::Compiled {
       if (!answer_rules) answer_rules = std::make_shared<AnswerRules>();
       return answer_rules->rules.push_back(rules[place]);
     }
-    if (!program.host.empty()) return by_host[program.host].add(place, program);
-    if (!program.host_exact.empty()) return by_host[program.host_exact].add(place, program);
-    if (!program.host_suffix.empty()) return by_suffix[program.host_suffix].add(place, program);
-    everywhere.add(place, program);
+    if (!program.host.empty()) return by_host[program.host].add(place, programs[place]);
+    if (!program.host_exact.empty()) return by_host[program.host_exact].add(place, programs[place]);
+    if (!program.host_suffix.empty()) return by_suffix[program.host_suffix].add(place, programs[place]);
+    everywhere.add(place, programs[place]);
     if (!program.answers) return;
     if (program.url && program.url->source().anchored && answering_patterns.size() < kMaxBoundsAsked) {
       answering_patterns.push_back(&*program.url);
@@ -77,10 +77,13 @@ struct RuleBook::Compiled {
     return {};
   }
 
-  Status seal() {
-    SLUICE_CHECK(everywhere.seal());
-    for (GroupsByHost* groups : {&by_host, &by_suffix}) {
-      for (auto& [host, group] : *groups) SLUICE_CHECK(group.seal());
+  Status seal(const Compiled* before) {
+    SLUICE_CHECK(everywhere.seal(before ? &before->everywhere : nullptr));
+    for (GroupsByHost Compiled::*groups : {&Compiled::by_host, &Compiled::by_suffix}) {
+      for (auto& [host, group] : this->*groups) {
+        const auto found = before ? (before->*groups).find(host) : GroupsByHost::const_iterator();
+        SLUICE_CHECK(group.seal(before && found != (before->*groups).end() ? &found->second : nullptr));
+      }
     }
     return {};
   }
@@ -104,7 +107,7 @@ struct RuleBook::Compiled {
 RuleBook::RuleBook() : compiled_(std::make_unique<const Compiled>()) {}
 RuleBook::~RuleBook() = default;
 
-Result<std::shared_ptr<const RuleBook>> RuleBook::compile(std::vector<RulePtr> rules) {
+Result<std::shared_ptr<const RuleBook>> RuleBook::compile(std::vector<RulePtr> rules, const RuleBook* before) {
   if (rules.size() > kMaxRules) return fail(Code::kTooLarge, "there can be at most 20,000 rules");
   std::stable_sort(rules.begin(), rules.end(), [](const RulePtr& a, const RulePtr& b) {
     if (a->spec.priority != b->spec.priority) return a->spec.priority < b->spec.priority;
@@ -127,10 +130,14 @@ Result<std::shared_ptr<const RuleBook>> RuleBook::compile(std::vector<RulePtr> r
   for (std::uint32_t place = 0; place < compiled->rules.size(); ++place) {
     if (compiled->rules[place]->spec.enabled) compiled->place(place);
   }
-  SLUICE_CHECK(compiled->seal());
+  SLUICE_CHECK(compiled->seal(before ? before->compiled_.get() : nullptr));
   auto book = std::make_shared<RuleBook>();
   book->compiled_ = std::move(compiled);
   return std::shared_ptr<const RuleBook>(std::move(book));
+}
+
+bool RuleBook::shares_sets_with(const RuleBook& other) const {
+  return compiled_->everywhere.shares_sets_with(other.compiled_->everywhere);
 }
 
 bool RuleBook::empty() const { return compiled_->enabled == 0; }

@@ -74,7 +74,10 @@ class RuleBook {
   // Compiles all or refuses with the reason, naming the rule: a pattern that RE2 cannot take, a bad host, a forward
   // target with a path, a status that no answer can have, a field value with CR, LF or NUL. kTooLarge: over
   // one of the limits above.
-  static Result<std::shared_ptr<const RuleBook>> compile(std::vector<RulePtr> rules);
+  // `before`: a book that this one takes the place of; what has not changed need not be compiled again.
+  static Result<std::shared_ptr<const RuleBook>> compile(std::vector<RulePtr> rules, const RuleBook* before = nullptr);
+  // For tests: rules without a host condition are found by the same automaton.
+  bool shares_sets_with(const RuleBook& other) const;
 
   bool empty() const;  // no enabled rule: the data path asks nothing else
   // engine.md 2: an enabled rule could answer, drop or redirect requests to this host. A rule without a host condition

@@ -3,8 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
@@ -43,27 +46,57 @@ class CandidateLists {
   std::vector<std::vector<std::uint32_t>> owned_;
 };
 
+using ProgramPtr = std::shared_ptr<const RuleProgram>;
+
+// Rules by one text (URL or path), and an automaton over their patterns. The automaton is kept from book to book: of
+// the rules that it knows some may be gone, and the few that came since are asked one by one, until so much has changed
+// that it is built anew. So a change costs no more beside thousands of patterns than alone.
+class PatternIndex {
+ public:
+  // In ascending order of place. `pattern` belongs to `program`.
+  void add(std::uint32_t place, ProgramPtr program, const Pattern* pattern);
+  // `before`: the same index of the book before; null: none. kTooLarge: see PatternSet.
+  Status seal(const PatternIndex* before);
+
+  bool empty() const { return entries_.empty(); }
+  bool has_set() const { return base_ != nullptr; }
+  void find(std::string_view text, CandidateLists& into) const;
+  void find_all(CandidateLists& into) const { into.add(places_, false); }
+  bool shares_set_with(const PatternIndex& other) const { return base_ && base_ == other.base_; }  // for tests
+
+ private:
+  struct Entry {
+    ProgramPtr program;
+    const Pattern* pattern;
+  };
+  struct Base {
+    std::vector<ProgramPtr> programs;  // alive, so that no other pattern gets the address of one of these
+    std::unordered_map<const Pattern*, std::uint32_t> numbers;
+    PatternSet set;
+  };
+  bool reuse(const PatternIndex& before);
+
+  std::vector<Entry> entries_;
+  std::vector<std::uint32_t> places_;  // of entries_
+  std::shared_ptr<const Base> base_;
+  std::vector<std::uint32_t> place_of_;  // by number in base_; kGone
+  std::vector<std::uint32_t> others_;    // places of those that base_ does not know
+};
+
 class RuleGroup {
  public:
   // In ascending order of place, before seal().
-  void add(std::uint32_t place, const RuleProgram& program);
-  // Builds the automata. kTooLarge: see PatternSet.
-  Status seal();
+  void add(std::uint32_t place, const ProgramPtr& program);
+  // Builds the automata, or takes them from the same group of the book before. kTooLarge: see PatternSet.
+  Status seal(const RuleGroup* before);
 
   void find(const Asked& asked, CandidateLists& into) const;
   bool answers() const { return answers_; }
+  bool shares_sets_with(const RuleGroup& other) const { return by_url_.shares_set_with(other.by_url_); }
 
  private:
-  // Rules by one text (URL or path), and the automaton over their patterns.
-  struct Indexed {
-    std::vector<std::uint32_t> places;
-    std::vector<const Pattern*> patterns;
-    std::optional<PatternSet> set;
-    void find(std::string_view text, CandidateLists& into) const;
-  };
-
   std::vector<std::uint32_t> plain_;  // asked one by one
-  Indexed by_url_, by_path_;
+  PatternIndex by_url_, by_path_;
   bool answers_ = false;
 };
 

@@ -126,6 +126,18 @@ Json to_json(const Handler& handler) {
   return made;
 }
 
+Json spec_json(const RuleSpec& spec) {
+  Json made{{"description", spec.description},
+            {"priority", priority_json(spec.priority)},
+            {"enabled", spec.enabled},
+            {"matcher", to_json(spec.matcher)},
+            {"handler", to_json(spec.handler)}};
+  if (spec.on_match == OnMatch::kContinue) made["on_match"] = "continue";
+  if (spec.persist) made["persist"] = true;
+  if (!spec.grant.empty()) made["grant"] = spec.grant;
+  return made;
+}
+
 Json to_json(const Rule& rule) {
   Json made{{"priority", priority_json(rule.spec.priority)}, {"enabled", rule.spec.enabled},
             {"description", rule.spec.description},          {"matcher", to_json(rule.spec.matcher)},

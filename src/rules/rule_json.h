@@ -21,6 +21,11 @@ Json priority_json(double priority);  // an integer where it is one: 100, not 10
 
 Result<Matcher> matcher_from_json(const Json& json);
 Result<Handler> handler_from_json(const Json& json);
+
+// A rule apart from what this process knows of it: description, priority, enabled, matcher, handler, and on_match,
+// persist, grant where they are not the usual ones.
+Json spec_json(const RuleSpec& spec);
+Result<RuleSpec> spec_from_json(const Json& json);
 Result<OnMatch> on_match_from_text(std::string_view text);  // "stop", "continue"
 
 }  // namespace sluice::rules

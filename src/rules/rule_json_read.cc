@@ -271,6 +271,37 @@ Result<Handler> handler_from_json(const Json& json) {
   return handler;
 }
 
+Result<RuleSpec> spec_from_json(const Json& json) {
+  static constexpr std::array<std::string_view, 8> kKeys{"description", "priority", "enabled", "matcher",
+                                                         "handler",     "on_match", "persist", "grant"};
+  SLUICE_CHECK(check_object(json, "rule", kKeys));
+  const auto flag = [&json](const char* key, bool otherwise) {
+    const Json* value = find_member(json, key);
+    return value && value->is_boolean() ? value->get<bool>() : otherwise;
+  };
+  RuleSpec spec;
+  SLUICE_TRY(const auto description, text_member(json, "rule", "description"));
+  spec.description = description.value_or("");
+  if (const Json* priority = find_member(json, "priority")) {
+    if (!priority->is_number()) return fail(Code::kInvalid, "rule.priority must be a number");
+    spec.priority = priority->get<double>();
+  }
+  spec.enabled = flag("enabled", true);
+  spec.persist = flag("persist", false);
+  const Json* matcher = find_member(json, "matcher");
+  const Json* handler = find_member(json, "handler");
+  if (!matcher || !handler) return fail(Code::kInvalid, "rule.matcher and rule.handler are required");
+  SLUICE_TRY(spec.matcher, matcher_from_json(*matcher));
+  SLUICE_TRY(spec.handler, handler_from_json(*handler));
+  SLUICE_TRY(const auto on_match, text_member(json, "rule", "on_match"));
+  if (on_match) {
+    SLUICE_TRY(spec.on_match, on_match_from_text(*on_match));
+  }
+  SLUICE_TRY(const auto grant, text_member(json, "rule", "grant"));
+  spec.grant = grant.value_or("");
+  return spec;
+}
+
 Result<OnMatch> on_match_from_text(std::string_view text) {
   if (text == "stop") return OnMatch::kStop;
   if (text == "continue") return OnMatch::kContinue;

@@ -1,7 +1,8 @@
 // The rules of this process and the current book. Every change compiles first and is refused whole if that fails:
 // then nothing has changed, neither rules nor book nor the next number.
-// Thread-safety: all methods lock inside. Workers keep the RuleBookPtr and compare generation(), one atomic load, to
-// learn that there is a newer one.
+// Rules with `persist` are in the archive before a change shows, so that a change that cannot be saved is none.
+// Thread-safety: all methods lock inside; who reads never waits for a change to be compiled or saved. Workers keep the
+// RuleBookPtr and compare generation(), one atomic load, to learn that there is a newer one.
 #pragma once
 
 #include <atomic>
@@ -15,6 +16,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "rules/rule.h"
+#include "rules/rule_archive.h"
 #include "rules/rule_book.h"
 
 namespace sluice::rules {
@@ -26,6 +28,10 @@ class RuleStore {
   RuleBookPtr book() const;  // never null
   // Changes with each new book. Read it before book(): a book read after it is at least that new.
   std::uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
+
+  // From now on rules are saved there, and those that lie there are in force. Once, before others use the store.
+  // `problems`: what lies there and cannot be used any more, one sentence each. An error: nothing was restored.
+  Result<std::size_t> restore(RuleArchive& archive, std::vector<std::string>& problems);
 
   Result<RulePtr> add(RuleSpec spec);
   struct Update {  // what is set replaces as a whole
@@ -43,11 +49,17 @@ class RuleStore {
   std::vector<RulePtr> list() const;        // in order of evaluation
 
  private:
-  Status publish(std::vector<RulePtr> rules);  // mutex_ held
+  using Compiled = std::pair<std::vector<RulePtr>, RuleBookPtr>;
+  Result<Compiled> compile(std::vector<RulePtr> rules) const;
+  void publish(Compiled compiled);
+  // Saves the rule, or forgets what was saved of it.
+  Status archive(Rule& rule);
 
   const Clock& clock_;
-  mutable std::mutex mutex_;
-  std::vector<RulePtr> rules_;  // by number
+  RuleArchive* archive_ = nullptr;
+  std::mutex changing_;         // one change at a time
+  mutable std::mutex mutex_;    // rules_ and book_
+  std::vector<RulePtr> rules_;  // by number; written with both locks held
   RuleBookPtr book_;
   std::atomic<std::uint64_t> generation_{1};
   std::uint32_t next_number_ = 1;  // never given twice

@@ -76,7 +76,9 @@ std::vector<ResultField> rule_result() {
           {"handler", "object", ""},
           {"id", "string", "rule_N"},
           {"hitCount", "number", "requests it applied to"},
-          {"createdAt", "number", "ms"}};
+          {"createdAt", "number", "ms"},
+          {"on_match", "string", "where it is continue", true},
+          {"persist", "boolean", "where it is true", true}};
 }
 
 }  // namespace sluice::tools

@@ -18,6 +18,7 @@ ToolResult add_rule(const Json& arguments, CallContext& context) {
   spec.priority = number_argument(arguments, "priority").value_or(spec.priority);
   spec.on_match = on_match_of(text_argument(arguments, "on_match").value_or("stop"));
   spec.persist = flag_argument(arguments, "persist");
+  spec.enabled = flag_argument(arguments, "enabled");
   spec.grant = context.grant;
   auto matcher = rules::matcher_from_json(arguments["matcher"]);
   if (!matcher) return thrown(std::move(matcher).error());
@@ -51,10 +52,12 @@ ToolResult update_rule(const Json& arguments, CallContext& context) {
   return Json{{"rule", rules::to_json(**rule)}};
 }
 
-ToolResult list_rules(const Json&, CallContext& context) {
+ToolResult list_rules(const Json& arguments, CallContext& context) {
   Json rules = Json::array();
-  for (const rules::RulePtr& rule : context.services->rules.list()) rules.push_back(rules::to_json(*rule));
-  Json answer = {{"count", rules.size()}};
+  const std::vector<rules::RulePtr> all = context.services->rules.list();
+  const auto offset = static_cast<std::size_t>(*integer_argument(arguments, "offset"));
+  for (std::size_t i = offset; i < all.size(); ++i) rules.push_back(rules::to_json(*all[i]));
+  Json answer = {{"count", all.size()}};
   answer["rules"] = std::move(rules);
   return answer;
 }
@@ -84,6 +87,8 @@ Field on_match_field() {
           .choices = {"stop", "continue"}};
 }
 
+Field persist_field() { return {.name = "persist", .type = FieldType::kBoolean, .meaning = "Survives a restart."}; }
+
 Field rule_id_field() { return {.name = "rule_id", .meaning = "rule_N", .required = true}; }
 
 Tool add_tool() {
@@ -110,7 +115,9 @@ Tool add_tool() {
                   .meaning = "What to do.",
                   .required = true,
                   .fields = handler_fields()},
-                 std::move(on_match)},
+                 std::move(on_match),
+                 persist_field(),
+                 {.name = "enabled", .type = FieldType::kBoolean, .default_value = true}},
       .result = {{"rule", "object", "", false, false, rule_result()}},
       .function = add_rule,
   };
@@ -130,7 +137,7 @@ Tool update_tool() {
                  {.name = "matcher", .type = FieldType::kObject, .fields = matcher_fields()},
                  {.name = "handler", .type = FieldType::kObject, .fields = handler_fields()},
                  on_match_field(),
-                 {.name = "persist", .type = FieldType::kBoolean}},
+                 persist_field()},
       .result = {{"rule", "object", "", false, false, rule_result()}},
       .function = update_rule,
   };
@@ -159,6 +166,7 @@ std::vector<Tool> rules_tools() {
       .group = "rules",
       .risk = Risk::kRead,
       .hints = kCore | kSlow | kUncapped | kReturnsTraffic | kIdempotent,
+      .fields = {{.name = "offset", .type = FieldType::kInteger, .default_value = 0, .minimum = 0}},
       .result = {{"count", "number", ""}, {"rules", "object[]", "", false, false, rule_result()}},
       .function = list_rules,
   };
