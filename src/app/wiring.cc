@@ -164,6 +164,7 @@ Status Program::make_engine(const Config& config) {
       clock_, entropy_, authority_, rules_, [this](std::size_t worker) -> flow::Sink& { return ring_->sink(worker); },
       {},     {}};
   deps.on_bug = [this](std::string_view what) { log_.error("connection_bug", {{"what", what}}); };
+  deps.on_alert = [this](std::string_view text) { log_.info("pac_alert", {{"text", text}}); };
   deps.on_connection = [this](const flow::ConnectionPtr& connection) {
     processes_.add(connection->client_address, connection->client_port, [connection](net::FoundProcess found) {
       connection->process.store(std::make_shared<const flow::Process>(flow::Process{found.pid, std::move(found.name)}));

@@ -11,6 +11,7 @@
 #include "proxy/door.h"
 #include "proxy/file_roots.h"
 #include "proxy/guard.h"
+#include "proxy/pac.h"
 #include "proxy/worker.h"
 
 namespace sluice::proxy {
@@ -52,6 +53,8 @@ class EngineImpl final : public Engine {
 
   Status open(std::shared_ptr<tls::ServerContext> server, std::shared_ptr<tls::ClientContext> client) {
     const std::shared_ptr<tls::ClientContext> client_tls = client;
+    pac_.emplace(PacDeps{deps_.clock, resolver_, guard_, client, options_.allow_roots, options_.outgoing_mark, bugs(),
+                         deps_.on_alert});
     Shared shared{options_,
                   deps_.clock,
                   deps_.rules,
@@ -68,6 +71,7 @@ class EngineImpl final : public Engine {
                   bodies_,
                   holds_,
                   files_,
+                  *pac_,
                   next_connection_,
                   next_upstream_,
                   transparent_exchanges_,
@@ -275,6 +279,7 @@ class EngineImpl final : public Engine {
   net::Resolver resolver_;
   OwnListeners guard_;
   RemoteGuard remote_guard_{guard_};
+  std::optional<Pac> pac_;
   std::atomic<std::uint64_t> next_connection_{1}, next_upstream_{1}, refused_{0}, transparent_exchanges_{0};
   MonoTime second_began_{};  // accept thread only
   int explained_ = 0;        // ... too

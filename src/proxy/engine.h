@@ -79,6 +79,7 @@ struct EngineDeps {
   std::function<flow::Sink&(std::size_t worker)> sink;
   std::function<void(std::string_view what)> on_bug;              // an exception that ended one connection
   std::function<void(const flow::ConnectionPtr&)> on_connection;  // may look for the client's process; must not block
+  std::function<void(std::string_view text)> on_alert;  // what a proxy script gave alert(), cut; must not block
 };
 
 class Engine {

@@ -33,6 +33,8 @@
 
 namespace sluice::proxy {
 
+class Pac;
+
 // What all workers share; made by the engine, immutable or thread-safe.
 struct Shared {
   const EngineOptions& options;
@@ -51,6 +53,7 @@ struct Shared {
   BodyBudget& bodies;
   Holds& holds;
   const MockFiles& files;
+  Pac& pac;
   std::atomic<std::uint64_t>& next_connection;
   std::atomic<std::uint64_t>& next_upstream;
   std::atomic<std::uint64_t>& transparent_exchanges;
