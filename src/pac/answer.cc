@@ -54,7 +54,8 @@ Result<std::vector<Choice>> parse_answer(std::string_view text) {
     rest.remove_prefix(end + 1);
   }
   if (!choices.empty()) return choices;
-  if (strip(text).empty()) return fail(Code::kInvalid, "returned nothing where it should name a proxy or DIRECT");
+  if (text.find_first_not_of("; \t\r\n\f\v") == std::string_view::npos)
+    return fail(Code::kInvalid, "returned nothing where it should name a proxy or DIRECT");
   return fail(Code::kInvalid, "returned \"" + shown(text) + "\", which names no proxy and is not DIRECT");
 }
 

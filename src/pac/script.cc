@@ -86,8 +86,11 @@ class Engine final : public Script {
     line_ = 0;
     refused_ = false;
     const duk_int_t outcome = duk_safe_call(context_, guarded, this, 0, 1);
-    if (outcome != DUK_EXEC_SUCCESS && duk_safe_call(context_, describe, this, 1, 1) != DUK_EXEC_SUCCESS) {
-      words_ = "something that cannot be shown";
+    if (outcome != DUK_EXEC_SUCCESS) {
+      duk_dup(context_, -1);
+      if (duk_safe_call(context_, describe_line, this, 1, 1) != DUK_EXEC_SUCCESS) line_ = 0;
+      duk_pop(context_);
+      if (duk_safe_call(context_, describe, this, 1, 1) != DUK_EXEC_SUCCESS) words_ = "something that cannot be shown";
     }
     duk_set_top(context_, 0);
     if (outcome == DUK_EXEC_SUCCESS) return {};
@@ -183,14 +186,15 @@ class Engine final : public Script {
     }
   }
 
-  // Takes a thrown value apart, which may run the script's own code.
+  // What was thrown, taken apart: which may run the script's own code.
+  static duk_ret_t describe_line(duk_context* context, void* engine) {
+    if (!duk_is_error(context, -1)) return 0;
+    duk_get_prop_string(context, -1, "lineNumber");
+    if (duk_is_number(context, -1)) static_cast<Engine*>(engine)->line_ = duk_get_int(context, -1);
+    return 0;
+  }
   static duk_ret_t describe(duk_context* context, void* engine) {
     auto& self = *static_cast<Engine*>(engine);
-    if (duk_is_error(context, -1)) {
-      duk_get_prop_string(context, -1, "lineNumber");
-      self.line_ = duk_is_number(context, -1) ? duk_get_int(context, -1) : 0;
-      duk_pop(context);
-    }
     duk_size_t size = 0;
     const char* text = duk_to_lstring(context, -1, &size);
     self.keep_words({text, std::min<std::size_t>(size, 4 * kMostMessage)});
