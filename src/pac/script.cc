@@ -90,11 +90,12 @@ class Engine final : public Script {
       duk_dup(context_, -1);
       if (duk_safe_call(context_, describe_line, this, 1, 1) != DUK_EXEC_SUCCESS) line_ = 0;
       duk_pop(context_);
-      if (duk_safe_call(context_, describe, this, 1, 1) != DUK_EXEC_SUCCESS) words_ = "something that cannot be shown";
+      shown_ = duk_safe_call(context_, describe, this, 1, 1) == DUK_EXEC_SUCCESS;
+      if (!shown_) words_ = "something that cannot be shown";
     }
     duk_set_top(context_, 0);
     if (outcome == DUK_EXEC_SUCCESS) return {};
-    if (refused_ && (words_.ends_with("alloc failed") || words_.ends_with("double error"))) {
+    if (refused_ && (words_.ends_with("alloc failed") || words_.ends_with("error in error handling") || !shown_)) {
       exhausted_ = true;
       return fail(Code::kTooLarge, "used more than " + std::to_string(limits_.memory / kMiB) + " MiB of memory");
     }
@@ -299,7 +300,7 @@ class Engine final : public Script {
   std::string result_, words_;
   std::size_t length_ = 0;
   int line_ = 0;
-  bool is_text_ = false;
+  bool is_text_ = false, shown_ = false;
   Value value_;
   Alerts alerts_;
 };

@@ -95,7 +95,7 @@ TEST_F(PacScript, AHugeAnswerIsRefusedByItsLength) {
 
 TEST_F(PacScript, MemoryHasAnEnd) {
   for (const char* body : {"var s = 'x'; while (true) s += s;", "var a = []; while (true) a.push({b: [1, 2, 3]});",
-                           "var a = [new Uint8Array(1e9)];"}) {
+                           "var a = [new Uint8Array(1e9)];", "var a = []; while (true) a.push([1, 'x' + a.length]);"}) {
     const auto script = load("function FindProxyForURL() { " + std::string(body) + " }");
     EXPECT_EQ(ask(*script), "error: used more than 64 MiB of memory") << body;
     EXPECT_TRUE(script->is_spent());
@@ -122,7 +122,8 @@ TEST_F(PacScript, DeepRecursionIsAnErrorAndTheNextCallWorks) {
 
 TEST_F(PacScript, AlertsAreKeptUpToAFewAndCut) {
   const auto script = load(
-      "function FindProxyForURL() { for (var i = 0; i < 100000; ++i) alert(i + '\\n' + new Array(999).join('y')); "
+      "var y = new Array(999).join('y');\n"
+      "function FindProxyForURL() { for (var i = 0; i < 100000; ++i) alert(i + '\\n' + y); "
       "return 'DIRECT'; }");
   EXPECT_EQ(ask(*script), "DIRECT");
   const Script::Alerts alerts = script->take_alerts();
