@@ -77,7 +77,9 @@ class EngineImpl final : public Engine {
                   transparent_exchanges_,
                   refused_,
                   bugs(),
-                  deps_.on_connection ? deps_.on_connection : [](const flow::ConnectionPtr&) {}};
+                  deps_.on_connection ? deps_.on_connection : [](const flow::ConnectionPtr&) {},
+                  deps_.entropy,
+                  deps_.upstreams ? *deps_.upstreams : no_upstreams_};
     for (std::size_t i = 0; i < std::max<std::size_t>(options_.workers, 1); ++i) {
       workers_.push_back(std::make_unique<Worker>(shared, i, deps_.sink(i)));
       workers_.back()->start();
@@ -176,6 +178,11 @@ class EngineImpl final : public Engine {
     return holds_.resume(seq, action, std::move(edits));
   }
   void add_own_listener(const ListenAddress& address) override { guard_.add(address); }
+  bool is_own_listener(const std::string& host, std::uint16_t port) override {
+    boost::system::error_code error;
+    const auto address = asio::ip::make_address(host == "localhost" ? "127.0.0.1" : host, error);
+    return !error && guard_.is_own(address, port);
+  }
 
  private:
   std::function<void(std::string_view)> bugs() const {
@@ -277,6 +284,7 @@ class EngineImpl final : public Engine {
   Holds holds_;
   const FileRoots files_{options_.allow_roots, options_.limits.rule_body};
   net::Resolver resolver_;
+  UpstreamStore no_upstreams_;
   OwnListeners guard_;
   RemoteGuard remote_guard_{guard_};
   std::optional<Pac> pac_;

@@ -30,6 +30,7 @@
 #include "proxy/pool.h"
 #include "proxy/route.h"
 #include "proxy/seats.h"
+#include "proxy/upstream_table.h"
 
 namespace sluice::proxy {
 
@@ -60,6 +61,8 @@ struct Shared {
   std::atomic<std::uint64_t>& refused;  // clients that may not come in
   std::function<void(std::string_view)> on_bug;
   std::function<void(const flow::ConnectionPtr&)> on_connection;  // may start looking for the client's process
+  Entropy& entropy;
+  UpstreamStore& upstreams;
 };
 
 // What a TLS route's last handshake said; kept for ten minutes (engine.md 2).
@@ -100,7 +103,9 @@ class Worker {
   Http2Upstreams& http2_upstreams() { return http2_upstreams_; }
   tls::LeafCache& leaves() { return leaves_; }
   const ExchangeSettings& exchange_settings() const { return settings_; }
-  const rules::RuleBookPtr& book();  // the newest
+  const rules::RuleBookPtr& book();        // the newest
+  const UpstreamTable& upstreams() const;  // the newest; until the next call
+  std::uint64_t upstream_generation() const { return shared_.upstreams.generation(); }
   bool draining() const { return draining_; }
 
   const RouteMemory* find_route(const std::string& key) const;
@@ -130,6 +135,8 @@ class Worker {
   ExchangeSettings settings_;
   rules::RuleBookPtr book_;
   std::uint64_t book_generation_ = 0;
+  mutable UpstreamTablePtr upstreams_;
+  mutable std::uint64_t upstreams_generation_ = 0;
   std::unordered_map<std::string, RouteMemory> routes_;
   std::unordered_map<std::string, tls::ResumptionPtr> resumptions_;
   std::unordered_set<ClientConnection*> connections_;
