@@ -32,6 +32,7 @@
 #include "mcp/mcp.h"
 #include "net/process_lookup.h"
 #include "proxy/engine.h"
+#include "proxy/upstream_table.h"
 #include "rules/rules.h"
 #include "tools/adoptions.h"
 #include "tools/services.h"
@@ -61,7 +62,8 @@ class Program {
   const std::vector<proxy::ListenAddress>& listeners() const { return listeners_; }  // as configured
   const std::vector<proxy::ListenAddress>& transparent_listeners() const { return transparent_listeners_; }
   bool password_is_public() const { return password_is_public_.load(); }  // others may read the file of --proxy-auth
-  std::uint64_t open_files() const { return open_files_; }                // RLIMIT_NOFILE in force
+  proxy::UpstreamTablePtr upstreams() const { return upstreams_.table(); }
+  std::uint64_t open_files() const { return open_files_; }  // RLIMIT_NOFILE in force
 
  private:
   Program(const Config& config, Home home);
@@ -69,6 +71,7 @@ class Program {
   Status make_ring(const Config& config);
   Status make_engine(const Config& config);
   Status add_password(const Config& config, proxy::EngineOptions& options);
+  Status set_upstreams(const Config& config);
   Status make_gate(const Config& config);
   void run_capture();
   void run_disk();
@@ -89,6 +92,7 @@ class Program {
   std::shared_ptr<const tls::CertificateAuthority> authority_;
   net::ProcessLookup processes_;
   rules::RuleStore rules_;
+  proxy::UpstreamStore upstreams_;
   std::unique_ptr<capture::Ring> ring_;
   std::unique_ptr<proxy::Engine> engine_;
   tools::Adoptions adoptions_;
