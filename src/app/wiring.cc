@@ -54,6 +54,11 @@ Result<Secret> first_line(FileSystem& files, const std::string& path) {
   return password;
 }
 
+// Whoever writes the configuration may name any file; tools may name those beneath the allowed roots.
+void permit_script(proxy::Engine& engine, const proxy::UpstreamProxy& proxy) {
+  if (proxy.pac_url().starts_with("file:")) engine.permit_script("pac+" + proxy.pac_url());
+}
+
 }  // namespace
 
 Result<proxy::ListenAddress> parse_listen(const std::string& text, std::string_view flag) {
@@ -167,7 +172,7 @@ Status Program::make_engine(const Config& config) {
   options.strip_alt_svc = !config.engine.keep_alt_svc;
   proxy::EngineDeps deps{
       clock_, entropy_, authority_, rules_, [this](std::size_t worker) -> flow::Sink& { return ring_->sink(worker); },
-      {},     {}};
+      {},     {},       {}};
   deps.upstreams = &upstreams_;
   deps.on_bug = [this](std::string_view what) { log_.error("connection_bug", {{"what", what}}); };
   deps.on_alert = [this](std::string_view text) { log_.info("pac_alert", {{"text", text}}); };
@@ -225,6 +230,11 @@ Status Program::set_upstreams(const Config& config) {
     SLUICE_CHECK(upstreams_.set_host(given.substr(0, equals),
                                      {given.substr(equals + 1), std::nullopt, "--host-upstream", check}));
   }
+  const proxy::UpstreamTablePtr table = upstreams_.table();
+  for (const auto& entry : {table->global(), table->plain()}) {
+    if (entry) permit_script(*engine_, *entry->proxy);
+  }
+  for (const auto& one : table->overrides()) permit_script(*engine_, *one.entry.proxy);
   return {};
 }
 

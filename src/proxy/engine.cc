@@ -178,6 +178,7 @@ class EngineImpl final : public Engine {
     return holds_.resume(seq, action, std::move(edits));
   }
   void add_own_listener(const ListenAddress& address) override { guard_.add(address); }
+  void permit_script(const std::string& pac_url) override { pac_->permit(pac_url); }
   bool is_own_listener(const std::string& host, std::uint16_t port) override {
     boost::system::error_code error;
     const auto address = asio::ip::make_address(host == "localhost" ? "127.0.0.1" : host, error);

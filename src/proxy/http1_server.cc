@@ -279,7 +279,7 @@ Route route_of(const Worker& worker, const Target& target, const ClientFacts& fa
 
 const Http1Server::KnownRoute& Http1Server::find_route(const Exchange& exchange) {
   const Target& target = exchange.target();
-  const bool upgrades = http::is_upgrade(exchange.request());
+  const bool upgrades = !worker_.upstreams().empty() && http::is_upgrade(exchange.request());
   const std::uint64_t generation = worker_.upstream_generation();
   if (!known_route_ || known_route_->upgrades != upgrades || known_route_->generation != generation ||
       known_route_->target.scheme != target.scheme || known_route_->target.dial_host != target.dial_host ||

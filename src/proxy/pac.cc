@@ -19,6 +19,7 @@
 #include "proxy/file_roots.h"
 #include "proxy/pac_processes.h"
 #include "proxy/pac_source.h"
+#include "proxy/upstream_proxy.h"
 
 namespace sluice::proxy {
 namespace {
@@ -53,12 +54,8 @@ Result<Url> script_url(std::string_view pac_url) {
   return fail(Code::kInvalid, "a proxy script is named pac+http://…, pac+https://… or pac+file:///…");
 }
 
-// For messages: without the query, which may hold a secret.
-std::string shown_name(const std::string& pac_url) {
-  std::string_view name = pac_url;
-  if (iequals(name.substr(0, kPrefix.size()), kPrefix)) name.remove_prefix(kPrefix.size());
-  return pac::shown(name.substr(0, name.find_first_of("?#")), 200);
-}
+// For messages: path and query may hold a secret (proxy.md g).
+std::string shown_name(const std::string& pac_url) { return pac::shown(redacted_proxy_url(pac_url), 200); }
 
 // As browsers give it to scripts (Pac::resolve).
 std::string sanitised(std::string_view text) {

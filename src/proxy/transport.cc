@@ -6,6 +6,7 @@
 #include "net/dial.h"
 #include "net/tcp_stream.h"
 #include "net/tls_stream.h"
+#include "proxy/pac.h"
 #include "proxy/via_proxy.h"
 #include "proxy/worker.h"
 #include "socks/client.h"
@@ -223,14 +224,70 @@ net::Task<tl::expected<void, ConnectFailure>> judge(Worker& worker, const Route&
   co_return tl::expected<void, ConnectFailure>();
 }
 
+net::Task<Opened> open_judged(Worker& worker, const Route& route, UpstreamProxyPtr proxy, flow::Upstream& info,
+                              ConnectTimes* times) {
+  auto allowed = co_await judge(worker, route, *proxy);
+  if (!allowed) co_return tl::unexpected(std::move(allowed.error()));
+  co_return co_await open_through(worker, route, std::move(proxy), info, times);
+}
+
+// Another choice of a script may do better; what a proxy has decided stays decided.
+bool goes_on(FailureKind kind) {
+  switch (kind) {
+    case FailureKind::kUpstreamProxy:
+    case FailureKind::kUpstreamProxyTimeout:
+    case FailureKind::kResolve:
+    case FailureKind::kConnect:
+    case FailureKind::kConnectRefused:
+    case FailureKind::kConnectTimeout:
+      return true;
+    default:
+      return false;
+  }
+}
+
+ProxyScheme scheme_of(PacChoice::Kind kind) {
+  switch (kind) {
+    case PacChoice::Kind::kHttps:
+      return ProxyScheme::kHttps;
+    case PacChoice::Kind::kSocks4:
+      return ProxyScheme::kSocks4;
+    case PacChoice::Kind::kSocks5:
+      return ProxyScheme::kSocks5h;  // as browsers do
+    case PacChoice::Kind::kHttp:
+    case PacChoice::Kind::kDirect:
+      break;
+  }
+  return ProxyScheme::kHttp;
+}
+
+// Connections are kept for the whole origin, so that the script is asked about that and not about one path.
+net::Task<Opened> open_by_script(Worker& worker, const Route& route, flow::Upstream& info, ConnectTimes* times) {
+  const bool plain = !route.tls && !route.tunnel;
+  const std::string url = std::string(plain ? "http://" : "https://") +
+                          authority_text(route.dial_host, route.dial_port, plain ? 80 : 443) + '/';
+  auto choices = co_await worker.shared().pac.resolve(worker, "pac+" + route.via->pac_url(), url, route.dial_host);
+  if (!choices) co_return failure(FailureKind::kPac, choices.error().message);
+  for (std::size_t i = 0;; ++i) {
+    const PacChoice& choice = (*choices)[i];
+    UpstreamProxyPtr proxy;
+    if (choice.kind != PacChoice::Kind::kDirect) {
+      proxy = std::make_shared<const UpstreamProxy>(scheme_of(choice.kind), choice.host, choice.port);
+    }
+    info.proxy = proxy ? proxy->shown() : "";
+    Opened result = proxy ? co_await open_judged(worker, route, proxy, info, times)
+                          : co_await open_directly(worker, route, info, times);
+    if (result || i + 1 == choices->size() || !goes_on(result.error().kind)) co_return result;
+  }
+}
+
 }  // namespace
 
 net::Task<Opened> open_transport(Worker& worker, const Route& route, flow::Upstream& info, ConnectTimes* times) {
   if (!route.via) co_return co_await open_directly(worker, route, info, times);
   info.proxy = route.via->shown();
-  auto allowed = co_await judge(worker, route, *route.via);
-  if (!allowed) co_return tl::unexpected(std::move(allowed.error()));
-  co_return co_await open_through(worker, route, route.via, info, times);
+  if (route.via->scheme() == ProxyScheme::kPac) co_return co_await open_by_script(worker, route, info, times);
+  co_return co_await open_judged(worker, route, route.via, info, times);
 }
 
 net::Task<tl::expected<void, ConnectFailure>> refresh_challenge(Worker& worker, const Route& route,

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "base/url.h"
+#include "proxy/pac.h"
 
 namespace sluice::proxy {
 namespace {
@@ -24,11 +25,11 @@ struct SchemeEntry {
 };
 constexpr std::array<SchemeEntry, 10> kKnown{{{"http", ProxyScheme::kHttp, 80},
                                               {"https", ProxyScheme::kHttps, 443},
-                                              {"socks", ProxyScheme::kSocks5h, kSocksPort},
                                               {"socks4", ProxyScheme::kSocks4, kSocksPort},
                                               {"socks4a", ProxyScheme::kSocks4a, kSocksPort},
                                               {"socks5", ProxyScheme::kSocks5, kSocksPort},
                                               {"socks5h", ProxyScheme::kSocks5h, kSocksPort},
+                                              {"socks", ProxyScheme::kSocks5h, kSocksPort},
                                               {"pac+http", ProxyScheme::kPac, 80},
                                               {"pac+https", ProxyScheme::kPac, 443},
                                               {"pac+file", ProxyScheme::kPac, 0}}};
@@ -225,6 +226,7 @@ Result<UpstreamProxyPtr> UpstreamProxy::parse(std::string_view url, std::string_
   SLUICE_CHECK(check_credentials(known->scheme, what, user, password));
   if (known->scheme == ProxyScheme::kPac) {
     if (pieces->has_user_info) return fail(Code::kRefused, "the URL of a PAC script takes no user name or password");
+    SLUICE_CHECK(Pac::check_url(url));
     proxy->pac_url_ = pieces->scheme.substr(kPacPrefix.size()) + "://" + std::string(pieces->authority) +
                       std::string(pieces->from_path);
   }
