@@ -70,7 +70,7 @@ class Squid(Child):
     """auth: None, "basic", "digest" or "both"; tls: (certificate, key) for a proxy behind TLS. CONNECT to `plain_ports` is
     refused, as squid's own default does with port 80."""
 
-    def __init__(self, squid, auth=None, tls=None, plain_ports=(), nonce_uses=50):
+    def __init__(self, squid, auth=None, tls=None, plain_ports=(), nonce_uses=50, password=PASSWORD):
         super().__init__("squid-e2e.")
         self.scheme = "https" if tls else "http"
         home = self.directory
@@ -84,11 +84,11 @@ class Squid(Child):
         else:
             lines.append(f"http_port 127.0.0.1:{self.port}")
         if auth in ("basic", "both"):
-            (home / "passwd").write_text(f"{USER}:" + openssl("passwd", "-apr1", PASSWORD).decode())
+            (home / "passwd").write_text(f"{USER}:" + openssl("passwd", "-apr1", password).decode())
             lines += [f"auth_param basic program /usr/lib/squid/basic_ncsa_auth {home}/passwd",
                       "auth_param basic children 1", f"auth_param basic realm {REALM}"]
         if auth in ("digest", "both"):
-            first = hashlib.md5(f"{USER}:{REALM}:{PASSWORD}".encode()).hexdigest()
+            first = hashlib.md5(f"{USER}:{REALM}:{password}".encode()).hexdigest()
             (home / "digest").write_text(f"{USER}:{REALM}:{first}\n")
             lines += [f"auth_param digest program /usr/lib/squid/digest_file_auth -c {home}/digest",
                       "auth_param digest children 1", f"auth_param digest realm {REALM}",
