@@ -22,6 +22,7 @@ WRAPPED = [
     (re.compile(r"^yaml-cpp/"), {"app", "policy"}, "yaml-cpp"),
     (re.compile(r"^sqlite3\.h$"), {"capture", "gateway", "analysis"}, "SQLite"),
     (re.compile(r"^nghttp2/"), {"http2"}, "nghttp2"),
+    (re.compile(r"^duktape\.h$"), {"pac"}, "Duktape"),
 ]
 # Sockets and threads; a mutex around a shared cache and the parsing of addresses are neither.
 SOCKETS = re.compile(r"^(sys/socket|netinet/.*|sys/epoll|poll|netdb|thread|condition_variable)(\.h)?$")

@@ -48,6 +48,15 @@ void add_engine_options(CLI::App& app, EngineConfig& engine, std::uint16_t proxy
                  "Do not intercept TLS to this host (a name, or *.suffix); repeats");
   app.add_flag("--learn-passthrough", engine.learn_passthrough,
                "Stop intercepting, for an hour, where a client accepts the server's own certificate only");
+  app.add_option(
+      "--upstream", engine.upstream,
+      "Reach servers through this proxy: http, https, socks4, socks4a, socks5, socks5h or pac+… URL; or env");
+  app.add_option("--upstream-no-proxy", engine.upstream_no_proxy,
+                 "Not these (names and what lies below, addresses, CIDR; commas between them); repeats");
+  app.add_option("--host-upstream", engine.host_upstream,
+                 "HOST=URL: a proxy for one host (a name, *.suffix or *); repeats");
+  app.add_option("--upstream-password", engine.upstream_password,
+                 "HOST=FILE: the password, FILE's first line, for that proxy where its URL has a user alone; repeats");
   app.add_option("--allow-root", engine.allow_root, "Where paths given by tools may read or write; repeats");
   app.add_option("--toolset", engine.toolset, "Which tools agents see: proxy, core or all")
       ->transform(CLI::CheckedTransformer(kToolsets).description(""));
@@ -213,8 +222,27 @@ int usage_error(std::string_view message) {
   return 2;
 }
 
+// Lower case first, as curl and others do.
+std::string variable(const char* lower, const char* upper) {
+  for (const char* name : {lower, upper}) {
+    if (const char* value = std::getenv(name); value && *value) return value;
+  }
+  return "";
+}
+
 void read_environment(Config& config) {
   if (const char* file = std::getenv("SSLKEYLOGFILE")) config.key_log_file = file;
+  config.proxy_variables = {variable("http_proxy", "HTTP_PROXY"), variable("https_proxy", "HTTPS_PROXY"),
+                            variable("all_proxy", "ALL_PROXY"), variable("no_proxy", "NO_PROXY")};
+  for (const std::string prefix : {"PROXY_MCP_UPSTREAM_", "SLUICE_UPSTREAM_"}) {
+    const char* password = std::getenv((prefix + "PASSWORD").c_str());
+    const char* host = std::getenv((prefix + "HOST").c_str());
+    if (password && *password && host && !trim(host).empty()) {
+      config.upstream_password_host = trim(host);
+      config.upstream_password = std::make_shared<const Secret>(Bytes(password));
+    }
+    ::unsetenv((prefix + "PASSWORD").c_str());
+  }
   for (const char* name : {"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"}) {
     if (const char* value = std::getenv(name); value && *value) {
       config.proxy_variable = name;

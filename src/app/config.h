@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,7 +12,9 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/result.h"
+#include "base/secret.h"
 #include "proxy/engine.h"
+#include "proxy/upstream_table.h"
 #include "tools/tool.h"
 
 namespace sluice::app {
@@ -30,6 +33,8 @@ struct EngineConfig {
   bool upstream_insecure = false;
   std::vector<std::string> upstream_client_cert, passthrough;  // HOST=CERT:KEY; hosts
   bool learn_passthrough = false;
+  std::string upstream;                                                          // --upstream URL|env
+  std::vector<std::string> upstream_no_proxy, host_upstream, upstream_password;  // lists; HOST=URL; HOST=FILE
   tls::Version min_client_tls = tls::Version::k1_2;
   std::size_t workers = 0;  // 0: one for each core, at most 8
   std::size_t max_connections = 10'000;
@@ -64,8 +69,14 @@ struct Config {
   bool markdown = false, response = true;
   bool replace = false;  // rules import: in place of those that are there
 
-  std::string key_log_file;    // $SSLKEYLOGFILE
-  std::string proxy_variable;  // the first proxy variable that is set and ignored, for a notice
+  std::string key_log_file;  // $SSLKEYLOGFILE
+  // The proxy variables, for `--upstream env` and, where they are ignored, for a notice that names the first.
+  std::string proxy_variable;
+  proxy::UpstreamStore::Variables proxy_variables;
+  // PROXY_MCP_UPSTREAM_PASSWORD for PROXY_MCP_UPSTREAM_HOST (also SLUICE_UPSTREAM_…): proxy.md (g). Gone from the
+  // environment once read, so that no child gets it.
+  std::string upstream_password_host;
+  std::shared_ptr<const Secret> upstream_password;
 };
 
 struct ConfigOutcome {

@@ -157,8 +157,10 @@ int run_doctor(const Config& config) {
   findings.push_back({"open files", open_files.rlim_max < 65'536 ? "note" : "ok",
                       fmt::format("at most {}; 10,000 connections need about 20,100", open_files.rlim_max)});
   if (!config.proxy_variable.empty()) {
-    findings.push_back({"environment", "note",
-                        config.proxy_variable + " is set; Sluice itself ignores it, programs that you start do not"});
+    findings.push_back(
+        {"environment", "note",
+         config.proxy_variable +
+             " is set; Sluice itself ignores it without --upstream env, programs that you start do not"});
   }
   check_programs(findings);
 

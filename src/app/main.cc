@@ -3,6 +3,7 @@
 #include <exception>
 
 #include "app/commands.h"
+#include "pac/child.h"
 #include "tls/session.h"
 
 namespace {
@@ -33,6 +34,7 @@ int run(const sluice::app::Config& config) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (sluice::pac::is_child(argc, argv)) return sluice::pac::run_child(argv);
   std::signal(SIGPIPE, SIG_IGN);              // writes answer EPIPE instead
   sluice::tls::use_openssl_without_config();  // before anything else uses OpenSSL (engine.md 3)
   sluice::SystemFileSystem files;

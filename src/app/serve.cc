@@ -82,6 +82,17 @@ std::string addresses_text(const Json& addresses) {
   return text;
 }
 
+// The upstream proxies as they may be shown; empty: servers are reached directly.
+std::string upstream_text(const proxy::UpstreamTable& table) {
+  std::string text;
+  if (table.global()) text = table.global()->proxy->shown();
+  if (table.plain()) text += (text.empty() ? "" : ", ") + table.plain()->proxy->shown() + " for http://";
+  for (const auto& one : table.overrides()) {
+    text += (text.empty() ? "" : ", ") + one.entry.proxy->shown() + " for " + one.pattern;
+  }
+  return text;
+}
+
 void greet(const Program& program, const Config& config, const Json& ready, const std::string& token) {
   const bool terminal = ::isatty(STDOUT_FILENO) == 1;
   std::string proxy, all = "not open yet (proxy_start opens it)";
@@ -97,6 +108,9 @@ void greet(const Program& program, const Config& config, const Json& ready, cons
                                                        : program.home().token_file(),
              terminal && config.control_auth == ControlAuth::kToken ? "  (" + token + ")" : "",
              program.home().ca_pem());
+  if (const std::string upstream = upstream_text(*program.upstreams()); !upstream.empty()) {
+    fmt::print("  upstream {}\n", upstream);
+  }
   fmt::print("  policy   built-in: every tool is allowed and audited\n");
   fmt::print("  unseen   HTTP/3 (UDP) and HTTPS DNS records; how to turn HTTP/3 off in clients: docs/modes.md\n");
   if (ready["proxy"].is_object()) {
@@ -108,8 +122,9 @@ void greet(const Program& program, const Config& config, const Json& ready, cons
   if (program.restored_rules() > 0) {
     fmt::print("Note: {} saved rules are in force (`sluice call proxy_list_rules`).\n", program.restored_rules());
   }
-  if (!config.proxy_variable.empty()) {
-    fmt::print("Note: {} is set; Sluice ignores it and connects to servers directly.\n", config.proxy_variable);
+  if (!config.proxy_variable.empty() && config.engine.upstream.empty()) {
+    fmt::print("Note: {} is set; Sluice ignores it and connects to servers directly (--upstream env uses it).\n",
+               config.proxy_variable);
   }
   if (program.password_is_public()) fmt::print("Note: others may read the file of --proxy-auth; chmod 600 it.\n");
   if (program.open_files() < 4096) fmt::print("Note: only {} files may be open at once.\n", program.open_files());

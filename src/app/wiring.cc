@@ -46,6 +46,19 @@ mcp::ServerProfile make_profile(const std::string& grant, Entropy& entropy) {
   return profile;
 }
 
+Result<Secret> first_line(FileSystem& files, const std::string& path) {
+  SLUICE_TRY(std::string content, files.load_file(path, kMiB));
+  Secret password(std::string_view(content).substr(0, content.find_first_of("\r\n")));
+  ::explicit_bzero(content.data(), content.size());
+  if (password.empty()) return fail(Code::kInvalid, path + " holds no password in its first line");
+  return password;
+}
+
+// Whoever writes the configuration may name any file; tools may name those beneath the allowed roots.
+void permit_script(proxy::Engine& engine, const proxy::UpstreamProxy& proxy) {
+  if (proxy.pac_url().starts_with("file:")) engine.permit_script("pac+" + proxy.pac_url());
+}
+
 }  // namespace
 
 Result<proxy::ListenAddress> parse_listen(const std::string& text, std::string_view flag) {
@@ -102,6 +115,7 @@ Status Program::build(const Config& config) {
   SLUICE_CHECK(make_ring(config));
   SLUICE_CHECK(restore_rules());
   SLUICE_CHECK(make_engine(config));
+  SLUICE_CHECK(set_upstreams(config));
   SLUICE_CHECK(make_gate(config));
   ring_->set_pump_thread(true);
   ring_->set_disk_thread(true);
@@ -135,11 +149,7 @@ Status Program::add_password(const Config& config, proxy::EngineOptions& options
   options.load_proxy_password = [this, path = absolute_path(given.substr(colon + 1))]() -> Result<Secret> {
     SLUICE_TRY(const auto file, files_.open(path, OpenMode::kRead));
     if (const auto mode = file->permissions()) password_is_public_ = (*mode & 077) != 0;
-    SLUICE_TRY(std::string content, files_.load_file(path, kMiB));
-    Secret password(std::string_view(content).substr(0, content.find_first_of("\r\n")));
-    ::explicit_bzero(content.data(), content.size());
-    if (password.empty()) return fail(Code::kInvalid, path + " holds no password in its first line");
-    return password;
+    return first_line(files_, path);
   };
   SLUICE_CHECK(options.load_proxy_password());  // better said now than at the first start
   return {};
@@ -172,14 +182,69 @@ Status Program::make_engine(const Config& config) {
   options.strip_alt_svc = !config.engine.keep_alt_svc;
   proxy::EngineDeps deps{
       clock_, entropy_, authority_, rules_, [this](std::size_t worker) -> flow::Sink& { return ring_->sink(worker); },
-      {},     {}};
+      {},     {},       {}};
+  deps.upstreams = &upstreams_;
   deps.on_bug = [this](std::string_view what) { log_.error("connection_bug", {{"what", what}}); };
+  deps.on_alert = [this](std::string_view text) { log_.info("pac_alert", {{"text", text}}); };
   deps.on_connection = [this](const flow::ConnectionPtr& connection) {
     processes_.add(connection->client_address, connection->client_port, [connection](net::FoundProcess found) {
       connection->process.store(std::make_shared<const flow::Process>(flow::Process{found.pid, std::move(found.name)}));
     });
   };
   SLUICE_TRY(engine_, proxy::Engine::create(std::move(options), std::move(deps)));
+  return {};
+}
+
+// Passwords of files are read whenever an upstream is set. Those that flags name are set before anybody can connect.
+Status Program::set_upstreams(const Config& config) {
+  proxy::KeptPasswords passwords;
+  for (const std::string& given : config.engine.upstream_password) {
+    const std::size_t equals = given.find('=');
+    if (equals == std::string::npos || equals == 0 || equals + 1 == given.size()) {
+      return fail(Code::kInvalid, "--upstream-password takes HOST=FILE, the password being the file's first line");
+    }
+    const auto load = [this, path = absolute_path(given.substr(equals + 1))] { return first_line(files_, path); };
+    SLUICE_CHECK(load());  // better said now than when it is needed
+    passwords.push_back({given.substr(0, equals), proxy::PasswordSource::kFile, load});
+  }
+  if (config.upstream_password) {
+    const auto load = [kept = config.upstream_password]() -> Result<Secret> { return Secret(kept->view()); };
+    passwords.push_back({config.upstream_password_host, proxy::PasswordSource::kEnvironment, load});
+  }
+  upstreams_.set_passwords(std::move(passwords));
+  const auto check = [this](const proxy::UpstreamProxy& proxy) -> Status {
+    const bool ours = std::any_of(listeners_.begin(), listeners_.end(), [&](const auto& one) {
+      return one.port == proxy.port() && (one.host == proxy.host() || proxy.host() == "localhost");
+    });
+    return ours ? fail(Code::kInvalid, "an upstream proxy at our own port would go round for ever") : Status();
+  };
+  std::vector<std::string> direct;
+  for (const std::string& list : config.engine.upstream_no_proxy) {
+    for (const std::string_view one : split(list, ',')) direct.emplace_back(trim(one));
+  }
+  if (!direct.empty() && (config.engine.upstream.empty() || config.engine.upstream == "env")) {
+    return fail(Code::kInvalid, "--upstream-no-proxy goes with --upstream URL (for --upstream env, set no_proxy)");
+  }
+  if (config.engine.upstream == "env") {
+    SLUICE_CHECK(upstreams_.set_environment(config.proxy_variables));
+  } else if (!config.engine.upstream.empty()) {
+    proxy::UpstreamStore::Given given{config.engine.upstream, std::nullopt, "--upstream", check};
+    if (!direct.empty()) given.no_proxy = std::move(direct);
+    SLUICE_CHECK(upstreams_.set_global(given));
+  }
+  for (const std::string& given : config.engine.host_upstream) {
+    const std::size_t equals = given.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return fail(Code::kInvalid, "--host-upstream takes HOST=URL");
+    }
+    SLUICE_CHECK(upstreams_.set_host(given.substr(0, equals),
+                                     {given.substr(equals + 1), std::nullopt, "--host-upstream", check}));
+  }
+  const proxy::UpstreamTablePtr table = upstreams_.table();
+  for (const auto& entry : {table->global(), table->plain()}) {
+    if (entry) permit_script(*engine_, *entry->proxy);
+  }
+  for (const auto& one : table->overrides()) permit_script(*engine_, *one.entry.proxy);
   return {};
 }
 
@@ -192,6 +257,7 @@ Status Program::make_gate(const Config& config) {
   services_->transparent_listen = transparent_listeners_;
   services_->outgoing_mark = config.engine.mark;
   services_->adoptions = &adoptions_;
+  services_->upstreams = &upstreams_;
   agent_profile_ = make_profile("default", entropy_);
   owner_profile_ = make_profile("owner", entropy_);
   registry_ = std::make_unique<gateway::Registry>(config.engine.toolset);

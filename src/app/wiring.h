@@ -18,7 +18,6 @@
 
 #include "app/config.h"
 #include "app/home.h"
-#include "app/state_db.h"
 #include "base/clock.h"
 #include "base/entropy.h"
 #include "base/file.h"
@@ -30,9 +29,11 @@
 #include "gateway/policy.h"
 #include "gateway/presenter.h"
 #include "gateway/registry.h"
+#include "gateway/state_db.h"
 #include "mcp/mcp.h"
 #include "net/process_lookup.h"
 #include "proxy/engine.h"
+#include "proxy/upstream_table.h"
 #include "rules/rules.h"
 #include "tools/adoptions.h"
 #include "tools/services.h"
@@ -63,7 +64,8 @@ class Program {
   const std::vector<proxy::ListenAddress>& transparent_listeners() const { return transparent_listeners_; }
   bool password_is_public() const { return password_is_public_.load(); }  // others may read the file of --proxy-auth
   std::size_t restored_rules() const { return restored_rules_; }          // that were made with persist
-  std::uint64_t open_files() const { return open_files_; }                // RLIMIT_NOFILE in force
+  proxy::UpstreamTablePtr upstreams() const { return upstreams_.table(); }
+  std::uint64_t open_files() const { return open_files_; }  // RLIMIT_NOFILE in force
 
  private:
   Program(const Config& config, Home home);
@@ -72,6 +74,7 @@ class Program {
   Status restore_rules();
   Status make_engine(const Config& config);
   Status add_password(const Config& config, proxy::EngineOptions& options);
+  Status set_upstreams(const Config& config);
   Status make_gate(const Config& config);
   void run_capture();
   void run_disk();
@@ -92,8 +95,9 @@ class Program {
   std::atomic<bool> password_is_public_{false};
   std::shared_ptr<const tls::CertificateAuthority> authority_;
   net::ProcessLookup processes_;
-  StateDb state_;
+  gateway::StateDb state_;
   rules::RuleStore rules_;
+  proxy::UpstreamStore upstreams_;
   std::unique_ptr<capture::Ring> ring_;
   std::unique_ptr<proxy::Engine> engine_;
   tools::Adoptions adoptions_;

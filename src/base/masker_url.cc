@@ -79,7 +79,10 @@ void Masker::url(std::string_view url) {
       if (colon != std::string_view::npos) {
         put(userinfo.substr(0, colon + 1));
         const std::string_view password = userinfo.substr(colon + 1);
-        secret("password", password, percent_decode(password));
+        if (password == "***")  // what is hidden already: upstream proxies are shown so
+          put(password);
+        else
+          secret("password", password, percent_decode(password));
       } else if (userinfo.size() >= kShortestToken) {
         secret("userinfo", userinfo, percent_decode(userinfo));  // "https://TOKEN@host"
       } else {

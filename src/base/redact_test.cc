@@ -59,6 +59,13 @@ TEST(SecretNames, AreFoundHoweverTheyAreSpelt) {
   }
 }
 
+TEST_F(RedactTest, AProxyThatIsShownWithoutItsPasswordStaysAsItIs) {
+  const std::string shown = "Global upstream set to http://user:***@proxy.example:3128/***";
+  EXPECT_EQ(text(shown), shown);
+  EXPECT_EQ(url("http://user:***@proxy.example/"), "http://user:***@proxy.example/");
+  EXPECT_EQ(url("http://user:****@proxy.example/"), "http://user:[redacted:password:#]@proxy.example/");
+}
+
 TEST_F(RedactTest, MasksEqualValuesEqually) {
   const std::string mask = redactor_.mask("token", "value");
   EXPECT_TRUE(is_mask(mask)) << mask;

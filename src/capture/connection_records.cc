@@ -81,6 +81,30 @@ flow::ClientTls read_client_tls(OctetReader& in) {
   return tls;
 }
 
+void write_server_tls(GrowingWriter& out, const flow::ServerTls& tls) {
+  for (const std::string* text :
+       {&tls.protocol, &tls.cipher, &tls.alpn, &tls.ja3s, &tls.ja3s_text, &tls.server_name, &tls.verdict}) {
+    out.text(*text);
+  }
+  out.number(static_cast<std::uint8_t>(tls.resumed));
+  out.number(static_cast<std::uint8_t>(tls.verified));
+  out.number(static_cast<std::uint32_t>(tls.chain.size()));
+  for (const auto& certificate : tls.chain) write_certificate(out, certificate);
+}
+
+flow::ServerTls read_server_tls(OctetReader& in) {
+  flow::ServerTls tls;
+  for (std::string* text :
+       {&tls.protocol, &tls.cipher, &tls.alpn, &tls.ja3s, &tls.ja3s_text, &tls.server_name, &tls.verdict}) {
+    *text = read_text(in);
+  }
+  tls.resumed = in.number<std::uint8_t>() != 0;
+  tls.verified = in.number<std::uint8_t>() != 0;
+  const auto count = std::min(in.number<std::uint32_t>(), kMostItems);
+  for (std::uint32_t i = 0; i < count && in.ok(); ++i) tls.chain.push_back(read_certificate(in));
+  return tls;
+}
+
 }  // namespace
 
 std::string format_connection(const flow::Connection& connection) {
@@ -125,16 +149,8 @@ std::string format_upstream(const flow::Upstream& upstream) {
   out.text(upstream.address);
   out.number(upstream.port);
   out.number(static_cast<std::uint8_t>(upstream.tls.has_value()));
-  if (!upstream.tls) return out.take();
-  const flow::ServerTls& tls = *upstream.tls;
-  for (const std::string* text :
-       {&tls.protocol, &tls.cipher, &tls.alpn, &tls.ja3s, &tls.ja3s_text, &tls.server_name, &tls.verdict}) {
-    out.text(*text);
-  }
-  out.number(static_cast<std::uint8_t>(tls.resumed));
-  out.number(static_cast<std::uint8_t>(tls.verified));
-  out.number(static_cast<std::uint32_t>(tls.chain.size()));
-  for (const auto& certificate : tls.chain) write_certificate(out, certificate);
+  if (upstream.tls) write_server_tls(out, *upstream.tls);
+  out.text(upstream.proxy);
   return out.take();
 }
 
@@ -143,17 +159,8 @@ std::shared_ptr<flow::Upstream> parse_upstream(Bytes payload) {
   auto upstream = std::make_shared<flow::Upstream>();
   upstream->address = read_text(in);
   upstream->port = in.number<std::uint16_t>();
-  if (in.number<std::uint8_t>() != 0) {
-    flow::ServerTls& tls = upstream->tls.emplace();
-    for (std::string* text :
-         {&tls.protocol, &tls.cipher, &tls.alpn, &tls.ja3s, &tls.ja3s_text, &tls.server_name, &tls.verdict}) {
-      *text = read_text(in);
-    }
-    tls.resumed = in.number<std::uint8_t>() != 0;
-    tls.verified = in.number<std::uint8_t>() != 0;
-    const auto count = std::min(in.number<std::uint32_t>(), kMostItems);
-    for (std::uint32_t i = 0; i < count && in.ok(); ++i) tls.chain.push_back(read_certificate(in));
-  }
+  if (in.number<std::uint8_t>() != 0) upstream->tls = read_server_tls(in);
+  if (!in.rest().empty()) upstream->proxy = read_text(in);  // absent in records of before upstream proxies
   return in.ok() ? upstream : nullptr;
 }
 

@@ -25,7 +25,7 @@ ByteCount cost_of_connection(const flow::Connection& connection) {
 }
 
 ByteCount cost_of_upstream(const flow::Upstream& upstream) {
-  ByteCount cost = sizeof(upstream) + kOverhead;
+  ByteCount cost = sizeof(upstream) + kOverhead + cost_of(upstream.proxy);
   if (!upstream.tls) return cost;
   for (const auto& certificate : upstream.tls->chain) {
     cost += sizeof(certificate) + cost_of(certificate.subject) + cost_of(certificate.issuer) + 128;

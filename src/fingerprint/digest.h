@@ -1,4 +1,4 @@
-// Private to fingerprint: digests in lower-case hex.
+// Digests in lower-case hex: for prints, and for HTTP Digest (proxy/proxy_auth.h).
 #pragma once
 
 #include <string>

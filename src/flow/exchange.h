@@ -97,6 +97,7 @@ struct Upstream {
   std::uint64_t id = 0;
   std::string address;  // the IP address really dialled
   std::uint16_t port = 0;
+  std::string proxy;  // the upstream proxy that leads to the origin, redacted; empty: none. The address is its own
   std::optional<ServerTls> tls;
 };
 using UpstreamPtr = std::shared_ptr<const Upstream>;

@@ -8,6 +8,7 @@
 #include "net/listener.h"
 #include "proxy/passthrough_relay.h"
 #include "proxy/sniff.h"
+#include "proxy/transport.h"
 #include "proxy/worker.h"
 
 namespace sluice::proxy {
@@ -142,11 +143,12 @@ net::Task<Result<std::string>> ClientConnection::peek_enough(MonoTime deadline) 
   co_return octets;
 }
 
-Route ClientConnection::plain_route(const Target& target) const {
+Route ClientConnection::plain_route(const Target& target, std::string_view name) const {
   Route route;
   route.dial_host = target.dial_host;
   route.dial_port = target.dial_port;
   route.remote = remote_;
+  choose_upstream(worker_, route, "", name, true);
   return route;
 }
 
@@ -242,14 +244,20 @@ net::Task<void> ClientConnection::serve_first(const Target& target, UpstreamConn
       co_return co_await intercept(target, std::move(upstream));
     case Sniffed::kHttp:
       if (is_http2_preface(*first)) co_return co_await serve_plain_http2(target, std::move(upstream));
-      if (upstream) worker_.pool().put(std::move(upstream), worker_.clock().mono());
-      co_return co_await serve_http(*tcp_, facts_in(target), std::nullopt);
+      co_return co_await serve_plain_http(target, std::move(upstream));
     case Sniffed::kSocks4:
     case Sniffed::kSocks5:
     case Sniffed::kNeedMore:
     case Sniffed::kOther:
       co_return co_await tunnel(target, std::move(upstream));
   }
+}
+
+net::Task<void> ClientConnection::serve_plain_http(const Target& target, UpstreamConnectionPtr upstream) {
+  ClientFacts facts = facts_in(target);
+  facts.tunnelled = upstream != nullptr;
+  if (upstream) worker_.pool().put(std::move(upstream), worker_.clock().mono());
+  co_await serve_http(*tcp_, std::move(facts), std::nullopt);
 }
 
 // Of a destination that is an address only the name is unknown, and any rule may be about that.
@@ -362,7 +370,7 @@ net::Task<void> ClientConnection::intercept(const Target& target, UpstreamConnec
   Passthrough& passthrough = worker_.shared().passthrough;
   const TlsClient who{connection_->client_address, ja4.hash};
   if (passthrough.decide(who, hello->sni, target.host, worker_.clock().mono()) != Passage::kIntercept) {
-    const PassedThrough what{target, connection_, plain_route(target), aborted_};
+    const PassedThrough what{target, connection_, plain_route(target, by_address_ ? hello->sni : ""), aborted_};
     co_return co_await relay_passthrough(worker_, *tcp_, what, nullptr);
   }
   const std::vector<std::string> offered = spoken_of(*hello);

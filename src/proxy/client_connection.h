@@ -60,6 +60,7 @@ class ClientConnection {
                                            std::optional<std::pair<std::string, ConnectFailure>> failure);
   net::Task<void> serve_http2(net::Stream& stream, ClientFacts facts,
                               std::optional<std::pair<std::string, ConnectFailure>>, const std::string& route_key);
+  net::Task<void> serve_plain_http(const Target& target, UpstreamConnectionPtr upstream);
   net::Task<void> serve_plain_http2(const Target& target, UpstreamConnectionPtr upstream);
   net::Task<void> serve_connect(const Target& target, std::string rest);
   net::Task<void> serve_silent_client(const Target& target, UpstreamConnectionPtr upstream);
@@ -77,7 +78,8 @@ class ClientConnection {
   std::shared_ptr<flow::Connection> describe(const std::string& destination) const;
   void announce(const std::string& destination);  // what is recorded of the connection from now on
   void set_destination(const std::string& destination);
-  Route plain_route(const Target& target) const;
+  // Of octets. `name`: whom the client takes an address for.
+  Route plain_route(const Target& target, std::string_view name = {}) const;
   ClientFacts facts_in(const Target& target) const;
   void record_left(const Target& target);
   void record_failure(const Target& target, FailureKind kind, std::string_view message);

@@ -164,12 +164,15 @@ net::Task<void> ClientConnection::serve_socks(Target target, socks::Server& serv
   set_destination(authority_text(target.host, target.port, 0));
   UpstreamConnectionPtr upstream;
   if (target.host != kSetupHost && !may_be_answered(target)) {
-    auto dialled = co_await connect_upstream(worker_, plain_route(target), nullptr);
-    if (!dialled) {
+    const Route route = plain_route(target);
+    auto dialled = co_await connect_upstream(worker_, route, nullptr);
+    // A proxy that makes no tunnel to there may forward HTTP all the same.
+    const bool refused = !dialled && route.tunnel && dialled.error().kind == FailureKind::kUpstreamProxyRefused;
+    if (!dialled && !refused) {
       record_failure(target, dialled.error().kind, dialled.error().message);
       co_return co_await say_goodbye(server.refused(socks_refusal(dialled.error().kind)));
     }
-    upstream = *std::move(dialled);
+    if (dialled) upstream = *std::move(dialled);
   }
   bottom_->set_deadline(worker_.clock().mono() + worker_.limits().timeouts.idle);
   if (!co_await bottom_->write_all(server.granted())) co_return record_left(target);

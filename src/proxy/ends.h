@@ -46,6 +46,7 @@ struct EndFailure {
     kTooLarge,   // its head was over the limit
     kCancelled,  // cancel() was called
     kIdentity,   // the origin wants a client certificate
+    kProxyAuth,  // it is an upstream proxy that wants other credentials, or (untouched) the request again with ours
     kNoRoom,     // Sluice itself reset the stream: it holds too much (body_budget.h)
   };
   Cause cause = Cause::kClosed;

@@ -11,6 +11,7 @@
 #include "proxy/door.h"
 #include "proxy/file_roots.h"
 #include "proxy/guard.h"
+#include "proxy/pac.h"
 #include "proxy/worker.h"
 
 namespace sluice::proxy {
@@ -52,6 +53,8 @@ class EngineImpl final : public Engine {
 
   Status open(std::shared_ptr<tls::ServerContext> server, std::shared_ptr<tls::ClientContext> client) {
     const std::shared_ptr<tls::ClientContext> client_tls = client;
+    pac_.emplace(PacDeps{deps_.clock, resolver_, guard_, client, options_.allow_roots, options_.outgoing_mark, bugs(),
+                         deps_.on_alert});
     Shared shared{options_,
                   deps_.clock,
                   deps_.rules,
@@ -68,12 +71,15 @@ class EngineImpl final : public Engine {
                   bodies_,
                   holds_,
                   files_,
+                  *pac_,
                   next_connection_,
                   next_upstream_,
                   transparent_exchanges_,
                   refused_,
                   bugs(),
-                  deps_.on_connection ? deps_.on_connection : [](const flow::ConnectionPtr&) {}};
+                  deps_.on_connection ? deps_.on_connection : [](const flow::ConnectionPtr&) {},
+                  deps_.entropy,
+                  deps_.upstreams ? *deps_.upstreams : no_upstreams_};
     for (std::size_t i = 0; i < std::max<std::size_t>(options_.workers, 1); ++i) {
       workers_.push_back(std::make_unique<Worker>(shared, i, deps_.sink(i)));
       workers_.back()->start();
@@ -172,6 +178,12 @@ class EngineImpl final : public Engine {
     return holds_.resume(seq, action, std::move(edits));
   }
   void add_own_listener(const ListenAddress& address) override { guard_.add(address); }
+  void permit_script(const std::string& pac_url) override { pac_->permit(pac_url); }
+  bool is_own_listener(const std::string& host, std::uint16_t port) override {
+    boost::system::error_code error;
+    const auto address = asio::ip::make_address(host == "localhost" ? "127.0.0.1" : host, error);
+    return !error && guard_.is_own(address, port);
+  }
 
  private:
   std::function<void(std::string_view)> bugs() const {
@@ -273,8 +285,10 @@ class EngineImpl final : public Engine {
   Holds holds_;
   const FileRoots files_{options_.allow_roots, options_.limits.rule_body};
   net::Resolver resolver_;
+  UpstreamStore no_upstreams_;
   OwnListeners guard_;
   RemoteGuard remote_guard_{guard_};
+  std::optional<Pac> pac_;
   std::atomic<std::uint64_t> next_connection_{1}, next_upstream_{1}, refused_{0}, transparent_exchanges_{0};
   MonoTime second_began_{};  // accept thread only
   int explained_ = 0;        // ... too

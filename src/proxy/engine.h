@@ -22,6 +22,8 @@
 
 namespace sluice::proxy {
 
+class UpstreamStore;  // upstream_table.h
+
 struct ListenAddress {
   std::string host = "127.0.0.1";  // an IP literal
   std::uint16_t port = 0;          // 0: any free port
@@ -79,6 +81,8 @@ struct EngineDeps {
   std::function<flow::Sink&(std::size_t worker)> sink;
   std::function<void(std::string_view what)> on_bug;              // an exception that ended one connection
   std::function<void(const flow::ConnectionPtr&)> on_connection;  // may look for the client's process; must not block
+  std::function<void(std::string_view text)> on_alert;  // what a proxy script gave alert(), cut; must not block
+  UpstreamStore* upstreams = nullptr;                   // upstream proxies; null: none, ever
 };
 
 class Engine {
@@ -107,6 +111,10 @@ class Engine {
   virtual Status resume(ExchangeSeq, HoldAction, HoldEdits) { return fail(Code::kNotFound, "it is not held"); }
   // More of our own ports that must never be dialled (the control port): engine.md 2.
   virtual void add_own_listener(const ListenAddress& address) = 0;
+  // A pac+file URL of the configuration: it may lie beyond the allowed roots.
+  virtual void permit_script(const std::string&) {}
+  // Whether this is one of them: a literal or "localhost"; other names are looked up and judged when they are dialled.
+  virtual bool is_own_listener(const std::string&, std::uint16_t) { return false; }
 };
 
 }  // namespace sluice::proxy

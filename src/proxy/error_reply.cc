@@ -41,6 +41,22 @@ Entry entry_of(FailureKind kind) {
       return {502, "connect", Phase::kConnect, ""};
     case FailureKind::kConnectTimeout:
       return {504, "connect_timeout", Phase::kConnect, ""};
+    case FailureKind::kUpstreamProxy:
+      return {502, "upstream_proxy", Phase::kConnect,
+              "Check the upstream proxy, give another one (proxy_set_upstream), or none (proxy_clear_upstream)."};
+    case FailureKind::kUpstreamProxyRefused:
+      return {
+          502, "upstream_proxy_refused", Phase::kConnect,
+          "Ask whoever runs the upstream proxy, or reach this host another way: proxy_set_host_upstream, no_proxy."};
+    case FailureKind::kUpstreamProxyAuth:
+      return {
+          502, "upstream_proxy_auth", Phase::kConnect,
+          "Give the upstream proxy's user name and password: proxy_set_upstream, or --upstream-password HOST=FILE."};
+    case FailureKind::kUpstreamProxyTimeout:
+      return {504, "upstream_proxy_timeout", Phase::kConnect,
+              "Check the upstream proxy, give another one (proxy_set_upstream), or none (proxy_clear_upstream)."};
+    case FailureKind::kPac:
+      return {502, "pac", Phase::kConnect, "Check the PAC script, or give a proxy instead of it (proxy_set_upstream)."};
     case FailureKind::kUpstreamTls:
       return {502, "upstream_tls", Phase::kUpstreamTls, ""};
     case FailureKind::kCertificate:

@@ -24,6 +24,7 @@ class Descriptor {
     if (fd_ >= 0) ::close(fd_);
   }
   int get() const { return fd_; }
+  int release() { return std::exchange(fd_, -1); }
 
  private:
   int fd_;
@@ -41,7 +42,7 @@ Error cannot_open(const std::string& path, int error) {
 
 }  // namespace
 
-Result<std::string> FileRoots::read(const std::string& path) const {
+Result<int> FileRoots::open(const std::string& path) const {
   if (roots_.empty()) return fail(Code::kRefused, "no folder may be read: start Sluice with --allow-root DIR");
   Error problem{Code::kRefused,
                 "\"" + repair_utf8(path.substr(0, 200)) + "\" lies beneath no allowed root (--allow-root)"};
@@ -52,16 +53,15 @@ Result<std::string> FileRoots::read(const std::string& path) const {
       if (!path.starts_with(root + '/')) continue;
       below.remove_prefix(root.size() + 1);
     }
-    auto content = read_beneath(root, below, path);
-    if (content) return content;
-    problem = std::move(content.error());
+    auto opened = open_beneath(root, below, path);
+    if (opened) return opened;
+    problem = std::move(opened.error());
     if (problem.code != Code::kNotFound) break;
   }
   return fail(std::move(problem));
 }
 
-Result<std::string> FileRoots::read_beneath(const std::string& root, std::string_view below,
-                                            const std::string& path) const {
+Result<int> FileRoots::open_beneath(const std::string& root, std::string_view below, const std::string& path) {
   Descriptor at(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (at.get() < 0) return fail(Code::kNotFound, "an allowed root is not there: " + root);
   std::size_t begin = 0;
@@ -75,9 +75,14 @@ Result<std::string> FileRoots::read_beneath(const std::string& root, std::string
     Descriptor next(::openat(at.get(), step.c_str(), flags));
     if (next.get() < 0) return fail(cannot_open(path, errno));
     at = std::move(next);
-    if (last) break;
+    if (last) return at.release();
     begin = end + 1;
   }
+}
+
+Result<std::string> FileRoots::read(const std::string& path) const {
+  SLUICE_TRY(const int fd, open(path));
+  const Descriptor at(fd);
   struct stat facts {};
   if (::fstat(at.get(), &facts) != 0 || !S_ISREG(facts.st_mode)) return fail(cannot_open(path, ENOTDIR));
   if (static_cast<ByteCount>(facts.st_size) > most_) {

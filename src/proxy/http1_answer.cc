@@ -30,6 +30,8 @@ net::Task<Http1Server::Result> Http1Server::relay_answer(Conversation& talk) {
         upgraded_->connection = connection_;
         upgraded_->own_address = own_address_;
         co_return Result::kUpgraded;
+      case Answer::kAgain:
+        co_return Result::kRetry;
       case Answer::kBad:
         co_return co_await fail_answer(talk, talk.complaint.kind, talk.complaint.message);
     }
@@ -98,6 +100,13 @@ Http1Server::Answer Http1Server::take_head(Conversation& talk) {
         exchange.request().version == http::Version::kHttp10 || (sent_continue_ && head.status == 100);
     if (!unwanted) talk.to_client.add_made(exchange.receive_interim(head));
     return Answer::kMore;
+  }
+  if (std::string why;
+      talk.upstream.forwarding && talk.upstream.forwarding->is_challenge(head.status, head.fields, why)) {
+    if (why.empty() && talk.resendable) return Answer::kAgain;
+    if (why.empty()) why = refused_credentials(*talk.upstream.forwarding->proxy, ProxyAuth::Verdict::kRetry);
+    talk.complaint = {FailureKind::kUpstreamProxyAuth, std::move(why)};
+    return Answer::kBad;
   }
   // RFC 9110 §7.8: only to what the client asked for, and only when its request is over.
   if (head.status == 101 && (!request_over_ || !http::is_upgrade(exchange.request()))) {

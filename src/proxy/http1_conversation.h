@@ -46,7 +46,8 @@ struct Http1Server::Conversation {
 
   Exchange& exchange;
   UpstreamConnection& upstream;
-  const bool repeatable;  // the request, as far as its meaning goes; not on a connection that is new
+  const bool repeatable;    // the request, as far as its meaning goes; not on a connection that is new
+  bool resendable = false;  // all of it is at hand, for a proxy that wants to know who we are
   Duplex duplex;
   Outbox to_origin, to_client;
   std::optional<ClientWatch> watch;

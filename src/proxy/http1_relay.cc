@@ -37,7 +37,11 @@ bool Http1Server::send_request(Conversation& talk, Bytes body_at_hand) {
   ++talk.upstream.requests;
   response_reader_.forget_rest();
   response_reader_.begin(talk.exchange.sent_method());
-  talk.to_origin.add_view(talk.exchange.request_octets());
+  if (talk.upstream.forwarding)
+    talk.to_origin.add_made(
+        talk.upstream.forwarding->request_of(talk.exchange.request_octets(), worker_.shared().entropy));
+  else
+    talk.to_origin.add_view(talk.exchange.request_octets());
   if (!body_at_hand.empty()) talk.to_origin.add_made(body_at_hand);
   if (!request_over_) talk.bad_request = !take_request_body(talk.exchange, talk.to_origin, Bytes());
   if (talk.bad_request || !talk.to_origin.try_send() || !request_over_) return false;

@@ -5,6 +5,7 @@
 #include "proxy/http1_conversation.h"
 #include "proxy/origin.h"
 #include "proxy/setup_page.h"
+#include "proxy/transport.h"
 #include "proxy/worker.h"
 
 namespace sluice::proxy {
@@ -12,6 +13,7 @@ namespace {
 
 constexpr std::size_t kShownOfRefused = 4096;        // of a head that could not be read
 constexpr ByteCount kLingerAtMost = 8 * kMiB;        // taken in while a client reads its last answer
+constexpr int kMostChallenges = 3;                   // of an upstream proxy, answered for one request
 constexpr std::chrono::milliseconds kLinger{1'000};  // for a client to take the last answer
 
 }  // namespace
@@ -250,7 +252,7 @@ net::Task<bool> Http1Server::answer_and_go_on(Exchange& exchange, std::string oc
   co_return sent&& keep;
 }
 
-Route route_of(const Worker& worker, const Target& target, const ClientFacts& facts) {
+Route route_of(const Worker& worker, const Target& target, const ClientFacts& facts, Passing passing) {
   const auto& upgraded = facts.upgraded_to;
   const bool elsewhere = upgraded && (upgraded->first != target.dial_host || upgraded->second != target.dial_port);
   Route route;
@@ -267,16 +269,25 @@ Route route_of(const Worker& worker, const Target& target, const ClientFacts& fa
     route.profile.identity = worker.shared().identities.find(target.server_name);
   }
   route.http2 = !route.tls && facts.http2_without_tls && !elsewhere;
+  // engine.md 2: the address dialled is the destination. A proxy that forwards would dial what the URL names.
+  const bool misnamed = facts.has_destination() && target.dial_host == facts.destination_host &&
+                        (target.host != target.dial_host || target.port != target.dial_port);
+  choose_upstream(worker, route, target.scheme, facts.by_address ? target.server_name : "",
+                  passing == Passing::kOctets || facts.tunnelled || misnamed);
   return route;
 }
 
-const Http1Server::KnownRoute& Http1Server::find_route(const Target& target) {
-  if (!known_route_ || known_route_->target.scheme != target.scheme ||
-      known_route_->target.dial_host != target.dial_host || known_route_->target.dial_port != target.dial_port ||
-      known_route_->target.server_name != target.server_name) {
-    Route route = route_of(worker_, target, facts_);
+const Http1Server::KnownRoute& Http1Server::find_route(const Exchange& exchange) {
+  const Target& target = exchange.target();
+  const bool upgrades = !worker_.upstreams().empty() && http::is_upgrade(exchange.request());
+  const std::uint64_t generation = worker_.upstream_generation();
+  if (!known_route_ || known_route_->upgrades != upgrades || known_route_->generation != generation ||
+      known_route_->target.scheme != target.scheme || known_route_->target.dial_host != target.dial_host ||
+      known_route_->target.dial_port != target.dial_port || known_route_->target.server_name != target.server_name ||
+      known_route_->target.host != target.host) {
+    Route route = route_of(worker_, target, facts_, upgrades ? Passing::kOctets : Passing::kHttp);
     std::string key = route.key();
-    known_route_.emplace(KnownRoute{target, std::move(route), std::move(key)});
+    known_route_.emplace(KnownRoute{target, std::move(route), std::move(key), upgrades, generation});
   }
   return *known_route_;
 }
@@ -314,8 +325,10 @@ net::Task<UpstreamConnectionPtr> Http1Server::acquire(Exchange& exchange, const 
 }
 
 net::Task<bool> Http1Server::forward(Exchange& exchange, Bytes wire_at_hand) {
-  const KnownRoute& known = find_route(exchange.target());
+  const KnownRoute& known = find_route(exchange);
   const bool repeatable = request_over_ && exchange.is_idempotent() && wire_at_hand.empty();
+  const bool at_hand = request_over_;  // all of the request, whatever it means
+  int challenges = 0;
   flow::UpstreamPtr failed;  // the connection on which it was tried before
   std::unique_ptr<StreamRelay::RequestBody> crossing;
   // A pump that can be slow; what switches protocols is not slowed down.
@@ -351,6 +364,13 @@ net::Task<bool> Http1Server::forward(Exchange& exchange, Bytes wire_at_hand) {
       co_await answer_and_go_on(exchange, page);
       co_return false;
     }
+    if (upstream->forwarding && !at_hand && !crossing) {
+      auto asked = co_await refresh_challenge(worker_, known.route, *upstream->forwarding);
+      if (!asked) {
+        co_await answer_and_go_on(exchange, exchange.failure_page(asked.error().kind, asked.error().message));
+        co_return false;
+      }
+    }
     if (aborted_) {  // stopped while the origin was dialled: it gets no request any more
       fail_for_client(exchange, "");
       co_return false;
@@ -359,10 +379,12 @@ net::Task<bool> Http1Server::forward(Exchange& exchange, Bytes wire_at_hand) {
     Result result;
     {
       const auto talk = worker_.seats().make<Conversation>(*this, exchange, *upstream, repeatable);
+      talk->resendable = at_hand && challenges < kMostChallenges;
       result = send_request(*talk, wire_at_hand) ? co_await relay_answer(*talk) : co_await converse(*talk);
     }
     upstream_ = nullptr;
     if (result == Result::kRetry) {
+      if (upstream->forwarding) ++challenges;
       failed = upstream->info;
       continue;
     }

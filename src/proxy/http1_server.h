@@ -47,8 +47,9 @@ class Http1Server {
   enum class Result { kDone, kDoneClose, kRetry, kFailed, kUpgraded };
   enum class Read { kOctets, kWait, kEnd, kTruncated, kError, kTimeout };
   enum class HeadStep { kHead, kWait, kEnded, kRefused };
-  // What was found of an answer: more is needed, its end, or something that needs hands of its own.
-  enum class Answer { kMore, kWhole, kGather, kHold, kTunnel, kBad };
+  // What was found of an answer: more is needed, its end, or something that needs hands of its own;
+  // kAgain: the upstream proxy's, which wants the request once more.
+  enum class Answer { kMore, kWhole, kGather, kHold, kTunnel, kBad, kAgain };
   struct Complaint {
     FailureKind kind = FailureKind::kBadRequest;
     std::string message;
@@ -72,8 +73,10 @@ class Http1Server {
     Target target;
     Route route;
     std::string key;
+    bool upgrades = false;
+    std::uint64_t generation = 0;  // of the upstream proxies
   };
-  const KnownRoute& find_route(const Target& target);
+  const KnownRoute& find_route(const Exchange& exchange);
   UpstreamConnectionPtr take_idle(const KnownRoute& known, net::Look look);
   net::Task<UpstreamConnectionPtr> acquire(Exchange& exchange, const KnownRoute& known, ConnectFailure& failure);
   void release(UpstreamConnectionPtr upstream, Exchange& exchange, Result result);
@@ -130,6 +133,8 @@ class Http1Server {
 };
 
 // The route of a target under the worker's settings, for that client.
-Route route_of(const Worker& worker, const Target& target, const ClientFacts& facts);
+// kOctets: the connection may become something else than HTTP, so that no proxy between may take it for HTTP.
+enum class Passing : std::uint8_t { kHttp, kOctets };
+Route route_of(const Worker& worker, const Target& target, const ClientFacts& facts, Passing passing = Passing::kHttp);
 
 }  // namespace sluice::proxy

@@ -38,6 +38,7 @@ class Http1Origin final : public OriginEnd {
     ++connection_->requests;
     std::string octets;
     http1::append_head(octets, http::to_http1(head, content_follows, framing_));
+    if (connection_->forwarding) octets = connection_->forwarding->request_of(octets, worker_.shared().entropy);
     out_.add_made(octets);
     if (!content_follows) ended_ = true;
     send();
@@ -86,6 +87,7 @@ class Http1Origin final : public OriginEnd {
         co_return out;
       }
       if (auto* head = std::get_if<http::ResponseHead>(&*event)) {
+        if (is_challenge(*head, out.failure)) co_return out;
         out.head = std::move(*head);
         out.framing = reader_.framing();
         out.anomalies = reader_.anomalies();
@@ -157,6 +159,15 @@ class Http1Origin final : public OriginEnd {
       failed_ = out_.failed();
       out_.hold();
     }
+  }
+  bool is_challenge(const http::ResponseHead& head, EndFailure& failure) {
+    std::string why;
+    if (!connection_->forwarding || !connection_->forwarding->is_challenge(head.status, head.fields, why)) return false;
+    failure.cause = EndFailure::Cause::kProxyAuth;
+    failure.untouched = why.empty();
+    failure.message =
+        why.empty() ? refused_credentials(*connection_->forwarding->proxy, ProxyAuth::Verdict::kRetry) : std::move(why);
+    return true;
   }
   BodyRead end() {
     over_ = true;

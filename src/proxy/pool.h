@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "flow/exchange.h"
 #include "net/stream.h"
+#include "proxy/forwarding.h"
 #include "tls/session.h"
 
 namespace sluice::proxy {
@@ -21,8 +22,9 @@ struct UpstreamConnection {
   flow::UpstreamPtr info;
   std::string route_key;
   std::string alpn;
-  std::shared_ptr<const void> known;      // while it lives, the guard knows it for one of ours
-  tls::ClientSession* session = nullptr;  // inside `stream`; null without TLS
+  std::shared_ptr<const void> known;       // while it lives, the guard knows it for one of ours
+  tls::ClientSession* session = nullptr;   // inside `stream`; null without TLS
+  std::unique_ptr<Forwarding> forwarding;  // to an HTTP proxy that is given whole URLs; null: to the origin
   MonoTime idle_since;
   std::uint64_t requests = 0;  // sent on it so far
   bool bound = false;          // has carried one client's NTLM or Negotiate: never for another, also later

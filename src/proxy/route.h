@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/upstream_proxy.h"
 #include "tls/session.h"
 
 namespace sluice::proxy {
@@ -26,6 +27,8 @@ struct Route {
   TlsProfile profile;    // only if tls
   std::string identity;  // whose credentials the connection carries; empty: nobody's
   bool remote = false;   // for a client beyond this machine: what it may not dial it may not find open either
+  UpstreamProxyPtr via;  // the upstream proxy that leads there; null: none
+  bool tunnel = false;   // octets through `via` where it might forward HTTP (may_forward)
   friend bool operator==(const Route&, const Route&) = default;
 
   std::string key() const {
@@ -34,6 +37,7 @@ struct Route {
                                   : http2 ? "h "
                                           : "p ") +
                       dial_host + ' ' + std::to_string(dial_port) + ' ' + identity;
+    if (via) key += " via " + std::to_string(via->id()) + (tunnel ? "t" : "");
     if (tls) {
       key += ' ' + profile.server_name + (profile.verify == tls::Verify::kRequired ? " v" : " r");
       for (const auto& protocol : profile.alpn) key += ' ' + protocol;

@@ -427,6 +427,7 @@ net::Task<StreamRelay::Result> StreamRelay::fail_from(const EndFailure& failure)
   FailureKind kind = FailureKind::kUpstreamClosed;
   if (failure.cause == EndFailure::Cause::kMalformed) kind = FailureKind::kBadAnswer;
   if (failure.cause == EndFailure::Cause::kIdentity) kind = FailureKind::kClientCertificate;
+  if (failure.cause == EndFailure::Cause::kProxyAuth) kind = FailureKind::kUpstreamProxyAuth;
   if (failure.cause == EndFailure::Cause::kTooLarge) kind = FailureKind::kAnswerTooLarge;
   co_return co_await fail_answer(
       kind, failure.message.empty() ? "the server ended the connection without an answer" : failure.message);

@@ -29,6 +29,7 @@ struct ClientFacts {
   bool http2_without_tls = false;  // the client spoke HTTP/2 by prior knowledge: so does Sluice towards the origin
   // An upgrade to h2c in a proxy's plain connection: only there is HTTP/2 spoken, on the connection of `identity`.
   std::optional<std::pair<std::string, std::uint16_t>> upgraded_to;
+  bool tunnelled = false;                         // octets of a tunnel are at hand for plain HTTP, too (Route::tunnel)
   const ProxyCredentials* credentials = nullptr;  // asked of each request; null: none
   std::optional<FailureKind> refusal;             // of whatever is asked
   bool has_destination() const { return !destination_host.empty(); }

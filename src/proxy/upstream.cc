@@ -2,9 +2,8 @@
 
 #include "base/url.h"
 #include "fingerprint/fingerprint.h"
-#include "net/dial.h"
-#include "net/tcp_stream.h"
 #include "net/tls_stream.h"
+#include "proxy/transport.h"
 #include "proxy/worker.h"
 #include "tls/hello.h"
 
@@ -12,25 +11,6 @@ namespace sluice::proxy {
 namespace {
 
 const std::vector<std::string> kHttp1Alone = {"http/1.1"};
-
-ConnectFailure from_dial(const net::DialFailure& failure) {
-  FailureKind kind = FailureKind::kConnect;
-  switch (failure.step) {
-    case net::DialStep::kResolve:
-      kind = failure.code == Code::kTimeout ? FailureKind::kConnectTimeout : FailureKind::kResolve;
-      break;
-    case net::DialStep::kGuard:
-      kind = failure.code == Code::kConflict ? FailureKind::kLoop : FailureKind::kTargetForbidden;
-      break;
-    case net::DialStep::kConnect:
-      if (failure.code == Code::kTimeout)
-        kind = FailureKind::kConnectTimeout;
-      else if (failure.error_number == ECONNREFUSED)
-        kind = FailureKind::kConnectRefused;
-      break;
-  }
-  return {kind, failure.message, nullptr};
-}
 
 flow::ServerTls describe(const tls::SessionInfo& info, const std::string& server_name) {
   flow::ServerTls tls;
@@ -82,20 +62,15 @@ net::Task<tl::expected<UpstreamConnectionPtr, ConnectFailure>> connect_upstream(
     tcp = std::move(at_hand->stream);
     connection->known = std::move(at_hand->known);
   } else {
-    net::DialGuard& guard = route.remote ? shared.remote_guard : shared.guard;
-    auto dialled = co_await net::dial(
-        shared.resolver, guard,
-        {route.dial_host, route.dial_port, "", worker.clock().mono() + timeouts.connect, shared.options.outgoing_mark});
-    if (!dialled) co_return tl::unexpected(from_dial(dialled.error()));
-    if (times) {
-      times->resolved = dialled->resolved;
-      times->connected = dialled->connected;
-    }
     info->id = shared.next_upstream.fetch_add(1, std::memory_order_relaxed);
-    info->address = dialled->address.address().to_string();
-    info->port = dialled->address.port();
-    tcp = std::make_unique<net::TcpStream>(std::move(dialled->socket), worker.readiness(), worker.deadlines());
-    connection->known = std::move(dialled->known);
+    auto transport = co_await open_transport(worker, route, *info, times);
+    if (!transport) {
+      if (route.via) transport.error().upstream = std::move(info);
+      co_return tl::unexpected(std::move(transport.error()));
+    }
+    tcp = std::move(transport->stream);
+    connection->known = std::move(transport->known);
+    connection->forwarding = std::move(transport->forwarding);
   }
   if (!route.tls) {
     connection->stream = std::move(tcp);

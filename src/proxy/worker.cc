@@ -115,6 +115,15 @@ const rules::RuleBookPtr& Worker::book() {
   return book_;
 }
 
+const UpstreamTable& Worker::upstreams() const {
+  const std::uint64_t newest = shared_.upstreams.generation();
+  if (newest != upstreams_generation_) {
+    upstreams_ = shared_.upstreams.table();
+    upstreams_generation_ = newest;
+  }
+  return *upstreams_;
+}
+
 const RouteMemory* Worker::find_route(const std::string& key) const {
   const auto found = routes_.find(key);
   if (found == routes_.end() || clock().mono() - found->second.learned > kRouteMemory) return nullptr;

@@ -30,8 +30,11 @@
 #include "proxy/pool.h"
 #include "proxy/route.h"
 #include "proxy/seats.h"
+#include "proxy/upstream_table.h"
 
 namespace sluice::proxy {
+
+class Pac;
 
 // What all workers share; made by the engine, immutable or thread-safe.
 struct Shared {
@@ -51,12 +54,15 @@ struct Shared {
   BodyBudget& bodies;
   Holds& holds;
   const MockFiles& files;
+  Pac& pac;
   std::atomic<std::uint64_t>& next_connection;
   std::atomic<std::uint64_t>& next_upstream;
   std::atomic<std::uint64_t>& transparent_exchanges;
   std::atomic<std::uint64_t>& refused;  // clients that may not come in
   std::function<void(std::string_view)> on_bug;
   std::function<void(const flow::ConnectionPtr&)> on_connection;  // may start looking for the client's process
+  Entropy& entropy;
+  UpstreamStore& upstreams;
 };
 
 // What a TLS route's last handshake said; kept for ten minutes (engine.md 2).
@@ -97,7 +103,9 @@ class Worker {
   Http2Upstreams& http2_upstreams() { return http2_upstreams_; }
   tls::LeafCache& leaves() { return leaves_; }
   const ExchangeSettings& exchange_settings() const { return settings_; }
-  const rules::RuleBookPtr& book();  // the newest
+  const rules::RuleBookPtr& book();        // the newest
+  const UpstreamTable& upstreams() const;  // the newest; until the next call
+  std::uint64_t upstream_generation() const { return shared_.upstreams.generation(); }
   bool draining() const { return draining_; }
 
   const RouteMemory* find_route(const std::string& key) const;
@@ -127,6 +135,8 @@ class Worker {
   ExchangeSettings settings_;
   rules::RuleBookPtr book_;
   std::uint64_t book_generation_ = 0;
+  mutable UpstreamTablePtr upstreams_;
+  mutable std::uint64_t upstreams_generation_ = 0;
   std::unordered_map<std::string, RouteMemory> routes_;
   std::unordered_map<std::string, tls::ResumptionPtr> resumptions_;
   std::unordered_set<ClientConnection*> connections_;

@@ -148,6 +148,7 @@ Json client_json(const flow::Connection& connection) {
 
 Json upstream_json(const flow::Upstream& upstream, bool reused) {
   Json json = {{"id", upstream.id}, {"address", upstream.address}, {"port", upstream.port}, {"reused", reused}};
+  if (!upstream.proxy.empty()) json["proxy"] = upstream.proxy;
   if (upstream.tls) {
     const flow::ServerTls& tls = *upstream.tls;
     json["tls"] = {{"serverName", tls.server_name}, {"alpn", tls.alpn},       {"resumed", tls.resumed},

@@ -13,6 +13,7 @@ void take(std::vector<Tool>& all, std::vector<Tool> some) {
 std::vector<Tool> all_tools() {
   std::vector<Tool> all;
   take(all, lifecycle_tools());
+  take(all, upstream_tools());
   take(all, rules_tools());
   take(all, breakpoint_tools());
   take(all, traffic_tools());

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "capture/capture.h"
 #include "proxy/engine.h"
+#include "proxy/upstream_table.h"
 #include "rules/rules.h"
 #include "tls/authority.h"
 #include "tools/adoptions.h"
@@ -34,6 +35,7 @@ struct Services {
   Adoptions* adoptions = nullptr;                        // needed for StartMode::kAdopt
   std::vector<proxy::ListenAddress> transparent_listen;  // hosts for the transparent listener; empty: loopback
   std::uint32_t outgoing_mark = 0;                       // of our own connections, for firewall rules
+  proxy::UpstreamStore* upstreams = nullptr;             // the engine's
 };
 
 }  // namespace sluice::tools

@@ -67,8 +67,9 @@ Json status_json(const Services& services) {
   status["port"] = port == 0 ? Json() : Json(port);
   status["url"] = port == 0 ? Json() : Json(fmt::format("https://localhost:{}", port));
   status["certFingerprint"] = services.authority ? Json(services.authority->spki_sha256_base64()) : Json();
-  status["globalUpstream"] = nullptr;
-  status["hostUpstreams"] = Json::object();
+  Json hosts = Json::object();
+  status["globalUpstream"] = services.upstreams ? upstreams_json(*services.upstreams->table(), hosts) : Json();
+  status["hostUpstreams"] = std::move(hosts);
   status["ruleCount"] = services.rules.list().size();
   status["trafficCount"] = services.ring.size();
   status["transparentProxy"] = transparent_json(services);

@@ -9,6 +9,7 @@
 namespace sluice::tools {
 
 std::vector<Tool> lifecycle_tools();
+std::vector<Tool> upstream_tools();
 std::vector<Tool> rules_tools();
 std::vector<Tool> breakpoint_tools();
 std::vector<Tool> traffic_tools();

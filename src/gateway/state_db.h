@@ -12,7 +12,7 @@
 
 struct sqlite3;
 
-namespace sluice::app {
+namespace sluice::gateway {
 
 class StateDb final : public rules::RuleArchive {
  public:
@@ -38,4 +38,4 @@ class StateDb final : public rules::RuleArchive {
   sqlite3* db_ = nullptr;
 };
 
-}  // namespace sluice::app
+}  // namespace sluice::gateway

@@ -1,4 +1,4 @@
-#include "app/state_db.h"
+#include "gateway/state_db.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -10,7 +10,7 @@
 
 #include "rules/rule_json.h"
 
-namespace sluice::app {
+namespace sluice::gateway {
 namespace {
 
 constexpr int kSchema = 1;
@@ -155,4 +155,4 @@ Result<std::vector<rules::SavedRule>> StateDb::load(std::vector<std::string>& pr
   return all;
 }
 
-}  // namespace sluice::app
+}  // namespace sluice::gateway

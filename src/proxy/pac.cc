@@ -1,0 +1,268 @@
+#include "proxy/pac.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+
+#include "base/text.h"
+#include "base/url.h"
+#include "net/spawn.h"
+#include "proxy/file_roots.h"
+#include "proxy/pac_processes.h"
+#include "proxy/pac_source.h"
+#include "proxy/upstream_proxy.h"
+
+namespace sluice::proxy {
+namespace {
+
+namespace asio = net::asio;
+using Choices = Result<std::vector<PacChoice>>;
+
+constexpr std::string_view kPrefix = "pac+";
+constexpr std::string_view kFile = "pac+file:";
+constexpr int kMostFarewells = 1000;  // turns of the loop that ends what still runs
+constexpr std::chrono::minutes kAlertMinute{1};
+
+// The absolute path of pac+file:///… or pac+file:/…; nullopt if it is none.
+std::optional<std::string> file_path(std::string_view pac_url) {
+  if (!iequals(pac_url.substr(0, kFile.size()), kFile)) return std::nullopt;
+  std::string_view rest = pac_url.substr(kFile.size());
+  if (rest.starts_with("//")) {
+    rest.remove_prefix(2);
+    if (iequals(rest.substr(0, 10), "localhost/")) rest.remove_prefix(9);
+  }
+  std::string path = percent_decode(rest);
+  if (!path.starts_with('/') || path.find('\0') != std::string::npos) return std::nullopt;
+  return path;
+}
+
+Result<Url> script_url(std::string_view pac_url) {
+  if (iequals(pac_url.substr(0, kPrefix.size()), kPrefix)) {
+    auto url = parse_url(pac_url.substr(kPrefix.size()));
+    if (url && (url->scheme == "http" || url->scheme == "https")) return url;
+    if (!url) return fail(Code::kInvalid, "the URL of the proxy script is not valid: " + url.error().message);
+  }
+  return fail(Code::kInvalid, "a proxy script is named pac+http://…, pac+https://… or pac+file:///…");
+}
+
+// For messages: path and query may hold a secret (proxy.md g).
+std::string shown_name(const std::string& pac_url) { return pac::shown(redacted_proxy_url(pac_url), 200); }
+
+// As browsers give it to scripts (Pac::resolve).
+std::string sanitised(std::string_view text) {
+  if (auto url = parse_url(text)) {
+    if (url->scheme == "https" || url->scheme == "wss") url->target = "/";
+    return to_string(*url);
+  }
+  // Nothing that we make, but no reason to tell a script more than it should know.
+  const std::size_t begin = text.find("://");
+  if (begin == std::string_view::npos) return {};
+  std::string_view authority = text.substr(begin + 3);
+  authority = authority.substr(0, authority.find_first_of("/?#"));
+  authority.remove_prefix(authority.rfind('@') + 1);
+  return to_lower(text.substr(0, begin)) + "://" + to_lower(authority) + "/";
+}
+
+// One question, known to the coroutine that asked and to Pac's thread. `answered` is the coroutine's timer until it no
+// longer waits: an answer may outlive its worker (as in net/resolver.cc).
+struct Question {
+  std::string pac_url, url, host;
+  MonoTime until;
+  std::mutex mutex;
+  asio::steady_timer* answered = nullptr;
+  std::optional<Choices> answer;
+};
+
+struct Asking {
+  explicit Asking(const asio::any_io_executor& executor) : timer(executor) { question->answered = &timer; }
+  ~Asking() {
+    std::lock_guard lock(question->mutex);
+    question->answered = nullptr;
+  }
+  asio::steady_timer timer;
+  std::shared_ptr<Question> question = std::make_shared<Question>();
+};
+
+bool is_wanted(Question& question) {
+  std::lock_guard lock(question.mutex);
+  return question.answered != nullptr;
+}
+
+void give(const std::shared_ptr<Question>& question, Choices answer) {
+  std::lock_guard lock(question->mutex);  // while it is held the coroutine lives, and so does its executor
+  if (!question->answered) return;
+  asio::post(question->answered->get_executor(), [question, answer = std::move(answer)]() mutable {
+    if (!question->answered) return;  // only the coroutine's own thread ends the waiting
+    question->answer = std::move(answer);
+    question->answered->cancel();
+  });
+}
+
+}  // namespace
+
+// What lives on Pac's thread.
+class Pac::Desk {
+ public:
+  Desk(asio::io_context& io, PacDeps deps, const PacLimits& limits)
+      : deps_(std::move(deps)),
+        limits_(limits),
+        roots_(deps_.allow_roots, pac::kMostScript),
+        fetches_(io, deps_, limits),
+        processes_(io, limits, deps_.clock) {}
+
+  void permit(std::string path) {
+    std::lock_guard lock(mutex_);
+    permitted_.insert(std::move(path));
+  }
+
+  net::Task<void> serve(std::shared_ptr<Question> question) {
+    Choices answer = co_await find(*question);
+    if (!answer) {
+      answer.error().message = "the proxy script " + shown_name(question->pac_url) + " " + answer.error().message;
+    }
+    give(question, std::move(answer));
+  }
+
+  bool cancel() {
+    fetches_.cancel();
+    return processes_.cancel();
+  }
+  void stop() {
+    scripts_.clear();
+    processes_.stop();
+    fetches_.stop();
+  }
+
+ private:
+  struct Script {
+    std::shared_ptr<PacSource> source;
+    MonoTime used;
+  };
+
+  net::Task<Choices> find(Question& question) {
+    auto source = script(question.pac_url);
+    if (!source) co_return fail(std::move(source.error()));
+    auto text = co_await (*source)->current();
+    if (!text) co_return fail(std::move(text.error()));
+    if (!is_wanted(question)) co_return fail(Code::kCancelled, "is no longer asked");
+    auto reply = co_await processes_.evaluate(question.pac_url, *std::move(text),
+                                              {std::nullopt, question.url, question.host}, question.until);
+    if (!reply) co_return fail(std::move(reply.error()));
+    note(reply->alerts);
+    if (!reply->answer) co_return fail(std::move(reply->answer.error()));
+    co_return pac::parse_answer(*reply->answer);
+  }
+
+  Result<std::shared_ptr<PacSource>> script(const std::string& pac_url) {
+    const MonoTime now = deps_.clock.mono();
+    if (const auto found = scripts_.find(pac_url); found != scripts_.end()) {
+      found->second.used = now;
+      return found->second.source;
+    }
+    std::shared_ptr<PacSource> source;
+    if (auto path = file_path(pac_url)) {
+      source = file_pac(*path, is_permitted(*path) ? nullptr : &roots_);
+    } else {
+      SLUICE_TRY(Url url, script_url(pac_url));
+      source = fetches_.source(std::move(url));
+    }
+    if (scripts_.size() >= limits_.scripts) {
+      scripts_.erase(std::min_element(scripts_.begin(), scripts_.end(),
+                                      [](const auto& a, const auto& b) { return a.second.used < b.second.used; }));
+    }
+    scripts_.emplace(pac_url, Script{source, now});
+    return source;
+  }
+
+  bool is_permitted(const std::string& path) {
+    std::lock_guard lock(mutex_);
+    return permitted_.contains(path);
+  }
+
+  void note(const pac::Script::Alerts& alerts) {
+    if (!deps_.on_alert) return;
+    const MonoTime now = deps_.clock.mono();
+    if (now - minute_ >= kAlertMinute) {
+      minute_ = now;
+      noted_ = 0;
+    }
+    for (const std::string& text : alerts.texts) {
+      if (noted_++ < limits_.alerts) deps_.on_alert(text);
+    }
+  }
+
+  const PacDeps deps_;
+  const PacLimits& limits_;
+  const FileRoots roots_;
+  PacFetches fetches_;
+  PacProcesses processes_;
+  std::map<std::string, Script> scripts_;
+  MonoTime minute_{};
+  std::size_t noted_ = 0;
+  std::mutex mutex_;
+  std::set<std::string> permitted_;
+};
+
+Pac::Pac(PacDeps deps, PacLimits limits)
+    : limits_(limits), on_bug_(deps.on_bug), desk_(std::make_unique<Desk>(*io_, std::move(deps), limits_)) {}
+
+Pac::~Pac() {
+  io_->stop();
+  if (thread_.joinable()) thread_.join();
+  io_->restart();
+  for (int round = 0; round < kMostFarewells && !desk_->cancel(); ++round) io_->poll();
+  io_->poll();
+  desk_->stop();
+  work_.reset();
+  io_.reset();  // with it what waits for a name or a connect, and still uses the desk
+}
+
+Status Pac::check_url(std::string_view pac_url) {
+  if (file_path(pac_url)) return {};
+  SLUICE_CHECK(script_url(pac_url));
+  return {};
+}
+
+void Pac::permit(const std::string& pac_url) {
+  if (auto path = file_path(pac_url)) desk_->permit(*std::move(path));
+}
+
+net::Task<Choices> Pac::resolve(Worker&, std::string pac_url, std::string url, std::string host) {
+  return resolve(std::move(pac_url), std::move(url), std::move(host));
+}
+
+net::Task<Choices> Pac::resolve(std::string pac_url, std::string url, std::string host) {
+  if (host.size() > 2 && host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  const auto until = std::chrono::steady_clock::now() + limits_.patience;
+  std::call_once(started_, [this] {
+    thread_ = std::thread([this] {
+      ::pthread_setname_np(::pthread_self(), "pac");
+      io_->run();
+    });
+  });
+  Asking asking(co_await asio::this_coro::executor);
+  Question& question = *asking.question;
+  question.pac_url = std::move(pac_url);
+  question.url = sanitised(url);
+  question.host = to_lower(host);
+  question.until = until;
+  asking.timer.expires_at(until);
+  asio::post(*io_,
+             [this, shared = asking.question] { net::spawn(io_->get_executor(), desk_->serve(shared), on_bug_); });
+  co_await asking.timer.async_wait(asio::as_tuple(asio::use_awaitable));
+  if (!question.answer) {
+    co_return fail(Code::kTimeout, "the proxy script " + shown_name(question.pac_url) + " was not answered in time");
+  }
+  co_return *std::move(question.answer);
+}
+
+}  // namespace sluice::proxy
