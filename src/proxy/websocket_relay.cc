@@ -51,6 +51,10 @@ class Way {
   enum class Step { kWait, kRest, kOver };
   // All that can be done without waiting. kWait: for more to read; kRest: for `out` to be sent.
   Step advance(Outbox& out) {
+    if (ended_) {
+      end_in_order();
+      return Step::kOver;
+    }
     while (!shared_.duplex.stopping()) {
       const MutableBytes space = shared_.options.sink.read_space(shared_.options.read_size);
       const tls::IoResult got = from_.read(space);
@@ -65,6 +69,9 @@ class Way {
           if (!shared_.watcher.has_closed(direction_)) shared_.end.truncated = true;
           [[fallthrough]];
         case tls::IoStatus::kEof:
+          ended_ = true;
+          if (shared_.options.edits) out.add_made(shared_.options.edits->finish(direction_, shared_.watcher));
+          if (!out.empty() && !out.try_send()) return Step::kRest;
           end_in_order();
           return Step::kOver;
         case tls::IoStatus::kError:
@@ -124,6 +131,7 @@ class Way {
   const bool from_client_;
   net::Stream& from_;
   net::Stream& to_;
+  bool ended_ = false;  // the last octets are on their way
 };
 
 net::Task<void> relay_way(Shared& shared, flow::Direction direction) {

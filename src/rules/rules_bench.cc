@@ -116,6 +116,25 @@ void BM_AddOneToUrlPatterns(benchmark::State& state) {
     if (!store.remove((*added)->id())) std::abort();
   }
 }
+// The same for a rule that has a pattern itself.
+void BM_ChangeOneOfUrlPatterns(benchmark::State& state) {
+  const SystemClock clock;
+  RuleStore store(clock);
+  for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(state.range(0)); ++i) {
+    RuleSpec spec;
+    url(i, spec);
+    if (!store.add(spec)) std::abort();
+  }
+  std::uint32_t next = 0;
+  for (auto _ : state) {
+    RuleStore::Update update;
+    RuleSpec spec;
+    url(++next, spec);
+    update.matcher = spec.matcher;
+    if (!store.update("rule_5", update)) std::abort();
+  }
+}
+BENCHMARK(BM_ChangeOneOfUrlPatterns)->Unit(benchmark::kMillisecond)->Arg(10)->Arg(1000)->Arg(10'000);
 BENCHMARK(BM_AddOneToUrlPatterns)->Unit(benchmark::kMillisecond)->Arg(10)->Arg(1000);
 
 }  // namespace
