@@ -137,6 +137,7 @@ std::string Child::end() {
 }
 
 Task<Result<std::string>> Child::exchange(std::string line, MonoTime deadline, ByteCount most) {
+  if (!kept_.empty()) co_return fail(Code::kTooLarge, "it spoke without being asked");
   line += '\n';
   const Watch watch(socket_, deadline);
   auto [error, count] = co_await asio::async_write(socket_, asio::buffer(line), asio::as_tuple(asio::use_awaitable));

@@ -35,8 +35,8 @@ class Child {
 
   pid_t pid() const { return pid_; }
   bool is_running();
-  // Sends a line (without its end) and waits for one. kTimeout; kClosed: it ended; kTooLarge: more than `most`. After
-  // an error it is of no more use. One at a time.
+  // Sends a line (without its end) and waits for one. kTimeout; kClosed: it ended; kTooLarge: more than `most`, or than
+  // one line. After an error it is of no more use. One at a time.
   Task<Result<std::string>> exchange(std::string line, MonoTime deadline, ByteCount most);
   // Kills and reaps it, and no other; an exchange() under way ends with kClosed. How it ended: "signal 11 (Segmentation
   // fault)", "status 3", or "" if it was killed here.

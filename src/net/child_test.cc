@@ -92,6 +92,12 @@ TEST_F(ChildTest, OneThatAnswersWithoutEndIsCutOff) {
   EXPECT_EQ(exchange(*child, "", 10s, 64 * kKiB).error().code, Code::kTooLarge);
 }
 
+TEST_F(ChildTest, OneThatSpeaksUnaskedIsNotListenedTo) {
+  const auto child = start("read -r x; printf 'one\\ntwo\\n'; read -r x");
+  EXPECT_EQ(*exchange(*child, ""), "one");
+  EXPECT_EQ(exchange(*child, "").error().code, Code::kTooLarge);
+}
+
 TEST_F(ChildTest, HowItEndedIsKnown) {
   auto child = start("exit 7");
   EXPECT_EQ(exchange(*child, "").error().code, Code::kClosed);

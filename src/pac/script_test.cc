@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "pac/answer.h"
 #include "pac/script_text.h"
 #include "pac/test_names.h"
 #include "pac/wire.h"
@@ -81,11 +82,18 @@ TEST_F(PacScript, WhatIsNoTextIsNoAnswer) {
                                                        {"return 7;", "a number"},
                                                        {"return false;", "true or false"},
                                                        {"return {};", "an object"},
-                                                       {"return ['DIRECT'];", "an object"}};
+                                                       {"return ['DIRECT'];", "an object"},
+                                                       {"return new String('DIRECT');", "an object"}};
   for (const auto& [body, kind] : table) {
     EXPECT_EQ(run("function FindProxyForURL() { " + std::string(body) + " }"),
               "error: returned " + std::string(kind) + " where it should name a proxy or DIRECT");
   }
+}
+
+TEST_F(PacScript, ASymbolDoesNotPassForItsText) {
+  const auto script = load("function FindProxyForURL() { return Symbol('DIRECT'); }");
+  const auto answer = script->evaluate("http://h/", "h");
+  EXPECT_FALSE(answer && parse_answer(*answer));
 }
 
 TEST_F(PacScript, AHugeAnswerIsRefusedByItsLength) {

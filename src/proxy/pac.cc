@@ -54,8 +54,12 @@ Result<Url> script_url(std::string_view pac_url) {
   return fail(Code::kInvalid, "a proxy script is named pac+http://…, pac+https://… or pac+file:///…");
 }
 
-// For messages: path and query may hold a secret (proxy.md g).
-std::string shown_name(const std::string& pac_url) { return pac::shown(redacted_proxy_url(pac_url), 200); }
+// For messages: of a server's scripts path and query may hold a secret (proxy.md g); files are our own.
+std::string shown_name(const std::string& pac_url) {
+  const std::string name = file_path(pac_url) ? pac_url : redacted_proxy_url(pac_url);
+  return pac::shown(
+      std::string_view(name).substr(iequals(name.substr(0, kPrefix.size()), kPrefix) ? kPrefix.size() : 0), 200);
+}
 
 // As browsers give it to scripts (Pac::resolve).
 std::string sanitised(std::string_view text) {

@@ -79,9 +79,9 @@ void PacProcesses::leave(Process& process) {
   arm_sweep();
 }
 
-// True once another process may be had: the one that was asked longest ago makes place.
-net::Task<bool> PacProcesses::make_room(MonoTime until) {
-  while (processes_.size() >= limits_.processes) {
+// True once there is a process of this name, or another one may be had: what was asked longest ago makes place.
+net::Task<bool> PacProcesses::make_room(const std::string& name, MonoTime until) {
+  while (!processes_.contains(name) && processes_.size() >= limits_.processes) {
     auto oldest = processes_.end();
     for (auto at = processes_.begin(); at != processes_.end(); ++at) {
       if (at->second->users > 0) continue;
@@ -98,7 +98,7 @@ net::Task<bool> PacProcesses::make_room(MonoTime until) {
 
 net::Task<Result<pac::Reply>> PacProcesses::evaluate(std::string name, Text text, pac::Request request,
                                                      MonoTime until) {
-  if (!processes_.contains(name) && !co_await make_room(until)) {
+  if (!co_await make_room(name, until)) {
     co_return fail(Code::kTimeout, "was not run: too many other scripts are being asked");
   }
   auto& place = processes_[name];

@@ -46,7 +46,7 @@ class PacProcesses {
 
   net::Task<bool> wait(std::deque<Waiter*>& queue, MonoTime until);  // false: nobody granted it
   static bool wake(std::deque<Waiter*>& queue);
-  net::Task<bool> make_room(MonoTime until);
+  net::Task<bool> make_room(const std::string& name, MonoTime until);
   net::Task<Result<pac::Reply>> ask(Process& process, const pac::Request& request);
   net::Task<Result<pac::Reply>> tell(Process& process, const pac::Request& request);
   net::Task<Status> load(Process& process);

@@ -152,12 +152,14 @@ net::Task<Opened> open_socks(Worker& worker, const Route& route, const UpstreamP
                                                          "socks5 or socks5h for the upstream proxy");
     }
   }
+  const MonoTime patience = answer_deadline(worker);
   for (std::size_t i = 0;; ++i) {
     auto transport = co_await reach(worker, proxy, info, times);
     if (!transport) co_return transport;
     transport->stream->set_deadline(answer_deadline(worker));
     auto through = co_await ask_socks(std::move(transport->stream), proxy, {hosts[i], route.dial_port});
-    if (!through && through.error().elsewhere && i + 1 < hosts.size()) continue;
+    const bool more = i + 1 < hosts.size() && worker.clock().mono() < patience;
+    if (!through && through.error().elsewhere && more) continue;
     if (!through) co_return tl::unexpected(from_via(std::move(through.error())));
     transport->stream = *std::move(through);
     transport->stream->clear_deadline();
@@ -268,6 +270,7 @@ net::Task<Opened> open_by_script(Worker& worker, const Route& route, flow::Upstr
                           authority_text(route.dial_host, route.dial_port, plain ? 80 : 443) + '/';
   auto choices = co_await worker.shared().pac.resolve(worker, "pac+" + route.via->pac_url(), url, route.dial_host);
   if (!choices) co_return failure(FailureKind::kPac, choices.error().message);
+  const MonoTime patience = answer_deadline(worker);
   for (std::size_t i = 0;; ++i) {
     const PacChoice& choice = (*choices)[i];
     UpstreamProxyPtr proxy;
@@ -277,7 +280,8 @@ net::Task<Opened> open_by_script(Worker& worker, const Route& route, flow::Upstr
     info.proxy = proxy ? proxy->shown() : "";
     Opened result = proxy ? co_await open_judged(worker, route, proxy, info, times)
                           : co_await open_directly(worker, route, info, times);
-    if (result || i + 1 == choices->size() || !goes_on(result.error().kind)) co_return result;
+    const bool more = i + 1 < choices->size() && worker.clock().mono() < patience;
+    if (result || !more || !goes_on(result.error().kind)) co_return result;
   }
 }
 

@@ -194,6 +194,14 @@ TEST_F(ViaProxy, LyingSocksProxiesEndInASentence) {
   }
 }
 
+TEST_F(ViaProxy, Socks4TakesIpv4AddressesOnly) {
+  host_ = "2001:db8::1";
+  const auto through = ask(proxy("socks4://p"), {});
+  ASSERT_FALSE(through);
+  EXPECT_EQ(through.error().message,
+            "the upstream proxy socks4://p cannot be asked for [2001:db8::1]:443: SOCKS4 cannot reach IPv6 addresses");
+}
+
 TEST_F(ViaProxy, ASocks5UserWithoutPasswordIsToldSo) {
   const auto through = ask(proxy("socks5h://user@p"), {});
   ASSERT_FALSE(through);

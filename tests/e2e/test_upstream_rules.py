@@ -3,6 +3,7 @@ import socket
 import threading
 
 from harness import E2E, Serve, ToolError, clean_environment, needs, needs_node, poll, run, sluice
+from fakes import h2_raw as h2
 from fakes.h2_origin import H2Origin
 from fakes.origin import Origin
 from fakes.proxies import PASSWORD, USER, Danted, Lying, Microsocks, Squid, free_port
@@ -321,3 +322,52 @@ class Flags(UpstreamTest):
                 self.assertNotEqual(done.returncode, 0)
                 self.assertIn(words, done.stderr)
                 self.assertNotIn("hunter2", done.stderr)
+
+
+class Http2Clients(UpstreamTest):
+    """Their requests end at a proxy that forwards plain HTTP where a rule sends them there."""
+
+    def guarded(self, kind="both"):
+        return self.child(f"guarded {kind}", lambda: Squid(needs("squid", "squid-openssl"), auth=kind))
+
+    def ask(self, *arguments, path="/hello"):
+        return self.serve.curl("--http2", "--suppress-connect-headers", "-i", *arguments, f"https://h2.example{path}",
+                               check=0).stdout
+
+    def setUp(self):
+        super().setUp()
+        self.add_rule({"hostname": "h2.example"}, {"type": "forward", "forwardTo": self.plain.url("")})
+
+    def test_challenges_are_answered_for_them(self):
+        for kind in ("basic", "digest"):
+            self.use(self.guarded(kind).url(USER, PASSWORD))
+            for arguments in ((), ("--data-binary", "x" * 2000), ("-X", "PUT", "--data-binary", "y")):
+                page = self.ask(*arguments, path=f"/hello?{kind}")
+                self.assertTrue(page.startswith("HTTP/2 200"), page)
+            self.assertEqual(self.proxy_of(f"?{kind}"), self.guarded(kind).url(USER).replace("@", ":***@") + "/")
+
+    def test_a_refusal_is_a_page_for_them(self):
+        self.use(self.guarded().url(USER, "wrong-hunter3"))
+        page = self.ask(path="/hello?refused")
+        self.assertTrue(page.startswith("HTTP/2 502"), page)
+        self.assertIn("refused the user name or password", page)
+        self.assertEqual(self.serve.exchange("?refused")["error"]["code"], "upstream_proxy_auth")
+
+    def test_each_stream_goes_by_the_table_of_its_time(self):
+        origin = H2Origin(needs_node(), self.fakes.leaf("localhost"))
+        self.addCleanup(origin.close)
+        authority = f"localhost:{origin.port}"
+        raw = self.serve.tunnel(authority, alpn=["h2"])
+        self.addCleanup(raw.close)
+        client = h2.H2Raw(raw)
+        seen = []
+        for stream, upstream in ((1, None), (3, self.squid().url()), (5, self.socks().url()), (7, None)):
+            if upstream:
+                self.use(upstream)
+            else:
+                self.serve.call("proxy_clear_upstream")
+            path = f"/hello?stream{stream}".encode()
+            client.send(h2.head(stream, h2.request(path=path, authority=authority.encode())))
+            self.assertIsNotNone(client.status(stream))
+            seen.append(self.proxy_of(f"?stream{stream}"))
+        self.assertEqual(seen, [None, self.squid().url() + "/", self.socks().url(), None])

@@ -50,7 +50,10 @@ class ThroughSquid(E2E):
     def assert_passes(self, squid, *urls):
         for url in urls:
             with self.subTest(url):
-                self.assertIn("hello from the origin", self.get(url))
+                page = self.get(url)
+                if "hello from the origin" not in page:
+                    record = self.serve.exchange(url.rpartition("/")[2], include=["connection"])
+                    self.fail(f"{page}\n{json.dumps(record['connection'])}")
                 self.assertEqual(self.proxy_of(url.rpartition("/")[2]).partition("@")[2] or
                                  self.proxy_of(url.rpartition("/")[2]).partition("//")[2], f"localhost:{squid.port}/")
 
