@@ -87,6 +87,7 @@ Json status_json(const Services& services) {
                        {"bodiesCut", counters.bodies_cut},
                        {"bytesCut", counters.bytes_cut},
                        {"recordsLost", counters.records_lost},
+                       {"notRecorded", engine.unrecorded},
                        {"spoolBytes", counters.spool_bytes},
                        {"memoryBytes", counters.memory_bytes},
                        {"writeErrors", counters.write_errors},

@@ -1,7 +1,6 @@
-// proxy_get_tls_fingerprints (proxy.md h), proxy_remove_host_options (engine.md 3, 6).
+// proxy_get_tls_fingerprints (proxy.md h).
 #include <fmt/format.h>
 
-#include "base/text.h"
 #include "tools/exchange_json.h"
 #include "tools/subjects.h"
 
@@ -17,42 +16,22 @@ ToolResult get_tls_fingerprints(const Json& arguments, CallContext& context) {
   return Json{{"exchange_id", exchange->id}, {"hostname", exchange->host}, {"tls", tls_json(*exchange)}};
 }
 
-ToolResult remove_host_options(const Json& arguments, CallContext& context) {
-  const std::string host = to_lower(*text_argument(arguments, "host"));
-  const std::size_t removed = context.services->engine.forget_passthrough(host);
-  if (removed == 0) return fail(Code::kNotFound, fmt::format("No pass-through was learned for '{}'", host));
-  return Json{{"host", host}, {"removed", removed}};
-}
-
 }  // namespace
 
 std::vector<Tool> tls_tools() {
-  return {
-      {
-          .name = "proxy_get_tls_fingerprints",
-          .title = "TLS fingerprints",
-          .summary = "JA3, JA4 and ALPN of the client and JA3S, protocol and cipher of the server for one exchange.",
-          .group = "tls",
-          .risk = Risk::kRead,
-          .hints = kSlow | kReturnsTraffic | kIdempotent,
-          .fields = {{.name = "exchange_id", .meaning = "From a list.", .required = true}},
-          .result = {{"exchange_id", "string", ""},
-                     {"hostname", "string", ""},
-                     {"tls", "object", "null without TLS", false, true, tls_result()}},
-          .function = get_tls_fingerprints,
-      },
-      {
-          .name = "proxy_remove_host_options",
-          .title = "Intercept a host again",
-          .summary =
-              "Forget that TLS to a host is passed through because clients pin its certificate (see proxy_status).",
-          .group = "tls",
-          .risk = Risk::kWrite,
-          .hints = kIdempotent,
-          .fields = {{.name = "host", .meaning = "As in learnedPassthrough.", .required = true}},
-          .result = {{"host", "string", ""}, {"removed", "number", "clients for which it held"}},
-          .function = remove_host_options,
-      }};
+  return {{
+      .name = "proxy_get_tls_fingerprints",
+      .title = "TLS fingerprints",
+      .summary = "JA3, JA4 and ALPN of the client and JA3S, protocol and cipher of the server for one exchange.",
+      .group = "tls",
+      .risk = Risk::kRead,
+      .hints = kSlow | kReturnsTraffic | kIdempotent,
+      .fields = {{.name = "exchange_id", .meaning = "From a list.", .required = true}},
+      .result = {{"exchange_id", "string", ""},
+                 {"hostname", "string", ""},
+                 {"tls", "object", "null without TLS", false, true, tls_result()}},
+      .function = get_tls_fingerprints,
+  }};
 }
 
 }  // namespace sluice::tools

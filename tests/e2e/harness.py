@@ -31,7 +31,8 @@ THE_TOOLS = """proxy_start proxy_stop proxy_status proxy_get_ca_cert proxy_set_u
 proxy_set_host_upstream proxy_remove_host_upstream proxy_list_traffic proxy_get_exchange
 proxy_search_traffic proxy_clear_traffic proxy_add_rule proxy_update_rule proxy_list_rules proxy_remove_rule
 proxy_enable_rule proxy_disable_rule proxy_test_rule_match proxy_mock_response proxy_inject_headers
-proxy_get_tls_fingerprints proxy_start_transparent proxy_stop_transparent proxy_transparent_status""".split()
+proxy_get_tls_fingerprints proxy_start_transparent proxy_stop_transparent proxy_transparent_status proxy_set_host_options
+proxy_list_host_options proxy_remove_host_options""".split()
 
 
 def clean_environment(**extra):
