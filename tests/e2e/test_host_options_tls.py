@@ -1,4 +1,4 @@
-"""Old servers and client certificates as options of hosts, against real servers (engine.md 3, 6)."""
+"""Old servers and client certificates as options of hosts, against real servers; TLS prints (engine.md 3, 6)."""
 import json
 import pathlib
 import socket
@@ -229,6 +229,46 @@ class ClientCertificates(Options):
         for text in said:
             for piece in (key[:40], key[40:80], "PRIVATE KEY"):
                 self.assertNotIn(piece, text)
+
+
+class Prints(Options):
+    def test_programs_are_told_apart(self):
+        self.serve.call("proxy_clear_traffic")
+        for _ in range(3):
+            self.serve.curl(f"https://localhost:{self.origin.port}/hello")
+        client = self.client()
+        self.ask(client)
+        client.close()
+        self.serve.curl(f"http://localhost:{self.new_origin(plain=True).port}/hello")
+        poll(lambda: len(self.serve.traffic()) == 5, 10, "the records")
+        prints = self.serve.call("proxy_list_tls_fingerprints")
+        self.assertEqual(prints["totalExchangesWithTls"], 4)
+        self.assertEqual([x["count"] for x in prints["ja4"]], [3, 1])
+        self.assertEqual(sum(x["count"] for x in prints["ja3"]), 4)
+        by_curl = self.serve.traffic(limit=1)[0]["ja4"]
+        self.assertEqual(prints["ja4"][0], {"fingerprint": by_curl, "count": 3, "hostnames": ["localhost"]})
+        self.assertEqual(prints["ja4"][1]["hostnames"], ["x"])
+        self.assertEqual(len(self.serve.call("proxy_list_tls_fingerprints", limit=1)["ja4"]), 1)
+        self.assertEqual(self.serve.call("proxy_list_tls_fingerprints", hostname_filter="LOCAL")["totalExchangesWithTls"], 3)
+        self.assertEqual(self.serve.call("proxy_list_tls_fingerprints", hostname_filter="none")["ja3"], [])
+
+    def test_the_switch_hides_the_servers_side(self):
+        self.addCleanup(self.serve.call, "proxy_enable_server_tls_capture", enabled=True)
+        self.serve.curl(f"https://localhost:{self.origin.port}/hello")
+        record = self.serve.exchange("/hello")
+        self.assertIn("server", record["tls"])
+        self.assertEqual(self.serve.call("proxy_enable_server_tls_capture", enabled=False),
+                         {"status": "success", "serverTlsCaptureEnabled": False})
+        self.assertNotIn("server", self.serve.exchange("/hello")["tls"])
+        self.assertNotIn("server", self.serve.call("proxy_get_tls_fingerprints", exchange_id=record["id"])["tls"])
+        self.assertEqual(self.serve.call("proxy_get_tls_config"),
+                         {"status": "success", "serverTlsCaptureEnabled": False, "ja3SpoofConfig": None})
+
+    def test_spoofing_is_not_there_and_says_so(self):
+        self.assertEqual(self.serve.call("proxy_list_fingerprint_presets"), {"status": "success", "presets": []})
+        self.assertFalse(self.serve.call("proxy_check_fingerprint_runtime")["ready"])
+        self.assertEqual(self.serve.call("proxy_clear_ja3_spoof"),
+                         {"status": "success", "message": "JA3 spoofing disabled"})
 
 
 if __name__ == "__main__":
