@@ -1,7 +1,7 @@
 // The folders that paths given by tools may lead to: what rules of type `file` answer with, certificates and keys of
-// host options, proxy scripts. A path is opened step by step beneath one of them, and no step may be a link: nothing outside can be
-// reached, whatever others do to the folders meanwhile. Sluice's own folder is closed, wherever the roots are (DESIGN
-// 3). Immutable; thread-safe.
+// host options, proxy scripts. A path is opened step by step beneath one of them, and no step may be a link: nothing
+// outside can be reached, whatever others do to the folders meanwhile. Sluice's own folder is closed, wherever the
+// roots are (DESIGN 3). Immutable; thread-safe.
 #pragma once
 
 #include <string>

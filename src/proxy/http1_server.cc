@@ -288,10 +288,9 @@ const Http1Server::KnownRoute& Http1Server::find_route(const Exchange& exchange)
   const HostBook* const hosts = worker_.hosts().get();  // may be newer than the route
   const std::uint64_t generation = worker_.upstream_generation();
   if (!known_route_ || known_route_->upgrades != upgrades || known_route_->generation != generation ||
-      known_route_->hosts.get() != hosts ||
-      known_route_->target.scheme != target.scheme || known_route_->target.dial_host != target.dial_host ||
-      known_route_->target.dial_port != target.dial_port || known_route_->target.server_name != target.server_name ||
-      known_route_->target.host != target.host) {
+      known_route_->hosts.get() != hosts || known_route_->target.scheme != target.scheme ||
+      known_route_->target.dial_host != target.dial_host || known_route_->target.dial_port != target.dial_port ||
+      known_route_->target.server_name != target.server_name || known_route_->target.host != target.host) {
     Route route = route_of(worker_, target, facts_, upgrades ? Passing::kOctets : Passing::kHttp);
     std::string key = route.key();
     known_route_.emplace(KnownRoute{target, std::move(route), std::move(key), upgrades, generation, worker_.hosts()});

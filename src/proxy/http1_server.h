@@ -77,7 +77,7 @@ class Http1Server {
     std::string key;
     bool upgrades = false;
     std::uint64_t generation = 0;  // of the upstream proxies
-    HostBookPtr hosts;  // by which it was made
+    HostBookPtr hosts;             // by which it was made
   };
   const KnownRoute& find_route(const Exchange& exchange);
   UpstreamConnectionPtr take_idle(const KnownRoute& known, net::Look look);

@@ -2,15 +2,20 @@
 // gives the space.
 #pragma once
 
+#include <cstdint>
+
 #include "flow/sink.h"
 
 namespace sluice::proxy {
+
+// The number of all exchanges of which nothing is kept.
+inline constexpr ExchangeSeq kUnrecorded{UINT64_MAX};
 
 class NoRecord final : public flow::Sink {
  public:
   MutableBytes read_space(std::size_t) override { return {}; }
   flow::Held hold(Bytes) override { return {}; }
-  ExchangeSeq opened(const flow::Opened&) override { return {}; }
+  ExchangeSeq opened(const flow::Opened&) override { return kUnrecorded; }
   void request_sent(ExchangeSeq, Bytes) override {}
   void responded(ExchangeSeq, const flow::Responded&) override {}
   void body(ExchangeSeq, flow::Direction, Bytes) override {}

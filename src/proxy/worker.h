@@ -108,7 +108,7 @@ class Worker {
   const rules::RuleBookPtr& book();        // the newest
   const UpstreamTable& upstreams() const;  // the newest; until the next call
   std::uint64_t upstream_generation() const { return shared_.upstreams.generation(); }
-  const HostBookPtr& hosts() const;        // the newest
+  const HostBookPtr& hosts() const;  // the newest
   // Where an exchange is recorded (perhaps nowhere), and how it is handled, by its host's options. `other`: the name
   // that its connection was made for (HostBook::records).
   struct Handling {

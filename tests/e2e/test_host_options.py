@@ -271,6 +271,13 @@ class Records(Options):
                 if str(origin.port) in x["url"] or f"localhost:{closed}" in x["url"]]
         self.assertEqual(left, [])
 
+    def test_what_is_not_recorded_is_not_held(self):
+        self.set(record=False)
+        self.add_rule({"urlPattern": "/held-if-seen"}, {"type": "hold", "timeoutMs": 60_000})
+        client = self.client()
+        client.send(f"GET /held-if-seen HTTP/1.1\r\nHost: localhost:{self.origin.port}\r\n\r\n".encode())
+        self.assertEqual(client.read_answer().status, 404)
+
     def test_a_request_does_not_hide_behind_the_host_field(self):
         self.set("hides.test", record=False)
         client = self.client()
