@@ -57,6 +57,8 @@ void add_engine_options(CLI::App& app, EngineConfig& engine, std::uint16_t proxy
                  "HOST=URL: a proxy for one host (a name, *.suffix or *); repeats");
   app.add_option("--upstream-password", engine.upstream_password,
                  "HOST=FILE: the password, FILE's first line, for that proxy where its URL has a user alone; repeats");
+  app.add_option("--host-options", engine.host_options,
+                 "HOST={option: value, …}: as proxy_set_host_options takes them (docs/tls.md); repeats");
   app.add_option("--allow-root", engine.allow_root, "Where paths given by tools may read or write; repeats");
   app.add_option("--toolset", engine.toolset, "Which tools agents see: proxy, core or all")
       ->transform(CLI::CheckedTransformer(kToolsets).description(""));
@@ -171,6 +173,15 @@ std::string suggestion(const std::string& wrong, const std::vector<std::string>&
   return near ? fmt::format("; did you mean {}{}?", prefix, *near) : "";
 }
 
+// A map in config.yaml as a flag that repeats has it: NAME={…} for each.
+void add_map(CLI::Option& option, const YAML::Node& map) {
+  for (const auto& entry : map) {
+    YAML::Node value = entry.second;
+    value.SetStyle(YAML::EmitterStyle::Flow);
+    option.add_result(entry.first.Scalar() + "=" + YAML::Dump(value));
+  }
+}
+
 // A section of config.yaml as options that the command line did not give.
 Status apply_file(CLI::App& sub, const std::string& path, const std::string& text) {
   YAML::Node root;
@@ -193,7 +204,8 @@ Status apply_file(CLI::App& sub, const std::string& path, const std::string& tex
   if (!section || section.IsNull()) return {};
   if (!section.IsMap()) return fail(Code::kInvalid, path + ": the section '" + sub.get_name() + "' is not a map");
   for (const auto& entry : section) {
-    const std::string key = entry.first.Scalar();
+    std::string key = entry.first.Scalar();
+    if (key == "host_options") key = "host-options";  // as its options are spelled
     CLI::Option* option = sub.get_option_no_throw("--" + key);
     const auto where = fmt::format("{}:{}", path, entry.first.Mark().line + 1);
     if (!option || key == "home" || key == "config" || key == "help") {
@@ -206,6 +218,8 @@ Status apply_file(CLI::App& sub, const std::string& path, const std::string& tex
         for (const auto& value : entry.second) option->add_result(value.Scalar());
       } else if (entry.second.IsScalar()) {
         option->add_result(entry.second.Scalar());
+      } else if (entry.second.IsMap() && key == "host-options") {
+        add_map(*option, entry.second);
       } else {
         return fail(Code::kInvalid, fmt::format("{}: '{}' takes a value or a list", where, key));
       }

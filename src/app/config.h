@@ -32,6 +32,7 @@ struct EngineConfig {
   std::uint32_t mark = 0;  // SO_MARK of connections to servers
   bool upstream_insecure = false;
   std::vector<std::string> upstream_client_cert, passthrough;  // HOST=CERT:KEY; hosts
+  std::vector<std::string> host_options;                       // HOST={…} (host_options_config.h)
   bool learn_passthrough = false;
   std::string upstream;                                                          // --upstream URL|env
   std::vector<std::string> upstream_no_proxy, host_upstream, upstream_password;  // lists; HOST=URL; HOST=FILE

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "app/host_options_config.h"
 #include "base/text.h"
 #include "base/url.h"
 
@@ -175,6 +176,12 @@ Status Program::make_engine(const Config& config) {
   options.upstream_ca_files = config.engine.upstream_ca;
   options.upstream_client_certs = config.engine.upstream_client_cert;
   options.allow_roots = config.engine.allow_root;
+  options.home = home_.path();
+  options.sessions = home_.sessions();
+  for (const std::string& text : config.engine.host_options) {
+    SLUICE_TRY(auto entry, parse_host_options(text));
+    options.host_options.push_back(std::move(entry));
+  }
   options.min_client_tls = config.engine.min_client_tls;
   options.passthrough = config.engine.passthrough;
   options.learn_passthrough = config.engine.learn_passthrough;

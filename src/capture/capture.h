@@ -97,8 +97,9 @@ struct Glance {
   Bytes raw_id;
   flow::State state = flow::State::kOpen;
   http::AnomalySet anomalies = 0;
-  std::string_view url;
-  Bytes request_head, response_head;  // as the client sent and got them; raw
+  std::string_view url, host;
+  const flow::ClientTls* client_tls = nullptr;  // null: no TLS of the client's is known
+  Bytes request_head, response_head;            // as the client sent and got them; raw
   Bytes request_trailers, response_trailers;
   ByteCount request_stored = 0, response_stored = 0;
   std::string id() const;

@@ -66,6 +66,7 @@ struct RingFixture {
     flow::State state = flow::State::kDone;
     std::string response_fields, request_fields, response_trailers;
     flow::Protocol protocol = flow::Protocol::kHttp1;
+    flow::UpstreamPtr upstream = nullptr;
   };
   ExchangeSeq begin(const Spec& spec, std::size_t worker = 0) {
     flow::Opened opened;
@@ -86,6 +87,7 @@ struct RingFixture {
     flow::Responded responded;
     responded.status = spec.status;
     responded.protocol = spec.protocol;
+    responded.upstream = spec.upstream;
     const std::string head = "HTTP/1.1 " + std::to_string(spec.status) + " Fine\r\n" + spec.response_fields + "\r\n";
     responded.head = head;
     sink(worker).responded(seq, responded);

@@ -16,12 +16,11 @@
 #include "proxy/http2_server.h"
 #include "proxy/sniff.h"
 #include "proxy/target.h"
+#include "proxy/worker.h"
 #include "socks/server.h"
 #include "tls/hello.h"
 
 namespace sluice::proxy {
-
-class Worker;
 
 class ClientConnection {
  public:
@@ -81,6 +80,7 @@ class ClientConnection {
   // Of octets. `name`: whom the client takes an address for.
   Route plain_route(const Target& target, std::string_view name = {}) const;
   ClientFacts facts_in(const Target& target) const;
+  Worker::Handling handling(const Target& target) const;  // of what is no HTTP
   void record_left(const Target& target);
   void record_failure(const Target& target, FailureKind kind, std::string_view message);
   void record_unfinished(FailureKind kind, std::string_view message);  // or that Sluice was stopped meanwhile

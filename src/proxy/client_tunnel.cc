@@ -5,9 +5,15 @@
 
 namespace sluice::proxy {
 
+Worker::Handling ClientConnection::handling(const Target& target) const {
+  const bool named = connection_->tls && !connection_->tls->sni.empty();
+  return worker_.handling(named ? connection_->tls->sni : target.host, target.host);
+}
+
 // A connection to somewhere of which nothing came.
 void ClientConnection::record_left(const Target& target) {
-  Exchange exchange(worker_.sink(), worker_.clock(), worker_.exchange_settings());
+  const auto [sink, settings] = handling(target);
+  Exchange exchange(sink, worker_.clock(), settings);
   exchange.open_tunnel(target, connection_);
   if (draining_)
     exchange.fail(FailureKind::kShutdown, "Sluice was stopped before the client sent anything");
@@ -18,7 +24,8 @@ void ClientConnection::record_left(const Target& target) {
 
 // Raw octets, recorded as protocol tcp.
 net::Task<void> ClientConnection::tunnel(const Target& target, UpstreamConnectionPtr upstream) {
-  Exchange exchange(worker_.sink(), worker_.clock(), worker_.exchange_settings());
+  const auto [sink, settings] = handling(target);
+  Exchange exchange(sink, worker_.clock(), settings);
   exchange.open_tunnel(target, connection_);
   if (!upstream) {
     auto connected = co_await connect_upstream(worker_, plain_route(target), nullptr);
@@ -50,7 +57,8 @@ net::Task<void> ClientConnection::tunnel(const Target& target, UpstreamConnectio
 }
 
 void ClientConnection::record_failure(const Target& target, FailureKind kind, std::string_view message) {
-  Exchange exchange(worker_.sink(), worker_.clock(), worker_.exchange_settings());
+  const auto [sink, settings] = handling(target);
+  Exchange exchange(sink, worker_.clock(), settings);
   exchange.open_tunnel(target, connection_);
   exchange.fail(kind, message);
   exchange.finish();
@@ -58,7 +66,8 @@ void ClientConnection::record_failure(const Target& target, FailureKind kind, st
 
 void ClientConnection::record_failed_tls(const Target& target, const flow::ConnectionPtr& connection,
                                          std::string_view message) {
-  Exchange exchange(worker_.sink(), worker_.clock(), worker_.exchange_settings());
+  const auto [sink, settings] = handling(target);
+  Exchange exchange(sink, worker_.clock(), settings);
   exchange.open_tunnel(target, connection);
   exchange.become(flow::Protocol::kTls);
   exchange.fail(FailureKind::kClientTls, message);

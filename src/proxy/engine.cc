@@ -11,6 +11,7 @@
 #include "proxy/door.h"
 #include "proxy/file_roots.h"
 #include "proxy/guard.h"
+#include "proxy/host_options_start.h"
 #include "proxy/pac.h"
 #include "proxy/worker.h"
 
@@ -25,18 +26,20 @@ using Milliseconds = std::chrono::milliseconds;
 constexpr std::size_t kMostTurnedAway = 64;   // at once
 constexpr int kMostTurnedAwayPerSecond = 20;  // or refusals would push traffic out of the ring
 
+constexpr ByteCount kMostPem = 256 * kKiB;  // of a file that a host's options name
+
 constexpr Milliseconds kLastFarewell{500};  // after a reset, for coroutines to end
 
 // Accepts on a thread of its own and hands each connection to the worker with the fewest.
 class EngineImpl final : public Engine {
  public:
   EngineImpl(EngineOptions options, EngineDeps deps, ClientList clients, ClientList header_senders,
-             OriginIdentities identities, HostTable listed)
+             std::shared_ptr<tls::ClientContext> client_tls)
       : options_(std::move(options)),
         deps_(std::move(deps)),
         admission_(std::move(clients), std::move(header_senders), !options_.proxy_user.empty()),
-        identities_(std::move(identities)),
-        passthrough_(std::move(listed), options_.learn_passthrough),
+        hosts_(std::move(client_tls), host_files_),
+        passthrough_(options_.learn_passthrough),
         explicit_door_(accept_io_, receive_at(flow::Source::kExplicit), bugs()),
         transparent_door_(accept_io_, receive_at(flow::Source::kTransparent), bugs()) {}
 
@@ -51,17 +54,19 @@ class EngineImpl final : public Engine {
     workers_.clear();
   }
 
+  const EngineOptions& options() const { return options_; }
+
   Status open(std::shared_ptr<tls::ServerContext> server, std::shared_ptr<tls::ClientContext> client) {
     const std::shared_ptr<tls::ClientContext> client_tls = client;
     pac_.emplace(PacDeps{deps_.clock, resolver_, guard_, client, options_.allow_roots, options_.outgoing_mark, bugs(),
-                         deps_.on_alert});
+                         deps_.on_alert, options_.home, options_.sessions});
     Shared shared{options_,
                   deps_.clock,
                   deps_.rules,
                   deps_.authority,
                   std::move(server),
                   std::move(client),
-                  identities_,
+                  hosts_,
                   passthrough_,
                   resolver_,
                   guard_,
@@ -76,6 +81,7 @@ class EngineImpl final : public Engine {
                   next_upstream_,
                   transparent_exchanges_,
                   refused_,
+                  unrecorded_,
                   bugs(),
                   deps_.on_connection ? deps_.on_connection : [](const flow::ConnectionPtr&) {},
                   deps_.entropy,
@@ -155,10 +161,13 @@ class EngineImpl final : public Engine {
     status.last_port = last_port_;
     status.connections = population_.served.load();
     status.connections_refused = refused_.load();
+    status.unrecorded = unrecorded_.load();
     status.transparent = {!transparent_bound_.empty(), transparent_bound_, last_transparent_port_,
                           transparent_exchanges_.load()};
     return status;
   }
+
+  HostOptionsStore& host_options() override { return hosts_; }
 
   std::vector<LearnedPassthrough> learned_passthrough() const override {
     std::vector<LearnedPassthrough> list;
@@ -278,18 +287,20 @@ class EngineImpl final : public Engine {
   const EngineOptions options_;
   const EngineDeps deps_;
   Admission admission_;
-  const OriginIdentities identities_;
+  const FileRoots host_files_{options_.allow_roots, kMostPem, options_.home, options_.sessions};
+  HostOptionsStore hosts_;
   Passthrough passthrough_;
   Population population_;
   BodyBudget bodies_{options_.limits.bodies_held};
   Holds holds_;
-  const FileRoots files_{options_.allow_roots, options_.limits.rule_body};
+  const FileRoots files_{options_.allow_roots, options_.limits.rule_body, options_.home, options_.sessions};
   net::Resolver resolver_;
   UpstreamStore no_upstreams_;
   OwnListeners guard_;
   RemoteGuard remote_guard_{guard_};
   std::optional<Pac> pac_;
-  std::atomic<std::uint64_t> next_connection_{1}, next_upstream_{1}, refused_{0}, transparent_exchanges_{0};
+  std::atomic<std::uint64_t> next_connection_{1}, next_upstream_{1}, refused_{0}, unrecorded_{0},
+      transparent_exchanges_{0};
   MonoTime second_began_{};  // accept thread only
   int explained_ = 0;        // ... too
   std::vector<std::unique_ptr<Worker>> workers_;
@@ -318,13 +329,12 @@ Status try_mark(std::uint32_t mark) {
 Result<std::unique_ptr<Engine>> Engine::create(EngineOptions options, EngineDeps deps) {
   SLUICE_TRY(ClientList clients, ClientList::parse(options.allow_clients, "--allow-client"));
   SLUICE_TRY(ClientList header_senders, ClientList::parse(options.proxy_protocol_from, "--proxy-protocol"));
-  SLUICE_TRY(OriginIdentities identities, OriginIdentities::load(options.upstream_client_certs));
-  SLUICE_TRY(HostTable listed, parse_passthrough(options.passthrough));
   SLUICE_CHECK(try_mark(options.outgoing_mark));
   SLUICE_TRY(auto server, tls::ServerContext::create(options.key_log_file, options.min_client_tls));
   SLUICE_TRY(auto client, tls::ClientContext::create({true, options.upstream_ca_files}, options.key_log_file));
   auto engine = std::make_unique<EngineImpl>(std::move(options), std::move(deps), std::move(clients),
-                                             std::move(header_senders), std::move(identities), std::move(listed));
+                                             std::move(header_senders), client);
+  SLUICE_CHECK(start_host_options(engine->host_options(), engine->options()));
   SLUICE_CHECK(engine->open(std::move(server), std::move(client)));
   return std::unique_ptr<Engine>(std::move(engine));
 }

@@ -16,6 +16,7 @@
 #include "base/secret.h"
 #include "flow/sink.h"
 #include "proxy/holds.h"
+#include "proxy/host_options.h"
 #include "rules/rules.h"
 #include "tls/authority.h"
 #include "tls/session.h"
@@ -43,13 +44,16 @@ struct EngineOptions {
   std::uint32_t outgoing_mark = 0;  // SO_MARK of connections to origins; 0: none. Needs CAP_NET_ADMIN
   bool upstream_insecure = false;   // upstream certificates are recorded, not required
   std::vector<std::string> upstream_ca_files;
-  std::vector<std::string> upstream_client_certs;  // HOST=CERT:KEY (origin_identities.h)
+  std::vector<std::string> upstream_client_certs;  // HOST=CERT:KEY; the key may be in CERT
   tls::Version min_client_tls = tls::Version::k1_2;
   std::vector<std::string> passthrough;  // hosts whose TLS is relayed: names, *.suffix
   bool learn_passthrough = false;        // ... and hosts that clients pin (passthrough.h)
   std::string key_log_file;              // SSLKEYLOGFILE; empty: none
   bool strip_alt_svc = true;             // engine.md 1
-  std::vector<std::string> allow_roots;  // absolute folders: beneath them lies what rules of type file answer with
+  // Beside what the flags above say of hosts (host_options.h).
+  std::vector<std::pair<std::string, HostOptions>> host_options;
+  std::vector<std::string> allow_roots;  // absolute folders: beneath them lies what paths of rules and tools lead to
+  std::string home, sessions;            // closed to such paths, but for the sessions in it; may be empty
 };
 
 // A host that one client's TLS is relayed to, since it pins the host's certificate.
@@ -64,6 +68,7 @@ struct EngineStatus {
   std::uint16_t last_port = 0;            // of the explicit listener, also after a stop; 0: never started
   std::size_t connections = 0;            // served just now
   std::uint64_t connections_refused = 0;  // over max_connections or from a client that is not allowed
+  std::uint64_t unrecorded = 0;           // exchanges with hosts of which no record is kept
   struct Transparent {
     bool running = false;
     std::vector<ListenAddress> listeners;
@@ -103,6 +108,8 @@ class Engine {
   virtual Status start_transparent(const std::vector<ListenAddress>& addresses) = 0;
   virtual Status stop_transparent(std::chrono::milliseconds drain) = 0;
   virtual EngineStatus status() const = 0;
+  // What holds for each host. Changes touch no open connection.
+  virtual HostOptionsStore& host_options() = 0;
   virtual std::vector<LearnedPassthrough> learned_passthrough() const { return {}; }
   // Ends what was learned of this host, for every client: how many.
   virtual std::size_t forget_passthrough(std::string_view) { return 0; }

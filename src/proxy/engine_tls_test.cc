@@ -85,7 +85,7 @@ TEST_F(InterceptTest, ARefusedUpstreamCertificateIsAPageInsideTls) {
   TlsOrigin origin(*stranger, "site.example", kAnswer);
   auto tls = client(open_tunnel(authority_of(origin)), sluice_ca_, "site.example", {"http/1.1"});
   ASSERT_TRUE(tls->established());
-  tls->send("GET / HTTP/1.1\r\nHost: site.example\r\n\r\n");
+  tls->send("GET / HTTP/1.1\r\nHost: site.example\r\nConnection: close\r\n\r\n");
   const std::string page = tls->receive(kNever);
   EXPECT_TRUE(page.starts_with("HTTP/1.1 502 ")) << page;
   EXPECT_NE(page.find("not trusted"), std::string::npos);
@@ -98,11 +98,31 @@ TEST_F(InterceptTest, ARefusedUpstreamCertificateIsAPageInsideTls) {
   EXPECT_FALSE(record.upstream->tls->chain.empty());
 }
 
+TEST_F(InterceptTest, ARefusedCertificateCanBeAcceptedWhileTheClientStaysConnected) {
+  const auto stranger = *tls::CertificateAuthority::create(clock_, entropy_);
+  TlsOrigin origin(*stranger, "site.example", kAnswer);
+  auto tls = client(open_tunnel(authority_of(origin)), sluice_ca_, "site.example", {"http/1.1"});
+  ASSERT_TRUE(tls->established());
+  const std::string request = "GET / HTTP/1.1\r\nHost: site.example\r\n\r\n";
+  tls->send(request);
+  const std::string page = tls->receive("--upstream-insecure.");
+  EXPECT_NE(page.find("proxy_set_host_options {\"host\": \"site.example\""), std::string::npos) << page;
+  EXPECT_EQ(page.find("Connection: close"), std::string::npos);
+  HostOptions any;
+  any.verify_upstream = false;
+  ASSERT_TRUE(engine_->host_options().set("site.example", any, {}, FileAccess::kRoots));
+  tls->send(request);
+  EXPECT_TRUE(tls->receive("secret").ends_with(kAnswer));
+  tls.reset();
+  EXPECT_EQ(records().at(0).error, "certificate");
+  EXPECT_EQ(records().at(1).error, "");
+}
+
 TEST_F(InterceptTest, AnotherNameIsNotTrustedEither) {
   TlsOrigin origin(*origin_authority_, "other.example", kAnswer);
   auto tls = client(open_tunnel(authority_of(origin)), sluice_ca_, "site.example", {"http/1.1"});
   ASSERT_TRUE(tls->established());
-  tls->send("GET / HTTP/1.1\r\nHost: site.example\r\n\r\n");
+  tls->send("GET / HTTP/1.1\r\nHost: site.example\r\nConnection: close\r\n\r\n");
   EXPECT_TRUE(tls->receive(kNever).starts_with("HTTP/1.1 502 "));
   tls.reset();
   EXPECT_EQ(records().at(0).error, "certificate");

@@ -61,11 +61,10 @@ Entry entry_of(FailureKind kind) {
       return {502, "upstream_tls", Phase::kUpstreamTls, ""};
     case FailureKind::kCertificate:
       return {502, "certificate", Phase::kUpstreamTls,
-              "If you trust this server, start Sluice with --upstream-ca FILE (its CA), or --upstream-insecure."};
+              "Whoever runs Sluice can also start it with --upstream-ca FILE (the CA), or --upstream-insecure."};
     case FailureKind::kClientCertificate:
-      return {
-          502, "client_certificate", Phase::kUpstreamTls,
-          "Start Sluice with --upstream-client-cert HOST=CERT:KEY to give this server a certificate that it takes."};
+      return {502, "client_certificate", Phase::kUpstreamTls,
+              "Whoever runs Sluice can also start it with --upstream-client-cert HOST=CERT:KEY."};
     case FailureKind::kUpstreamTlsTimeout:
       return {504, "upstream_tls_timeout", Phase::kUpstreamTls, ""};
     case FailureKind::kUpstreamClosed:
@@ -101,6 +100,11 @@ Entry entry_of(FailureKind kind) {
 std::string_view code_of(FailureKind kind) { return entry_of(kind).code; }
 int status_of(FailureKind kind) { return entry_of(kind).status; }
 flow::Phase phase_of(FailureKind kind) { return entry_of(kind).phase; }
+
+bool is_about_tls_settings(FailureKind kind) {
+  return kind == FailureKind::kCertificate || kind == FailureKind::kClientCertificate ||
+         kind == FailureKind::kUpstreamTls;
+}
 
 std::string html_escape(std::string_view text) {
   std::string out;
@@ -153,7 +157,7 @@ Reply error_reply(const ReplyRequest& request) {
     fields.append("Proxy-Authenticate", "Basic realm=\"Sluice\", charset=\"UTF-8\"");  // RFC 7617 §2
   }
   fields.append("Cache-Control", "no-store");
-  fields.append("Connection", "close");
+  if (!request.keeps_connection) fields.append("Connection", "close");
   if (request.method == "HEAD") reply.body.clear();
   return reply;
 }

@@ -46,13 +46,16 @@ enum class FailureKind {
   kShutdown,              // 503: draining
 };
 
+// What whoever runs Sluice, or an agent, can change while the client stays connected.
+bool is_about_tls_settings(FailureKind kind);
+
 // "connect_refused"; the code in records and in the page's Sluice-Error field.
 std::string_view code_of(FailureKind kind);
 int status_of(FailureKind kind);  // 0: no page
 flow::Phase phase_of(FailureKind kind);
 
 struct Reply {
-  http::ResponseHead head;  // Content-Length, Content-Type, Sluice-Error, Connection: close
+  http::ResponseHead head;  // Content-Length, Content-Type, Sluice-Error, Connection: close unless keeps_connection
   std::string body;         // empty for HEAD
 };
 
@@ -61,6 +64,7 @@ struct ReplyRequest {
   std::string_view message;      // one sentence
   std::string_view method, url;  // may be empty
   bool wants_html = false;
+  bool keeps_connection = false;  // the client's: another request may follow
 };
 Reply error_reply(const ReplyRequest& request);
 

@@ -120,7 +120,8 @@ class Exchange {
   AfterHold resume_response(const Resumption& decision);
   // For kAnswer: the rule's answer, recorded. For failures: a page, or "" if nothing can be said any more.
   std::string answer();
-  std::string failure_page(FailureKind kind, std::string_view message);
+  // `client_stays`: another request may follow on its connection.
+  std::string failure_page(FailureKind kind, std::string_view message, bool client_stays = false);
 
   // Rules edit the messages of this WebSocket; the plan outlives the exchange's heads (rules::edit_message).
   bool edits_messages() const { return plan_.edits_messages(); }

@@ -174,12 +174,12 @@ std::string Exchange::answer() {
   return own_answer(mock.head, mock.body);
 }
 
-std::string Exchange::failure_page(FailureKind kind, std::string_view message) {
+std::string Exchange::failure_page(FailureKind kind, std::string_view message, bool client_stays) {
   fail(kind, message);
   if (answered_ || status_of(kind) == 0) return "";
   const auto accept = request_.fields.find("accept");
-  const Reply reply = error_reply(
-      {kind, message, request_.method, url(), accept && accept->find("text/html") != std::string_view::npos});
+  const bool wants_html = accept && accept->find("text/html") != std::string_view::npos;
+  const Reply reply = error_reply({kind, message, request_.method, url(), wants_html, client_stays});
   return own_answer(reply.head, reply.body);
 }
 

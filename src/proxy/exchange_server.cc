@@ -51,7 +51,8 @@ net::Task<void> ExchangeServer::serve(ClientEnd& client, Request request) {
   }
   if (target->kind == TargetKind::kSetup) co_return co_await serve_setup(client, request, target->target);
 
-  Exchange exchange(worker_.sink(), worker_.clock(), worker_.exchange_settings());
+  const auto [sink, settings] = worker_.handling(target->target.host, target->target.server_name);
+  Exchange exchange(sink, worker_.clock(), settings);
   const rules::RuleBookPtr book = worker_.book();
   StreamRelay::RequestBody body;
   body.is_over = request.framing.kind == http::Framing::kNone;
@@ -138,7 +139,6 @@ net::Task<void> ExchangeServer::forward(StreamRelay& relay, Exchange& exchange, 
 
 net::Task<void> ExchangeServer::refuse(ClientEnd& client, Request request, FailureKind kind, std::string message,
                                        std::optional<ResolvedTarget> target) {
-  Exchange exchange(worker_.sink(), worker_.clock(), worker_.exchange_settings());
   if (!target) {
     target.emplace();
     target->target.scheme = facts_.tls ? "https" : "http";
@@ -146,6 +146,8 @@ net::Task<void> ExchangeServer::refuse(ClientEnd& client, Request request, Failu
     target->target.port = facts_.destination_port;
     target->target.path = request.head.target;
   }
+  const auto [sink, settings] = worker_.handling(target->target.host, facts_.sni);
+  Exchange exchange(sink, worker_.clock(), settings);
   static const rules::RuleBook kNoRules;
   exchange.receive_request(std::move(request.head), {}, *std::move(target), connection_, request.started, kNoRules);
   const std::string page = exchange.failure_page(kind, message);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <optional>
 #include <utility>
 
 #include "base/text.h"
@@ -29,6 +30,22 @@ class Descriptor {
  private:
   int fd_;
 };
+
+using Identity = std::pair<dev_t, ino_t>;
+
+std::optional<Identity> identity_of(int fd) {
+  struct stat facts {};
+  if (::fstat(fd, &facts) != 0) return std::nullopt;
+  return Identity{facts.st_dev, facts.st_ino};
+}
+
+std::optional<Identity> identity_of(const std::string& path) {
+  struct stat facts {};
+  if (path.empty() || ::stat(path.c_str(), &facts) != 0) return std::nullopt;
+  return Identity{facts.st_dev, facts.st_ino};
+}
+
+constexpr int kDeepest = 1024;  // folders above a file
 
 Error cannot_open(const std::string& path, int error) {
   const std::string shown = repair_utf8(path.substr(0, 200));
@@ -61,7 +78,23 @@ Result<int> FileRoots::open(const std::string& path) const {
   return fail(std::move(problem));
 }
 
-Result<int> FileRoots::open_beneath(const std::string& root, std::string_view below, const std::string& path) {
+// Compared by what the folders are, not by how they are called: a root may be reached over a link.
+bool FileRoots::is_closed(int folder) const {
+  const auto closed = identity_of(closed_), open = identity_of(open_);
+  if (!closed) return false;  // there is none
+  Descriptor at(::openat(folder, ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  for (int depth = 0; depth < kDeepest; ++depth) {
+    const auto here = identity_of(at.get());
+    if (!here || here == closed) return true;
+    if (here == open) return false;
+    Descriptor above(::openat(at.get(), "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (identity_of(above.get()) == here) return false;  // the root of all
+    at = std::move(above);
+  }
+  return true;
+}
+
+Result<int> FileRoots::open_beneath(const std::string& root, std::string_view below, const std::string& path) const {
   Descriptor at(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (at.get() < 0) return fail(Code::kNotFound, "an allowed root is not there: " + root);
   std::size_t begin = 0;
@@ -74,6 +107,9 @@ Result<int> FileRoots::open_beneath(const std::string& root, std::string_view be
     const int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | (last ? 0 : O_DIRECTORY);
     Descriptor next(::openat(at.get(), step.c_str(), flags));
     if (next.get() < 0) return fail(cannot_open(path, errno));
+    if (last && !closed_.empty() && is_closed(at.get())) {
+      return fail(Code::kRefused, "\"" + repair_utf8(path.substr(0, 200)) + "\" lies in Sluice's own folder");
+    }
     at = std::move(next);
     if (last) return at.release();
     begin = end + 1;
@@ -86,7 +122,9 @@ Result<std::string> FileRoots::read(const std::string& path) const {
   struct stat facts {};
   if (::fstat(at.get(), &facts) != 0 || !S_ISREG(facts.st_mode)) return fail(cannot_open(path, ENOTDIR));
   if (static_cast<ByteCount>(facts.st_size) > most_) {
-    return fail(Code::kTooLarge, "\"" + repair_utf8(path.substr(0, 200)) + "\" is over 8 MiB");
+    return fail(Code::kTooLarge,
+                "\"" + repair_utf8(path.substr(0, 200)) + "\" is over " +
+                    (most_ >= kMiB ? std::to_string(most_ / kMiB) + " MiB" : std::to_string(most_ / kKiB) + " KiB"));
   }
   std::string content(static_cast<std::size_t>(facts.st_size), '\0');
   std::size_t have = 0;

@@ -4,6 +4,8 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 
+#include "proxy/no_record.h"
+
 namespace sluice::proxy {
 namespace {
 
@@ -61,6 +63,7 @@ void HoldPoint::end() {
 
 net::Task<std::optional<Resumption>> HoldPoint::wait(Exchange& exchange, HeldMessage message,
                                                      std::function<bool()> has_left) {
+  if (exchange.seq() == kUnrecorded) co_return Resumption{};  // nobody is shown it, so nobody can decide
   const auto executor = co_await net::asio::this_coro::executor;
   net::Signal signal(executor, deadlines_);
   auto entry = std::make_shared<Holds::Entry>();

@@ -28,18 +28,24 @@ bool is_name(std::string_view name) {
 
 }  // namespace
 
+Result<std::string> HostTable::normal_pattern(std::string_view pattern) {
+  if (pattern == "*") return std::string(pattern);
+  std::string text = normal(pattern);
+  const std::string_view below = std::string_view(text).substr(text.starts_with("*.") ? 2 : 0);
+  if (is_name(below) || is_ip_literal(text)) return text;
+  return fail(Code::kInvalid, "'" + repair_utf8(pattern.substr(0, kMostName)) + "' is no host name and no *.suffix");
+}
+
 Status HostTable::add(std::string_view pattern, std::size_t value) {
-  const std::string text = normal(pattern);
+  SLUICE_TRY(const std::string text, normal_pattern(pattern));
   bool added = false;
-  if (pattern == "*") {
+  if (text == "*") {
     added = !any_;
     any_ = any_.value_or(value);
-  } else if (text.starts_with("*.") && is_name(std::string_view(text).substr(2))) {
+  } else if (text.starts_with("*.")) {
     added = suffixes_.emplace(text.substr(2), value).second;
-  } else if (is_name(text) || is_ip_literal(text)) {
-    added = hosts_.emplace(text, value).second;
   } else {
-    return fail(Code::kInvalid, "'" + std::string(pattern) + "' is no host name and no *.suffix");
+    added = hosts_.emplace(text, value).second;
   }
   if (!added) return fail(Code::kConflict, "'" + std::string(pattern) + "' is given twice");
   return {};

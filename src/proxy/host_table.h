@@ -17,6 +17,8 @@ class HostTable {
  public:
   // kInvalid: no host pattern; kConflict: it was given before. One sentence, with the pattern.
   Status add(std::string_view pattern, std::size_t value);
+  // Equal for patterns that mean the same: lower case, no trailing dot, no brackets. kInvalid: no host pattern.
+  static Result<std::string> normal_pattern(std::string_view pattern);
   std::optional<std::size_t> find(std::string_view host) const;  // any case; a trailing dot does not matter
   bool empty() const { return hosts_.empty() && suffixes_.empty() && !any_; }
 

@@ -142,7 +142,8 @@ void Http1Server::arm_head() {
 
 // Records a request that never became an exchange, tells the client, and ends the connection.
 net::Task<void> Http1Server::refuse(Complaint complaint, const http::RequestHead* head) {
-  Exchange exchange(worker_.sink(), worker_.clock(), worker_.exchange_settings());
+  const auto [sink, settings] = worker_.handling(facts_.destination_host, facts_.sni);
+  Exchange exchange(sink, worker_.clock(), settings);
   http::RequestHead shown;
   if (head)
     shown = *head;
@@ -184,7 +185,8 @@ net::Task<bool> Http1Server::serve_setup(const http::RequestHead& head, const Ta
 }
 
 net::Task<bool> Http1Server::serve(ResolvedTarget& target) {
-  auto seat = worker_.seats().make<Exchange>(worker_.sink(), worker_.clock(), worker_.exchange_settings());
+  const auto handling = worker_.handling(target.target.host, target.target.server_name);
+  auto seat = worker_.seats().make<Exchange>(handling.sink, worker_.clock(), handling.settings);
   Exchange& exchange = *seat;
   const rules::RuleBookPtr book = worker_.book();
   exchange.mark(reader_.anomalies());
@@ -242,9 +244,9 @@ net::Task<bool> Http1Server::serve(ResolvedTarget& target) {
   co_return lives;
 }
 
-net::Task<bool> Http1Server::answer_and_go_on(Exchange& exchange, std::string octets) {
+net::Task<bool> Http1Server::answer_and_go_on(Exchange& exchange, std::string octets, bool stays) {
   hold_rest();
-  const bool keep = http::keeps_alive(exchange.request()) && !exchange.failed();
+  const bool keep = http::keeps_alive(exchange.request()) && (stays || !exchange.failed());
   exchange.finish();
   if (octets.empty()) co_return false;
   client_.set_deadline(worker_.clock().mono() + worker_.limits().timeouts.idle);
@@ -263,10 +265,13 @@ Route route_of(const Worker& worker, const Target& target, const ClientFacts& fa
   route.dial_port = target.dial_port;
   if (route.tls) {
     route.profile.server_name = target.server_name;
-    route.profile.verify =
-        worker.shared().options.upstream_insecure ? tls::Verify::kRecordOnly : tls::Verify::kRequired;
+    const HostTerms& terms = worker.hosts()->find(target.server_name);
+    route.profile.verify = terms.verify;
     route.profile.alpn = facts.alpn;
-    route.profile.identity = worker.shared().identities.find(target.server_name);
+    route.profile.identity = terms.identity;
+    route.profile.trust = terms.trust;
+    route.profile.minimum = terms.min_tls;
+    route.profile.legacy = terms.legacy_server;
   }
   route.http2 = !route.tls && facts.http2_without_tls && !elsewhere;
   // engine.md 2: the address dialled is the destination. A proxy that forwards would dial what the URL names.
@@ -280,14 +285,15 @@ Route route_of(const Worker& worker, const Target& target, const ClientFacts& fa
 const Http1Server::KnownRoute& Http1Server::find_route(const Exchange& exchange) {
   const Target& target = exchange.target();
   const bool upgrades = !worker_.upstreams().empty() && http::is_upgrade(exchange.request());
+  const HostBook* const hosts = worker_.hosts().get();  // may be newer than the route
   const std::uint64_t generation = worker_.upstream_generation();
   if (!known_route_ || known_route_->upgrades != upgrades || known_route_->generation != generation ||
-      known_route_->target.scheme != target.scheme || known_route_->target.dial_host != target.dial_host ||
-      known_route_->target.dial_port != target.dial_port || known_route_->target.server_name != target.server_name ||
-      known_route_->target.host != target.host) {
+      known_route_->hosts.get() != hosts || known_route_->target.scheme != target.scheme ||
+      known_route_->target.dial_host != target.dial_host || known_route_->target.dial_port != target.dial_port ||
+      known_route_->target.server_name != target.server_name || known_route_->target.host != target.host) {
     Route route = route_of(worker_, target, facts_, upgrades ? Passing::kOctets : Passing::kHttp);
     std::string key = route.key();
-    known_route_.emplace(KnownRoute{target, std::move(route), std::move(key), upgrades, generation});
+    known_route_.emplace(KnownRoute{target, std::move(route), std::move(key), upgrades, generation, worker_.hosts()});
   }
   return *known_route_;
 }
@@ -360,9 +366,12 @@ net::Task<bool> Http1Server::forward(Exchange& exchange, Bytes wire_at_hand) {
     }
     if (!upstream) {
       exchange.set_upstream(failure.upstream);
-      const std::string page = exchange.failure_page(failure.kind, failure.message);
-      co_await answer_and_go_on(exchange, page);
-      co_return false;
+      // What a tool can change is tried again on this connection, if no octets of this request are to come.
+      const http::RequestHead& asked = exchange.request();
+      const bool stays = is_about_tls_settings(failure.kind) && request_over_ && wire_at_hand.empty() && !draining_ &&
+                         asked.version == http::Version::kHttp11 && http::keeps_alive(asked);
+      const std::string page = exchange.failure_page(failure.kind, failure.message, stays);
+      co_return co_await answer_and_go_on(exchange, page, stays);
     }
     if (upstream->forwarding && !at_hand && !crossing) {
       auto asked = co_await refresh_challenge(worker_, known.route, *upstream->forwarding);

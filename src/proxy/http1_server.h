@@ -11,6 +11,7 @@
 #include "proxy/ends.h"
 #include "proxy/exchange.h"
 #include "proxy/holds.h"
+#include "proxy/host_options.h"
 #include "proxy/pause.h"
 #include "proxy/pool.h"
 #include "proxy/relay.h"
@@ -66,7 +67,8 @@ class Http1Server {
   net::Task<bool> gather_request(Exchange& exchange, std::optional<std::string>& content, std::string& wire);
   net::Task<std::optional<Exchange::Next>> hold_request(Exchange& exchange);
   net::Task<bool> discard_request_body(Exchange& exchange);
-  net::Task<bool> answer_and_go_on(Exchange& exchange, std::string octets);
+  // `stays`: also after a failure.
+  net::Task<bool> answer_and_go_on(Exchange& exchange, std::string octets, bool stays = false);
   net::Task<bool> forward(Exchange& exchange, Bytes wire_at_hand);
   // The route of the request before is mostly that of the next.
   struct KnownRoute {
@@ -75,6 +77,7 @@ class Http1Server {
     std::string key;
     bool upgrades = false;
     std::uint64_t generation = 0;  // of the upstream proxies
+    HostBookPtr hosts;             // by which it was made
   };
   const KnownRoute& find_route(const Exchange& exchange);
   UpstreamConnectionPtr take_idle(const KnownRoute& known, net::Look look);

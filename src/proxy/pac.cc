@@ -119,7 +119,7 @@ class Pac::Desk {
   Desk(asio::io_context& io, PacDeps deps, const PacLimits& limits)
       : deps_(std::move(deps)),
         limits_(limits),
-        roots_(deps_.allow_roots, pac::kMostScript),
+        roots_(deps_.allow_roots, pac::kMostScript, deps_.home, deps_.sessions),
         fetches_(io, deps_, limits),
         processes_(io, limits, deps_.clock) {}
 

@@ -55,6 +55,7 @@ struct PacDeps {
   std::uint32_t mark = 0;                          // SO_MARK of our connections
   std::function<void(std::string_view)> on_bug;    // an exception; any thread
   std::function<void(std::string_view)> on_alert;  // what a script gave alert(), cut; any thread
+  std::string home, sessions;                      // where it may not, but for the sessions (FileRoots)
 };
 
 class Pac {

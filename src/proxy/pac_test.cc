@@ -69,7 +69,7 @@ class PacTest : public testing::Test {
 
   Pac& pac() {
     if (!pac_) {
-      PacDeps deps{clock_, resolver_, guard_, client_tls_, {root_}, 0, {}, {}};
+      PacDeps deps{clock_, resolver_, guard_, client_tls_, {root_}, 0, {}, {}, "", ""};
       deps.on_bug = [this](std::string_view what) {
         std::lock_guard lock(mutex_);
         bugs_.emplace_back(what);

@@ -19,24 +19,11 @@ bool is_refusal(const tls::HandshakeFailure& failure) {
   return failure.alert_from_peer && (failure.alert == "bad_certificate" || failure.alert == "certificate_unknown");
 }
 
-Result<HostTable> parse_passthrough(const std::vector<std::string>& patterns) {
-  HostTable table;
-  for (const std::string& pattern : patterns) {
-    if (pattern == "*") return fail(Code::kInvalid, "--passthrough takes names and *.suffix, not all hosts");
-    const Status added = table.add(pattern, 0);
-    if (!added && added.error().code != Code::kConflict)
-      return fail(Error(added.error()).with_context("--passthrough"));
-  }
-  return table;
-}
-
-Passage Passthrough::decide(const TlsClient& client, std::string_view sni, std::string_view destination,
-                            MonoTime now) const {
-  if (listed_.find(destination) || (!sni.empty() && listed_.find(sni))) return Passage::kListed;
-  if (!learns_) return Passage::kIntercept;
+bool Passthrough::has_learned(const TlsClient& client, const std::string& host, MonoTime now) const {
+  if (!learns_) return false;
   const std::lock_guard lock(mutex_);
-  const auto found = learned_.find({client, std::string(sni.empty() ? destination : sni)});
-  return found != learned_.end() && now < found->second ? Passage::kLearned : Passage::kIntercept;
+  const auto found = learned_.find({client, host});
+  return found != learned_.end() && now < found->second;
 }
 
 void Passthrough::shook_hands(const TlsClient& client, const std::string& host, MonoTime now) {

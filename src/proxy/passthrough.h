@@ -1,14 +1,13 @@
-// Which TLS connections are relayed instead of intercepted: hosts on the user's list (--passthrough), and hosts whose
-// certificate a client pins, as learned from its refusals (--learn-passthrough; engine.md 3). decide() is a function of
-// those two and nothing else.
+// Hosts whose certificate a client pins, as learned from its refusals (--learn-passthrough; engine.md 3): its TLS to
+// there is relayed instead of intercepted. What people and tools say about a host (host_options.h) comes first.
 //
 // Learning takes 3 refusals within 10 minutes by one client (address and JA4) of one host, from a client that has
 // shaken hands with us for another host: it trusts the CA, so it refuses this certificate for what it is. It holds for
 // that client and host, for an hour. An alert unknown_ca never counts: there the CA is not installed. A request that
 // the client sends to the host ends the count: it does not pin.
 //
-// Thread-safe: one table for all workers, asked once for each ClientHello and told once for each handshake; without
-// learning no lock is taken. Bounded; where it is full, what is oldest is forgotten.
+// Thread-safe: one table for all workers, asked for each ClientHello about which nothing is said, and told once for
+// each handshake; without learning no lock is taken. Bounded; where it is full, what is oldest is forgotten.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +18,6 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "proxy/host_table.h"
 #include "tls/session.h"
 
 namespace sluice::proxy {
@@ -36,8 +34,6 @@ struct LearnedHost {
   MonoTime until;
 };
 
-enum class Passage : std::uint8_t { kIntercept, kListed, kLearned };
-
 class Passthrough {
  public:
   static constexpr int kRefusals = 3;
@@ -45,10 +41,9 @@ class Passthrough {
   static constexpr std::chrono::hours kHolds{1};
   static constexpr std::size_t kMostEntries = 4096;  // of each kind; some 1 MB in all
 
-  Passthrough(HostTable listed, bool learns) : listed_(std::move(listed)), learns_(learns) {}
+  explicit Passthrough(bool learns) : learns_(learns) {}
 
-  // `sni` may be empty. A host is listed if either of its names is: the client's SNI, or the destination it named.
-  Passage decide(const TlsClient& client, std::string_view sni, std::string_view destination, MonoTime now) const;
+  bool has_learned(const TlsClient& client, const std::string& host, MonoTime now) const;
 
   // --- what came of interceptions; `host` is the name on our certificate ---
   void shook_hands(const TlsClient& client, const std::string& host, MonoTime now);
@@ -73,7 +68,6 @@ class Passthrough {
     MonoTime seen;
   };
 
-  const HostTable listed_;
   const bool learns_;
   mutable std::mutex mutex_;
   std::map<TlsClient, Trust> trusting_;
@@ -83,8 +77,5 @@ class Passthrough {
 
 // Whether this end of a handshake means that the client refused our certificate itself.
 bool is_refusal(const tls::HandshakeFailure& failure);
-
-// The host patterns of --passthrough. kInvalid with a sentence that names the flag.
-Result<HostTable> parse_passthrough(const std::vector<std::string>& patterns);
 
 }  // namespace sluice::proxy

@@ -15,6 +15,9 @@ struct TlsProfile {
   tls::Verify verify = tls::Verify::kRequired;
   std::vector<std::string> alpn;
   tls::ClientIdentityPtr identity;  // our certificate there; null: none
+  tls::MoreTrustPtr trust;          // CAs for this origin; null: the usual ones
+  tls::Version minimum = tls::Version::k1_2;
+  bool legacy = false;  // ClientOptions::legacy
   friend bool operator==(const TlsProfile&, const TlsProfile&) = default;
 };
 
@@ -42,6 +45,9 @@ struct Route {
       key += ' ' + profile.server_name + (profile.verify == tls::Verify::kRequired ? " v" : " r");
       for (const auto& protocol : profile.alpn) key += ' ' + protocol;
       if (profile.identity) key += " as " + tls::fingerprint_of(*profile.identity);
+      if (profile.trust) key += " by " + tls::fingerprint_of(*profile.trust);
+      if (profile.minimum != tls::Version::k1_2) key += " from " + std::to_string(static_cast<int>(profile.minimum));
+      if (profile.legacy) key += " legacy";
     }
     return key;
   }

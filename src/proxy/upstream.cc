@@ -3,6 +3,7 @@
 #include "base/url.h"
 #include "fingerprint/fingerprint.h"
 #include "net/tls_stream.h"
+#include "proxy/remedy.h"
 #include "proxy/transport.h"
 #include "proxy/worker.h"
 #include "tls/hello.h"
@@ -45,6 +46,7 @@ std::optional<ConnectFailure> refused_afterwards(const UpstreamConnection& conne
   } else if (words.empty()) {
     words = "the origin asked for a client certificate, got none, and ended the connection";
   }
+  words += remedy(FailureKind::kClientCertificate, {}, connection.info->tls->server_name, "");
   return ConnectFailure{FailureKind::kClientCertificate, std::move(words), connection.info};
 }
 
@@ -85,6 +87,9 @@ net::Task<tl::expected<UpstreamConnectionPtr, ConnectFailure>> connect_upstream(
   options.alpn = route.profile.alpn;
   options.resume = worker.find_resumption(connection->route_key);
   options.identity = route.profile.identity;
+  options.trust = route.profile.trust;
+  options.minimum = route.profile.minimum;
+  options.legacy = route.profile.legacy;
   auto session = shared.client_tls->connect(*tcp, options);
   if (!session) co_return tl::unexpected(ConnectFailure{FailureKind::kUpstreamTls, session.error().message, info});
   tls::ClientSession* client_session = session->get();
@@ -115,6 +120,7 @@ net::Task<tl::expected<UpstreamConnectionPtr, ConnectFailure>> connect_upstream(
     } else if (why.alert_from_peer && session_info.certificate_asked) {
       kind = FailureKind::kClientCertificate;
     }
+    message += remedy(kind, why.remedy, route.profile.server_name, session_info.verdict);
     co_return tl::unexpected(ConnectFailure{kind, std::move(message), std::move(info)});
   }
   stream->clear_deadline();

@@ -26,8 +26,9 @@ Worker::Worker(Shared shared, std::size_t index, flow::Sink& sink)
       readiness_(*io_),
       pool_(shared_.options.limits.upstream_idle_per_worker, shared_.options.limits.timeouts.upstream_idle),
       leaves_(*shared_.authority, shared_.clock),
-      settings_{shared_.options.strip_alt_svc, shared_.options.limits.rule_body, &shared_.files, index,
-                &shared_.transparent_exchanges} {
+      settings_{true, shared_.options.limits.rule_body, &shared_.files, index, &shared_.transparent_exchanges},
+      keeping_alt_svc_(settings_) {
+  keeping_alt_svc_.strip_alt_svc = false;
   deadlines_.tick(clock().mono());
 }
 
@@ -122,6 +123,24 @@ const UpstreamTable& Worker::upstreams() const {
     upstreams_generation_ = newest;
   }
   return *upstreams_;
+}
+
+const HostBookPtr& Worker::hosts() const {
+  const std::uint64_t newest = shared_.hosts.generation();
+  if (newest != hosts_generation_) {
+    hosts_ = shared_.hosts.book();
+    hosts_generation_ = newest;
+  }
+  return hosts_;
+}
+
+Worker::Handling Worker::handling(const std::string& host, const std::string& other) {
+  const HostBook& book = *hosts();
+  if (book.empty()) return {sink_, settings_};
+  const ExchangeSettings& settings = book.find(host).alt_svc == AltSvc::kStrip ? settings_ : keeping_alt_svc_;
+  if (book.records(host, other)) return {sink_, settings};
+  shared_.unrecorded.fetch_add(1, std::memory_order_relaxed);
+  return {no_record_, settings};
 }
 
 const RouteMemory* Worker::find_route(const std::string& key) const {

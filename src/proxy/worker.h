@@ -24,8 +24,9 @@
 #include "proxy/engine.h"
 #include "proxy/exchange.h"
 #include "proxy/holds.h"
+#include "proxy/host_options.h"
 #include "proxy/http2_upstream.h"
-#include "proxy/origin_identities.h"
+#include "proxy/no_record.h"
 #include "proxy/passthrough.h"
 #include "proxy/pool.h"
 #include "proxy/route.h"
@@ -44,7 +45,7 @@ struct Shared {
   std::shared_ptr<const tls::CertificateAuthority> authority;
   std::shared_ptr<tls::ServerContext> server_tls;
   std::shared_ptr<tls::ClientContext> client_tls;
-  const OriginIdentities& identities;
+  HostOptionsStore& hosts;
   Passthrough& passthrough;
   net::Resolver& resolver;
   OwnListeners& guard;
@@ -58,7 +59,8 @@ struct Shared {
   std::atomic<std::uint64_t>& next_connection;
   std::atomic<std::uint64_t>& next_upstream;
   std::atomic<std::uint64_t>& transparent_exchanges;
-  std::atomic<std::uint64_t>& refused;  // clients that may not come in
+  std::atomic<std::uint64_t>& refused;     // clients that may not come in
+  std::atomic<std::uint64_t>& unrecorded;  // exchanges with hosts of which no record is kept
   std::function<void(std::string_view)> on_bug;
   std::function<void(const flow::ConnectionPtr&)> on_connection;  // may start looking for the client's process
   Entropy& entropy;
@@ -106,6 +108,14 @@ class Worker {
   const rules::RuleBookPtr& book();        // the newest
   const UpstreamTable& upstreams() const;  // the newest; until the next call
   std::uint64_t upstream_generation() const { return shared_.upstreams.generation(); }
+  const HostBookPtr& hosts() const;  // the newest
+  // Where an exchange is recorded (perhaps nowhere), and how it is handled, by its host's options. `other`: the name
+  // that its connection was made for (HostBook::records).
+  struct Handling {
+    flow::Sink& sink;
+    const ExchangeSettings& settings;
+  };
+  Handling handling(const std::string& host, const std::string& other);
   bool draining() const { return draining_; }
 
   const RouteMemory* find_route(const std::string& key) const;
@@ -132,11 +142,14 @@ class Worker {
   Pool pool_;
   Http2Upstreams http2_upstreams_;
   tls::LeafCache leaves_;
-  ExchangeSettings settings_;
+  ExchangeSettings settings_, keeping_alt_svc_;
+  NoRecord no_record_;
   rules::RuleBookPtr book_;
   std::uint64_t book_generation_ = 0;
   mutable UpstreamTablePtr upstreams_;
   mutable std::uint64_t upstreams_generation_ = 0;
+  mutable HostBookPtr hosts_;
+  mutable std::uint64_t hosts_generation_ = 0;
   std::unordered_map<std::string, RouteMemory> routes_;
   std::unordered_map<std::string, tls::ResumptionPtr> resumptions_;
   std::unordered_set<ClientConnection*> connections_;

@@ -11,6 +11,7 @@
 #include "tls/certificate_summary.h"
 #include "tls/client_identity.h"
 #include "tls/context.h"
+#include "tls/more_trust.h"
 #include "tls/session_core.h"
 
 namespace sluice::tls {
@@ -23,6 +24,7 @@ class Resumption {
   long verify_error = X509_V_OK;
   std::shared_ptr<const std::vector<CertificateSummary>> chain;
   ClientIdentityPtr identity;  // whom the origin took us for, had it asked
+  MoreTrustPtr trust;          // what it was verified by
 };
 
 namespace {
@@ -39,7 +41,8 @@ class ClientSessionImpl final : public SessionCore<ClientSession> {
         context_(std::move(context)),
         name_(options.server_name),
         verify_(options.verify),
-        identity_(options.identity) {}
+        identity_(options.identity),
+        trust_(options.trust) {}
 
   Status start(const ClientOptions& options);
   SessionInfo info() const override;
@@ -67,6 +70,7 @@ class ClientSessionImpl final : public SessionCore<ClientSession> {
   std::string name_;
   Verify verify_;
   ClientIdentityPtr identity_;
+  MoreTrustPtr trust_;
   bool certificate_asked_ = false;
   ResumptionPtr resumed_from_;
   SslSessionPtr ticket_;
@@ -88,6 +92,11 @@ class ClientContextImpl final : public ClientContext, public std::enable_shared_
       if (system_store_) (void)SSL_CTX_set_default_verify_paths(context_.get());
       ERR_clear_error();
     });
+  }
+
+  Result<MoreTrustPtr> trust_also(const PemText& pem) override {
+    prepare();
+    return MoreTrust::create(SSL_CTX_get_cert_store(context_.get()), system_store_, pem);
   }
 
   Result<std::unique_ptr<ClientSession>> connect(ByteTransport& transport, const ClientOptions& options) override {
@@ -128,7 +137,7 @@ bool ClientSessionImpl::set_alpn(const std::vector<std::string>& alpn) {
 
 bool ClientSessionImpl::set_resumption(const ResumptionPtr& resume) {
   // A resumed handshake verifies nothing: another name, or a chain that was only recorded, must not slip in by ticket.
-  if (!resume || resume->server_name != name_ || resume->identity != identity_) return true;
+  if (!resume || resume->server_name != name_ || resume->identity != identity_ || resume->trust != trust_) return true;
   if (verify_ == Verify::kRequired && resume->verify_error != X509_V_OK) return true;
   if (SSL_SESSION_is_resumable(resume->session.get()) == 0) return true;
   const SslSessionPtr own(SSL_SESSION_dup(resume->session.get()));  // OpenSSL writes to a session in use
@@ -144,7 +153,8 @@ Status ClientSessionImpl::start(const ClientOptions& options) {
   if (name.empty() || name.size() > kMaxServerName || name.find('\0') != std::string::npos) {
     return fail(Code::kInvalid, "TLS towards the origin needs a host name or an IP literal");
   }
-  if (!attach() || !set_name(name) || !set_alpn(options.alpn) || !set_resumption(options.resume)) {
+  if (!attach() || !set_name(name) || !set_alpn(options.alpn) || !set_resumption(options.resume) ||
+      !admit_origin(ssl(), options.minimum, options.legacy) || (trust_ && !trust_->use(ssl()))) {
     return fail(Code::kInternal, "preparing TLS towards the origin: " + take_openssl_error());
   }
   SSL_set_verify(ssl(), SSL_VERIFY_PEER, on_verify);
@@ -220,6 +230,8 @@ void ClientSessionImpl::add_facts(FailureFacts& facts) const {
   facts.certificate_given = certificate_asked_ && identity_;
   if (verify_ != Verify::kRequired || verify_error_ == X509_V_OK) return;
   facts.verdict = X509_verify_cert_error_string(verify_error_);
+  facts.weak = verify_error_ == X509_V_ERR_EE_KEY_TOO_SMALL || verify_error_ == X509_V_ERR_CA_KEY_TOO_SMALL ||
+               verify_error_ == X509_V_ERR_CA_MD_TOO_WEAK;
 }
 
 ResumptionPtr ClientSessionImpl::resumption() const {
@@ -229,6 +241,7 @@ ResumptionPtr ClientSessionImpl::resumption() const {
   if (!made->session) return nullptr;
   made->server_name = name_;
   made->identity = identity_;
+  made->trust = trust_;
   made->verify_error = was_resumed() ? resumed_from_->verify_error : verify_error_;
   (void)chain();
   made->chain = chain_;

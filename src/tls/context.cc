@@ -18,6 +18,10 @@ constexpr const char* kTls12Ciphers =
 // Clients of before 2008 have CBC and SHA-1 only; at security level 0, since their signatures are MD5 with SHA-1.
 constexpr const char* kOldCiphers =
     "ECDHE+AES:DHE+AES:kRSA+AES:DHE+CAMELLIA:kRSA+CAMELLIA:3DES:!aNULL:!eNULL:!MD5:!PSK:!SRP:!DSS:!RC4:@SECLEVEL=0";
+// Towards old origins: ours first, then theirs.
+constexpr const char* kLegacyCiphers =
+    "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:ECDHE+AES:DHE+AES:kRSA+AES:DHE+CAMELLIA:kRSA+CAMELLIA:3DES:"
+    "!aNULL:!eNULL:!MD5:!PSK:!SRP:!DSS:!RC4:!AESCCM:!ARIA:@SECLEVEL=0";
 constexpr const char* kTls13Ciphers = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 
 }  // namespace
@@ -66,6 +70,16 @@ Status admit_old_versions(SSL_CTX* context, int minimum) {
                   SSL_CTX_set_cipher_list(context, kOldCiphers) == 1 && SSL_CTX_set_dh_auto(context, 1) == 1;
   if (!ok) return fail(Code::kInternal, "setting up TLS for old clients: " + take_openssl_error());
   return {};
+}
+
+bool admit_origin(SSL* ssl, Version minimum, bool legacy) {
+  if (minimum != Version::k1_2 && SSL_set_min_proto_version(ssl, static_cast<int>(minimum)) != 1) return false;
+  if (legacy) {
+    SSL_clear_options(ssl, SSL_OP_NO_RENEGOTIATION);
+    SSL_set_options(ssl, SSL_OP_LEGACY_SERVER_CONNECT | SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION);
+  }
+  // Signatures of TLS 1.0 and 1.1 are MD5 with SHA-1, which higher levels refuse.
+  return (!legacy && minimum >= Version::k1_2) || SSL_set_cipher_list(ssl, kLegacyCiphers) == 1;
 }
 
 }  // namespace sluice::tls

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/result.h"
 #include "tls/openssl.h"
+#include "tls/session.h"
 
 namespace sluice::tls {
 
@@ -29,5 +30,7 @@ class KeyLog {
 Result<SslCtxPtr> make_context(const SSL_METHOD* method);
 // Opens a server's context for what came before TLS 1.2.
 Status admit_old_versions(SSL_CTX* context, int minimum);
+// What an origin must speak at least, and whether weak and old ways are taken (ClientOptions). False: no memory.
+bool admit_origin(SSL* ssl, Version minimum, bool legacy);
 
 }  // namespace sluice::tls

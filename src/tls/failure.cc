@@ -155,7 +155,7 @@ std::string origin_alert_text(const FailureFacts& facts, const std::string& name
   }
   switch (facts.alert) {
     case TLS1_AD_PROTOCOL_VERSION:
-      return fmt::format("the origin does not speak TLS 1.2 or 1.3 (alert {})", name);
+      return fmt::format("the origin does not speak {} (alert {})", versions_from(facts.minimum), name);
     case SSL3_AD_HANDSHAKE_FAILURE:
     case TLS1_AD_INSUFFICIENT_SECURITY:
       return fmt::format("the origin accepts none of the cipher suites or parameters that were offered (alert {})",
@@ -184,7 +184,8 @@ std::string local_text(const FailureFacts& facts) {
     case SSL_R_UNSUPPORTED_PROTOCOL:
     case SSL_R_UNKNOWN_PROTOCOL:
     case SSL_R_VERSION_TOO_LOW:
-      return client ? too_old(facts.minimum, "") : fmt::format("{} does not speak TLS 1.2 or 1.3", who);
+      return client ? too_old(facts.minimum, "")
+                    : fmt::format("{} does not speak {}", who, versions_from(facts.minimum));
     case SSL_R_WRONG_VERSION_NUMBER:
     case SSL_R_HTTP_REQUEST:
     case SSL_R_HTTPS_PROXY_REQUEST:
@@ -203,6 +204,32 @@ std::string local_text(const FailureFacts& facts) {
   return fmt::format("the TLS handshake with {} broke: {}", who, words == nullptr ? "protocol error" : words);
 }
 
+HandshakeFailure::Remedy remedy_of(const FailureFacts& facts) {
+  using Remedy = HandshakeFailure::Remedy;
+  if (facts.peer == Side::kClient) return Remedy::kNone;
+  if (!facts.verdict.empty()) return facts.weak ? Remedy::kLegacy : Remedy::kNone;
+  const Remedy older = facts.minimum > TLS1_VERSION ? Remedy::kOlderVersions : Remedy::kNone;
+  if (facts.alert > 0 && facts.alert_from_peer) {
+    if (facts.alert == TLS1_AD_PROTOCOL_VERSION) return older;
+    const bool none_shared = facts.alert == SSL3_AD_HANDSHAKE_FAILURE || facts.alert == TLS1_AD_INSUFFICIENT_SECURITY;
+    return none_shared && !facts.certificate_asked ? Remedy::kLegacy : Remedy::kNone;
+  }
+  switch (facts.reason) {
+    case SSL_R_UNSUPPORTED_PROTOCOL:
+    case SSL_R_UNKNOWN_PROTOCOL:
+    case SSL_R_VERSION_TOO_LOW:
+      return older;
+    case SSL_R_DH_KEY_TOO_SMALL:
+    case SSL_R_EE_KEY_TOO_SMALL:
+    case SSL_R_CA_KEY_TOO_SMALL:
+    case SSL_R_WRONG_SIGNATURE_TYPE:
+    case SSL_R_UNSAFE_LEGACY_RENEGOTIATION_DISABLED:
+      return Remedy::kLegacy;
+    default:
+      return Remedy::kNone;
+  }
+}
+
 }  // namespace
 
 std::string alert_name(int description) {
@@ -217,6 +244,7 @@ HandshakeFailure explain(const FailureFacts& facts) {
     failure.alert = alert_name(facts.alert);
     failure.alert_from_peer = facts.alert_from_peer;
   }
+  failure.remedy = remedy_of(facts);
   failure.closed_after_certificate =
       facts.alert < 0 && facts.after_certificate && (facts.peer_closed || !facts.transport_error.empty());
   if (!facts.verdict.empty()) {

@@ -3,6 +3,8 @@
 #include <openssl/err.h>
 #include <sys/stat.h>
 
+#include <array>
+
 #include "tls/certificate_builder.h"
 #include "tls/hello.h"
 #include "tls/test_world.h"
@@ -19,6 +21,36 @@ TEST_F(Tls, RefusesACertificateForAnotherName) {
   EXPECT_FALSE(pair->client->info().verified);
   EXPECT_EQ(pair->client->info().chain.at(0).subject, "CN=example.com");
   EXPECT_EQ(pair->client->failure().text, "the origin's certificate is not trusted: hostname mismatch");
+}
+
+TEST_F(Tls, TrustsMoreWhereToldSoAndNowhereElse) {
+  const auto stranger = *CertificateAuthority::create(world().clock, world().entropy);
+  const LeafPtr theirs = *stranger->mint("example.com", KeyKind::kEcdsaP256, world().clock.wall());
+  const auto trust = world().client->trust_also({"stranger.pem", stranger->certificate_pem()});
+  ASSERT_TRUE(trust) << trust.error().message;
+  EXPECT_TRUE(connect(world(), {.client = {.trust = *trust}, .leaf = theirs})->ok);
+  EXPECT_TRUE(connect(world(), {.client = {.trust = *trust}})->ok) << "what is trusted anyway stays so";
+  EXPECT_FALSE(connect(world(), {.leaf = theirs})->ok);
+  EXPECT_EQ(fingerprint_of(**trust).size(), 64u);
+  const auto message = [](const std::string& pem) {
+    return world().client->trust_also({"x.pem", pem}).error().message;
+  };
+  EXPECT_EQ(message("nothing"), "x.pem: no PEM certificates could be read");
+  EXPECT_EQ(message(stranger->certificate_pem() + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+            "x.pem: a PEM certificate in it is damaged");
+}
+
+TEST_F(Tls, ATicketIsWorthNothingUnderAnotherTrust) {
+  const auto trust = *world().client->trust_also({"ca.pem", world().authority->certificate_pem()});
+  auto first = connect(world(), {.client = {.trust = trust}});
+  ASSERT_TRUE(first->ok);
+  std::array<char, 64> space;
+  (void)first->server->write("x");
+  (void)first->client->read(space);
+  const ResumptionPtr ticket = first->client->resumption();
+  ASSERT_TRUE(ticket);
+  EXPECT_TRUE(connect(world(), {.client = {.resume = ticket, .trust = trust}})->client->info().resumed);
+  EXPECT_FALSE(connect(world(), {.client = {.resume = ticket}})->client->info().resumed);
 }
 
 TEST_F(Tls, OnlyRecordsWhenToldSo) {

@@ -155,7 +155,9 @@ IoResult SessionCore<T>::read(MutableBytes out) {
     (void)bio_.flush_once();
   }
   if (have != 0) {
-    // An end or a wait will be met again by the next call; a broken record has its words only now.
+    // A wait will be met again by the next call; an end may be the last that is heard, and a broken record has its
+    // words only now.
+    if (error == SSL_ERROR_ZERO_RETURN) (void)end_of_read(error);
     if (error == SSL_ERROR_SSL && !bio_.saw_eof()) (void)fail_io();
     if (error != SSL_ERROR_NONE) clear_errors();
     return {IoStatus::kOk, have};

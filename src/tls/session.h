@@ -60,6 +60,9 @@ struct HandshakeFailure {
   std::string alert;  // "certificate_unknown", "unknown_ca", …; empty if no alert
   bool alert_from_peer = false;
   bool closed_after_certificate = false;  // the client left, without an alert, when it had seen our certificate
+  // What of ClientOptions may help against an origin's failure.
+  enum class Remedy { kNone, kOlderVersions, kLegacy };
+  Remedy remedy = Remedy::kNone;
   std::string text;  // "the client does not trust Sluice's CA (alert unknown_ca): install it, see http://sluice.setup/"
 };
 
@@ -106,8 +109,21 @@ using ClientIdentityPtr = std::shared_ptr<const ClientIdentity>;
 // file cannot be read; kInvalid: no certificate, no key, or they do not belong together. Errors name files, never
 // content.
 Result<ClientIdentityPtr> load_client_identity(const std::string& certificate_file, const std::string& key_file);
+// The same from memory.
+struct PemText {
+  std::string name;  // of the file, for errors
+  Bytes content;
+};
+Result<ClientIdentityPtr> read_client_identity(const PemText& certificate, const PemText& key);
 // Lower-case hex of the certificate's SHA-256: tells identities apart.
 const std::string& fingerprint_of(const ClientIdentity& identity);
+
+// CAs that some origins may be verified by, beside what the context trusts (ClientContext::trust_also). Opaque, shared,
+// immutable.
+class MoreTrust;
+using MoreTrustPtr = std::shared_ptr<const MoreTrust>;
+// Lower-case hex of a SHA-256 over the CAs: tells trusts apart.
+const std::string& fingerprint_of(const MoreTrust& trust);
 
 enum class Verify { kRequired, kRecordOnly };
 
@@ -115,8 +131,14 @@ struct ClientOptions {
   std::string server_name;  // SNI and the name to verify; an IP literal is verified as such, no SNI sent
   Verify verify = Verify::kRequired;
   std::vector<std::string> alpn;  // offered in this order; empty: no ALPN extension
-  ResumptionPtr resume;           // may be null; ignored if it was made for another name or identity
+  ResumptionPtr resume;           // may be null; ignored if it was made for another name, identity or trust
   ClientIdentityPtr identity;     // given if the origin asks; may be null
+  MoreTrustPtr trust;             // of this context; may be null
+  // What the origin must speak at least. Below TLS 1.2 the suites of that time are offered too, at security level 0.
+  Version minimum = Version::k1_2;
+  // For old servers: without secure renegotiation (RFC 5746), or with keys, signatures and suites that are too weak
+  // (security level 0). Renegotiation is allowed.
+  bool legacy = false;
 };
 
 class ClientSession : public Session {
@@ -135,6 +157,9 @@ class ClientContext {
   virtual ~ClientContext() = default;
   // Loads the system's store (some 25 ms), once; connect() does it where nobody did before. Any thread.
   virtual void prepare() = 0;
+  // What this context trusts, and the certificates of a PEM file too: as they stand, also an intermediate or an
+  // origin's own. kInvalid: there are none, or one is damaged. Any thread.
+  virtual Result<MoreTrustPtr> trust_also(const PemText& pem) = 0;
   virtual Result<std::unique_ptr<ClientSession>> connect(ByteTransport& transport, const ClientOptions& options) = 0;
 };
 

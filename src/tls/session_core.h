@@ -27,6 +27,7 @@ struct FailureFacts {
   std::string verdict;                                        // the verifier's words, if it refused
   int minimum = 0;                                            // what we ask the peer to speak at least (TLS1_2_VERSION)
   bool certificate_asked = false, certificate_given = false;  // as in SessionInfo
+  bool weak = false;                                          // ... it refused for a weak key or signature
 };
 HandshakeFailure explain(const FailureFacts& facts);
 

@@ -284,5 +284,34 @@ TEST_F(Tls, NeverResumesPastTheVerification) {
   EXPECT_FALSE(renamed->client->info().resumed);
 }
 
+// A socket that knows when it has nothing left, below one that waits for our end before it gives its own.
+class KnowsItsEnd final : public ByteTransport {
+ public:
+  explicit KnowsItsEnd(Pipe::End& end) : end_(end) {}
+  IoResult read(MutableBytes out) override { return end_.read(out); }
+  IoResult write(Bytes octets) override { return end_.write(octets); }
+  bool is_drained() const override { return end_.incoming().empty(); }
+  void close_write() override {}
+  std::string error_text() const override { return ""; }
+
+ private:
+  Pipe::End& end_;
+};
+
+TEST_F(Tls, AnEndThatCameWithTheLastContentIsNotWaitedFor) {
+  Pipe pipe;
+  KnowsItsEnd below_server(pipe.a()), below_client(pipe.b());
+  auto server = *world().server->accept(below_server, world().leaf("example.com"), "", "scope");
+  auto client = *world().client->connect(below_client, to("example.com"));
+  ASSERT_TRUE(shake_hands(*server, *client));
+  ASSERT_EQ(server->write("content").status, IoStatus::kOk);
+  server->close_write();
+  char space[64];
+  const IoResult content = client->read(space);
+  EXPECT_EQ(std::string_view(space, content.count), "content");
+  EXPECT_FALSE(client->is_drained());
+  EXPECT_EQ(client->read(space).status, IoStatus::kEof);
+}
+
 }  // namespace
 }  // namespace sluice::tls

@@ -264,7 +264,7 @@ Result<Json> exchange_json(const capture::Ring& ring, const flow::Exchange& exch
   Json json = {{"id", exchange.id}, {"timestamp", timestamp_ms(exchange)}};
   if (Json source = source_json(exchange, false); !source.is_null()) json["source"] = std::move(source);
   SLUICE_TRY(json["request"], request_json(ring, exchange, view));
-  if (Json tls = tls_json(exchange); !tls.is_null()) json["tls"] = std::move(tls);
+  if (Json tls = tls_json(exchange, view.server_tls); !tls.is_null()) json["tls"] = std::move(tls);
   json["matchedRuleId"] = matched_json(exchange);
   if (has_answer(exchange)) {
     SLUICE_TRY(json["response"], response_json(ring, exchange, view));
@@ -284,7 +284,7 @@ Result<Json> exchange_json(const capture::Ring& ring, const flow::Exchange& exch
   return json;
 }
 
-Json tls_json(const flow::Exchange& exchange) {
+Json tls_json(const flow::Exchange& exchange, bool server) {
   Json json = Json::object();
   if (exchange.connection && exchange.connection->tls) {
     const flow::ClientTls& tls = *exchange.connection->tls;
@@ -295,11 +295,11 @@ Json tls_json(const flow::Exchange& exchange) {
     if (!tls.ja4.empty()) client["ja4Fingerprint"] = tls.ja4;
     json["client"] = std::move(client);
   }
-  if (exchange.upstream && exchange.upstream->tls) {
+  if (server && exchange.upstream && exchange.upstream->tls) {
     const flow::ServerTls& tls = *exchange.upstream->tls;
-    Json server = {{"protocol", tls.protocol}, {"cipher", tls.cipher}};
-    if (!tls.ja3s.empty()) server["ja3sFingerprint"] = tls.ja3s;
-    json["server"] = std::move(server);
+    Json shown = {{"protocol", tls.protocol}, {"cipher", tls.cipher}};
+    if (!tls.ja3s.empty()) shown["ja3sFingerprint"] = tls.ja3s;
+    json["server"] = std::move(shown);
   }
   return json.empty() ? Json() : json;
 }

@@ -28,6 +28,7 @@ struct ExchangeView {
   unsigned include = 0;             // Include bits
   analysis::BodyOptions body;       // for the included bodies; its redactor for previews too
   analysis::MessageQuery messages;  // for included messages
+  bool server_tls = true;           // tls.server is shown
 };
 
 // Whole milliseconds from request start to answer sent; nullopt without an answer.
@@ -36,8 +37,8 @@ std::optional<std::int64_t> duration_ms(const flow::Exchange& exchange);
 Json list_row(const flow::Exchange& exchange);
 Json search_row(const flow::Exchange& exchange);
 Result<Json> exchange_json(const capture::Ring& ring, const flow::Exchange& exchange, const ExchangeView& view);
-// {client, server}, or null if nothing of TLS is known.
-Json tls_json(const flow::Exchange& exchange);
+// {client, server}, or null if nothing of TLS is known. `server`: shown if known.
+Json tls_json(const flow::Exchange& exchange, bool server);
 
 std::vector<ResultField> list_row_result();
 std::vector<ResultField> exchange_result();

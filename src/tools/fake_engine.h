@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "proxy/engine.h"
+#include "proxy/exchange.h"
 
 namespace sluice::tools {
 
@@ -65,6 +66,7 @@ class FakeEngine final : public proxy::Engine {
     return std::erase_if(learned, [&](const auto& one) { return one.host == host; });
   }
   void add_own_listener(const proxy::ListenAddress&) override {}
+  proxy::HostOptionsStore& host_options() override { return hosts_; }
 
   std::uint16_t taken = 0;  // a port that cannot be had
   int starts = 0;
@@ -72,9 +74,18 @@ class FakeEngine final : public proxy::Engine {
   bool has_ipv6 = true;
 
  private:
+  class NoFiles final : public proxy::MockFiles {
+   public:
+    Result<std::string> read(const std::string&) const override {
+      return fail(Code::kRefused, "no folder may be read");
+    }
+  };
+
   mutable std::mutex mutex_;
   proxy::EngineStatus status_;
   std::uint16_t next_port_ = 40'000;
+  const NoFiles files_;
+  proxy::HostOptionsStore hosts_{*tls::ClientContext::create({false, {}}, ""), files_};
 };
 
 }  // namespace sluice::tools

@@ -338,20 +338,6 @@ TEST(Tls, FingerprintsAreNullWithoutTls) {
   EXPECT_EQ(rows[1]["ja4"], "ja4hash");
 }
 
-TEST(HostOptions, WhatWasLearnedIsListedAndCanBeRemoved) {
-  Bench bench;
-  EXPECT_EQ(bench.ok("proxy_status")["learnedPassthrough"], Json::array());
-  bench.engine.learned.push_back({"pinned.test", "127.0.0.1", "t13d", WallTime(std::chrono::seconds(7))});
-  EXPECT_EQ(
-      bench.ok("proxy_status")["learnedPassthrough"],
-      (Json::array({{{"host", "pinned.test"}, {"clientAddress", "127.0.0.1"}, {"ja4", "t13d"}, {"until", 7000}}})));
-  EXPECT_EQ(bench.error("proxy_remove_host_options", {{"host", "other.test"}}),
-            "No pass-through was learned for 'other.test'");
-  EXPECT_EQ(bench.ok("proxy_remove_host_options", {{"host", "Pinned.test"}}),
-            (Json{{"host", "pinned.test"}, {"removed", 1}}));
-  EXPECT_EQ(bench.ok("proxy_status")["learnedPassthrough"], Json::array());
-}
-
 // --- rules ---
 
 Json mock_rule() {

@@ -181,6 +181,7 @@ Tool status_tool() {
                    {"bodiesCut", "number", "bodies that could not be kept whole"},
                    {"bytesCut", "number", ""},
                    {"recordsLost", "number", ""},
+                   {"notRecorded", "number", "exchanges with hosts whose options say record: false"},
                    {"spoolBytes", "number", "bodies on disk"},
                    {"memoryBytes", "number", "heads and index"},
                    {"writeErrors", "number", ""},

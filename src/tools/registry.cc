@@ -19,6 +19,7 @@ std::vector<Tool> all_tools() {
   take(all, traffic_tools());
   take(all, modification_tools());
   take(all, tls_tools());
+  take(all, host_options_tools());
   take(all, transparent_tools());
   for (Tool& tool : all) {
     if ((tool.hints & kReturnsTraffic) == 0) continue;

@@ -1,6 +1,7 @@
 // What tools may call: made by app/wiring, passed in CallContext. Interfaces and public classes of lower floors only.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -36,6 +37,8 @@ struct Services {
   std::vector<proxy::ListenAddress> transparent_listen;  // hosts for the transparent listener; empty: loopback
   std::uint32_t outgoing_mark = 0;                       // of our own connections, for firewall rules
   proxy::UpstreamStore* upstreams = nullptr;             // the engine's
+  // Whether answers show tls.server (engine.md 3). Never null.
+  std::shared_ptr<std::atomic<bool>> server_tls_shown = std::make_shared<std::atomic<bool>>(true);
 };
 
 }  // namespace sluice::tools

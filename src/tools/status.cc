@@ -7,6 +7,7 @@
 #include <map>
 
 #include "tools/exchange_json.h"
+#include "tools/print_counts.h"
 
 namespace sluice::tools {
 namespace {
@@ -87,6 +88,7 @@ Json status_json(const Services& services) {
                        {"bodiesCut", counters.bodies_cut},
                        {"bytesCut", counters.bytes_cut},
                        {"recordsLost", counters.records_lost},
+                       {"notRecorded", engine.unrecorded},
                        {"spoolBytes", counters.spool_bytes},
                        {"memoryBytes", counters.memory_bytes},
                        {"writeErrors", counters.write_errors},
@@ -96,8 +98,9 @@ Json status_json(const Services& services) {
 }
 
 Json traffic_summary(const Services& services) {
-  Counts methods, statuses, hosts, ja3, ja4;
-  std::uint64_t total = 0, with_tls = 0, timed = 0;
+  Counts methods, statuses, hosts;
+  TlsPrints prints;
+  std::uint64_t total = 0, timed = 0;
   double duration = 0;
   services.ring.for_each({}, [&](const flow::Exchange& exchange) {
     ++total;
@@ -109,10 +112,10 @@ Json traffic_summary(const Services& services) {
       ++timed;
     }
     if (!exchange.connection || !exchange.connection->tls) return true;
-    ++with_tls;
+    ++prints.exchanges;
     const flow::ClientTls& tls = *exchange.connection->tls;
-    if (!tls.ja3.empty()) ++ja3[tls.ja3];
-    if (!tls.ja4.empty()) ++ja4[tls.ja4];
+    prints.ja3.add(tls.ja3, exchange.host);
+    prints.ja4.add(tls.ja4, exchange.host);
     return true;
   });
   Json summary = Json::object();
@@ -121,8 +124,10 @@ Json traffic_summary(const Services& services) {
   summary["statuses"] = object_of(statuses);
   summary["topHostnames"] = top(hosts, 10, "host");
   summary["avgDurationMs"] = timed == 0 ? Json() : Json(std::llround(duration / static_cast<double>(timed)));
-  summary["tls"] = {
-      {"exchangesWithTls", with_tls}, {"topJa3", top(ja3, 5, "fingerprint")}, {"topJa4", top(ja4, 5, "fingerprint")}};
+  constexpr auto kNoHosts = PrintCounts::Hosts::kNone;
+  summary["tls"] = {{"exchangesWithTls", prints.exchanges},
+                    {"topJa3", prints.ja3.top(5, kNoHosts)},
+                    {"topJa4", prints.ja4.top(5, kNoHosts)}};
   return summary;
 }
 

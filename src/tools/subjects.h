@@ -15,6 +15,7 @@ std::vector<Tool> breakpoint_tools();
 std::vector<Tool> traffic_tools();
 std::vector<Tool> modification_tools();
 std::vector<Tool> tls_tools();
+std::vector<Tool> host_options_tools();
 std::vector<Tool> transparent_tools();
 
 // A failure that the contract prints with its class in front.

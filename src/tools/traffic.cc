@@ -69,6 +69,7 @@ ToolResult get_exchange(const Json& arguments, CallContext& context) {
   const auto exchange = ring.find(id);
   if (!exchange) return fail(Code::kNotFound, fmt::format("Exchange '{}' not found", id));
   ExchangeView view;
+  view.server_tls = context.services->server_tls_shown->load();
   view.include = include_of(arguments);
   const auto offset = static_cast<std::uint64_t>(*integer_argument(arguments, "offset"));
   const auto limit = integer_argument(arguments, "limit");

@@ -1,9 +1,32 @@
 """Upstream proxies that a script chooses: what of PAC meets the rest of the engine. docs/upstream.md."""
 import json
+import pathlib
+import signal
+import subprocess
 
-from harness import Serve, ToolError, clean_environment, poll
+from harness import SLUICE, Serve, ToolError, clean_environment, poll
 from fakes.proxies import free_port
 from test_upstream_rules import UpstreamTest
+
+
+def children(pid):
+    """The processes that this one has started, those that nobody has reaped too."""
+    found = []
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:  # gone meanwhile
+            continue
+        if int(fields[1]) == pid:
+            found.append(int(stat.parent.name))
+    return found
+
+
+def is_there(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 class Scripts(UpstreamTest):
@@ -75,3 +98,26 @@ class Scripts(UpstreamTest):
     def test_the_choice_of_our_own_port_is_a_loop(self):
         self.use_script(f"return 'PROXY 127.0.0.1:{self.serve.proxy_port}'")
         self.assertIn("508", self.get(self.plain.url("/hello?loop")).partition("\n")[0])
+
+    def test_no_process_outlives_the_program(self):
+        script = self.directory / "loop.pac"
+        script.write_text("function FindProxyForURL(url, host) { while (host == '127.0.0.1') {} return 'DIRECT'; }")
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with self.subTest(number.name), Serve("--upstream-ca", self.fakes.pem, "--upstream", f"pac+file://{script}") as serve:
+                self.assertEqual(children(serve.process.pid), [], "none before a script is asked")
+                self.assertIn("200", self.get(self.plain.url(f"/hello?{number.name}"), serve).partition("\n")[0])
+                [child] = children(serve.process.pid)
+                asker = subprocess.Popen(["curl", "--silent", "--proxy", serve.proxy_url, "--noproxy", "",
+                                          f"http://127.0.0.1:{self.plain.port}/"], stdout=subprocess.DEVNULL, env=clean_environment())
+                self.addCleanup(asker.wait)
+                self.addCleanup(asker.kill)
+                poll(lambda: int(pathlib.Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[11]) > 5, 5,
+                     "the script's loop")
+                serve.stop(number)
+                poll(lambda: not is_there(child), what="the end of the script's process")
+
+    def test_the_command_of_the_processes_is_no_command_of_ours(self):
+        for arguments in (["pac-child"], ["pac-child", "1"], ["pac-child", "x"]):
+            done = subprocess.run([SLUICE, *arguments], stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False)
+            self.assertNotEqual(done.returncode, 0)
+        self.assertNotIn(b"pac-child", subprocess.run([SLUICE, "--help"], capture_output=True, timeout=10, check=True).stdout)

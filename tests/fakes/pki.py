@@ -22,7 +22,8 @@ class TestAuthority:
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", self.key,
                 "-out", self.pem, "-days", 3, "-subj", f"/CN={name}", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
-    def leaf(self, *names, days=2, self_signed=False, usage="serverAuth"):
+    def leaf(self, *names, days=2, self_signed=False, usage="serverAuth",
+             newkey=("ec", "-pkeyopt", "ec_paramgen_curve:P-256")):
         """(certificate, key) paths for names; an IP address becomes an IP name."""
         self._count += 1
         stem = self.directory / f"leaf{self._count}"
@@ -30,8 +31,7 @@ class TestAuthority:
         extensions = stem.with_suffix(".ext")
         sans = ",".join(("IP:" if n.replace(".", "").isdigit() or ":" in n else "DNS:") + n for n in names)
         extensions.write_text(f"subjectAltName={sans}\nextendedKeyUsage={usage}\n")
-        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", request,
-                "-subj", f"/CN={names[0]}")
+        openssl("req", "-newkey", *newkey, "-nodes", "-keyout", key, "-out", request, "-subj", f"/CN={names[0]}")
         signer = ["-signkey", key] if self_signed else ["-CA", self.pem, "-CAkey", self.key, "-CAcreateserial"]
         # Expired: openssl 3.0 takes a negative number of days.
         openssl("x509", "-req", "-in", request, *signer, "-days", days, "-extfile", extensions, "-out", certificate)
