@@ -104,6 +104,35 @@ const injected = await call("proxy_inject_headers", { hostname: "localhost", hea
 seen.rules = (await call("proxy_list_rules")).count;
 for (const id of [added.id, injected.rule_id, mock.rule_id]) await call("proxy_remove_rule", { rule_id: id });
 
+const rewritten = await call("proxy_rewrite_url", { match_pattern: "/old/", replace_with: "/new/" });
+await call("proxy_remove_rule", { rule_id: rewritten.rule_id });
+
+// Somebody decides what becomes of a request while its client waits.
+const hold = (await call("proxy_add_rule", { description: "hold", matcher: { pathPattern: "^/held" }, handler: { type: "hold" } })).rule;
+const waiting = get(`${ORIGIN}/held`);
+const held = await until("a held request", async () => (await call("proxy_list_held")).held[0]);
+await call("proxy_resume_exchange", { exchange_id: held.exchange_id, action: "respond", edits: { status: 203, body: "decided" } });
+const decided = await waiting;
+seen.decided = { status: decided.status, text: await decided.text() };
+await call("proxy_remove_rule", { rule_id: hold.id });
+
+// Upstream proxies and options of hosts.
+await call("proxy_set_upstream", { proxy_url: "http://user:secret@127.0.0.1:9", no_proxy: ["localhost"] });
+await call("proxy_set_host_upstream", { hostname: "*.example.test", proxy_url: "socks5h://127.0.0.1:9" });
+seen.upstream = (await call("proxy_status")).globalUpstream;
+await call("proxy_remove_host_upstream", { hostname: "*.example.test" });
+await call("proxy_clear_upstream");
+await call("proxy_set_host_options", { host: "old.example.test", verify_upstream: false, min_tls: "1.0" });
+seen.options = (await call("proxy_list_host_options")).options.length;
+await call("proxy_remove_host_options", { host: "old.example.test" });
+
+seen.prints = await call("proxy_list_tls_fingerprints");
+await call("proxy_get_tls_config");
+await call("proxy_enable_server_tls_capture", { enabled: true });
+await call("proxy_list_fingerprint_presets");
+await call("proxy_check_fingerprint_runtime");
+await call("proxy_clear_ja3_spoof");
+
 // A failed call has isError and no structuredContent.
 const failure = await client.callTool({ name: "proxy_get_exchange", arguments: { exchange_id: "nope" } });
 seen.failure = { isError: failure.isError, text: failure.content[0].text, structured: failure.structuredContent ?? null };
