@@ -12,6 +12,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "base/url.h"
 
@@ -35,6 +36,7 @@ struct Race {
   std::size_t pending = 0;
   int last_error = 0;
   bool over = false;
+  bool told = false;  // an attempt has ended since the last wait
 };
 
 // RFC 8305 §4: the families in turn, starting with the first one that the system gave.
@@ -91,6 +93,7 @@ Task<void> attempt(std::shared_ptr<Race> race, Tcp::endpoint to, DialGuard& guar
   } else if (error) {
     race->last_error = error.value();
   }
+  race->told = true;
   race->changed.cancel();
 }
 
@@ -142,8 +145,12 @@ Task<tl::expected<Dialled, DialFailure>> dial(Resolver& resolver, DialGuard& gua
       ++next;
     }
     const MonoTime until = next < order.size() ? std::min(request.deadline, now() + kAttemptDelay) : request.deadline;
-    race->changed.expires_at(to_asio(until));
-    co_await race->changed.async_wait(asio::as_tuple(asio::use_awaitable));
+    // A connect that fails at once has said so before anybody could wait.
+    if (!std::exchange(race->told, false)) {
+      race->changed.expires_at(to_asio(until));
+      co_await race->changed.async_wait(asio::as_tuple(asio::use_awaitable));
+      race->told = false;
+    }
   }
   race->over = true;
   for (const auto& socket : race->running) {

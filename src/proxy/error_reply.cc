@@ -43,7 +43,9 @@ Entry entry_of(FailureKind kind) {
       return {504, "connect_timeout", Phase::kConnect, ""};
     case FailureKind::kUpstreamProxy:
       return {502, "upstream_proxy", Phase::kConnect,
-              "Check the upstream proxy, give another one (proxy_set_upstream), or none (proxy_clear_upstream)."};
+              "Check the upstream proxy, give another one (proxy_set_upstream, for one host proxy_set_host_upstream), "
+              "or none "
+              "(proxy_clear_upstream, proxy_remove_host_upstream)."};
     case FailureKind::kUpstreamProxyRefused:
       return {
           502, "upstream_proxy_refused", Phase::kConnect,
@@ -54,7 +56,9 @@ Entry entry_of(FailureKind kind) {
           "Give the upstream proxy's user name and password: proxy_set_upstream, or --upstream-password HOST=FILE."};
     case FailureKind::kUpstreamProxyTimeout:
       return {504, "upstream_proxy_timeout", Phase::kConnect,
-              "Check the upstream proxy, give another one (proxy_set_upstream), or none (proxy_clear_upstream)."};
+              "Check the upstream proxy, give another one (proxy_set_upstream, for one host proxy_set_host_upstream), "
+              "or none "
+              "(proxy_clear_upstream, proxy_remove_host_upstream)."};
     case FailureKind::kPac:
       return {502, "pac", Phase::kConnect, "Check the PAC script, or give a proxy instead of it (proxy_set_upstream)."};
     case FailureKind::kUpstreamTls:

@@ -161,6 +161,10 @@ Exchange::Next Exchange::decide(const rules::RuleBook& book, const std::string* 
     case rules::HandlerType::kHold:
       break;
   }
+  const bool opens_tunnel = request_.method == "CONNECT" || request_.fields.find("upgrade").has_value();
+  if (!gathered_ && request_framing_.kind == http::Framing::kNone && plan_.sets_request_body() && !opens_tunnel) {
+    gathered_.emplace();
+  }
   build_request();
   return plan_.holds(rules::HoldOn::kRequest) ? Next::kHold : Next::kForward;
 }

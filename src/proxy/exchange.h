@@ -195,6 +195,7 @@ class Exchange {
   void build_request();
   void record_opened(const flow::ConnectionPtr& connection, MonoTime started, MonoTime now);
   void request_ended(MonoTime at);
+  bool may_have_body() const;
   void adapt_to_method(ResponsePlan& plan, http::ResponseHead& head);
   void edit_held_request(const Resumption& decision);
   void edit_held_response(const Resumption& decision);

@@ -64,6 +64,7 @@ Exchange::ResponsePlan Exchange::receive_response(http::ResponseHead head, http:
   response_ = std::move(head);
   holds_answer_ = plan.hold = !is_tunnel() && plan_.holds(rules::HoldOn::kResponse);
   answer_has_body_ = framing.kind != http::Framing::kNone;
+  if (!answer_has_body_ && may_have_body() && plan_.sets_response_body()) plan.gather = answer_has_body_ = true;
   if (answer_has_body_ && !plan.drop_body && !is_tunnel() && (plan_.edits_response_body() || plan.hold)) {
     plan.gather = !has_endless_type(response_.fields) && framing.length <= settings_.rule_body;
     if (!plan.gather) mark(http::Anomaly::kRuleBodyLimit);
@@ -82,6 +83,12 @@ Exchange::ResponsePlan Exchange::receive_response(http::ResponseHead head, http:
   record_response(plan.head_changed ? Bytes(response_octets_) : Bytes());
   if (framing.kind == http::Framing::kNone) response_ended_ = true;
   return plan;
+}
+
+// RFC 9110 §6.4.1: of an answer that came without content.
+bool Exchange::may_have_body() const {
+  return request_.method != "HEAD" && response_.status >= 200 && response_.status != 204 && response_.status != 205 &&
+         response_.status != 304 && !is_tunnel();
 }
 
 // A rule sent another method than the client did: what the client gets follows its own (RFC 9110 §9.3.2).

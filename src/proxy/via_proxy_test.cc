@@ -27,14 +27,13 @@ class ViaProxy : public ::testing::Test {
 
   ViaResult ask(const UpstreamProxyPtr& proxy, std::vector<Line> script, std::size_t slice = SIZE_MAX) {
     heard_.clear();
-    asio::io_context io;
-    auto [ours, theirs] = net::MemoryStream::pair(io.get_executor(), 1 << 20);
+    auto [ours, theirs] = net::MemoryStream::pair(io_.get_executor(), 1 << 20);
     ours->set_slice(slice);
     const HostPort origin{host_, 443};
     std::optional<ViaResult> result;
-    asio::co_spawn(io, serve(*theirs, std::move(script)), asio::detached);
+    asio::co_spawn(io_, serve(*theirs, std::move(script)), asio::detached);
     asio::co_spawn(
-        io,
+        io_,
         [&, stream = std::move(ours)]() mutable -> net::Task<void> {
           result = proxy->speaks_http() ? co_await ask_connect(std::move(stream), *proxy, origin, entropy_)
                                         : co_await ask_socks(std::move(stream), *proxy, origin);
@@ -46,7 +45,8 @@ class ViaProxy : public ::testing::Test {
           theirs->close();
         },
         asio::detached);
-    io.run();
+    io_.restart();
+    io_.run();
     return *std::move(result);
   }
 
@@ -65,6 +65,7 @@ class ViaProxy : public ::testing::Test {
     }
   }
 
+  asio::io_context io_;  // the streams that are answered live on it
   SeededEntropy entropy_{1};
   std::string host_ = "origin.example", heard_, first_;
 };

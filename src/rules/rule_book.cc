@@ -199,6 +199,7 @@ bool any_transform(const std::vector<RulePtr>& applied, std::optional<Transform>
 }
 bool head(const Transform& transform) { return transform.edits_head(); }
 bool body(const Transform& transform) { return transform.edits_body(); }
+bool set_body(const Transform& transform) { return transform.set_body.has_value(); }
 
 }  // namespace
 
@@ -208,6 +209,11 @@ bool RuleBook::Plan::edits_request_head() const { return any_transform(applied, 
 bool RuleBook::Plan::edits_request_body() const { return any_transform(applied, &Handler::transform_request, body); }
 bool RuleBook::Plan::edits_response_head() const { return any_transform(applied, &Handler::transform_response, head); }
 bool RuleBook::Plan::edits_response_body() const { return any_transform(applied, &Handler::transform_response, body); }
+
+bool RuleBook::Plan::sets_request_body() const { return any_transform(applied, &Handler::transform_request, set_body); }
+bool RuleBook::Plan::sets_response_body() const {
+  return any_transform(applied, &Handler::transform_response, set_body);
+}
 
 bool RuleBook::Plan::match_answer(const Subject& subject, std::size_t worker) {
   if (!answer_rules) return false;

@@ -58,6 +58,8 @@ class RuleBook {
     bool edits_request_body() const;
     bool edits_response_head() const;
     bool edits_response_body() const;
+    bool sets_request_body() const;  // whatever it was, also where there was none
+    bool sets_response_body() const;
     // The rules with a statusCode, now that there is a status: what applies is added to `applied`. True if any does.
     bool match_answer(const Subject& subject, std::size_t worker);
 
