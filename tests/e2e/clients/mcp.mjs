@@ -2,44 +2,15 @@
 //   mcp.mjs GENERATION ERA TRANSPORT   1|2, legacy|modern, stdio|http
 // Environment: SLUICE, SLUICE_HOME_DIR, UPSTREAM_CA, ORIGIN (a URL); for http: MCP_URL, MCP_TOKEN.
 import { ProxyAgent, fetch } from "undici";
+import { connect } from "./mcp_client.mjs";
 
 const [generation, era, transportName] = process.argv.slice(2);
-const { SLUICE, SLUICE_HOME_DIR, UPSTREAM_CA, ORIGIN, MCP_URL, MCP_TOKEN } = process.env;
-const identity = { name: `e2e-${generation}-${era}-${transportName}`, version: "1.0.0" };
+const { ORIGIN } = process.env;
+const name = `e2e-${generation}-${era}-${transportName}`;
 const seen = { calls: {}, updates: [] };
 
-async function makeClient() {
-  const spawn = {
-    command: SLUICE,
-    args: ["mcp", "--home", SLUICE_HOME_DIR, "--upstream-ca", UPSTREAM_CA],
-    stderr: "inherit",
-  };
-  const http = { requestInit: { headers: { Authorization: `Bearer ${MCP_TOKEN}` } } };
-  if (generation === "1") {
-    const { Client } = await import("@modelcontextprotocol/sdk/client/index.js");
-    const { StdioClientTransport } = await import("@modelcontextprotocol/sdk/client/stdio.js");
-    const { StreamableHTTPClientTransport } = await import("@modelcontextprotocol/sdk/client/streamableHttp.js");
-    const { ResourceUpdatedNotificationSchema } = await import("@modelcontextprotocol/sdk/types.js");
-    const client = new Client(identity);
-    client.setNotificationHandler(ResourceUpdatedNotificationSchema, (n) => { seen.updates.push(n.params.uri); });
-    const transport = transportName === "stdio"
-      ? new StdioClientTransport(spawn) : new StreamableHTTPClientTransport(new URL(MCP_URL), http);
-    await client.connect(transport);
-    return client;
-  }
-  const { Client, StreamableHTTPClientTransport } = await import("@modelcontextprotocol/client");
-  const { StdioClientTransport } = await import("@modelcontextprotocol/client/stdio");
-  const mode = era === "modern" ? { pin: "2026-07-28" } : "legacy";
-  const client = new Client(identity, { versionNegotiation: { mode } });
-  client.setNotificationHandler("notifications/resources/updated", (n) => { seen.updates.push(n.params.uri); });
-  const transport = transportName === "stdio"
-    ? new StdioClientTransport(spawn) : new StreamableHTTPClientTransport(new URL(MCP_URL), http);
-  await client.connect(transport);
-  seen.negotiated = client.getNegotiatedProtocolVersion();
-  return client;
-}
-
-const client = await makeClient();
+const client = await connect(generation, era, transportName, { updated: (uri) => { seen.updates.push(uri); } });
+if (generation === "2") seen.negotiated = client.getNegotiatedProtocolVersion();
 seen.server = client.getServerVersion();
 seen.capabilities = client.getServerCapabilities();
 // Tools are listed first: then the client checks every answer against the tool's output schema.
@@ -82,16 +53,16 @@ const summary = "proxy://traffic/summary";
 let subscription;
 if (era === "modern") subscription = await client.listen({ resourceSubscriptions: [summary] });
 else await client.subscribeResource({ uri: summary });
-const answered = await get(`${ORIGIN}/hello?by=${identity.name}`);
+const answered = await get(`${ORIGIN}/hello?by=${name}`);
 seen.answered = { status: answered.status, text: await answered.text() };
 await until("a resource notice", () => seen.updates.includes(summary));
 await subscription?.close();
 
-const row = await until("a record", async () => (await call("proxy_list_traffic", { url_filter: identity.name })).exchanges[0]);
+const row = await until("a record", async () => (await call("proxy_list_traffic", { url_filter: name })).exchanges[0]);
 const exchange = (await call("proxy_get_exchange", { exchange_id: row.id, include: ["response_body", "timings", "connection", "raw_head"] })).exchange;
 seen.body = exchange.response.body;
 seen.fingerprints = (await call("proxy_get_tls_fingerprints", { exchange_id: row.id })).tls;
-seen.search = (await call("proxy_search_traffic", { query: identity.name })).matches;
+seen.search = (await call("proxy_search_traffic", { query: name })).matches;
 
 const added = (await call("proxy_add_rule", { description: "e2e", matcher: { hostname: "localhost", pathPattern: "^/ruled" }, handler: { type: "mock", status: 418, body: "ruled" } })).rule;
 seen.ruled = (await get(`${ORIGIN}/ruled`)).status;
