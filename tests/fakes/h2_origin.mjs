@@ -13,7 +13,7 @@ const server = options.plain
                               allowHTTP1: !!options.http1, ALPNProtocols: options.http1 ? ['h2', 'http/1.1'] : ['h2'],
                               settings, maxSessionMemory: 500});
 let sessions = 0;
-const resets = [];
+const resets = [], requests = [];
 server.on('session', (session) => {
   const number = ++sessions;
   session.on('error', () => {});
@@ -34,6 +34,7 @@ function answer(session, number, stream, headers, raw) {
   const url = new URL(headers[':path'] || '/', 'http://x');
   const size = Number(url.searchParams.get('n') || 0);
   const text = {':status': 200, 'content-type': 'text/plain'};
+  if (url.pathname !== '/requests') requests.push([headers[':method'], headers[':path']]);
   switch (url.pathname) {
     case '/hello':
       stream.respond({...text, 'x-session': String(number)});
@@ -103,10 +104,29 @@ function answer(session, number, stream, headers, raw) {
     case '/resets':
       stream.respond({':status': 200, 'content-type': 'application/json'});
       return stream.end(JSON.stringify(resets));
+    case '/requests':
+      stream.respond({':status': 200, 'content-type': 'application/json'});
+      return stream.end(JSON.stringify(requests));
+    case '/seen':  // tests/e2e/rule_matrix.py: what the request was, as JSON
+      return seen(stream, url, headers);
     default:
       stream.respond({':status': 404});
       stream.end('nothing here');
   }
+}
+
+function seen(stream, url, headers) {
+  const pieces = [];
+  stream.on('data', (piece) => pieces.push(piece));
+  stream.on('end', () => {
+    const fields = Object.fromEntries(Object.entries(headers).filter(([name]) => typeof name === 'string' && name[0] !== ':'));
+    const request = {protocol: 'h2', method: headers[':method'], target: headers[':path'], host: headers[':authority'], fields,
+                     body: Buffer.concat(pieces).toString(), word: 'from the origin'};
+    const body = Buffer.from(JSON.stringify(request)), gzip = url.searchParams.get('coding') === 'gzip';
+    stream.respond({':status': Number(url.searchParams.get('status') || 200), 'content-type': 'application/json',
+                    'x-origin': 'here', 'x-also': 'gone', ...(gzip && {'content-encoding': 'gzip'})});
+    stream.end(gzip ? zlib.gzipSync(body) : body);
+  });
 }
 
 server.listen(0, '127.0.0.1', () => console.log(JSON.stringify({port: server.address().port})));
