@@ -34,6 +34,7 @@ Status check_fit(const HeldMessage& held, HoldAction action, const HoldEdits& ed
   const bool any =
       edits.method || edits.url || edits.status || !edits.headers.empty() || edits.all_headers || edits.body;
   if (action == HoldAction::kDrop && any) return fail(invalid("edits: what is dropped takes none"));
+  if (edits.method && edits.method->empty()) return fail(invalid("edits.method must be an HTTP method"));
   if (answers && edits.method) return fail(invalid("edits.method is for a held request that goes on"));
   if (answers && edits.url) return fail(invalid("edits.url is for a held request that goes on"));
   if (!answers && edits.status) {

@@ -48,10 +48,12 @@ class Pace {
   bool is_set() const { return rate_ > 0; }
   // As much as may go at once: a tenth of a second's worth.
   std::size_t most() const { return std::max<std::size_t>(rate_ / 10, 1); }
-  // How long to wait behind octets that go now.
-  std::chrono::microseconds after(std::size_t octets, MonoTime now) {
+  // How long to wait before more goes.
+  std::chrono::microseconds pause(MonoTime now) const {
+    return std::max(std::chrono::duration_cast<std::chrono::microseconds>(next_ - now), std::chrono::microseconds(0));
+  }
+  void sent(std::size_t octets, MonoTime now) {
     next_ = std::max(next_, now) + std::chrono::microseconds(octets * 1'000'000 / rate_);
-    return std::chrono::duration_cast<std::chrono::microseconds>(next_ - now);
   }
 
  private:

@@ -244,14 +244,17 @@ net::Task<void> StreamRelay::join_request() {
   while (pumping_) co_await joined_->wait_told();
 }
 
+// The pause stands before a piece, not behind it: the end of a message does not wait.
 net::Task<bool> StreamRelay::send_slowly(End& end, Content content, Slow& slow) {
   const flow::Held held = std::move(content).keep(worker_.sink());
   for (Bytes left = held.view(); !left.empty();) {
+    const auto pause = slow.pace.pause(worker_.clock().mono());
+    if (pause.count() > 0 && !co_await slow.pauses.wait(pause)) co_return false;
     const Bytes piece = left.substr(0, slow.pace.most());
     left.remove_prefix(piece.size());
     end.offer(piece);
     if (!co_await room(end)) co_return false;
-    if (!co_await slow.pauses.wait(slow.pace.after(piece.size(), worker_.clock().mono()))) co_return false;
+    slow.pace.sent(piece.size(), worker_.clock().mono());
     arm();
   }
   co_return true;

@@ -93,7 +93,13 @@ bool RuleProgram::header_holds(const http::FieldList* fields, std::string_view n
     if (fields->value(i) == value) return true;
     ++count;
   }
-  return count > 1 && fields->joined(name) == value;
+  if (count < 2) return false;
+  if (!iequals(name, "cookie")) return fields->joined(name) == value;
+  std::string crumbs;  // RFC 9113 §8.2.3: HTTP/2 may send one Cookie field in parts
+  for (std::size_t i = 0; i < fields->size(); ++i) {
+    if (iequals(fields->name(i), name)) crumbs.append(crumbs.empty() ? "" : "; ").append(fields->value(i));
+  }
+  return crumbs == value;
 }
 
 bool RuleProgram::headers_hold(const Matcher& matcher, const Asked& asked) {
@@ -127,6 +133,28 @@ Body RuleProgram::body_holds(const Matcher& matcher, const Asked& asked) {
 }
 
 namespace {
+
+bool is_below(std::string_view host, std::string_view suffix) {
+  return host == suffix ||
+         (host.size() > suffix.size() && host.ends_with(suffix) && host[host.size() - suffix.size() - 1] == '.');
+}
+
+// Conditions that exclude each other, or what is done: such a rule would never do anything.
+Status check_contradictions(const RuleSpec& spec, const RuleProgram& program) {
+  const Matcher& matcher = spec.matcher;
+  const bool apart = (!program.host_exact.empty() && program.host_exact != program.host) ||
+                     (!program.host_suffix.empty() && !is_below(program.host, program.host_suffix));
+  if (!program.host.empty() && apart) {
+    return fail(Code::kInvalid, "matcher.hostname and matcher.hostPattern exclude each other: no host is both");
+  }
+  if (matcher.protocol == "websocket" && !matcher.body_includes.empty()) {
+    return fail(Code::kInvalid, "matcher.bodyIncludes: the request that opens a WebSocket has no body");
+  }
+  if (spec.handler.transform_message && !matcher.protocol.empty() && matcher.protocol != "websocket") {
+    return fail(Code::kInvalid, "handler.transformMessage is for matcher.protocol websocket, over HTTP/2 too");
+  }
+  return {};
+}
 
 Status compile_hosts(const Matcher& matcher, RuleProgram& program) {
   if (!matcher.hostname.empty()) {
@@ -216,6 +244,7 @@ Result<std::shared_ptr<const RuleProgram>> compile_rule(const RuleSpec& spec) {
     return fail(Code::kInvalid, "on_match continue is for rules that only edit: their handler is passthrough");
   }
   SLUICE_CHECK(compile_hosts(spec.matcher, *program));
+  SLUICE_CHECK(check_contradictions(spec, *program));
   SLUICE_CHECK(check_answer_rule(spec));
   SLUICE_CHECK(compile_patterns(spec.matcher, *program));
   SLUICE_CHECK(compile_handler(spec.handler, *program));
