@@ -395,3 +395,32 @@ class Sluice(Peer):
         if capture["evicted"]:
             return f"{capture['evicted']} records of open sockets were given up"
         return self.kept(sockets)
+
+
+class SluiceWithRules(Sluice):
+    """... and ten thousand rules of which none matches."""
+    count = 10_000
+
+    def rule(self, i):
+        raise NotImplementedError
+
+    def wait_ready(self):
+        super().wait_ready()
+        rules = [{"description": str(i), "matcher": self.rule(i), "handler": {"type": "passthrough"}}
+                 for i in range(self.count)]
+        subprocess.run([self.program, "rules", "import", "--home", str(self.directory / "home")],
+                       input=json.dumps(rules), text=True, check=True, timeout=900, stderr=subprocess.DEVNULL)
+
+
+class SluiceWithHosts(SluiceWithRules):
+    name = "sluice-hosts"
+
+    def rule(self, i):
+        return {"hostname": f"host{i}.example.com"}
+
+
+class SluiceWithUrls(SluiceWithRules):
+    name = "sluice-urls"
+
+    def rule(self, i):
+        return {"urlPattern": f"host{i}\\.example\\.com/api/v\\d+/users/[0-9a-f]+"}

@@ -58,6 +58,12 @@ class HttpRow(Row):
         return peer.complaint(sum(sample["requests"] for sample in taken), self.size)
 
 
+class RulesRow(HttpRow):
+    """The same beside ten thousand exact hosts, and beside as many URL patterns (engine.md 6: 1 and 15 us more)."""
+    classes = (peers.Sluice, peers.SluiceWithHosts, peers.SluiceWithUrls)
+    limit = "sluice"
+
+
 class Http2Row(Row):
     """GETs by h2load, which knows no CONNECT: Sluice gets bare TLS and goes where its server name says."""
     classes = (protocol_peers.Nghttpx, protocol_peers.Http2Nginx, peers.Sluice)
@@ -192,6 +198,7 @@ def make_files(directory):
 ROWS = [
     HttpRow("1k", "1 KB, keep-alive", FILES["1k"], 5, "/1k", 32),
     HttpRow("new", "1 KB, new connection each", FILES["1k"], 5, "/1k", 16, fresh=True),
+    RulesRow("rules", "1 KB, keep-alive, beside 10,000 rules", FILES["1k"], 5, "/1k", 32),
     HttpRow("64k", "64 KB, keep-alive, at most 3,000/s", FILES["64k"], 5, "/64k", 16, rate=3000),
     HttpRow("10m", "10 MB, keep-alive, at most 20/s", FILES["10m"], 6, "/10m", 4, rate=20),
     Http2Row("h2", "HTTP/2, 1 KB, 8 connections of 10 streams", FILES["1k"], 5, "/1k", 8, 10),
