@@ -184,12 +184,17 @@ class Stdio(E2E):
     def test_the_first_answer_comes_within_50_ms_of_start(self):
         self.call(self.spawn(), "proxy_status")  # the home is there now
         best = 1e9
-        for _ in range(5):
+        for _ in range(40):  # other tests run beside this one: some start has the processor to itself
             start = time.monotonic()
             process = self.spawn()
             self.ask(process, INITIALIZE)
             best = min(best, time.monotonic() - start)
-        self.assertLess(best, 0.05 * PATIENCE)
+            process.stdin.close()
+            process.wait(8 * PATIENCE)
+            process.stdin = open(os.devnull, "wb")
+            if best < 0.05:
+                return
+        self.fail(f"the quickest start took {best * 1000:.0f} ms")
 
     def test_it_ends_at_end_of_input_with_everything_it_started(self):
         process = self.spawn("--upstream-ca", self.fakes.pem)
