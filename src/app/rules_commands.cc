@@ -6,11 +6,14 @@
 
 #include "app/commands.h"
 #include "app/serve_calls.h"
+#include "base/limits.h"
 
 namespace sluice::app {
 namespace {
 
 constexpr ByteCount kMostFile = 256 * kMiB;  // as many octets of text as all rules may hold
+
+constexpr ByteCount kEnvelope = 1 * kKiB;  // of the call around the arguments
 
 // What a rule is made of; the rest is what this process knows of it.
 constexpr std::array<const char*, 7> kMembers{"description", "priority", "enabled", "on_match",
@@ -84,46 +87,25 @@ Result<Json> parse_rules(const std::string& text) {
   return *list;
 }
 
-void remove_rules(const ControlEndpoint& serve, const std::vector<std::string>& ids) {
-  for (const std::string& id : ids) (void)call_tool(serve, "proxy_remove_rule", Json{{"rule_id", id}});
-}
-
-// All or nothing: what was added is removed again when one is refused.
-Result<std::vector<std::string>> add_rules(const ControlEndpoint& serve, const Json& list) {
-  std::vector<std::string> added;
-  for (const Json& rule : list) {
-    Json arguments = made_of(rule);
-    if (!arguments.contains("description")) arguments["description"] = "";
-    const auto made = call_tool(serve, "proxy_add_rule", arguments);
-    const Json* shown = made ? find_member(*made, "rule") : nullptr;
-    if (!shown) {
-      remove_rules(serve, added);
-      return fail(Code::kRefused,
-                  fmt::format("rule {} of {} ({}): {}; nothing was imported", added.size() + 1, list.size(),
-                              dump_json(arguments["description"]), made ? "no answer" : made.error().message));
-    }
-    added.push_back((*shown)["id"].get<std::string>());
-  }
-  return added;
-}
-
 int import_rules(const Config& config, const ControlEndpoint& serve) {
   const auto text = read_text(config.subject);
   if (!text) return report(text.error());
   const auto list = parse_rules(*text);
   if (!list)
     return report({Code::kRefused, (config.subject.empty() ? "-" : config.subject) + ": " + list.error().message});
-  std::vector<std::string> before;
-  if (config.replace) {
-    const auto rules = list_rules(serve);
-    if (!rules) return report(rules.error());
-    for (const Json& rule : *rules) before.push_back(rule["id"].get<std::string>());
+  Json rules = Json::array();
+  for (const Json& rule : *list) rules.push_back(made_of(rule));
+  Json arguments = {{"rules", std::move(rules)}, {"replace", config.replace}};
+  if (dump_json(arguments).size() + kEnvelope > McpLimits().max_owner_message) {
+    return report({Code::kTooLarge, fmt::format("{} rules take more than 64 MiB: import them in several files; nothing "
+                                                "was imported",
+                                                list->size())});
   }
-  const auto added = add_rules(serve, *list);
-  if (!added) return report(added.error());
-  remove_rules(serve, before);
-  fmt::print(stderr, "{} rules imported{}\n", added->size(),
-             before.empty() ? "" : fmt::format(", {} that were there removed", before.size()));
+  const auto done = call_tool(serve, "proxy_import_rules", std::move(arguments));
+  if (!done) return report({Code::kRefused, done.error().message + "; nothing was imported"});
+  const Json* removed = find_member(*done, "removed");
+  fmt::print(stderr, "{} rules imported{}\n", list->size(),
+             removed && *removed != 0 ? fmt::format(", {} that were there removed", removed->dump()) : "");
   return 0;
 }
 

@@ -50,8 +50,9 @@ struct CaptureLimits {
 };
 
 struct McpLimits {
-  ByteCount max_message = 4 * kMiB;  // one JSON-RPC message
-  std::size_t max_sessions = 1'000;  // legacy sessions
+  ByteCount max_message = 4 * kMiB;         // one JSON-RPC message
+  ByteCount max_owner_message = 64 * kMiB;  // over the owner's socket: the command line imports what it exported
+  std::size_t max_sessions = 1'000;         // legacy sessions
   std::chrono::minutes session_idle{60};
   std::size_t answer_units = 24'000;  // UTF-16 units of one answer's text (engine.md 8)
   ByteCount max_included_body = 1 * kMiB;

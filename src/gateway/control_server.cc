@@ -90,8 +90,10 @@ Result<std::unique_ptr<ControlServer>> ControlServer::create_local(const asio::a
   Caller owner;
   owner.grant = "owner";
   owner.unmasked = true;
+  McpLimits larger = limits;
+  larger.max_message = limits.max_owner_message;
   std::unique_ptr<ControlServer> server(
-      new ControlServer(control, std::move(deps), {"", {}, false}, std::move(owner), limits, std::move(on_bug)));
+      new ControlServer(control, std::move(deps), {"", {}, false}, std::move(owner), larger, std::move(on_bug)));
   server->path_ = path;
   server->server_->serve(std::move(acceptor));
   return server;

@@ -101,9 +101,26 @@ Status StateDb::prepare_schema() {
       "COMMIT");
 }
 
-Result<std::int64_t> StateDb::save(const rules::SavedRule& rule) {
+Status StateDb::change(std::span<rules::SavedRule> save, std::span<const std::int64_t> remove) {
   const std::lock_guard lock(mutex_);
   SLUICE_CHECK(open(IfMissing::kCreate));
+  std::vector<rules::SavedRule*> anew;
+  for (rules::SavedRule& rule : save) {
+    if (rule.row == 0) anew.push_back(&rule);
+  }
+  SLUICE_CHECK(run("BEGIN IMMEDIATE"));
+  Status done;
+  for (std::size_t i = 0; done && i < save.size(); ++i) done = write(save[i]);
+  for (std::size_t i = 0; done && i < remove.size(); ++i) done = erase(remove[i]);
+  if (done) done = run("COMMIT");
+  if (!done) {
+    sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
+    for (rules::SavedRule* rule : anew) rule->row = 0;
+  }
+  return done;
+}
+
+Status StateDb::write(rules::SavedRule& rule) {
   const std::string spec = dump_json(rules::spec_json(rule.spec));
   const char* sql = rule.row == 0
                         ? "INSERT INTO rules (number, created_ms, spec) VALUES (?1, ?2, ?3)"
@@ -115,12 +132,11 @@ Result<std::int64_t> StateDb::save(const rules::SavedRule& rule) {
   statement.bind(3, spec);
   if (rule.row != 0) statement.bind(4, rule.row);
   if (statement.step() != SQLITE_DONE) return fail(error("written"));
-  return rule.row != 0 ? rule.row : sqlite3_last_insert_rowid(db_);
+  if (rule.row == 0) rule.row = sqlite3_last_insert_rowid(db_);
+  return {};
 }
 
-Status StateDb::remove(std::int64_t row) {
-  const std::lock_guard lock(mutex_);
-  SLUICE_CHECK(open(IfMissing::kCreate));
+Status StateDb::erase(std::int64_t row) {
   Statement statement(db_, "DELETE FROM rules WHERE row = ?1");
   if (!statement.is_good()) return fail(error("written"));
   statement.bind(1, row);

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,7 @@ class StateDb final : public rules::RuleArchive {
   StateDb(const StateDb&) = delete;
   StateDb& operator=(const StateDb&) = delete;
 
-  Result<std::int64_t> save(const rules::SavedRule& rule) override;
-  Status remove(std::int64_t row) override;
+  Status change(std::span<rules::SavedRule> save, std::span<const std::int64_t> remove) override;
   Result<std::vector<rules::SavedRule>> load(std::vector<std::string>& problems) override;
 
  private:
@@ -31,6 +31,8 @@ class StateDb final : public rules::RuleArchive {
   Status open(IfMissing missing);
   Status prepare_schema();
   Status run(const char* sql);
+  Status write(rules::SavedRule& rule);
+  Status erase(std::int64_t row);
   Error error(std::string_view doing) const;
 
   const std::string path_;

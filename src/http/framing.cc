@@ -165,6 +165,10 @@ std::optional<std::string> host_field(const RequestHead& head) {
   return std::string(*value);
 }
 
+bool is_framing_field(std::string_view name) {
+  return iequals(name, "content-length") || iequals(name, "transfer-encoding");
+}
+
 bool is_upgrade(const RequestHead& head) {
   // RFC 9110 §7.8: ignored in an HTTP/1.0 request.
   if (head.version != Version::kHttp11) return false;

@@ -25,6 +25,11 @@ Result<BodyFraming> request_framing(const RequestHead& head);
 // `request_method` decides for HEAD and CONNECT (2xx: a tunnel, kNone).
 Result<BodyFraming> response_framing(const ResponseHead& head, std::string_view request_method);
 
+// The fields that say where a message ends: whoever writes one sets them to what it sends.
+bool is_framing_field(std::string_view name);
+// RFC 9110 §15.3.5, §15.3.6, §15.4.5: an answer of this status never has content.
+constexpr bool has_no_content(int status) { return status == 204 || status == 205 || status == 304; }
+
 // RFC 9112 §3.2: a request has at most one Host, an HTTP/1.1 request exactly one, and it is a host with an optional
 // port, or empty. kInvalid otherwise. RequestReader has asked already.
 Status check_host(const RequestHead& head);

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "base/url.h"
 #include "codings/codings.h"
+#include "http/framing.h"
 #include "http1/http1.h"
 
 namespace sluice::proxy {
@@ -161,7 +162,7 @@ Exchange::Next Exchange::decide(const rules::RuleBook& book, const std::string* 
     case rules::HandlerType::kHold:
       break;
   }
-  const bool opens_tunnel = request_.method == "CONNECT" || request_.fields.find("upgrade").has_value();
+  const bool opens_tunnel = request_.method == "CONNECT" || http::is_upgrade(request_);
   if (!gathered_ && request_framing_.kind == http::Framing::kNone && plan_.sets_request_body() && !opens_tunnel) {
     gathered_.emplace();
   }

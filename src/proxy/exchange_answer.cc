@@ -1,6 +1,7 @@
 // The answer's half of Exchange: what the origin says, what rules make of it, what Sluice says itself.
 #include "base/text.h"
 #include "base/url.h"
+#include "http/framing.h"
 #include "http1/http1.h"
 #include "proxy/exchange.h"
 
@@ -87,8 +88,8 @@ Exchange::ResponsePlan Exchange::receive_response(http::ResponseHead head, http:
 
 // RFC 9110 §6.4.1: of an answer that came without content.
 bool Exchange::may_have_body() const {
-  return request_.method != "HEAD" && response_.status >= 200 && response_.status != 204 && response_.status != 205 &&
-         response_.status != 304 && !is_tunnel();
+  return request_.method != "HEAD" && response_.status >= 200 && !http::has_no_content(response_.status) &&
+         !is_tunnel();
 }
 
 // A rule sent another method than the client did: what the client gets follows its own (RFC 9110 §9.3.2).

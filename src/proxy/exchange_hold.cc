@@ -3,13 +3,12 @@
 
 #include "base/url.h"
 #include "codings/codings.h"
+#include "http/framing.h"
 #include "http1/http1.h"
 #include "proxy/exchange.h"
 
 namespace sluice::proxy {
 namespace {
-
-bool is_framing(std::string_view name) { return iequals(name, "content-length") || iequals(name, "transfer-encoding"); }
 
 // Content as text, where its codings are known.
 void show_body(HeldMessage& held, Bytes content) {
@@ -26,7 +25,7 @@ void show_body(HeldMessage& held, Bytes content) {
 void replace_fields(const http::FieldList& given, http::FieldList& fields) {
   http::FieldList made = given;
   for (std::size_t i = 0; i < fields.size(); ++i) {
-    if (is_framing(fields.name(i))) made.append(fields.name(i), fields.value(i));
+    if (http::is_framing_field(fields.name(i))) made.append(fields.name(i), fields.value(i));
   }
   fields = std::move(made);
 }

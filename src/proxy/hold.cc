@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "http/framing.h"
 #include "http/token.h"
 
 namespace sluice::proxy {
@@ -12,9 +13,6 @@ constexpr std::size_t kMostHeaders = 1'000;  // as many as a head may have
 
 Error invalid(std::string message) { return {Code::kInvalid, std::move(message)}; }
 
-// Sluice frames what it sends.
-bool is_framing(std::string_view name) { return iequals(name, "content-length") || iequals(name, "transfer-encoding"); }
-
 Result<http::FieldList> field_list(const std::vector<std::pair<std::string, std::string>>& given) {
   if (given.size() > kMostHeaders) return fail(Code::kTooLarge, "edits.rawHeaders has more than 1,000 entries");
   http::FieldList fields;
@@ -23,7 +21,7 @@ Result<http::FieldList> field_list(const std::vector<std::pair<std::string, std:
     if (!http::is_field_value(value)) {
       return fail(invalid("edits.rawHeaders: " + name + " holds a line break or NUL: no header value can"));
     }
-    if (!is_framing(name)) fields.append(name, value);
+    if (!http::is_framing_field(name)) fields.append(name, value);
   }
   return fields;
 }

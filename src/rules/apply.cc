@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "base/url.h"
+#include "http/framing.h"
 #include "rules/rule_program.h"
 
 namespace sluice::rules {
@@ -27,12 +28,9 @@ void edit_fields(const HeaderEdits& edits, http::FieldList& fields) {
   }
 }
 
-// RFC 9110 §15.3.5, §15.3.6, §15.4.5.
-bool has_no_content(int status) { return status == 204 || status == 205 || status == 304; }
-
 // The framing that the new status asks for, where it changes whether there is content (RFC 9110 §8.6).
 AnswerBody reframe(int before, http::ResponseHead& head) {
-  if (has_no_content(head.status)) {
+  if (http::has_no_content(head.status)) {
     head.fields.erase("Transfer-Encoding");
     if (head.status == 205) {
       head.fields.set("Content-Length", "0");
@@ -172,7 +170,7 @@ MockAnswer mock_answer(const Handler& handler, std::string_view request_method) 
     }
   }
   if (!seen && !no_length) head.fields.append("Content-Length", length);
-  if (request_method != "HEAD" && !has_no_content(head.status)) answer.body = body;
+  if (request_method != "HEAD" && !http::has_no_content(head.status)) answer.body = body;
   return answer;
 }
 

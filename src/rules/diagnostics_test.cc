@@ -31,7 +31,7 @@ TEST(Diagnostics, HasTheContractsShape) {
 
 TEST(Diagnostics, GivesTheContractsReasons) {
   Store store;
-  store.add(spec(R"({"urlPattern":"zzz","hostname":"other.com","pathPattern":"yyy","headers":{"a":"b"},)"
+  store.add(spec(R"({"urlPattern":"zzz","hostname":"other.org","pathPattern":"yyy","headers":{"a":"b"},)"
                  R"("bodyIncludes":"needle","hostPattern":"*.org"})"));
   Request request;
   request.body = std::string(199, 'x') + "éé";

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "base/result.h"
@@ -20,9 +22,9 @@ struct SavedRule {
 class RuleArchive {
  public:
   virtual ~RuleArchive() = default;
-  // New, or in place of what `row` holds; the row. kIo: nothing has changed, one sentence that says what to do.
-  virtual Result<std::int64_t> save(const SavedRule& rule) = 0;
-  virtual Status remove(std::int64_t row) = 0;
+  // All or nothing: `save` goes in, each anew (its `row` is set then) or in place of what its row holds; the rows of
+  // `remove` go. kIo: nothing has changed, one sentence that says what to do.
+  virtual Status change(std::span<SavedRule> save, std::span<const std::int64_t> remove) = 0;
   // In the order of their making. What cannot be read any more is left out and named in `problems`.
   virtual Result<std::vector<SavedRule>> load(std::vector<std::string>& problems) = 0;
 };

@@ -136,10 +136,6 @@ Result<std::shared_ptr<const RuleBook>> RuleBook::compile(std::vector<RulePtr> r
   return std::shared_ptr<const RuleBook>(std::move(book));
 }
 
-bool RuleBook::shares_sets_with(const RuleBook& other) const {
-  return compiled_->everywhere.shares_sets_with(other.compiled_->everywhere);
-}
-
 bool RuleBook::empty() const { return compiled_->enabled == 0; }
 const std::vector<RulePtr>& RuleBook::rules() const { return compiled_->rules; }
 

@@ -78,8 +78,6 @@ class RuleBook {
   // one of the limits above.
   // `before`: a book that this one takes the place of; what has not changed need not be compiled again.
   static Result<std::shared_ptr<const RuleBook>> compile(std::vector<RulePtr> rules, const RuleBook* before = nullptr);
-  // For tests: rules without a host condition are found by the same automaton.
-  bool shares_sets_with(const RuleBook& other) const;
 
   bool empty() const;  // no enabled rule: the data path asks nothing else
   // engine.md 2: an enabled rule could answer, drop or redirect requests to this host. A rule without a host condition

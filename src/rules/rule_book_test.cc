@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
+
 #include "rules/rules_test_support.h"
 
 namespace sluice::rules {
@@ -60,7 +63,8 @@ TEST(Matcher, HostPatternGoesByLabels) {
   EXPECT_TRUE(matches(R"({"hostPattern":"example.com"})", {.host = "example.com"}));
   EXPECT_FALSE(matches(R"({"hostPattern":"example.com"})", {.host = "a.example.com"}));
   EXPECT_TRUE(matches(R"({"hostPattern":"*"})", {.host = "whatever"}));
-  EXPECT_FALSE(matches(R"({"hostname":"a.example.com","hostPattern":"*.other.com"})", {.host = "a.example.com"}));
+  EXPECT_TRUE(matches(R"({"hostname":"a.example.com","hostPattern":"*.example.com"})", {.host = "a.example.com"}));
+  EXPECT_FALSE(matches(R"({"hostname":"a.example.com","hostPattern":"*.example.com"})", {.host = "b.example.com"}));
 }
 
 TEST(Matcher, PathPatternSeesPathAndQueryOnly) {
@@ -210,6 +214,58 @@ TEST(RuleBook, ManyPatternsMatchAsEachDoesAlone) {
         EXPECT_EQ(together, alone) << method << " " << host << target;
       }
     }
+  }
+}
+
+// A book takes over what has not changed of the one before it: it must say what a book made anew says.
+TEST(RuleBook, SaysAfterAnyChangesWhatABookMadeAnewSays) {
+  std::mt19937 random(7);
+  const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
+  const auto any_spec = [&] {
+    const std::string n = std::to_string(below(12));
+    const std::vector<std::string> conditions{
+        R"({"urlPattern":"/item/)" + n + R"($"})", R"({"pathPattern":"^/item/.*)" + n + R"("})",
+        R"({"hostname":"h)" + n + R"(.example","urlPattern":"item"})",
+        R"({"hostPattern":"*.example","pathPattern":")" + n + R"($"})", R"({"method":"GET"})"};
+    RuleSpec made = spec(conditions[static_cast<std::size_t>(below(5))]);
+    made.on_match = OnMatch::kContinue;
+    made.priority = below(4);
+    return made;
+  };
+  const auto ids = [](const RuleBook& book, const Request& request) {
+    std::string all;
+    for (const auto& rule : book.match(request.subject()).applied) all += rule->id() + " ";
+    return all;
+  };
+  Store store;
+  for (int change = 0; change < 500; ++change) {
+    const auto rules = store.rules.list();
+    const std::string id =
+        rules.empty() ? "" : rules[static_cast<std::size_t>(below(static_cast<int>(rules.size())))]->id();
+    RuleStore::Update update;
+    switch (rules.size() > 150 ? 0 : below(5)) {
+      case 0:
+        if (!id.empty()) ASSERT_TRUE(store.rules.remove(id));
+        break;
+      case 1:
+        update.enabled = below(2) == 0;
+        if (!id.empty()) ASSERT_TRUE(store.rules.update(id, update));
+        break;
+      case 2:
+        update.priority = below(4);
+        update.matcher = any_spec().matcher;
+        if (!id.empty()) ASSERT_TRUE(store.rules.update(id, update));
+        break;
+      default:
+        store.add(any_spec());
+    }
+    const std::string n = std::to_string(below(12));
+    const Request request{.host = below(2) ? "h" + n + ".example" : "other.org", .target = "/item/" + n};
+    std::vector<RulePtr> now = store.rules.list();
+    std::sort(now.begin(), now.end(), [](const auto& a, const auto& b) { return a->number < b->number; });
+    const auto anew = RuleBook::compile(std::move(now));
+    ASSERT_TRUE(anew);
+    ASSERT_EQ(ids(*store.rules.book(), request), ids(**anew, request)) << "after change " << change;
   }
 }
 

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "base/url.h"
 #include "http/fields.h"
+#include "http/framing.h"
 #include "rules/apply.h"
 #include "rules/json_edit.h"
 
@@ -58,7 +59,7 @@ Status check_edits(const std::string& member, const HeaderEdits& edits) {
   for (const auto& [name, value] : edits) {
     SLUICE_CHECK(check_field_name(member, name));
     if (value) SLUICE_CHECK(check_field_value(member, name, *value));
-    if (iequals(name, "content-length") || iequals(name, "transfer-encoding")) {
+    if (http::is_framing_field(name)) {
       return fail(Code::kInvalid, at(member, name) + " cannot be edited: Sluice sets the length to what it sends");
     }
     octets += name.size() + (value ? value->size() : 0);

@@ -58,11 +58,9 @@ class PatternIndex {
   // `before`: the same index of the book before; null: none. kTooLarge: see PatternSet.
   Status seal(const PatternIndex* before);
 
-  bool empty() const { return entries_.empty(); }
   bool has_set() const { return base_ != nullptr; }
   void find(std::string_view text, CandidateLists& into) const;
   void find_all(CandidateLists& into) const { into.add(places_, false); }
-  bool shares_set_with(const PatternIndex& other) const { return base_ && base_ == other.base_; }  // for tests
 
  private:
   struct Entry {
@@ -92,7 +90,6 @@ class RuleGroup {
 
   void find(const Asked& asked, CandidateLists& into) const;
   bool answers() const { return answers_; }
-  bool shares_sets_with(const RuleGroup& other) const { return by_url_.shares_set_with(other.by_url_); }
 
  private:
   std::vector<std::uint32_t> plain_;  // asked one by one

@@ -126,25 +126,37 @@ Json to_json(const Handler& handler) {
   return made;
 }
 
-Json spec_json(const RuleSpec& spec) {
-  Json made{{"description", spec.description},
-            {"priority", priority_json(spec.priority)},
-            {"enabled", spec.enabled},
-            {"matcher", to_json(spec.matcher)},
-            {"handler", to_json(spec.handler)}};
+namespace {
+
+// The contract's members, in its order.
+Json contract_json(const RuleSpec& spec) {
+  return {{"priority", priority_json(spec.priority)},
+          {"enabled", spec.enabled},
+          {"description", spec.description},
+          {"matcher", to_json(spec.matcher)},
+          {"handler", to_json(spec.handler)}};
+}
+
+void put_our_own(const RuleSpec& spec, Json& made) {
   if (spec.on_match == OnMatch::kContinue) made["on_match"] = "continue";
   if (spec.persist) made["persist"] = true;
+}
+
+}  // namespace
+
+Json spec_json(const RuleSpec& spec) {
+  Json made = contract_json(spec);
+  put_our_own(spec, made);
   if (!spec.grant.empty()) made["grant"] = spec.grant;
   return made;
 }
 
 Json to_json(const Rule& rule) {
-  Json made{{"priority", priority_json(rule.spec.priority)}, {"enabled", rule.spec.enabled},
-            {"description", rule.spec.description},          {"matcher", to_json(rule.spec.matcher)},
-            {"handler", to_json(rule.spec.handler)},         {"id", rule.id()},
-            {"hitCount", rule.hits ? rule.hits->sum() : 0},  {"createdAt", rule.created_ms}};
-  if (rule.spec.on_match == OnMatch::kContinue) made["on_match"] = "continue";
-  if (rule.spec.persist) made["persist"] = true;
+  Json made = contract_json(rule.spec);
+  made["id"] = rule.id();
+  made["hitCount"] = rule.hits ? rule.hits->sum() : 0;
+  made["createdAt"] = rule.created_ms;
+  put_our_own(rule.spec, made);
   return made;
 }
 

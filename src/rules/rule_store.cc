@@ -27,82 +27,107 @@ RuleBookPtr RuleStore::book() const {
   return book_;
 }
 
-Result<RuleStore::Compiled> RuleStore::compile(std::vector<RulePtr> rules) const {
+RuleStore::MadeRule RuleStore::make(RuleSpec spec, std::shared_ptr<const RuleProgram> program,
+                                    std::uint32_t number) const {
+  auto rule = std::make_shared<Rule>();
+  rule->number = number;
+  rule->spec = std::move(spec);
+  rule->program = std::move(program);
+  rule->created_ms = unix_ms(clock_.wall());
+  rule->hits = std::make_shared<HitCounter>();
+  return rule;
+}
+
+Status RuleStore::commit(std::vector<RulePtr> rules, const std::vector<MadeRule>& changed,
+                         const std::vector<RulePtr>& gone) {
   SLUICE_TRY(RuleBookPtr book, RuleBook::compile(rules, book_.get()));
-  return Compiled{std::move(rules), std::move(book)};
-}
-
-void RuleStore::publish(Compiled compiled) {
-  const std::lock_guard lock(mutex_);
-  rules_ = std::move(compiled.first);
-  book_ = std::move(compiled.second);
-  generation_.fetch_add(1, std::memory_order_release);
-}
-
-Status RuleStore::archive(Rule& rule) {
-  if (rule.spec.persist) {
-    if (!archive_) return fail(Code::kUnavailable, "there is no place to save rules: leave persist out");
-    SLUICE_TRY(rule.saved_row, archive_->save({rule.saved_row, rule.number, rule.created_ms, rule.spec}));
-  } else if (rule.saved_row != 0) {
-    SLUICE_CHECK(archive_->remove(rule.saved_row));
-    rule.saved_row = 0;
+  std::vector<SavedRule> save;
+  std::vector<std::int64_t> forget;
+  for (const MadeRule& rule : changed) {
+    if (rule->spec.persist)
+      save.push_back({rule->saved_row, rule->number, rule->created_ms, rule->spec});
+    else if (rule->saved_row != 0)
+      forget.push_back(rule->saved_row);
   }
+  for (const RulePtr& rule : gone) {
+    if (rule->saved_row != 0) forget.push_back(rule->saved_row);
+  }
+  if (!save.empty() || !forget.empty()) {
+    if (!archive_) return fail(Code::kUnavailable, "there is no place to save rules: leave persist out");
+    SLUICE_CHECK(archive_->change(save, forget));
+  }
+  auto saved = save.begin();
+  for (const MadeRule& rule : changed) rule->saved_row = rule->spec.persist ? (saved++)->row : 0;
+  const std::lock_guard lock(mutex_);
+  rules_ = std::move(rules);
+  book_ = std::move(book);
+  generation_.fetch_add(1, std::memory_order_release);
   return {};
 }
 
 Result<std::size_t> RuleStore::restore(RuleArchive& from, std::vector<std::string>& problems) {
   const std::lock_guard change(changing_);
   SLUICE_TRY(std::vector<SavedRule> saved, from.load(problems));
-  std::vector<RulePtr> rules = rules_;
-  std::unordered_set<std::uint32_t> taken;
   std::uint32_t next = next_number_;
+  for (const SavedRule& one : saved) next = std::max(next, one.number + 1);
+  std::unordered_set<std::uint32_t> taken;
+  std::vector<RulePtr> rules;
   for (SavedRule& one : saved) {
     auto program = compile_rule(one.spec);
     if (!program) {
       problems.push_back("rule_" + std::to_string(one.number) + ": " + program.error().message);
       continue;
     }
-    auto rule = std::make_shared<Rule>();
     // Two processes may each have saved one of this number.
-    rule->number = one.number != 0 && taken.insert(one.number).second ? one.number : 0;
-    next = std::max(next, rule->number + 1);
-    rule->spec = std::move(one.spec);
-    rule->program = *std::move(program);
+    const bool keeps = one.number != 0 && taken.insert(one.number).second;
+    const MadeRule rule = make(std::move(one.spec), *std::move(program), keeps ? one.number : next++);
     rule->created_ms = one.created_ms;
     rule->saved_row = one.row;
-    rule->hits = std::make_shared<HitCounter>();
     rules.push_back(rule);
   }
-  for (RulePtr& rule : rules) {
-    if (rule->number != 0) continue;
-    auto numbered = std::make_shared<Rule>(*rule);
-    numbered->number = next++;
-    rule = std::move(numbered);
-  }
-  const std::size_t count = rules.size() - rules_.size();
   std::sort(rules.begin(), rules.end(), [](const RulePtr& a, const RulePtr& b) { return a->number < b->number; });
-  SLUICE_TRY(Compiled compiled, compile(std::move(rules)));
-  publish(std::move(compiled));
+  const std::size_t count = rules.size();
+  SLUICE_CHECK(commit(std::move(rules), {}, {}));
   next_number_ = next;
   archive_ = &from;
   return count;
 }
 
 Result<RulePtr> RuleStore::add(RuleSpec spec) {
-  auto rule = std::make_shared<Rule>();
-  SLUICE_TRY(rule->program, compile_rule(spec));
-  rule->spec = std::move(spec);
-  rule->created_ms = unix_ms(clock_.wall());
-  rule->hits = std::make_shared<HitCounter>();
+  SLUICE_TRY(auto program, compile_rule(spec));
   const std::lock_guard change(changing_);
-  rule->number = next_number_;
+  const MadeRule rule = make(std::move(spec), std::move(program), next_number_);
   std::vector<RulePtr> rules = rules_;
   rules.push_back(rule);
-  SLUICE_TRY(Compiled compiled, compile(std::move(rules)));
-  SLUICE_CHECK(archive(*rule));
-  publish(std::move(compiled));
+  SLUICE_CHECK(commit(std::move(rules), {rule}, {}));
   ++next_number_;
   return RulePtr(rule);
+}
+
+Result<RuleStore::Imported> RuleStore::import(std::vector<RuleSpec> specs, bool replace) {
+  std::vector<std::shared_ptr<const RuleProgram>> programs;
+  for (const RuleSpec& spec : specs) {
+    auto program = compile_rule(spec);
+    if (!program) {
+      const std::string name = repair_utf8(utf16_prefix(repair_utf8(spec.description), 100));
+      return fail(std::move(program).error().with_context("rules[" + std::to_string(programs.size()) + "]" +
+                                                          (name.empty() ? "" : " (\"" + name + "\")")));
+    }
+    programs.push_back(*std::move(program));
+  }
+  const std::lock_guard change(changing_);
+  std::vector<RulePtr> gone, rules;
+  (replace ? gone : rules) = rules_;
+  Imported imported;
+  imported.removed = gone.size();
+  std::vector<MadeRule> made;
+  std::uint32_t next = next_number_;
+  for (std::size_t i = 0; i < specs.size(); ++i) made.push_back(make(std::move(specs[i]), programs[i], next++));
+  imported.added.assign(made.begin(), made.end());
+  rules.insert(rules.end(), made.begin(), made.end());
+  SLUICE_CHECK(commit(std::move(rules), made, gone));
+  next_number_ = next;
+  return imported;
 }
 
 Result<RulePtr> RuleStore::update(std::string_view id, Update update) {
@@ -110,7 +135,7 @@ Result<RulePtr> RuleStore::update(std::string_view id, Update update) {
   std::vector<RulePtr> rules = rules_;
   const auto found = std::find_if(rules.begin(), rules.end(), by_id(id));
   if (found == rules.end()) return fail(not_found(id));
-  auto changed = std::make_shared<Rule>(**found);
+  const auto changed = std::make_shared<Rule>(**found);
   RuleSpec& spec = changed->spec;
   if (update.description) spec.description = *std::move(update.description);
   if (update.priority) spec.priority = *update.priority;
@@ -124,9 +149,7 @@ Result<RulePtr> RuleStore::update(std::string_view id, Update update) {
     SLUICE_TRY(changed->program, compile_rule(spec));
   }
   *found = changed;
-  SLUICE_TRY(Compiled compiled, compile(std::move(rules)));
-  SLUICE_CHECK(archive(*changed));
-  publish(std::move(compiled));
+  SLUICE_CHECK(commit(std::move(rules), {changed}, {}));
   return RulePtr(changed);
 }
 
@@ -137,10 +160,7 @@ Status RuleStore::remove(std::string_view id) {
   if (found == rules.end()) return fail(not_found(id));
   const RulePtr gone = *found;
   rules.erase(found);
-  SLUICE_TRY(Compiled compiled, compile(std::move(rules)));
-  if (gone->saved_row != 0) SLUICE_CHECK(archive_->remove(gone->saved_row));
-  publish(std::move(compiled));
-  return {};
+  return commit(std::move(rules), {}, {gone});
 }
 
 RulePtr RuleStore::find(std::string_view id) const {

@@ -34,6 +34,12 @@ class RuleStore {
   Result<std::size_t> restore(RuleArchive& archive, std::vector<std::string>& problems);
 
   Result<RulePtr> add(RuleSpec spec);
+  struct Imported {
+    std::vector<RulePtr> added;
+    std::size_t removed = 0;
+  };
+  // All of them in one change, after or in place of those that are there; the error names the first that is refused.
+  Result<Imported> import(std::vector<RuleSpec> specs, bool replace);
   struct Update {  // what is set replaces as a whole
     std::optional<std::string> description;
     std::optional<double> priority;
@@ -49,11 +55,10 @@ class RuleStore {
   std::vector<RulePtr> list() const;        // in order of evaluation
 
  private:
-  using Compiled = std::pair<std::vector<RulePtr>, RuleBookPtr>;
-  Result<Compiled> compile(std::vector<RulePtr> rules) const;
-  void publish(Compiled compiled);
-  // Saves the rule, or forgets what was saved of it.
-  Status archive(Rule& rule);
+  using MadeRule = std::shared_ptr<Rule>;
+  MadeRule make(RuleSpec spec, std::shared_ptr<const RuleProgram> program, std::uint32_t number) const;
+  // Compiles, then saves, then shows `rules`. `changed` are those of them that are new or other than before.
+  Status commit(std::vector<RulePtr> rules, const std::vector<MadeRule>& changed, const std::vector<RulePtr>& gone);
 
   const Clock& clock_;
   RuleArchive* archive_ = nullptr;

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <span>
+
 #include "rules/rules_test_support.h"
 
 namespace sluice::rules {
@@ -66,6 +69,115 @@ TEST(RuleStore, UpdatesReplaceWhatIsGivenAndKeepPlaceHitsAndBirth) {
   EXPECT_EQ(store.plan({}).stopped->id(), "rule_2");
 }
 
+// Keeps rules as a database would, until it is told to fail.
+struct FakeArchive final : RuleArchive {
+  std::map<std::int64_t, SavedRule> rows;
+  std::int64_t next = 1;
+  bool full = false;
+  Status change(std::span<SavedRule> save, std::span<const std::int64_t> remove) override {
+    if (full) return fail(Code::kIo, "the disk is full: make room");
+    for (SavedRule& rule : save) {
+      if (rule.row == 0) rule.row = next++;
+      rows[rule.row] = rule;
+    }
+    for (const std::int64_t row : remove) rows.erase(row);
+    return {};
+  }
+  Result<std::vector<SavedRule>> load(std::vector<std::string>&) override {
+    std::vector<SavedRule> all;
+    for (const auto& [row, rule] : rows) all.push_back(rule);
+    return all;
+  }
+};
+
+struct SavingStore : Store {
+  FakeArchive archive;
+  SavingStore() {
+    std::vector<std::string> problems;
+    EXPECT_TRUE(rules.restore(archive, problems));
+    EXPECT_TRUE(problems.empty());
+  }
+  std::string saved() const {
+    std::string all;
+    for (const auto& [row, rule] : archive.rows) all += "rule_" + std::to_string(rule.number) + " ";
+    return all;
+  }
+};
+
+RuleSpec kept(std::string_view matcher = "{}") {
+  RuleSpec made = spec(matcher);
+  made.persist = true;
+  return made;
+}
+
+TEST(RuleStore, SavesWhatPersistsAndForgetsWhatDoesNotAnyMore) {
+  SavingStore store;
+  store.add(kept());
+  store.add(spec("{}"));
+  store.add(kept());
+  EXPECT_EQ(store.saved(), "rule_1 rule_3 ");
+  RuleStore::Update update;
+  update.persist = false;
+  ASSERT_TRUE(store.rules.update("rule_1", update));
+  update.persist = true;
+  ASSERT_TRUE(store.rules.update("rule_2", update));
+  EXPECT_EQ(store.saved(), "rule_3 rule_2 ");
+  ASSERT_TRUE(store.rules.remove("rule_3"));
+  EXPECT_EQ(store.saved(), "rule_2 ");
+  std::vector<std::string> problems;
+  RuleStore again(store.clock);
+  ASSERT_EQ(again.restore(store.archive, problems), 1U);
+  EXPECT_EQ(order(again), "rule_2 ");
+  EXPECT_EQ((*again.add(spec("{}")))->id(), "rule_3");
+}
+
+TEST(RuleStore, AChangeThatCannotBeSavedIsNone) {
+  SavingStore store;
+  store.add(kept());
+  store.add(spec("{}"));
+  store.archive.full = true;
+  const auto generation = store.rules.generation();
+  EXPECT_EQ(store.refusal(kept()), "the disk is full: make room");
+  EXPECT_FALSE(store.rules.import({spec("{}"), kept()}, true));
+  EXPECT_FALSE(store.rules.remove("rule_1"));
+  RuleStore::Update update;
+  update.enabled = false;
+  EXPECT_FALSE(store.rules.update("rule_1", update));
+  update.persist = true;
+  EXPECT_FALSE(store.rules.update("rule_2", update));
+  EXPECT_EQ(store.rules.generation(), generation);
+  EXPECT_EQ(order(store.rules), "rule_1 rule_2 ");
+  EXPECT_TRUE(store.rules.find("rule_1")->spec.enabled);
+  EXPECT_FALSE(store.rules.find("rule_2")->spec.persist);
+  store.archive.full = false;
+  EXPECT_EQ(store.add(spec("{}"))->id(), "rule_3");
+}
+
+TEST(RuleStore, WithoutAnArchiveNothingPersists) {
+  Store store;
+  EXPECT_EQ(store.refusal(kept()), "there is no place to save rules: leave persist out");
+  EXPECT_TRUE(store.rules.list().empty());
+}
+
+TEST(RuleStore, ImportsAllOrNone) {
+  SavingStore store;
+  store.add(kept());
+  const auto refused = store.rules.import({spec("{}"), spec(R"({"urlPattern":"("})")}, true);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message.substr(0, 30), "rules[1]: matcher.urlPattern: ");
+  EXPECT_EQ(order(store.rules), "rule_1 ");
+  const auto more = store.rules.import({spec("{}"), kept()}, false);
+  ASSERT_TRUE(more);
+  EXPECT_EQ(more->removed, 0U);
+  EXPECT_EQ(order(store.rules), "rule_1 rule_2 rule_3 ");
+  EXPECT_EQ(store.saved(), "rule_1 rule_3 ");
+  const auto other = store.rules.import({spec("{}")}, true);
+  ASSERT_TRUE(other);
+  EXPECT_EQ(other->removed, 3U);
+  EXPECT_EQ(order(store.rules), "rule_4 ");
+  EXPECT_EQ(store.saved(), "");
+}
+
 TEST(RuleStore, UnknownRulesAreNamed) {
   Store store;
   const auto updated = store.rules.update("rule_9", {});
@@ -93,6 +205,10 @@ TEST(RuleStore, RefusesWhatCouldNotWork) {
   refused(R"({"hostPattern":"a.*.com"})", kPass);
   refused(R"({"hostPattern":"*."})", kPass);
   refused(R"({"hostPattern":"*example.com"})", kPass);
+  EXPECT_EQ(refused(R"({"hostname":"a.example.com","hostPattern":"*.other.com"})", kPass),
+            "matcher.hostname and matcher.hostPattern exclude each other: no host is both");
+  refused(R"({"hostname":"a.example.com","hostPattern":"example.com"})", kPass);
+  refused(R"({"protocol":"websocket","bodyIncludes":"x"})", kPass);
   refused(R"({"method":"GET POST"})", kPass);
   refused(R"({"headers":{"a b":"c"}})", kPass);
   refused("{}", R"({"type":"forward"})");

@@ -100,15 +100,19 @@ void BM_CompileExactHosts(benchmark::State& state) {
 BENCHMARK(BM_CompileUrlPatterns)->Unit(benchmark::kMillisecond)->Iterations(3);
 BENCHMARK(BM_CompileExactHosts)->Unit(benchmark::kMillisecond)->Iterations(3);
 
-// One more rule among many, each compiled before: what a live change costs.
-void BM_AddOneToUrlPatterns(benchmark::State& state) {
-  const SystemClock clock;
-  RuleStore store(clock);
-  for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(state.range(0)); ++i) {
+void add_url_patterns(RuleStore& store, std::uint32_t count) {
+  for (std::uint32_t i = 0; i < count; ++i) {
     RuleSpec spec;
     url(i, spec);
     if (!store.add(spec)) std::abort();
   }
+}
+
+// One more rule among many, each compiled before: what a live change costs.
+void BM_AddOneToUrlPatterns(benchmark::State& state) {
+  const SystemClock clock;
+  RuleStore store(clock);
+  add_url_patterns(store, static_cast<std::uint32_t>(state.range(0)));
   RuleSpec spec;
   exact_host(1, spec);
   for (auto _ : state) {
@@ -120,11 +124,7 @@ void BM_AddOneToUrlPatterns(benchmark::State& state) {
 void BM_ChangeOneOfUrlPatterns(benchmark::State& state) {
   const SystemClock clock;
   RuleStore store(clock);
-  for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(state.range(0)); ++i) {
-    RuleSpec spec;
-    url(i, spec);
-    if (!store.add(spec)) std::abort();
-  }
+  add_url_patterns(store, static_cast<std::uint32_t>(state.range(0)));
   std::uint32_t next = 0;
   for (auto _ : state) {
     RuleStore::Update update;

@@ -12,7 +12,8 @@ rules::OnMatch on_match_of(const std::string& name) {
   return name == "continue" ? rules::OnMatch::kContinue : rules::OnMatch::kStop;
 }
 
-ToolResult add_rule(const Json& arguments, CallContext& context) {
+// Of proxy_add_rule's arguments, or of one rule of a list.
+Result<rules::RuleSpec> spec_of(const Json& arguments, const CallContext& context) {
   rules::RuleSpec spec;
   spec.description = text_argument(arguments, "description").value_or("");
   spec.priority = number_argument(arguments, "priority").value_or(spec.priority);
@@ -20,15 +21,33 @@ ToolResult add_rule(const Json& arguments, CallContext& context) {
   spec.persist = flag_argument(arguments, "persist");
   spec.enabled = flag_argument(arguments, "enabled");
   spec.grant = context.grant;
-  auto matcher = rules::matcher_from_json(arguments["matcher"]);
-  if (!matcher) return thrown(std::move(matcher).error());
-  auto handler = rules::handler_from_json(arguments["handler"]);
-  if (!handler) return thrown(std::move(handler).error());
-  spec.matcher = *std::move(matcher);
-  spec.handler = *std::move(handler);
-  auto rule = context.services->rules.add(std::move(spec));
+  SLUICE_TRY(spec.matcher, rules::matcher_from_json(arguments["matcher"]));
+  SLUICE_TRY(spec.handler, rules::handler_from_json(arguments["handler"]));
+  return spec;
+}
+
+ToolResult add_rule(const Json& arguments, CallContext& context) {
+  auto spec = spec_of(arguments, context);
+  if (!spec) return thrown(std::move(spec).error());
+  auto rule = context.services->rules.add(*std::move(spec));
   if (!rule) return thrown(std::move(rule).error());
   return Json{{"rule", rules::to_json(**rule)}};
+}
+
+ToolResult import_rules(const Json& arguments, CallContext& context) {
+  std::vector<rules::RuleSpec> specs;
+  for (const Json& rule : arguments["rules"]) {
+    auto spec = spec_of(rule, context);
+    if (!spec) return thrown(std::move(spec).error().with_context(fmt::format("rules[{}]", specs.size())));
+    specs.push_back(*std::move(spec));
+  }
+  const auto imported = context.services->rules.import(std::move(specs), flag_argument(arguments, "replace"));
+  if (!imported) return thrown(imported.error());
+  Json ids = Json::array();
+  for (const rules::RulePtr& rule : imported->added) ids.push_back(rule->id());
+  Json answer = {{"count", ids.size()}, {"removed", imported->removed}};
+  answer["rule_ids"] = std::move(ids);
+  return answer;
 }
 
 ToolResult update_rule(const Json& arguments, CallContext& context) {
@@ -91,9 +110,28 @@ Field persist_field() { return {.name = "persist", .type = FieldType::kBoolean, 
 
 Field rule_id_field() { return {.name = "rule_id", .meaning = "rule_N", .required = true}; }
 
-Tool add_tool() {
+// Of proxy_add_rule, and of each rule of proxy_import_rules.
+std::vector<Field> spec_fields() {
   Field on_match = on_match_field();
   on_match.default_value = "stop";
+  return {{.name = "description", .meaning = "Shown in lists.", .required = true},
+          {.name = "priority", .type = FieldType::kNumber, .meaning = "Smallest first.", .default_value = 100},
+          {.name = "matcher",
+           .type = FieldType::kObject,
+           .meaning = "All must hold; {} matches everything.",
+           .required = true,
+           .fields = matcher_fields()},
+          {.name = "handler",
+           .type = FieldType::kObject,
+           .meaning = "What to do.",
+           .required = true,
+           .fields = handler_fields()},
+          std::move(on_match),
+          persist_field(),
+          {.name = "enabled", .type = FieldType::kBoolean, .default_value = true}};
+}
+
+Tool add_tool() {
   return {
       .name = "proxy_add_rule",
       .title = "Add a rule",
@@ -103,23 +141,33 @@ Tool add_tool() {
       .group = "rules",
       .risk = Risk::kExecute,
       .hints = kCore | kSlow,
-      .fields = {{.name = "description", .meaning = "Shown in lists.", .required = true},
-                 {.name = "priority", .type = FieldType::kNumber, .meaning = "Smallest first.", .default_value = 100},
-                 {.name = "matcher",
-                  .type = FieldType::kObject,
-                  .meaning = "All must hold; {} matches everything.",
-                  .required = true,
-                  .fields = matcher_fields()},
-                 {.name = "handler",
-                  .type = FieldType::kObject,
-                  .meaning = "What to do.",
-                  .required = true,
-                  .fields = handler_fields()},
-                 std::move(on_match),
-                 persist_field(),
-                 {.name = "enabled", .type = FieldType::kBoolean, .default_value = true}},
+      .fields = spec_fields(),
       .result = {{"rule", "object", "", false, false, rule_result()}},
       .function = add_rule,
+  };
+}
+
+Tool import_tool() {
+  std::vector<Field> fields = spec_fields();
+  fields.front().required = false;  // description
+  return {
+      .name = "proxy_import_rules",
+      .title = "Add many rules",
+      .summary = "Add a list of rules in one step, or put it in the place of those that are there: all or none.",
+      .group = "rules",
+      .risk = Risk::kExecute,
+      .hints = kSlow,
+      .fields = {{.name = "rules",
+                  .type = FieldType::kObjects,
+                  .meaning = "Each as for proxy_add_rule.",
+                  .required = true,
+                  .fields = std::move(fields)},
+                 {.name = "replace",
+                  .type = FieldType::kBoolean,
+                  .meaning = "Remove all other rules.",
+                  .default_value = false}},
+      .result = {{"count", "number", ""}, {"removed", "number", ""}, {"rule_ids", "string[]", ""}},
+      .function = import_rules,
   };
 }
 
@@ -179,7 +227,8 @@ std::vector<Tool> rules_tools() {
       std::move(list),
       rule_test_tool(),
       by_id("proxy_enable_rule", "Enable a rule", "Let a rule apply again.", Risk::kWrite, enable_rule),
-      by_id("proxy_disable_rule", "Disable a rule", "Keep a rule but stop applying it.", Risk::kWrite, disable_rule)};
+      by_id("proxy_disable_rule", "Disable a rule", "Keep a rule but stop applying it.", Risk::kWrite, disable_rule),
+      import_tool()};
 }
 
 }  // namespace sluice::tools

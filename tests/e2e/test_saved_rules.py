@@ -156,7 +156,7 @@ class SavedRules(unittest.TestCase):
                            {"description": "bad", "matcher": {"urlPattern": "("}, "handler": MOCK}]}
         done = self.command("import", "-", input=json.dumps(rules))
         self.assertEqual(done.returncode, 1)
-        self.assertIn('rule 2 of 2 ("bad")', done.stderr)
+        self.assertIn('rules[1] ("bad"): matcher.urlPattern', done.stderr)
         self.assertIn("nothing was imported", done.stderr)
         self.assertEqual(list(self.rules(serve)), ["there"])
         for text in ("no json", "{}", "[1]"):
@@ -169,13 +169,29 @@ class SavedRules(unittest.TestCase):
         self.assertEqual(self.command("import", "--replace", input=json.dumps(rules)).returncode, 0)
         self.assertEqual(list(self.rules(serve)), ["new"])
 
-    def test_long_lists_are_exported_whole(self):
+    def test_an_agent_can_put_a_list_in_place_in_one_call(self):
+        serve = self.serve()
+        self.add(serve, "old")
+        done = serve.call("proxy_import_rules", replace=True, rules=[
+            {"matcher": {"hostname": f"h{i}.test"}, "handler": MOCK} for i in range(3)])
+        self.assertEqual((done["count"], done["removed"], done["rule_ids"]), (3, 1, ["rule_2", "rule_3", "rule_4"]))
+        before = self.rules(serve)
+        with self.assertRaisesRegex(ToolError, r'rules\[1\].*b.*handler.status must be'):
+            serve.call("proxy_import_rules", replace=True, rules=[
+                {"description": "a", "matcher": {}, "handler": MOCK},
+                {"description": "b", "matcher": {}, "handler": {"type": "mock", "status": 99}}])
+        self.assertEqual(self.rules(serve), before)
+
+    def test_long_lists_are_exported_whole_and_imported_again(self):
         serve = self.serve()
         rules = [{"description": f"r{i}", "matcher": {"hostname": f"h{i}.test"},
-                  "handler": {"type": "mock", "body": "x" * 20_000}} for i in range(120)]
+                  "handler": {"type": "mock", "body": "x" * 50_000}} for i in range(120)]
         self.assertEqual(self.command("import", input=json.dumps(rules)).returncode, 0)
-        exported = json.loads(self.command("export").stdout)["rules"]
-        self.assertEqual([rule["description"] for rule in exported], [f"r{i}" for i in range(120)])
+        exported = self.command("export").stdout
+        self.assertEqual([rule["description"] for rule in json.loads(exported)["rules"]], [f"r{i}" for i in range(120)])
+        self.assertGreater(len(exported), 4 * 2**20)
+        self.assertEqual(self.command("import", "--replace", input=exported).returncode, 0)
+        self.assertEqual(serve.call("proxy_list_rules")["count"], 120)
 
     def test_without_a_running_serve_the_commands_say_so(self):
         self.assertIn("no `sluice serve` runs", self.command("export").stderr)

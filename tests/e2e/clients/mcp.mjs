@@ -69,6 +69,8 @@ seen.ruled = (await get(`${ORIGIN}/ruled`)).status;
 await call("proxy_update_rule", { rule_id: added.id, description: "e2e, changed" });
 await call("proxy_disable_rule", { rule_id: added.id });
 await call("proxy_enable_rule", { rule_id: added.id });
+const many = await call("proxy_import_rules", { rules: [{ matcher: { hostname: "one.test" }, handler: { type: "drop" } }] });
+await call("proxy_remove_rule", { rule_id: many.rule_ids[0] });
 const tested = await call("proxy_test_rule_match", { mode: "simulate", request: { method: "GET", url: `${ORIGIN}/ruled` } });
 seen.tested = tested.result.effectiveMatchCount;
 const injected = await call("proxy_inject_headers", { hostname: "localhost", headers: { "X-Injected": "yes" } });
