@@ -2,16 +2,16 @@
 
 namespace sluice::proxy {
 
-std::string refused_credentials(const UpstreamProxy& proxy, ProxyAuth::Verdict verdict) {
+std::string refused_credentials(const UpstreamProxy& proxy, connect::ProxyAuth::Verdict verdict) {
   const std::string name = "the upstream proxy " + proxy.shown();
   switch (verdict) {
-    case ProxyAuth::Verdict::kMissing:
+    case connect::ProxyAuth::Verdict::kMissing:
       return name + " asks for a user name and password";
-    case ProxyAuth::Verdict::kWrong:
+    case connect::ProxyAuth::Verdict::kWrong:
       return name + " refused the user name or password";
-    case ProxyAuth::Verdict::kUnsupported:
+    case connect::ProxyAuth::Verdict::kUnsupported:
       return name + " asks for a kind of authentication that is neither Basic nor Digest";
-    case ProxyAuth::Verdict::kRetry:
+    case connect::ProxyAuth::Verdict::kRetry:
       return name + " asks for the password again and again";
   }
   return name;
@@ -39,13 +39,13 @@ std::string Forwarding::request_of(Bytes octets, Entropy& entropy) {
 }
 
 bool Forwarding::is_challenge(int status, const http::FieldList& fields, std::string& why) {
-  ProxyAuth& auth = proxy->auth();
+  connect::ProxyAuth& auth = proxy->auth();
   if (status != 407) {
     auth.accepted(fields, sent);
     return false;
   }
-  const ProxyAuth::Verdict verdict = auth.challenged(fields, sent);
-  if (verdict != ProxyAuth::Verdict::kRetry) why = refused_credentials(*proxy, verdict);
+  const connect::ProxyAuth::Verdict verdict = auth.challenged(fields, sent);
+  if (verdict != connect::ProxyAuth::Verdict::kRetry) why = refused_credentials(*proxy, verdict);
   return true;
 }
 

@@ -11,8 +11,8 @@ namespace sluice::proxy {
 
 struct Forwarding {
   UpstreamProxyPtr proxy;
-  std::string authority;                // of the origin
-  std::optional<ProxyAuth::Sent> sent;  // with the last request
+  std::string authority;                         // of the origin
+  std::optional<connect::ProxyAuth::Sent> sent;  // with the last request
 
   // The same request for the proxy. `octets`: a head that is written as to an origin, and perhaps a body behind it.
   std::string request_of(Bytes octets, Entropy& entropy);
@@ -22,6 +22,6 @@ struct Forwarding {
 };
 
 // One sentence for each: why an upstream proxy cannot be used with the credentials that there are.
-std::string refused_credentials(const UpstreamProxy& proxy, ProxyAuth::Verdict verdict);
+std::string refused_credentials(const UpstreamProxy& proxy, connect::ProxyAuth::Verdict verdict);
 
 }  // namespace sluice::proxy

@@ -104,7 +104,7 @@ Http1Server::Answer Http1Server::take_head(Conversation& talk) {
   if (std::string why;
       talk.upstream.forwarding && talk.upstream.forwarding->is_challenge(head.status, head.fields, why)) {
     if (why.empty() && talk.resendable) return Answer::kAgain;
-    if (why.empty()) why = refused_credentials(*talk.upstream.forwarding->proxy, ProxyAuth::Verdict::kRetry);
+    if (why.empty()) why = refused_credentials(*talk.upstream.forwarding->proxy, connect::ProxyAuth::Verdict::kRetry);
     talk.complaint = {FailureKind::kUpstreamProxyAuth, std::move(why)};
     return Answer::kBad;
   }

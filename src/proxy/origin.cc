@@ -165,8 +165,9 @@ class Http1Origin final : public OriginEnd {
     if (!connection_->forwarding || !connection_->forwarding->is_challenge(head.status, head.fields, why)) return false;
     failure.cause = EndFailure::Cause::kProxyAuth;
     failure.untouched = why.empty();
-    failure.message =
-        why.empty() ? refused_credentials(*connection_->forwarding->proxy, ProxyAuth::Verdict::kRetry) : std::move(why);
+    failure.message = why.empty()
+                          ? refused_credentials(*connection_->forwarding->proxy, connect::ProxyAuth::Verdict::kRetry)
+                          : std::move(why);
     return true;
   }
   BodyRead end() {

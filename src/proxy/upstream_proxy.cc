@@ -231,7 +231,8 @@ Result<UpstreamProxyPtr> UpstreamProxy::parse(std::string_view url, std::string_
                       std::string(pieces->from_path);
   }
   proxy->auth_.set(std::move(user), std::move(password),
-                   known->scheme == ProxyScheme::kHttps ? ProxyAuth::Basic::kAtOnce : ProxyAuth::Basic::kWhenAsked);
+                   known->scheme == ProxyScheme::kHttps ? connect::ProxyAuth::Basic::kAtOnce
+                                                        : connect::ProxyAuth::Basic::kWhenAsked);
   return UpstreamProxyPtr(std::move(proxy));
 }
 

@@ -11,7 +11,7 @@
 
 #include "base/result.h"
 #include "base/secret.h"
-#include "proxy/proxy_auth.h"
+#include "connect/proxy_auth.h"
 
 namespace sluice::proxy {
 
@@ -46,7 +46,7 @@ class UpstreamProxy {
   bool speaks_http() const { return scheme_ == ProxyScheme::kHttp || scheme_ == ProxyScheme::kHttps; }
   // Whether plain HTTP may go through it otherwise than as octets of a tunnel.
   bool may_forward() const { return speaks_http() || scheme_ == ProxyScheme::kPac; }
-  ProxyAuth& auth() const { return auth_; }
+  connect::ProxyAuth& auth() const { return auth_; }
   PasswordSource password_source() const { return source_; }
   const std::string& shown() const { return shown_; }  // redacted: for messages, answers and records
   std::uint64_t id() const { return id_; }             // tells routes apart
@@ -59,7 +59,7 @@ class UpstreamProxy {
   std::uint16_t port_ = 0;
   std::uint64_t id_ = 0;
   PasswordSource source_ = PasswordSource::kNoUser;
-  mutable ProxyAuth auth_;
+  mutable connect::ProxyAuth auth_;
 };
 using UpstreamProxyPtr = std::shared_ptr<const UpstreamProxy>;
 

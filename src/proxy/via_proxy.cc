@@ -1,7 +1,7 @@
 #include "proxy/via_proxy.h"
 
+#include "connect/connect_reader.h"
 #include "net/prefixed_stream.h"
-#include "proxy/connect_reader.h"
 #include "proxy/forwarding.h"
 #include "socks/client.h"
 
@@ -47,9 +47,10 @@ ViaFailure refused(const UpstreamProxy& proxy, int status, const std::string& wh
 }
 
 // The answer's head, whatever comes.
-net::Task<tl::expected<ConnectReader::Answer, ViaFailure>> read_answer(net::Stream& stream, const UpstreamProxy& proxy,
-                                                                       const std::string& where) {
-  ConnectReader reader;
+net::Task<tl::expected<connect::ConnectReader::Answer, ViaFailure>> read_answer(net::Stream& stream,
+                                                                                const UpstreamProxy& proxy,
+                                                                                const std::string& where) {
+  connect::ConnectReader reader;
   char space[kPiece];
   for (;;) {
     const auto got = co_await stream.read_some(space);
@@ -82,9 +83,9 @@ net::Task<ViaResult> ask_connect(std::unique_ptr<net::Stream> stream, const Upst
   auto answer = co_await read_answer(*stream, proxy, where);
   if (!answer) co_return tl::unexpected(std::move(answer.error()));
   if (answer->status == 407) {
-    const ProxyAuth::Verdict verdict = proxy.auth().challenged(answer->fields, sent);
+    const connect::ProxyAuth::Verdict verdict = proxy.auth().challenged(answer->fields, sent);
     co_return tl::unexpected(ViaFailure{FailureKind::kUpstreamProxyAuth, refused_credentials(proxy, verdict),
-                                        verdict == ProxyAuth::Verdict::kRetry, false});
+                                        verdict == connect::ProxyAuth::Verdict::kRetry, false});
   }
   if (answer->status / 100 != 2) co_return tl::unexpected(refused(proxy, answer->status, where));
   proxy.auth().accepted(answer->fields, sent);
@@ -153,8 +154,8 @@ net::Task<tl::expected<void, ViaFailure>> ask_challenge(net::Stream& stream, con
     proxy.auth().not_asked();
     co_return tl::expected<void, ViaFailure>();
   }
-  const ProxyAuth::Verdict verdict = proxy.auth().challenged(answer->fields, std::nullopt);
-  if (verdict == ProxyAuth::Verdict::kRetry) co_return tl::expected<void, ViaFailure>();
+  const connect::ProxyAuth::Verdict verdict = proxy.auth().challenged(answer->fields, std::nullopt);
+  if (verdict == connect::ProxyAuth::Verdict::kRetry) co_return tl::expected<void, ViaFailure>();
   co_return tl::unexpected(
       ViaFailure{FailureKind::kUpstreamProxyAuth, refused_credentials(proxy, verdict), false, false});
 }

@@ -16,7 +16,7 @@
 #include "base/secret.h"
 #include "http/fields.h"
 
-namespace sluice::proxy {
+namespace sluice::connect {
 
 // One challenge of a Proxy-Authenticate or WWW-Authenticate field (RFC 9110 §11.3).
 struct Challenge {
@@ -89,4 +89,4 @@ class ProxyAuth {
   Digest digest_;
 };
 
-}  // namespace sluice::proxy
+}  // namespace sluice::connect

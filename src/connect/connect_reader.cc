@@ -1,6 +1,6 @@
-#include "proxy/connect_reader.h"
+#include "connect/connect_reader.h"
 
-namespace sluice::proxy {
+namespace sluice::connect {
 namespace {
 
 // Generous for a head that says yes or no.
@@ -33,4 +33,4 @@ Result<std::optional<ConnectReader::Answer>> ConnectReader::feed(Bytes octets) {
   }
 }
 
-}  // namespace sluice::proxy
+}  // namespace sluice::connect

@@ -1,8 +1,8 @@
-#include "proxy/proxy_auth.h"
+#include "connect/proxy_auth.h"
 
 #include <gtest/gtest.h>
 
-namespace sluice::proxy {
+namespace sluice::connect {
 namespace {
 
 http::FieldList asking(std::initializer_list<std::string_view> values) {
@@ -156,4 +156,4 @@ TEST_F(Authentication, WhatCannotBeAnsweredIsSaid) {
 }
 
 }  // namespace
-}  // namespace sluice::proxy
+}  // namespace sluice::connect

@@ -1,4 +1,4 @@
-#include "proxy/proxy_auth.h"
+#include "connect/proxy_auth.h"
 
 #include <cstdio>
 #include <cstring>
@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "fingerprint/digest.h"
 
-namespace sluice::proxy {
+namespace sluice::connect {
 namespace {
 
 constexpr std::size_t kMostChallenges = 16;
@@ -308,4 +308,4 @@ bool ProxyAuth::uses_digest() const {
   return use_ == Use::kDigest;
 }
 
-}  // namespace sluice::proxy
+}  // namespace sluice::connect

@@ -7,7 +7,7 @@
 #include "http/message.h"
 #include "http1/http1.h"
 
-namespace sluice::proxy {
+namespace sluice::connect {
 
 class ConnectReader {
  public:
@@ -28,4 +28,4 @@ class ConnectReader {
   int interim_ = 0;
 };
 
-}  // namespace sluice::proxy
+}  // namespace sluice::connect

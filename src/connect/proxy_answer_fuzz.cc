@@ -4,12 +4,12 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "proxy/connect_reader.h"
-#include "proxy/proxy_auth.h"
+#include "connect/connect_reader.h"
+#include "connect/proxy_auth.h"
 
 namespace {
 
-using sluice::proxy::ConnectReader;
+using sluice::connect::ConnectReader;
 
 constexpr std::string_view kPassword = "pass~word";
 
@@ -48,11 +48,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   if (!whole.answer) return 0;
   sluice::SeededEntropy entropy(1);
-  sluice::proxy::ProxyAuth auth;
-  auth.set("user", sluice::Secret(kPassword), sluice::proxy::ProxyAuth::Basic::kWhenAsked);
+  sluice::connect::ProxyAuth auth;
+  auth.set("user", sluice::Secret(kPassword), sluice::connect::ProxyAuth::Basic::kWhenAsked);
   const auto verdict = auth.challenged(whole.answer->fields, std::nullopt);
   const auto sent = auth.authorize("CONNECT", "host:443", entropy);
-  check(sent.has_value() == (verdict == sluice::proxy::ProxyAuth::Verdict::kRetry));
+  check(sent.has_value() == (verdict == sluice::connect::ProxyAuth::Verdict::kRetry));
   if (sent) {
     check(sent->value.find_first_of("\r\n") == std::string::npos);
     check(sent->value.find(kPassword) == std::string::npos || octets.find(kPassword) != octets.npos);
