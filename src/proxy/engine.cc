@@ -26,8 +26,6 @@ using Milliseconds = std::chrono::milliseconds;
 constexpr std::size_t kMostTurnedAway = 64;   // at once
 constexpr int kMostTurnedAwayPerSecond = 20;  // or refusals would push traffic out of the ring
 
-constexpr ByteCount kMostPem = 256 * kKiB;  // of a file that a host's options name
-
 constexpr Milliseconds kLastFarewell{500};  // after a reset, for coroutines to end
 
 // Accepts on a thread of its own and hands each connection to the worker with the fewest.
@@ -287,7 +285,7 @@ class EngineImpl final : public Engine {
   const EngineOptions options_;
   const EngineDeps deps_;
   Admission admission_;
-  const FileRoots host_files_{options_.allow_roots, kMostPem, options_.home, options_.sessions};
+  const FileRoots host_files_{options_.allow_roots, tls::kMostPem, options_.home, options_.sessions};
   HostOptionsStore hosts_;
   Passthrough passthrough_;
   Population population_;

@@ -10,8 +10,6 @@
 namespace sluice::proxy {
 namespace {
 
-constexpr ByteCount kMostPem = 256 * kKiB;
-
 // One list of what there is; each line is an option.
 template <class Do>
 void for_each_option(Do&& act) {
@@ -50,7 +48,7 @@ std::size_t rank_of(const std::string& pattern) {
 
 Result<Secret> read_file(const std::string& path, FileAccess access, const MockFiles& roots) {
   SystemFileSystem files;
-  auto content = access == FileAccess::kRoots ? roots.read(path) : files.load_file(path, kMostPem);
+  auto content = access == FileAccess::kRoots ? roots.read(path) : files.load_file(path, tls::kMostPem);
   if (!content) return fail(std::move(content).error());
   Secret secret(*content);
   ::explicit_bzero(content->data(), content->size());

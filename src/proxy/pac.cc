@@ -3,11 +3,8 @@
 #include <pthread.h>
 
 #include <algorithm>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -15,6 +12,7 @@
 
 #include "base/text.h"
 #include "base/url.h"
+#include "net/answer_slot.h"
 #include "net/spawn.h"
 #include "proxy/file_roots.h"
 #include "proxy/pac_processes.h"
@@ -76,40 +74,11 @@ std::string sanitised(std::string_view text) {
   return to_lower(text.substr(0, begin)) + "://" + to_lower(authority) + "/";
 }
 
-// One question, known to the coroutine that asked and to Pac's thread. `answered` is the coroutine's timer until it no
-// longer waits: an answer may outlive its worker (as in net/resolver.cc).
 struct Question {
   std::string pac_url, url, host;
   MonoTime until;
-  std::mutex mutex;
-  asio::steady_timer* answered = nullptr;
-  std::optional<Choices> answer;
+  std::shared_ptr<net::AnswerSlot<Choices>> slot;
 };
-
-struct Asking {
-  explicit Asking(const asio::any_io_executor& executor) : timer(executor) { question->answered = &timer; }
-  ~Asking() {
-    std::lock_guard lock(question->mutex);
-    question->answered = nullptr;
-  }
-  asio::steady_timer timer;
-  std::shared_ptr<Question> question = std::make_shared<Question>();
-};
-
-bool is_wanted(Question& question) {
-  std::lock_guard lock(question.mutex);
-  return question.answered != nullptr;
-}
-
-void give(const std::shared_ptr<Question>& question, Choices answer) {
-  std::lock_guard lock(question->mutex);  // while it is held the coroutine lives, and so does its executor
-  if (!question->answered) return;
-  asio::post(question->answered->get_executor(), [question, answer = std::move(answer)]() mutable {
-    if (!question->answered) return;  // only the coroutine's own thread ends the waiting
-    question->answer = std::move(answer);
-    question->answered->cancel();
-  });
-}
 
 }  // namespace
 
@@ -128,12 +97,12 @@ class Pac::Desk {
     permitted_.insert(std::move(path));
   }
 
-  net::Task<void> serve(std::shared_ptr<Question> question) {
-    Choices answer = co_await find(*question);
+  net::Task<void> serve(Question question) {
+    Choices answer = co_await find(question);
     if (!answer) {
-      answer.error().message = "the proxy script " + shown_name(question->pac_url) + " " + answer.error().message;
+      answer.error().message = "the proxy script " + shown_name(question.pac_url) + " " + answer.error().message;
     }
-    give(question, std::move(answer));
+    question.slot->give(std::move(answer));
   }
 
   bool cancel() {
@@ -152,12 +121,12 @@ class Pac::Desk {
     MonoTime used;
   };
 
-  net::Task<Choices> find(Question& question) {
+  net::Task<Choices> find(const Question& question) {
     auto source = script(question.pac_url);
     if (!source) co_return fail(std::move(source.error()));
     auto text = co_await (*source)->current();
     if (!text) co_return fail(std::move(text.error()));
-    if (!is_wanted(question)) co_return fail(Code::kCancelled, "is no longer asked");
+    if (!question.slot->is_wanted()) co_return fail(Code::kCancelled, "is no longer asked");
     auto reply = co_await processes_.evaluate(question.pac_url, *std::move(text),
                                               {std::nullopt, question.url, question.host}, question.until);
     if (!reply) co_return fail(std::move(reply.error()));
@@ -253,20 +222,15 @@ net::Task<Choices> Pac::resolve(std::string pac_url, std::string url, std::strin
       io_->run();
     });
   });
-  Asking asking(co_await asio::this_coro::executor);
-  Question& question = *asking.question;
-  question.pac_url = std::move(pac_url);
-  question.url = sanitised(url);
-  question.host = to_lower(host);
-  question.until = until;
-  asking.timer.expires_at(until);
-  asio::post(*io_,
-             [this, shared = asking.question] { net::spawn(io_->get_executor(), desk_->serve(shared), on_bug_); });
-  co_await asking.timer.async_wait(asio::as_tuple(asio::use_awaitable));
-  if (!question.answer) {
-    co_return fail(Code::kTimeout, "the proxy script " + shown_name(question.pac_url) + " was not answered in time");
-  }
-  co_return *std::move(question.answer);
+  net::Asking<Choices> asking(co_await asio::this_coro::executor, until);
+  Question question{std::move(pac_url), sanitised(url), to_lower(host), until, asking.slot()};
+  const std::string name = shown_name(question.pac_url);
+  asio::post(*io_, [this, question = std::move(question)] {
+    net::spawn(io_->get_executor(), desk_->serve(question), on_bug_);
+  });
+  auto answer = co_await asking.wait();
+  if (!answer) co_return fail(Code::kTimeout, "the proxy script " + name + " was not answered in time");
+  co_return *std::move(answer);
 }
 
 }  // namespace sluice::proxy

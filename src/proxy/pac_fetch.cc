@@ -43,7 +43,7 @@ net::Task<Result<Connection>> connect(PacFetchDeps around, const Url& url, MonoT
   if (!done) {
     const tls::SessionInfo info = stream->session().info();
     const std::string where = authority_text(url.host, url.port, 443);
-    if (!info.verified && !info.verdict.empty() && info.verdict != "ok") {
+    if (info.is_untrusted()) {
       co_return fail(Code::kRefused, "the certificate of " + where + " is not trusted: " + info.verdict);
     }
     co_return fail(done.error().code, "the TLS handshake with " + where + " failed: " + done.error().message);

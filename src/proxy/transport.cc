@@ -82,10 +82,9 @@ net::Task<Opened> shake_hands(Worker& worker, const UpstreamProxy& proxy, Transp
     if (done.error().code == Code::kTimeout) {
       co_return failure(FailureKind::kUpstreamProxyTimeout, name + " did not end its TLS handshake in time");
     }
-    const bool untrusted = !info.verified && !info.verdict.empty() && info.verdict != "ok";
     co_return failure(FailureKind::kUpstreamProxy,
-                      name + (untrusted ? " has a certificate that is not trusted: " + info.verdict
-                                        : ": the TLS handshake failed: " + done.error().message));
+                      name + (info.is_untrusted() ? " has a certificate that is not trusted: " + info.verdict
+                                                  : ": the TLS handshake failed: " + done.error().message));
   }
   transport.stream = std::move(stream);
   co_return transport;

@@ -113,8 +113,7 @@ net::Task<tl::expected<UpstreamConnectionPtr, ConnectFailure>> connect_upstream(
     std::string message = "the TLS handshake with " + where + " failed: " + done.error().message;
     if (done.error().code == Code::kTimeout) {
       kind = FailureKind::kUpstreamTlsTimeout;
-    } else if (!session_info.verified && !session_info.verdict.empty() && session_info.verdict != "ok" &&
-               route.profile.verify == tls::Verify::kRequired) {
+    } else if (session_info.is_untrusted() && route.profile.verify == tls::Verify::kRequired) {
       kind = FailureKind::kCertificate;
       message = "the certificate of " + where + " is not trusted: " + session_info.verdict;
     } else if (why.alert_from_peer && session_info.certificate_asked) {

@@ -10,13 +10,6 @@ namespace {
 
 constexpr std::size_t kMostOverrides = 10'000;
 
-// Patterns are compared as HostTable compares them.
-std::string folded(std::string_view pattern) {
-  if (pattern.starts_with('[') && pattern.ends_with(']')) pattern = pattern.substr(1, pattern.size() - 2);
-  if (pattern.ends_with('.')) pattern.remove_suffix(1);
-  return to_lower(pattern);
-}
-
 UpstreamProxyPtr through(const UpstreamEntry& entry, std::string_view host, std::uint16_t port, std::string_view name) {
   if (entry.bypass.matches(host, port) || (!name.empty() && entry.bypass.matches(name, port))) return nullptr;
   return entry.proxy;
@@ -35,7 +28,7 @@ UpstreamProxyPtr UpstreamTable::find(std::string_view scheme, std::string_view h
   if (name == host) name = {};
   // proxy.md (g): an override's bypass goes directly, not to the global one.
   auto of_host = hosts_.find(host);
-  if (!name.empty() && (!of_host || !iequals(folded(overrides_[*of_host].pattern), host))) {
+  if (!name.empty() && (!of_host || !iequals(overrides_[*of_host].key, host))) {
     if (const auto of_name = hosts_.find(name)) of_host = of_name;
   }
   if (of_host) return through(overrides_[*of_host].entry, host, port, name);
@@ -88,12 +81,11 @@ void UpstreamStore::clear_global() {
 }
 
 Result<UpstreamProxyPtr> UpstreamStore::set_host(const std::string& pattern, const Given& given) {
-  SLUICE_CHECK(HostTable().add(pattern, 0));
+  SLUICE_TRY(std::string key, HostTable::normal_pattern(pattern));
   std::lock_guard lock(mutex_);
   auto next = std::make_shared<UpstreamTable>(*table_);
   auto& list = next->overrides_;
-  const auto known =
-      std::find_if(list.begin(), list.end(), [&](const auto& one) { return folded(one.pattern) == folded(pattern); });
+  const auto known = std::find_if(list.begin(), list.end(), [&](const auto& one) { return one.key == key; });
   if (known == list.end()) {
     if (list.size() >= kMostOverrides) return fail(Code::kTooLarge, "there are 10000 host overrides already");
     SLUICE_CHECK(next->hosts_.add(pattern, list.size()));
@@ -101,9 +93,9 @@ Result<UpstreamProxyPtr> UpstreamStore::set_host(const std::string& pattern, con
   SLUICE_TRY(UpstreamEntry entry, make(given));
   const UpstreamProxyPtr proxy = entry.proxy;
   if (known == list.end())
-    list.push_back({pattern, std::move(entry)});
+    list.push_back({pattern, std::move(key), std::move(entry)});
   else
-    *known = {pattern, std::move(entry)};
+    *known = {pattern, std::move(key), std::move(entry)};
   publish(std::move(next));
   return proxy;
 }
@@ -111,8 +103,8 @@ Result<UpstreamProxyPtr> UpstreamStore::set_host(const std::string& pattern, con
 bool UpstreamStore::remove_host(std::string_view pattern) {
   std::lock_guard lock(mutex_);
   auto next = std::make_shared<UpstreamTable>(*table_);
-  const std::string wanted = folded(pattern);
-  if (std::erase_if(next->overrides_, [&](const auto& one) { return folded(one.pattern) == wanted; }) == 0)
+  const auto wanted = HostTable::normal_pattern(pattern);
+  if (!wanted || std::erase_if(next->overrides_, [&](const auto& one) { return one.key == *wanted; }) == 0)
     return false;
   next->hosts_ = HostTable();
   for (std::size_t i = 0; i < next->overrides_.size(); ++i) (void)next->hosts_.add(next->overrides_[i].pattern, i);

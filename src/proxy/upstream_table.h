@@ -29,6 +29,7 @@ class UpstreamTable {
  public:
   struct Override {
     std::string pattern;  // a name, *.suffix or *, as it was given
+    std::string key;      // ... as HostTable compares it
     UpstreamEntry entry;
   };
 

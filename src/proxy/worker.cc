@@ -108,30 +108,15 @@ void Worker::abort_all() {
 }
 
 const rules::RuleBookPtr& Worker::book() {
-  const std::uint64_t newest = shared_.rules.generation();
-  if (newest != book_generation_) {
-    book_ = shared_.rules.book();
-    book_generation_ = newest;
-  }
-  return book_;
+  return book_.of(shared_.rules.generation(), [this] { return shared_.rules.book(); });
 }
 
 const UpstreamTable& Worker::upstreams() const {
-  const std::uint64_t newest = shared_.upstreams.generation();
-  if (newest != upstreams_generation_) {
-    upstreams_ = shared_.upstreams.table();
-    upstreams_generation_ = newest;
-  }
-  return *upstreams_;
+  return *upstreams_.of(shared_.upstreams.generation(), [this] { return shared_.upstreams.table(); });
 }
 
 const HostBookPtr& Worker::hosts() const {
-  const std::uint64_t newest = shared_.hosts.generation();
-  if (newest != hosts_generation_) {
-    hosts_ = shared_.hosts.book();
-    hosts_generation_ = newest;
-  }
-  return hosts_;
+  return hosts_.of(shared_.hosts.generation(), [this] { return shared_.hosts.book(); });
 }
 
 Worker::Handling Worker::handling(const std::string& host, const std::string& other) {

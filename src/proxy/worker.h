@@ -73,6 +73,25 @@ struct RouteMemory {
   MonoTime learned;
 };
 
+// A snapshot that a store publishes, kept until its generation is another. One thread's own.
+template <typename Snapshot>
+class Newest {
+ public:
+  // `generation` is read before `load` is asked, so that what is kept is at least that new.
+  template <typename Load>
+  const Snapshot& of(std::uint64_t generation, const Load& load) {
+    if (generation != generation_) {
+      snapshot_ = load();
+      generation_ = generation;
+    }
+    return snapshot_;
+  }
+
+ private:
+  Snapshot snapshot_;
+  std::uint64_t generation_ = 0;  // of a store: from 1
+};
+
 class ClientConnection;
 
 class Worker {
@@ -144,12 +163,9 @@ class Worker {
   tls::LeafCache leaves_;
   ExchangeSettings settings_, keeping_alt_svc_;
   NoRecord no_record_;
-  rules::RuleBookPtr book_;
-  std::uint64_t book_generation_ = 0;
-  mutable UpstreamTablePtr upstreams_;
-  mutable std::uint64_t upstreams_generation_ = 0;
-  mutable HostBookPtr hosts_;
-  mutable std::uint64_t hosts_generation_ = 0;
+  Newest<rules::RuleBookPtr> book_;
+  mutable Newest<UpstreamTablePtr> upstreams_;
+  mutable Newest<HostBookPtr> hosts_;
   std::unordered_map<std::string, RouteMemory> routes_;
   std::unordered_map<std::string, tls::ResumptionPtr> resumptions_;
   std::unordered_set<ClientConnection*> connections_;

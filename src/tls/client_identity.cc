@@ -12,8 +12,6 @@
 namespace sluice::tls {
 namespace {
 
-constexpr ByteCount kMostPem = 256 * kKiB;
-
 Result<Secret> load(const std::string& path) {
   SystemFileSystem files;
   SLUICE_TRY(std::string text, files.load_file(path, kMostPem));

@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "tls/authority.h"
@@ -29,6 +30,8 @@ namespace sluice::tls {
 // OpenSSL reads the system's openssl.cnf unless the first use in the process forbids it. Everything here calls this
 // first; a program that uses OpenSSL elsewhere (digests) calls it at the top of main().
 void use_openssl_without_config();
+
+constexpr ByteCount kMostPem = 256 * kKiB;  // of a file with certificates or a key
 
 enum class HandshakeStep { kDone, kWouldBlock, kFailed };
 
@@ -49,8 +52,9 @@ struct SessionInfo {
   // client side of Sluice towards an origin only:
   std::vector<CertificateSummary> chain;
   bool verified = false;
-  std::string verdict;             // "ok", or the verifier's words: "self-signed certificate", "hostname mismatch", …
-  std::string server_hello;        // raw message, for JA3S; empty if none was seen
+  std::string verdict;       // "ok", or the verifier's words: "self-signed certificate", "hostname mismatch", …
+  std::string server_hello;  // raw message, for JA3S; empty if none was seen
+  bool is_untrusted() const { return !verified && !verdict.empty() && verdict != "ok"; }
   bool certificate_asked = false;  // the origin asked for a client certificate
   bool certificate_given = false;  // ... and there was one (ClientOptions::identity)
 };

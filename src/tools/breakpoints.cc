@@ -5,7 +5,7 @@
 
 #include "base/redact.h"
 #include "base/text.h"
-#include "tools/body_text.h"
+#include "tools/exchange_json.h"
 #include "tools/subjects.h"
 
 namespace sluice::tools {
@@ -27,27 +27,6 @@ std::unordered_map<ExchangeSeq, std::string> open_ids(const capture::Ring& ring)
 
 // What is not recorded has no id of its own.
 std::string unrecorded_id(ExchangeSeq seq) { return "held_" + std::to_string(seq.value); }
-
-Json headers_of(const http::FieldList& fields) {
-  Json headers = Json::object();
-  for (std::size_t i = 0; i < fields.size(); ++i) {
-    const std::string name = to_lower(fields.name(i));
-    const auto found = headers.find(name);
-    if (found == headers.end())
-      headers[name] = fields.value(i);
-    else
-      found->get_ref<std::string&>().append(", ").append(fields.value(i));
-  }
-  return headers;
-}
-
-Json raw_headers_of(const http::FieldList& fields) {
-  Json list = Json::array();
-  for (std::size_t i = 0; i < fields.size(); ++i) {
-    list.push_back({{"name", fields.name(i)}, {"value", fields.value(i)}});
-  }
-  return list;
-}
 
 void put_body(Json& row, const proxy::HeldMessage& message, std::size_t limit, const Redactor* redactor) {
   row["bodySize"] = message.body_size;
@@ -75,8 +54,8 @@ Json row_of(const proxy::Held& held, std::string id, MonoTime now, std::size_t l
               {"method", message.method},
               {"url", message.url}};
   if (!request) row["statusCode"] = message.status;
-  row["headers"] = headers_of(message.fields);
-  row["rawHeaders"] = raw_headers_of(message.fields);
+  row["headers"] = headers_json(message.fields);
+  row["rawHeaders"] = raw_headers_json(message.fields);
   put_body(row, message, limit, redactor);
   return row;
 }

@@ -40,29 +40,6 @@ std::int64_t timestamp_ms(const flow::Exchange& exchange) {
 }
 
 // Lower-case names, repeated values joined with ", ".
-Json headers_json(const http::FieldList& fields) {
-  Json headers = Json::object();
-  for (std::size_t i = 0; i < fields.size(); ++i) {
-    const std::string name = to_lower(fields.name(i));
-    auto found = headers.find(name);
-    if (found == headers.end()) {
-      headers[name] = fields.value(i);
-    } else {
-      found->get_ref<std::string&>().append(", ").append(fields.value(i));
-    }
-  }
-  return headers;
-}
-
-// Order, case and duplicates as they came.
-Json raw_headers_json(const http::FieldList& fields) {
-  Json list = Json::array();
-  for (std::size_t i = 0; i < fields.size(); ++i) {
-    list.push_back({{"name", fields.name(i)}, {"value", fields.value(i)}});
-  }
-  return list;
-}
-
 std::string_view start_line(std::string_view head) {
   const std::string_view line = head.substr(0, head.find('\n'));
   return line.ends_with('\r') ? line.substr(0, line.size() - 1) : line;
@@ -215,6 +192,28 @@ void add_tail(Json& json, const flow::Exchange& exchange) {
 Json nullable(std::optional<std::int64_t> value) { return value ? Json(*value) : Json(); }
 
 }  // namespace
+
+Json headers_json(const http::FieldList& fields) {
+  Json headers = Json::object();
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    const std::string name = to_lower(fields.name(i));
+    auto found = headers.find(name);
+    if (found == headers.end()) {
+      headers[name] = fields.value(i);
+    } else {
+      found->get_ref<std::string&>().append(", ").append(fields.value(i));
+    }
+  }
+  return headers;
+}
+
+Json raw_headers_json(const http::FieldList& fields) {
+  Json list = Json::array();
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    list.push_back({{"name", fields.name(i)}, {"value", fields.value(i)}});
+  }
+  return list;
+}
 
 std::optional<std::int64_t> duration_ms(const flow::Exchange& exchange) {
   if (!has_answer(exchange) || exchange.timings.end < 0) return std::nullopt;

@@ -34,6 +34,11 @@ struct ExchangeView {
 // Whole milliseconds from request start to answer sent; nullopt without an answer.
 std::optional<std::int64_t> duration_ms(const flow::Exchange& exchange);
 
+// Names in lower case, the values of one name joined by ", ".
+Json headers_json(const http::FieldList& fields);
+// [{name, value}], order, case and duplicates as they came.
+Json raw_headers_json(const http::FieldList& fields);
+
 Json list_row(const flow::Exchange& exchange);
 Json search_row(const flow::Exchange& exchange);
 Result<Json> exchange_json(const capture::Ring& ring, const flow::Exchange& exchange, const ExchangeView& view);
