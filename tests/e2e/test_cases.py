@@ -7,9 +7,10 @@ import time
 import unittest
 
 from harness import E2E, ROOT, Serve, poll  # first: it knows where the fakes are
+from fakes.listen import Talker
 from fakes.origin import route
 from fakes.raw import context
-from test_entry import Tcp, mail
+from test_entry import mail
 
 
 class Cases(E2E):
@@ -74,7 +75,7 @@ class ServerSpeaksFirst(Cases):
     def test_it_is_heard_after_300_ms_of_silence_and_no_sooner(self):
         for way in ("CONNECT", "SOCKS4", "SOCKS5"):
             with self.subTest(way):
-                server = Tcp(mail)
+                server = Talker(mail)
                 self.addCleanup(server.close)
                 start = time.monotonic()
                 client = self.open(way, server.port)
@@ -194,13 +195,13 @@ class HalfClose(Cases):
                 heard.append(data)
             ended.set()
         heard, ended = [], threading.Event()
-        server = Tcp(answers_at_the_end)
+        server = Talker(answers_at_the_end)
         self.addCleanup(server.close)
         client = self.plain(server)
         client.send(b"\0 not HTTP")
         client.sock.shutdown(socket.SHUT_WR)
         self.assertEqual(client.read_rest(), (b"heard \0 not HTTP", "closed"))
-        server = Tcp(ends_at_once)
+        server = Talker(ends_at_once)
         self.addCleanup(server.close)
         client = self.plain(server)
         self.assertEqual(client.read_rest(), (b"that was all", "closed"))

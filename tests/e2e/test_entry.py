@@ -8,6 +8,7 @@ import threading
 import unittest
 
 from harness import E2E, PATIENCE, Serve, ToolError, needs, poll, run, sluice  # first: it knows where the fakes are
+from fakes.listen import Talker
 from fakes.raw import RawClient, context
 
 SOCKS = ("--socks4", "--socks4a", "--socks5", "--socks5-hostname")
@@ -17,35 +18,6 @@ def curl_over(serve, *arguments, seconds=20, **kwargs):
     """curl without the harness' --proxy."""
     return run(needs("curl"), "--silent", "--show-error", "--max-time", seconds, "--noproxy", "", "--cacert", serve.ca,
                *arguments, seconds=seconds + 5, **kwargs)
-
-
-class Tcp:
-    """A server of raw octets: `talk(socket)` for each connection."""
-
-    def __init__(self, talk):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.talk = talk
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
-
-    def serve(self, sock):
-        with sock:
-            try:
-                sock.settimeout(20 * PATIENCE)
-                self.talk(sock)
-            except OSError:
-                pass
-
-    def close(self):
-        self.listener.close()
 
 
 def echo(sock):
@@ -337,7 +309,7 @@ class Raw(E2E):
     def test_octets_that_are_nothing_known_are_relayed_and_both_directions_shown(self):
         for way in ("connect", "socks5"):
             with self.subTest(way):
-                server = Tcp(echo)
+                server = Talker(echo)
                 self.addCleanup(server.close)
                 client = self.open(way, server.port)
                 for words in (b"\x00\x01binary?", b"more words"):
@@ -359,7 +331,7 @@ class Raw(E2E):
     def test_a_server_that_speaks_first_is_heard(self):
         for way in ("connect", "socks5"):
             with self.subTest(way):
-                server = Tcp(mail)
+                server = Talker(mail)
                 self.addCleanup(server.close)
                 client = self.open(way, server.port)
                 self.assertEqual(client.read_until(b"\r\n"), b"220 mail.example ready\r\n")
@@ -371,7 +343,7 @@ class Raw(E2E):
                 self.assertEqual(record["request"]["bodyPreview"], "QUIT\r\n")
 
     def test_a_megabyte_each_way_is_kept(self):
-        server = Tcp(echo)
+        server = Talker(echo)
         self.addCleanup(server.close)
         client = self.open("connect", server.port)
         sent = os.urandom(1 << 20)

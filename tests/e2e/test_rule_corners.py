@@ -29,6 +29,14 @@ class Corners(E2E):
                                                   "transformRequest": {"replaceMethod": "POST", "setBody": "given"}})
         self.assertEqual(self.serve.curl(self.origin.url("/echo")).stdout, "given")
 
+    def test_a_request_that_waits_keeps_its_octets_while_others_use_the_memory_they_were_read_into(self):
+        self.add_rule({"pathPattern": "^/echo"}, {"type": "passthrough", "delayMs": 500})
+        client = self.serve.tunnel(f"localhost:{self.origin.port}")
+        client.send(b"POST /echo HTTP/1.1\r\nHost: localhost:%d\r\nContent-Length: 6000\r\n\r\n" % self.origin.port + b"a" * 6000)
+        for _ in range(40):  # the same worker reads these meanwhile
+            self.serve.curl(self.origin.url("/never"), "--data", "b" * 8000)
+        self.assertEqual(client.read_answer().body, b"a" * 6000)
+
     def test_a_matcher_sees_cookie_crumbs_as_one_cookie(self):
         self.add_rule({"headers": {"cookie": "a=1; b=2"}}, {"type": "mock", "status": 299})
         task = {"proxy": self.serve.proxy_port, "authority": f"localhost:{self.origin.port}", "ca": str(self.serve.ca),

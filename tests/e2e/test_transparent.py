@@ -9,6 +9,7 @@ import unittest
 
 import namespaces
 from harness import Serve, ToolError, free_port, needs, poll, run  # first: it knows where the fakes are
+from fakes.listen import Talker
 from fakes.origin import Origin
 from fakes.pki import TestAuthority
 from fakes.raw import RawClient
@@ -117,6 +118,43 @@ class Transparent(unittest.TestCase):
             done = self.curl(f"http://{host}:{self.closed[family]}/", "-w", " %{http_code}", check=0)
             self.assertIn("connection refused", done.stdout)
             self.assertTrue(done.stdout.endswith(" 502"))
+
+    def test_redirected_connections_go_through_an_upstream_proxy(self):
+        asked = []
+
+        def tunnel(sock):
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += sock.recv(4096)
+            authority = head.split()[1].decode()
+            asked.append(authority)
+            host, port = authority.rsplit(":", 1)
+            with socket.create_connection((host.strip("[]"), int(port))) as there:
+                sock.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                back = threading.Thread(target=copy, args=(there, sock), daemon=True)
+                back.start()
+                copy(sock, there)
+                back.join(20)
+
+        def copy(a, b):
+            while data := a.recv(65536):
+                b.sendall(data)
+            b.shutdown(socket.SHUT_WR)
+
+        with inside(self.net.server):
+            proxy = Talker(tunnel, host=Net.V4)
+        self.addCleanup(proxy.close)
+        self.serve.call("proxy_set_upstream", proxy_url=f"http://{Net.V4}:{proxy.port}")
+        try:
+            for family in (4, 6):
+                origin = self.origins["https", family]
+                path = f"/hello?through{family}"
+                self.assertEqual(self.curl(f"-{family}", *self.named(origin, path)).stdout, "hello from the origin\n")
+                host = Net.V4 if family == 4 else f"[{Net.V6}]"
+                self.assertEqual(asked[-1], f"{host}:{origin.port}")  # where the client went, not where names lead
+                self.assertEqual(self.serve.exchange(path)["source"], "transparent")
+        finally:
+            self.serve.call("proxy_clear_upstream")
 
     def test_raw_octets_and_a_server_that_speaks_first(self):
         def talk(sock):

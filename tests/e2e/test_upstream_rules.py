@@ -1,44 +1,19 @@
 """Upstream SOCKS proxies (microsocks, danted), which hosts go through which proxy, and the flags: docs/upstream.md."""
-import socket
-import threading
 
 from harness import E2E, Serve, ToolError, clean_environment, needs, needs_node, poll, run, sluice
 from fakes import h2_raw as h2
 from fakes.h2_origin import H2Origin
+from fakes.listen import Talker
 from fakes.origin import Origin
 from fakes.proxies import PASSWORD, USER, Danted, Lying, Microsocks, Squid, free_port
 from fakes.websocket import TEXT, WebSocketClient, WebSocketServer
 
 
-class Echo:
+def greet_and_echo(sock):
     """A server that speaks first, then says again what it hears."""
-
-    def __init__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
-
-    @staticmethod
-    def _serve(sock):
-        with sock:
-            try:
-                sock.settimeout(20)
-                sock.sendall(b"220 ready\r\n")
-                while data := sock.recv(65536):
-                    sock.sendall(data)
-            except OSError:
-                pass
-
-    def close(self):
-        self.listener.close()
+    sock.sendall(b"220 ready\r\n")
+    while data := sock.recv(65536):
+        sock.sendall(data)
 
 
 class UpstreamTest(E2E):
@@ -121,7 +96,7 @@ class Socks(UpstreamTest):
         sock.close(1000)
 
     def test_raw_octets_pass_and_the_server_may_speak_first(self):
-        echo = Echo()
+        echo = Talker(greet_and_echo)
         self.addCleanup(echo.close)
         other = Serve()  # danted has no SOCKS4a
         self.addCleanup(other.stop)

@@ -2,6 +2,7 @@
 listen on this port, or a test that runs at the same time is reached by mistake."""
 import errno
 import socket
+import threading
 
 
 def listen(host="127.0.0.1", port=0):
@@ -22,3 +23,35 @@ def listen(host="127.0.0.1", port=0):
             if error.errno != errno.EADDRINUSE:
                 return listener, None
             listener.close()
+
+
+class Talker:
+    """A server of raw octets: `talk(socket)` for each connection, on a thread of its own; its socket is closed after."""
+
+    def __init__(self, talk, seconds=60, host="127.0.0.1"):
+        self.listener, self.guard = listen(host)
+        self.port = self.listener.getsockname()[1]
+        self.talk, self.seconds, self.open = talk, seconds, []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            self.open.append(sock)
+            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+
+    def _serve(self, sock):
+        with sock:
+            try:
+                sock.settimeout(self.seconds)
+                self.talk(sock)
+            except OSError:
+                pass
+
+    def close(self):
+        for sock in (self.listener, self.guard, *self.open):
+            if sock:
+                sock.close()

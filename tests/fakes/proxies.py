@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 
+from fakes.listen import Talker
 from fakes.pki import openssl
 
 USER, PASSWORD, REALM = "agent", "hunter2+correct/horse", "Real proxies"
@@ -151,35 +152,20 @@ socks pass {{ from: 0/0 to: 0/0 protocol: tcp }}
         return url(scheme, self.port, **kwargs)
 
 
-class Lying:
+class Lying(Talker):
     """Says `octets` to whoever has sent something, then ends (or keeps silent)."""
 
     def __init__(self, octets, ends=True):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.octets, self.ends, self.heard, self.open = octets, ends, [], []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.heard, self.silence = [], threading.Event()
 
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            self.open.append(sock)
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
-
-    def _serve(self, sock):
-        try:
-            sock.settimeout(60)
+        def say(sock):
             self.heard.append(sock.recv(65536))
-            sock.sendall(self.octets)
-            if self.ends:
-                sock.close()
-        except OSError:
-            pass
+            sock.sendall(octets)
+            if not ends:
+                self.silence.wait(self.seconds)
+
+        super().__init__(say)
 
     def close(self):
-        self.listener.close()
-        for sock in self.open:
-            sock.close()
+        self.silence.set()
+        super().close()
