@@ -129,10 +129,7 @@ template <class T>
 IoResult SessionCore<T>::read(MutableBytes out) {
   if (read_end_ != IoStatus::kOk) return {read_end_, 0};
   if (dead_ || !established_) return {IoStatus::kError, 0};
-  if (is_drained()) {  // an SSL_read that can only say so costs a fifth of one that reads a record
-    bio_.shrink();
-    return {IoStatus::kWouldBlock, 0};
-  }
+  if (is_drained()) return {IoStatus::kWouldBlock, 0};  // an SSL_read that only says so costs a fifth of a record's
   bio_.begin_call();
   read_blocked_on_write_ = false;
   const std::size_t unsent = bio_.pending();
@@ -169,7 +166,6 @@ template <class T>
 IoResult SessionCore<T>::end_of_read(int ssl_error) {
   switch (ssl_error) {
     case SSL_ERROR_WANT_READ:
-      bio_.shrink();
       return {IoStatus::kWouldBlock, 0};
     case SSL_ERROR_WANT_WRITE:
       read_blocked_on_write_ = true;

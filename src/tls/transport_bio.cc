@@ -9,9 +9,15 @@ constexpr std::size_t kRecordPlaintext = 16 * 1024;  // RFC 8446 §5.1
 constexpr std::size_t kRecordOverhead = 96;          // header, explicit IV, padding and MAC of the widest CBC suite
 // Beyond this OpenSSL is told to wait: a peer that asks for key updates without reading must not fill our memory.
 constexpr std::size_t kMaxUnsent = 512 * 1024;
-constexpr std::size_t kKeptCapacity = 4 * 1024;  // of an idle connection
+constexpr std::size_t kMostSpare = 256 * 1024;
 constexpr std::size_t kSmallRecord = 2 * 1024, kSmallRead = 8 * 1024;
 constexpr unsigned kFew = 4;  // small records in a row that bulk has, too: a head, the rest of a body
+
+// The buffer that was emptied last on this thread: sessions write one after the other, so one serves them all.
+std::string& spare_buffer() {
+  static thread_local std::string kept;
+  return kept;
+}
 
 }  // namespace
 
@@ -108,6 +114,7 @@ int TransportBio::write(BIO* bio, Bytes octets) {
 }
 
 void TransportBio::reserve_for(std::size_t plaintext) {
+  if (output_.empty()) output_.swap(spare_buffer());
   const std::size_t records = plaintext / kRecordPlaintext + 1;
   const std::size_t wanted = output_.size() + plaintext + records * kRecordOverhead;
   if (wanted > output_.capacity()) output_.reserve(wanted);
@@ -125,8 +132,7 @@ IoResult TransportBio::flush_once() {
   }
   sent_ += sent.count;
   if (pending() != 0) return {IoStatus::kWouldBlock, 0};
-  output_.clear();
-  sent_ = 0;
+  give_back();
   return {IoStatus::kOk, 0};
 }
 
@@ -138,8 +144,11 @@ IoResult TransportBio::flush_all() {
   }
 }
 
-void TransportBio::shrink() {
-  if (pending() == 0 && output_.capacity() > kKeptCapacity) drop_output();
+void TransportBio::give_back() {
+  output_.clear();
+  std::string& spare = spare_buffer();
+  if (output_.capacity() > spare.capacity() && output_.capacity() <= kMostSpare) output_.swap(spare);
+  drop_output();
 }
 
 void TransportBio::drop_output() {

@@ -31,15 +31,14 @@ class TransportBio {
   bool read_failed() const { return read_failed_; }
   bool write_failed() const { return write_failed_; }
 
-  // Room for the records of so much plaintext, at once instead of in steps.
+  // Room for the records of so much plaintext, at once instead of in steps. A session that has nothing to send holds
+  // no memory for it.
   void reserve_for(std::size_t plaintext);
   std::size_t pending() const { return output_.size() - sent_; }
   // One transport write; kOk: nothing is left.
   IoResult flush_once();
   // Until nothing is left or the transport would block.
   IoResult flush_all();
-  // Gives back a large buffer while the connection idles.
-  void shrink();
   void drop_output();
 
   ByteTransport& transport() { return transport_; }
@@ -52,6 +51,7 @@ class TransportBio {
   static long on_control(BIO* bio, int command, long number, void* pointer);
   int read(BIO* bio, MutableBytes out);
   int write(BIO* bio, Bytes octets);
+  void give_back();
 
   ByteTransport& transport_;
   std::string output_;    // ciphertext
