@@ -1,5 +1,6 @@
 // An HTTP/2 origin for tests (Node): TLS with ALPN h2 (and http/1.1 if asked), or h2c. Prints its port.
-// Arguments: JSON {cert, key, http1: bool, plain: bool, extendedConnect: bool}.
+// Arguments: JSON {cert, key, http1: bool, plain: bool, extendedConnect: bool, strict: bool}. strict: strict_origin.py.
+import http from 'node:http';
 import http2 from 'node:http2';
 import fs from 'node:fs';
 import zlib from 'node:zlib';
@@ -19,6 +20,7 @@ server.on('session', (session) => {
   session.on('error', () => {});
   session.on('stream', (stream, headers, flags, raw) => {
     stream.on('error', () => {});
+    if (options.strict) return remember(stream, raw);
     stream.on('close', () => resets.push([headers[':path'], stream.rstCode]));
     answer(session, number, stream, headers, raw);
   });
@@ -129,5 +131,29 @@ function seen(stream, url, headers) {
   });
 }
 
-server.listen(0, '127.0.0.1', () => console.log(JSON.stringify({port: server.address().port})));
+// Answers once the request is whole; what was seen is told at another port, and then forgotten.
+let log = {whole: [], cut: 0};
+function remember(stream, raw) {
+  const pieces = [];
+  let trailers = {}, whole = false;
+  stream.on('data', (piece) => pieces.push(piece));
+  stream.on('trailers', (fields) => { trailers = {...fields}; });
+  stream.on('end', () => {
+    if (stream.aborted) return;
+    whole = true;
+    log.whole.push({raw, trailers, body: Buffer.concat(pieces).toString('hex')});
+    stream.respond({':status': 200});
+    stream.end('fine');
+  });
+  stream.on('close', () => { if (!whole) log.cut++; });
+}
+const teller = http.createServer((request, response) => {
+  response.end(JSON.stringify(log));
+  log = {whole: [], cut: 0};
+});
+
+server.listen(0, '127.0.0.1', () => {
+  const say = (more) => console.log(JSON.stringify({port: server.address().port, ...more}));
+  options.strict ? teller.listen(0, '127.0.0.1', () => say({log: teller.address().port})) : say();
+});
 process.stdin.on('end', () => process.exit(0)).resume();

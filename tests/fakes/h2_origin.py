@@ -14,7 +14,8 @@ class H2Origin:
             options["plain"] = True
         self.process = subprocess.Popen([node, str(SCRIPT), json.dumps(options)], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=None, text=True)
-        self.port = json.loads(self.process.stdout.readline())["port"]
+        said = json.loads(self.process.stdout.readline())
+        self.port, self.log_port = said["port"], said.get("log")
 
     def close(self):
         self.process.stdin.close()
