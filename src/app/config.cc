@@ -64,6 +64,8 @@ void add_engine_options(CLI::App& app, EngineConfig& engine, std::uint16_t proxy
       ->transform(CLI::CheckedTransformer(kToolsets).description(""));
   app.add_option("--workers", engine.workers, "Threads that move traffic; 0: one for each core, at most 8");
   app.add_option("--max-connections", engine.max_connections, "Client connections at once")->capture_default_str();
+  app.add_option("--timeout", engine.timeout,
+                 "NAME=SECONDS: connect, tls, client-head, first-byte, idle, … (docs/security.md); repeats");
   app.add_option("--ring-exchanges", engine.ring_exchanges, "Exchanges kept")->capture_default_str();
   app.add_option("--ring-mb", engine.ring_mb, "Memory for their heads and index, in MiB")->capture_default_str();
   app.add_option("--spool-mb", engine.spool_mb, "Disk for their bodies, in MiB")->capture_default_str();

@@ -39,6 +39,7 @@ struct EngineConfig {
   tls::Version min_client_tls = tls::Version::k1_2;
   std::size_t workers = 0;  // 0: one for each core, at most 8
   std::size_t max_connections = 10'000;
+  std::vector<std::string> timeout;  // NAME=SECONDS (timeout_config.h)
   std::uint64_t spool_mb = 2048, ring_mb = 32, ring_exchanges = 10'000;
   bool keep_alt_svc = false;
   tools::Toolset toolset = tools::Toolset::kProxy;

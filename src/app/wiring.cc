@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "app/host_options_config.h"
+#include "app/timeout_config.h"
 #include "base/text.h"
 #include "base/url.h"
 
@@ -170,6 +171,7 @@ Status Program::make_engine(const Config& config) {
   options.proxy_protocol_from = config.engine.proxy_protocol;
   options.outgoing_mark = config.engine.mark;
   options.limits.max_connections = config.engine.max_connections;
+  SLUICE_TRY(options.limits.timeouts, parse_timeouts(config.engine.timeout));
   options.workers = workers_;
   options.allow_clients = config.engine.allow_client;
   options.upstream_insecure = config.engine.upstream_insecure;
