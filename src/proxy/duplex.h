@@ -2,6 +2,7 @@
 // body that is not yet here by a second one. Keeps their deadlines and joins them. One worker thread.
 #pragma once
 
+#include <algorithm>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
@@ -27,10 +28,19 @@ class Duplex {
     if (stopping_) return;
     idle_at_ = deadlines_.in(timeouts_.idle);
     client_.set_deadline(idle_at_);
-    upstream_.set_deadline(awaits_first_byte() ? first_byte_at_ : idle_at_);
+    upstream_.set_deadline(awaits_first_byte() ? first_byte_at_ : std::min(idle_at_, head_at_));
+  }
+  // Before a wait for the origin: whether the head of its answer has begun and is not whole. An origin that says it
+  // octet by octet has as much time for it as for the first byte.
+  void in_head(bool begun) {
+    if (!begun)
+      head_at_ = MonoTime::max();
+    else if (head_at_ == MonoTime::max())
+      head_at_ = deadlines_.in(timeouts_.first_byte);
   }
   // After a time-out: true if the other direction moved meanwhile, so that this one may go on waiting.
-  bool still_active() const { return !awaits_first_byte() && deadlines_.last_tick() < idle_at_; }
+  bool still_active() const { return !awaits_first_byte() && deadlines_.last_tick() < std::min(idle_at_, head_at_); }
+  bool request_over() const { return request_over_; }
   void request_sent(bool over) {
     first_byte_at_ = deadlines_.in(timeouts_.first_byte);
     request_over_ = over;
@@ -66,7 +76,7 @@ class Duplex {
   const Timeouts& timeouts_;
   net::Stream& client_;
   net::Stream& upstream_;
-  MonoTime idle_at_{}, first_byte_at_{};
+  MonoTime idle_at_{}, first_byte_at_{}, head_at_ = MonoTime::max();
   bool request_over_ = false, pumping_ = false, stopping_ = false, client_failed_ = false;
 };
 

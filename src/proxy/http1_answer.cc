@@ -154,6 +154,7 @@ Http1Server::Read Http1Server::read_now(Conversation& talk) {
       break;
   }
   if (talk.duplex.has_client_failed() || aborted_) return Read::kError;
+  talk.duplex.in_head(!talk.in_body && response_reader_.in_head());
   talk.duplex.arm();
   return Read::kWait;
 }
@@ -184,6 +185,10 @@ net::Task<Http1Server::Result> Http1Server::answer_stopped(Conversation& talk, R
     if (talk.duplex.has_client_failed() || aborted_) {
       fail_for_client(exchange, "the client went away before the answer");
       co_return Result::kFailed;
+    }
+    if (how == Read::kTimeout && !talk.duplex.request_over()) {
+      co_return co_await fail_answer(talk, FailureKind::kIdleTimeout,
+                                     "the body of the request stopped, and no answer came");
     }
     if (how == Read::kTimeout) {
       co_return co_await fail_answer(talk, FailureKind::kFirstByteTimeout, "the server did not answer in time");

@@ -318,6 +318,9 @@ net::Task<StreamRelay::Result> StreamRelay::relay_answer() {
     if (!read.head) {
       if (read.failure.cause == EndFailure::Cause::kTimeout) {
         if (still_active()) continue;
+        if (!request_over_)
+          co_return co_await fail_answer(FailureKind::kIdleTimeout,
+                                         "the body of the request stopped, and no answer came");
         co_return co_await fail_answer(FailureKind::kFirstByteTimeout, "the server did not answer in time");
       }
       co_return co_await fail_from(read.failure);
