@@ -40,6 +40,12 @@ struct Session::Impl::Callbacks {
       return 0;
     });
   }
+  static int invalid_frame(nghttp2_session*, const nghttp2_frame* frame, int error, void* user) {
+    return guarded(user, [&](Impl& self) {
+      self.on_invalid_frame(*frame, error);
+      return 0;
+    });
+  }
   static int frame(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     return guarded(user, [&](Impl& self) {
       self.on_frame(*frame);
@@ -105,6 +111,7 @@ void Session::Impl::create_session() {
   nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, Callbacks::begin_headers);
   nghttp2_session_callbacks_set_on_header_callback(callbacks, Callbacks::header);
   nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, Callbacks::frame);
+  nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, Callbacks::invalid_frame);
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, Callbacks::data);
   nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, Callbacks::closed);
   nghttp2_session_callbacks_set_before_frame_send_callback(callbacks, Callbacks::before_send);

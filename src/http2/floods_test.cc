@@ -97,6 +97,21 @@ TEST(Floods, OfStreamsBeyondTheLimit) {
   frames.clear();
   for (std::uint32_t id = 1; id < 20'000; id += 2) frames += headers(id, post());
   EXPECT_EQ(outcome(frames, options), kNothing);
+  // Not acknowledged, so that nghttp2 refuses them without asking.
+  EXPECT_EQ(outcome(frames), kNothing);
+}
+
+// Whatever it is that nobody reads: here refusals.
+TEST(Floods, OfAnswersThatNobodyReads) {
+  Options options;
+  options.max_streams = 1;
+  End server(Role::kServer, options);
+  ASSERT_TRUE(server.session.feed(client_preface() + headers(1, post())));
+  std::string error;
+  for (std::uint32_t id = 3; id < 100'000 && error.empty(); id += 2) {
+    if (auto status = server.session.feed(headers(id, post())); !status) error = status.error().message;
+  }
+  EXPECT_EQ(error, "the peer sends faster than it reads what is answered (RFC 9113 §10.5)");
 }
 
 TEST(Floods, OfMalformedRequests) {

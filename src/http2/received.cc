@@ -7,6 +7,9 @@
 namespace sluice::http2 {
 namespace {
 
+constexpr std::size_t kMostQueued = 2'000;  // frames; one that reads has none waiting
+constexpr std::string_view kReadsTooLittle = "the peer sends faster than it reads what is answered (RFC 9113 §10.5)";
+
 std::optional<Priority> priority_of(const nghttp2_headers& frame) {
   if ((frame.hd.flags & NGHTTP2_FLAG_PRIORITY) == 0) return std::nullopt;
   Priority priority;
@@ -50,10 +53,13 @@ void Session::Impl::feed_piece(const FrameScanner::Piece& piece) {
   if (taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
     fail_connection(Code::kInvalid, ErrorCode::kProtocolError, "the peer does not speak HTTP/2 (RFC 9113 §3.4)");
   } else if (taken == NGHTTP2_ERR_FLOODED || taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS) {
-    fail_connection(Code::kTooLarge, ErrorCode::kEnhanceYourCalm,
-                    "the peer sends faster than it reads what is answered (RFC 9113 §10.5)");
+    fail_connection(Code::kTooLarge, ErrorCode::kEnhanceYourCalm, kReadsTooLittle);
   } else if (taken < 0) {
     break_off();
+  }
+  // Whoever sends and does not read makes frames wait here. A client's own requests may wait for their turn.
+  if (role_ == Role::kServer && nghttp2_session_get_outbound_queue_size(session_) > kMostQueued) {
+    fail_connection(Code::kTooLarge, ErrorCode::kEnhanceYourCalm, kReadsTooLittle);
   }
   // nghttp2 says that the connection failed only by writing GOAWAY. Asked at the end of each frame, so that it does
   // not matter how octets were cut.
@@ -66,6 +72,12 @@ void Session::Impl::check_termination() {
   if (!failure_ || broken_) return;
   nghttp2_session_terminate_session(session_, NGHTTP2_ENHANCE_YOUR_CALM);
   flush();
+}
+
+// nghttp2 itself refuses streams beyond a limit that the client has not acknowledged yet.
+void Session::Impl::on_invalid_frame(const nghttp2_frame& frame, int error) {
+  if (frame.hd.type != NGHTTP2_HEADERS || error != NGHTTP2_ERR_REFUSED_STREAM || floods_.on_refusal()) return;
+  fail_connection(Code::kTooLarge, ErrorCode::kEnhanceYourCalm, floods_.reason());
 }
 
 int Session::Impl::on_begin_headers(const nghttp2_frame& frame) {

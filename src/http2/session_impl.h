@@ -91,6 +91,7 @@ class Session::Impl {
   // received.cc
   void feed_piece(const FrameScanner::Piece& piece);
   void check_termination();
+  void on_invalid_frame(const nghttp2_frame& frame, int error);
   int on_begin_headers(const nghttp2_frame& frame);
   void on_header(const nghttp2_frame& frame, std::string_view name, std::string_view value);
   void on_frame(const nghttp2_frame& frame);

@@ -192,6 +192,11 @@ net::Task<void> ClientConnection::serve_http2(net::Stream& stream, ClientFacts f
     co_await origin->wait_settings(worker_.clock().mono() + worker_.limits().timeouts.tls);
     options.extended_connect = origin->takes_extended_connect();
   }
+  Target target = here();
+  if (!facts.destination_host.empty()) {
+    target.host = facts.destination_host;
+    target.port = facts.destination_port;
+  }
   ExchangeServer exchanges(worker_, std::move(facts), connection_,
                            authority_text(arrival_.listener.host, arrival_.listener.port, 0));
   if (failure) exchanges.set_first_failure(std::move(failure->first), std::move(failure->second));
@@ -201,6 +206,7 @@ net::Task<void> ClientConnection::serve_http2(net::Stream& stream, ClientFacts f
   co_await server.serve();
   server2_ = nullptr;
   requests_ = server.requests();
+  if (!server.complaint().empty()) record_failure(target, FailureKind::kBadRequest, server.complaint());
 }
 
 // By prior knowledge (RFC 9113 §3.3). As with TLS the origin is dialled first, so that the client is offered what it

@@ -282,6 +282,7 @@ net::Task<void> Http2Link::read_loop() {
       const Status fed = session_.feed(Bytes(space.data(), got.count));
       dispatch();
       if (session_.wants_output()) flush();
+      if (!fed) complaint_ = fed.error().message;
       if (!fed || session_.is_over()) co_return;
       if (++in_a_row >= kReadsInARow) {
         in_a_row = 0;
@@ -365,6 +366,9 @@ net::Task<void> Http2Link::run() {
   }
   over_ = true;
   EndFailure failure = end_of_connection();
+  if (!complaint_.empty() && failure.cause == EndFailure::Cause::kClosed) {
+    failure = {EndFailure::Cause::kMalformed, 0, "the HTTP/2 connection was ended: " + complaint_};
+  }
   failure.truncated = stream_.truncated();
   end_streams(failure);
   stream_.set_deadline(worker_.clock().mono() + kLastWords);

@@ -95,6 +95,8 @@ class Http2Link : protected http2::BodySource {
   bool is_over() const { return over_; }
   std::size_t streams() const { return session_.open_streams(); }
   void stop();  // ends both coroutines at once
+  // Why Sluice ended the connection: what the peer did that HTTP/2 forbids or nobody needs. Empty: it did not.
+  const std::string& complaint() const { return complaint_; }
 
  protected:
   // Both coroutines: until the connection is over in both directions. Streams that were open have failed then.
@@ -130,6 +132,7 @@ class Http2Link : protected http2::BodySource {
   std::unordered_map<http2::StreamId, Http2StreamPtr> streams_;
   Http2StreamPtr last_;  // most events are of the stream of the one before
   MonoTime activity_{};
+  std::string complaint_;
   bool over_ = false, writing_ = false, stopping_ = false;
 };
 

@@ -17,6 +17,7 @@ class Http2Server final : private Http2Link {
   // Until the connection and all its exchanges are over.
   net::Task<void> serve();
 
+  using Http2Link::complaint;
   void drain();  // GOAWAY; what runs goes on
   void abort();
   std::uint64_t requests() const { return requests_; }
