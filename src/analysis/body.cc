@@ -9,7 +9,6 @@ namespace sluice::analysis {
 namespace {
 
 constexpr ByteCount kReadStep = 256 * kKiB;
-// Fed to a decoder at once: what it makes of them is bearable even if it is a bomb.
 constexpr std::size_t kDecodeStep = 4 * kKiB;
 constexpr std::size_t kPiece = 64 * kKiB;
 // Enough of a body to see whether it is text.
@@ -47,7 +46,12 @@ const flow::BodyInfo& body_info(const flow::Exchange& exchange, flow::Direction 
 
 BodyStream::BodyStream(const capture::Ring& ring, std::string id, flow::Direction direction,
                        std::string_view content_encoding, StreamOptions options)
-    : ring_(ring), id_(std::move(id)), direction_(direction), from_(options.from) {
+    : ring_(ring),
+      id_(std::move(id)),
+      direction_(direction),
+      from_(options.from),
+      most_(options.most),
+      measure_(options.measure) {
   if (options.form == Form::kDecoded && !content_encoding.empty()) {
     const auto codings = codings::parse_codings(content_encoding);
     if (!codings) {
@@ -87,15 +91,30 @@ bool BodyStream::read_as_plain() {
   return true;
 }
 
+// Keeps what is wanted and counts the rest: a few octets of a bomb, or of a stack of codings, say hundreds of
+// megabytes.
+Status BodyStream::take(Bytes piece) {
+  const ByteCount begin = made_;
+  made_ += piece.size();
+  if (made_ <= from_) return {};
+  if (begin < from_) piece.remove_prefix(static_cast<std::size_t>(from_ - begin));
+  if (given_ < most_) {
+    decoded_ += piece;
+    given_ += piece.size();
+  }
+  if (given_ < most_ || measure_) return {};
+  return fail(Code::kCancelled, "there is enough");
+}
+
 void BodyStream::decode_more() {
   const Bytes now = Bytes(raw_).substr(taken_, kDecodeStep);
   taken_ += now.size();
-  const std::size_t before = decoded_.size();
-  const Status decoded = decoder_->decode(now, decoded_);
-  const ByteCount made = decoded_.size() - before;
-  if (made_ < from_) decoded_.erase(before, static_cast<std::size_t>(std::min(from_ - made_, made)));
-  made_ += made;
+  const Status decoded = decoder_->decode(now, [this](Bytes piece) { return take(piece); });
   if (decoded) return;
+  if (decoded.error().code == Code::kCancelled) {
+    ended_ = true;
+    return;
+  }
   problem_ = decoded.error().message;
   if (read_as_plain()) return;
   ended_ = true;
@@ -130,7 +149,11 @@ Result<BodyWindow> read_window(const capture::Ring& ring, const flow::Exchange& 
     window.total = 0;
   } else {
     BodyStream stream(ring, exchange.id, direction, coding.value_or(""),
-                      {.form = options.form, .from = wide.offset, .budget = options.budget});
+                      {.form = options.form,
+                       .from = wide.offset,
+                       .most = wide.limit + 1,
+                       .measure = options.measure,
+                       .budget = options.budget});
     SLUICE_TRY(window, gather(stream, wide));
   }
   window.content_type = fields.joined("content-type");

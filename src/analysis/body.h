@@ -32,6 +32,8 @@ const flow::BodyInfo& body_info(const flow::Exchange& exchange, flow::Direction 
 struct StreamOptions {
   Form form = Form::kDecoded;
   ByteCount from = 0;              // octets of this form to skip
+  ByteCount most = kMaxDecoded;    // decoded octets to give behind them, though some more may come …
+  bool measure = true;             // … and then to count the rest
   ByteCount budget = kMaxDecoded;  // octets that decoding may make
 };
 
@@ -42,7 +44,7 @@ class BodyStream {
   BodyStream(const capture::Ring& ring, std::string id, flow::Direction direction, std::string_view content_encoding,
              StreamOptions options);
 
-  // The next piece (at most about 4 MiB, of a bomb; mostly 256 KiB or less); empty: the end, or a problem().
+  // The next piece (256 KiB or less, of a bomb as much as is wanted); empty: the end, or a problem().
   // kNotFound: the body left the ring meanwhile; kIo.
   Result<std::string_view> next();
   // Of the whole body in this form, as far as it is stored and can be decoded; nullopt: not known yet.
@@ -53,15 +55,18 @@ class BodyStream {
  private:
   Status read_more();
   void decode_more();
+  Status take(Bytes piece);
   bool read_as_plain();
 
   const capture::Ring& ring_;
   std::string id_;
   flow::Direction direction_;
-  ByteCount from_;
+  ByteCount from_, most_;
+  bool measure_;
   std::unique_ptr<codings::Decoder> decoder_;  // null: plain
   ByteCount read_ = 0;                         // of the wire
   ByteCount made_ = 0;                         // decoded octets, those that were skipped too
+  ByteCount given_ = 0;                        // … without those that were not wanted
   std::string raw_, decoded_;
   std::size_t taken_ = 0;  // of raw_
   std::optional<ByteCount> total_;

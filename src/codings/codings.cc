@@ -9,23 +9,23 @@
 namespace sluice::codings {
 namespace {
 
-// The end of the chain: appends to the string of the present call.
-class Appender final : public Sink {
+// The end of the chain: gives to the taker of the present call.
+class Giver final : public Sink {
  public:
-  explicit Appender(ByteCount budget) : left_(budget), budget_(budget) {}
-  void set_target(std::string* out) { out_ = out; }
+  explicit Giver(ByteCount budget) : left_(budget), budget_(budget) {}
+  void set_taker(const Decoder::Taker* taker) { taker_ = taker; }
 
   Status accept(Bytes octets) override {
     // A stage keeps to the budget itself; this one counts where there is none.
     const Bytes part = octets.substr(0, static_cast<std::size_t>(std::min<ByteCount>(octets.size(), left_)));
-    out_->append(part);
+    SLUICE_CHECK((*taker_)(part));
     left_ -= part.size();
     if (part.size() < octets.size()) return fail(Code::kTooLarge, fmt::format("larger than {} bytes", budget_));
     return {};
   }
 
  private:
-  std::string* out_ = nullptr;
+  const Decoder::Taker* taker_ = nullptr;
   ByteCount left_;
   ByteCount budget_;
 };
@@ -48,7 +48,7 @@ std::unique_ptr<Stage> make_stage(Coding coding, Sink& next, ByteCount budget) {
 
 class StackDecoder final : public Decoder {
  public:
-  StackDecoder(const std::vector<Coding>& codings, ByteCount budget) : appender_(budget) {
+  StackDecoder(const std::vector<Coding>& codings, ByteCount budget) : giver_(budget) {
     // The first coding was applied first, so it is undone last: build from the end of the chain.
     for (Coding coding : codings) {
       if (auto stage = make_stage(coding, *head_, budget)) {
@@ -58,11 +58,11 @@ class StackDecoder final : public Decoder {
     }
   }
 
-  Status decode(Bytes octets, std::string& out) override {
+  Status decode(Bytes octets, const Taker& take) override {
     if (error_) return fail(*error_);
-    appender_.set_target(&out);
+    giver_.set_taker(&take);
     Status status = head_->accept(octets);
-    appender_.set_target(nullptr);
+    giver_.set_taker(nullptr);
     if (!status) error_ = status.error();
     return status;
   }
@@ -76,8 +76,8 @@ class StackDecoder final : public Decoder {
   }
 
  private:
-  Appender appender_;
-  Sink* head_ = &appender_;
+  Giver giver_;
+  Sink* head_ = &giver_;
   std::vector<std::unique_ptr<Stage>> stages_;
   std::optional<Error> error_;
 };
@@ -114,6 +114,13 @@ Result<std::vector<Coding>> parse_codings(std::string_view content_encoding) {
     }
   }
   return codings;
+}
+
+Status Decoder::decode(Bytes octets, std::string& out) {
+  return decode(octets, [&out](Bytes piece) {
+    out += piece;
+    return Status{};
+  });
 }
 
 std::unique_ptr<Decoder> make_decoder(const std::vector<Coding>& codings, ByteCount budget) {

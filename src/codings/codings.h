@@ -4,6 +4,7 @@
 // bomb ends as kTooLarge and not as a dead process. A decoder belongs to one thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -25,9 +26,14 @@ Result<std::vector<Coding>> parse_codings(std::string_view content_encoding);
 class Decoder {
  public:
   virtual ~Decoder() = default;
-  // Appends what could be decoded; kInvalid for damaged data, kTooLarge at the budget (what fits was appended).
-  // After an error every further call answers the same error and appends nothing.
-  virtual Status decode(Bytes octets, std::string& out) = 0;
+  // Gets what was decoded, in pieces of at most 32 KiB, so that whoever wants little of a bomb keeps little of it. An
+  // error ends the work, and is what decode() answers.
+  using Taker = std::function<Status(Bytes)>;
+  // Gives what could be decoded; kInvalid for damaged data, kTooLarge at the budget (what fits was given).
+  // After an error every further call answers the same error and gives nothing.
+  virtual Status decode(Bytes octets, const Taker& take) = 0;
+  // Appends it, all of it: a few octets may be a whole bomb.
+  Status decode(Bytes octets, std::string& out);
   // True once the coded stream said that it ended (all of a stack's; always true without codings). Octets after it
   // are ignored, but further gzip members and zstd frames are decoded too.
   virtual bool ended() const = 0;
