@@ -9,6 +9,7 @@ namespace {
 using websocket::Opcode;
 
 constexpr std::size_t kScratch = 4 * kKiB;           // unmasked at once; inflated at once, too: at most 4 MiB of text
+constexpr std::size_t kKept = 64 * kKiB;             // of memory, between messages
 constexpr ByteCount kNoBudget = ByteCount{1} << 62;  // the editor counts itself
 
 }  // namespace
@@ -66,8 +67,10 @@ void WebSocketEditor::on_head(const websocket::FrameHead& head, std::string& out
   if (open_ != (head.opcode == Opcode::kContinuation)) return give_up(head.wire, out);
   if (!open_) begin(head);
   last_frame_ = head.fin;
-  if (way_ == Way::kGather) raw_ += head.wire;
   if (way_ == Way::kPass) out += head.wire;
+  if (way_ != Way::kGather) return;
+  raw_ += head.wire;
+  take({}, out);  // a message may be fragments that carry nothing
 }
 
 void WebSocketEditor::begin(const websocket::FrameHead& head) {
@@ -89,8 +92,12 @@ void WebSocketEditor::on_data(const websocket::FramePiece& piece, std::string& o
     if (way_ != Way::kPass) take(piece.content, out);
     return;
   }
-  if (!inflater_->feed(piece.content)) return give_up({}, out);
-  take({}, out);
+  for (Bytes left = piece.content; !left.empty();) {
+    const Bytes slice = left.substr(0, kScratch);
+    left.remove_prefix(slice.size());
+    if (!inflater_->feed(slice)) return give_up({}, out);
+    take({}, out);
+  }
 }
 
 // After more content has come to text_, or is given.
@@ -114,16 +121,23 @@ void WebSocketEditor::end_message(std::string& out) {
     take({}, out);
   }
   open_ = false;
-  if (way_ == Way::kRewrite) return send_part(true, out);
-  if (way_ == Way::kPass) return;
+  if (way_ == Way::kRewrite) send_part(true, out);
+  if (way_ != Way::kGather) return forget();
   const auto edited = opcode_ == Opcode::kText ? edit_(text_) : std::nullopt;
   if (edited) anew_ = true;
   if (edited || anew_)
     send(opcode_, edited ? *edited : text_, compressed_, out);
   else
     out += raw_;
-  raw_.clear();
-  text_.clear();
+  forget();
+}
+
+// Its memory is kept for the next message, but not that of a large one.
+void WebSocketEditor::forget() {
+  for (std::string* used : {&raw_, &text_}) {
+    used->clear();
+    if (used->capacity() > kKept) used->shrink_to_fit();
+  }
 }
 
 void WebSocketEditor::send(Opcode opcode, std::string_view content, bool compress, std::string& out) {

@@ -41,6 +41,7 @@ class WebSocketEditor {
   void on_data(const websocket::FramePiece& piece, std::string& out);
   void take(Bytes content, std::string& out);
   void end_message(std::string& out);
+  void forget();
   void stop_gathering(std::string& out);
   void send(websocket::Opcode opcode, std::string_view content, bool compress, std::string& out);
   void send_part(bool last, std::string& out);

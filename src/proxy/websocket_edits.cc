@@ -3,6 +3,8 @@
 namespace sluice::proxy {
 namespace {
 
+constexpr std::size_t kKept = 256 * kKiB;  // of memory, between reads
+
 WebSocketEditor::Edit edit_with(const Exchange& exchange, bool from_client) {
   return [plan = exchange.message_plan(), from_client](std::string_view text) {
     return rules::edit_message(plan, from_client, text);
@@ -33,6 +35,7 @@ WebSocketEdits::WebSocketEdits(Exchange& exchange, const websocket::Extensions& 
 const std::string& WebSocketEdits::pass(flow::Direction direction, Bytes octets, WebSocketWatcher& watcher) {
   Way& used = way(direction);
   used.out.clear();
+  if (used.out.capacity() > kKept) used.out.shrink_to_fit();
   used.editor.pass(octets, used.out);
   if (used.editor.passed_limit()) exchange_.mark(http::Anomaly::kRuleBodyLimit);
   watcher.see(direction, direction == flow::Direction::kRequest ? octets : Bytes(used.out));
