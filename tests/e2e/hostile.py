@@ -46,6 +46,8 @@ class Hostile(E2E):
     def setUp(self):
         super().setUp()
         self.rev = self.serve.call("proxy_list_traffic", limit=1)["lastRev"]
+        self.still_serves()  # whatever is born later has a higher number, whatever of the past still ends
+        self.first = poll(lambda: self.serve.traffic(url_filter="somebody-else", after_rev=self.rev, offset=-1, limit=1))[0]["seq"]
 
     @contextlib.contextmanager
     def bounded(self, mib, cpu, seconds):
@@ -66,10 +68,17 @@ class Hostile(E2E):
             client.send(b"GET /hello?somebody-else HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             self.assertEqual(client.read_answer().body, b"hello from the origin\n")
 
+    def seen(self):
+        """The requests that reached the origin of the class, but for those of still_serves()."""
+        return [request.target for request in self.origin.requests if "somebody-else" not in request.target]
+
     def records(self):
-        """Whatever was published since the test began, but for still_serves()."""
-        rows = self.serve.call("proxy_list_traffic", after_rev=self.rev, limit=1000)["exchanges"]
-        return [row for row in rows if "somebody-else" not in row["url"]]
+        """The newest 60 or so that were born since the test began, but for still_serves(). (One answer holds about 39.)"""
+        rows = {}
+        for offset in (-60, -30):
+            page = self.serve.call("proxy_list_traffic", after_rev=self.rev, offset=offset, limit=30)["exchanges"]
+            rows.update((row["id"], row) for row in page)
+        return [row for row in rows.values() if row["seq"] > self.first and "somebody-else" not in row["url"]]
 
     def ended(self, condition=lambda row: True, seconds=10, what="an ended record"):
         """The first record since the test began that has ended and for which the condition holds, whole."""
@@ -78,9 +87,12 @@ class Hostile(E2E):
         row = poll(found, seconds, what)[0]
         return self.serve.call("proxy_get_exchange", exchange_id=row["id"], include=["connection"])["exchange"]
 
-    def failed(self, code, seconds=10):
-        """The record whose error has that code."""
-        return self.ended(lambda row: (row.get("error") or {}).get("code") == code, seconds, f"a record with {code}")
+    def failed(self, code, message="", seconds=10):
+        """The record whose error has that code and says so."""
+        def said(row):
+            error = row.get("error") or {}
+            return error.get("code") == code and message in error["message"]
+        return self.ended(said, seconds, f"a record with {code}: {message}")
 
     def may_be_answered(self):
         """A rule that may answer lets the client choose HTTP/2, whatever the origin speaks (engine.md 2)."""
@@ -107,3 +119,18 @@ def flood(client, octets, times):
             client.sock.sendall(octets)
             sent += 1
     return sent
+
+
+def end_of(raw, seconds=3):
+    """What the server says to the connection: ("goaway", code), ("closed", None), or ("open", None) if it goes on. Writes nothing,
+    since a write may have been cut."""
+    raw.client.sock.settimeout(seconds * PATIENCE)
+    try:
+        while True:
+            kind, _, _, payload = raw.read_frame()
+            if kind == h2.GOAWAY:
+                return "goaway", int.from_bytes(payload[4:8], "big")
+    except TimeoutError:
+        return "open", None
+    except (EOFError, OSError):
+        return "closed", None
