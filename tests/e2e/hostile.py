@@ -94,6 +94,10 @@ class Hostile(E2E):
             return error.get("code") == code and message in error["message"]
         return self.ended(said, seconds, f"a record with {code}: {message}")
 
+    def all_gone(self):
+        poll(lambda: self.serve.call("proxy_status")["connections"]["open"] == 0, 8, "the end of all connections")
+        poll(lambda: not [row for row in self.records() if row["state"] == "open"], 8, "the end of all records")
+
     def may_be_answered(self):
         """A rule that may answer lets the client choose HTTP/2, whatever the origin speaks (engine.md 2)."""
         self.add_rule({"hostname": "localhost", "urlPattern": "never-asked-for"}, {"type": "mock", "status": 200})
