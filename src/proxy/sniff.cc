@@ -19,6 +19,9 @@ Sniffed sniff(Bytes octets) {
   }
   if (octets[0] == 0x04) return Sniffed::kSocks4;
   if (octets[0] == 0x05) return Sniffed::kSocks5;
+  // A request line for an HTTP/1 reader, unless it is the whole of this (RFC 9113 §3.4).
+  constexpr Bytes kHttp2Preface = "PRI * HTTP/2.0\r\n";
+  if (octets.size() < kHttp2Preface.size() && kHttp2Preface.starts_with(octets)) return Sniffed::kNeedMore;
   std::size_t at = 0;
   while (at < octets.size() && (octets[at] == '\r' || octets[at] == '\n')) ++at;  // RFC 9112 §2.2: empty lines first
   const std::size_t begin = at;

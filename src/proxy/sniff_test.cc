@@ -24,6 +24,9 @@ TEST(Sniff, WaitsForMoreOfWhatIsNotDecided) {
   EXPECT_EQ(sniff("\x16"), Sniffed::kNeedMore);
   EXPECT_EQ(sniff("GE"), Sniffed::kNeedMore);
   EXPECT_EQ(sniff("\r\n"), Sniffed::kNeedMore);
+  EXPECT_EQ(sniff("PRI * HTTP/2.0\r"), Sniffed::kNeedMore);
+  EXPECT_EQ(sniff("PRI * HTTP/2.0\r\n"), Sniffed::kHttp);
+  EXPECT_EQ(sniff("PRI /"), Sniffed::kHttp);
   EXPECT_EQ(sniff(std::string(40, 'A')), Sniffed::kOther);
 }
 
