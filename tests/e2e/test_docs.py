@@ -1,5 +1,5 @@
-"""docs/rules.md and the host options of docs/tls.md are true: their rules are taken and their commands run as they stand. (docs/upstream.md:
-test_upstream_docs.py.)"""
+"""docs/rules.md, the hostile peers of docs/security.md and the host options of docs/tls.md are true: their rules are taken, their tests
+exist, and their commands run as they stand. (docs/upstream.md: test_upstream_docs.py.)"""
 import json
 import os
 import pathlib
@@ -10,7 +10,8 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import PATIENCE, ROOT, SLUICE, E2E, Serve, clean_environment, free_port, poll
+import test_cases
+from harness import HERE, PATIENCE, ROOT, SLUICE, E2E, Serve, clean_environment, free_port, poll
 
 
 def blocks(page, kind, section=""):
@@ -45,6 +46,30 @@ class Documented(E2E):
                               env=self.environment, check=False)
         self.assertEqual(done.returncode, code, f"{line}\n{done.stdout}\n{done.stderr}")
         return done.stdout
+
+
+class HostilePeers(unittest.TestCase):
+    """docs/security.md"""
+    page = ROOT / "docs" / "security.md"
+
+    def test_every_test_that_the_page_names_exists(self):
+        test_cases.assert_named_tests_exist(self, self.page, 60)
+
+    def test_every_test_of_hostile_peers_is_named_by_itself_or_its_class(self):
+        text = self.page.read_text()
+        for path in sorted(HERE.glob("test_hostile_*.py")):
+            for found in unittest.defaultTestLoader.loadTestsFromName(path.stem):
+                for test in found:
+                    whole, _, _ = test.id().rpartition(".")
+                    if whole != "test_hostile_slow.Flags":
+                        self.assertTrue(f"`{test.id()}`" in text or f"`{whole}`" in text, test.id())
+
+    def test_every_time_out_has_its_default_there(self):
+        limits = (ROOT / "src" / "base" / "limits.h").read_text()
+        rows = dict(re.findall(r"^\| `([a-z-]+)` \| ([0-9.,]+) \|", self.page.read_text(), re.M))
+        names = re.findall(r"milliseconds (\w+)\{([0-9']+)\};", limits.split("struct Timeouts")[1].split("\n};")[0])
+        documented = {name.replace("-", "_"): float(seconds.replace(",", "")) * 1000 for name, seconds in rows.items()}
+        self.assertEqual(documented, {name: float(value.replace("'", "")) for name, value in names if name != "drain"})
 
 
 class Rules(Documented):

@@ -46,22 +46,22 @@ class Clients(Hostile):
             raw.client.close()
         self.assertEqual(self.failed("bad_request", why)["state"], "failed")
 
-    def test_a_rapid_reset(self):
+    def test_a_rapid_reset_ends_the_connection(self):
         frames = self.heads(lambda stream: h2.frame(h2.RST_STREAM, 0, stream, code(CANCEL)), True)
         self.ended_for("resets streams faster than anybody needs", frames, mib=32, goaway=INTERNAL)
         self.assertLess(len(self.seen()), 1000)
 
-    def test_resets_that_sluice_is_made_to_send(self):
+    def test_resets_that_sluice_is_made_to_send_end_the_connection(self):
         frames = self.heads(lambda stream: h2.frame(h2.WINDOW_UPDATE, 0, stream, code(0)), False, b"POST")
         self.ended_for("PROTOCOL_ERROR", frames, goaway=PROTOCOL)
         frames = self.heads(lambda stream: h2.frame(h2.WINDOW_UPDATE, 0, stream, code(0x7fffffff)), False, b"POST")
         self.ended_for(NOTHING, frames, mib=32)
 
-    def test_streams_beyond_the_limit(self):
+    def test_streams_beyond_the_limit_end_the_connection(self):
         self.ended_for("RFC 9113 §10.5", self.heads(lambda stream: b"", False, b"POST", b"/echo"))
         self.assertLessEqual(len(self.seen()), 300)
 
-    def test_refusals_that_nobody_reads(self):
+    def test_refusals_that_nobody_reads_end_the_connection(self):
         authority = self.authority()
         block = b"\x83\x87\x84\x01" + bytes([len(authority)]) + authority  # POST https / (RFC 7541 appendix A)
         with self.bounded(mib=16, cpu=2, seconds=4):
@@ -73,39 +73,39 @@ class Clients(Hostile):
             raw.client.close()
         self.assertEqual(self.failed("bad_request", "RFC 9113 §10.5")["state"], "failed")
 
-    def test_continuations(self):
+    def test_continuations_end_the_connection(self):
         begin = h2.frame(h2.HEADERS, 0, 1, h2.block(h2.request()))
         self.ended_for(FIELDS, h2.frame(h2.CONTINUATION, 0, 1, h2.block([(b"x", b"y" * 100)])), 100_000, begin)
 
-    def test_empty_continuations(self):
+    def test_empty_continuations_end_the_connection(self):
         begin = h2.frame(h2.HEADERS, 0, 1, h2.block(h2.request()))
         self.ended_for(FIELDS, h2.frame(h2.CONTINUATION, 0, 1), 1_000_000, begin)
 
-    def test_settings(self):
+    def test_settings_end_the_connection(self):
         self.ended_for(NOTHING, h2.frame(h2.SETTINGS), 200_000)
 
-    def test_settings_that_toggle_a_window(self):
+    def test_settings_that_toggle_a_window_end_the_connection(self):
         self.ended_for(NOTHING, setting(WINDOW, 0) + setting(WINDOW, 65535), 200_000)
 
-    def test_settings_that_toggle_a_table(self):
+    def test_settings_that_toggle_a_table_end_the_connection(self):
         self.ended_for(NOTHING, setting(TABLE_SIZE, 0) + setting(TABLE_SIZE, 0x7fffffff), 200_000)
 
-    def test_thousands_of_settings_in_a_frame(self):
+    def test_thousands_of_settings_in_a_frame_end_the_connection(self):
         self.ended_for("too many setting entries", h2.frame(h2.SETTINGS, payload=struct.pack(">HI", TABLE_SIZE, 4096) * 2700), 1000)
 
-    def test_pings(self):
+    def test_pings_end_the_connection(self):
         self.ended_for("RFC 9113 §10.5", h2.frame(h2.PING, 0, 0, b"12345678"), 200_000)
 
-    def test_priorities(self):
+    def test_priorities_end_the_connection(self):
         self.ended_for(NOTHING, h2.frame(h2.PRIORITY, 0, 3, struct.pack(">IB", 0, 15)), 200_000)
 
-    def test_window_updates(self):
+    def test_window_updates_end_the_connection(self):
         self.ended_for(NOTHING, h2.frame(h2.WINDOW_UPDATE, 0, 0, code(1)), 200_000)
 
-    def test_frames_of_no_known_kind(self):
+    def test_frames_of_no_known_kind_end_the_connection(self):
         self.ended_for(NOTHING, h2.frame(0xbb), 200_000)
 
-    def test_empty_data(self):
+    def test_empty_data_ends_the_connection(self):
         self.ended_for(NOTHING, h2.frame(h2.DATA, 0, 1), 200_000, self.head(1, False, b"/echo", b"POST"))
 
     def test_data_that_is_all_padding_costs_no_more_than_its_octets(self):
@@ -116,20 +116,20 @@ class Clients(Hostile):
             raw.client.close()
         self.assertEqual(self.ended(lambda row: "/echo" in row["url"])["request"]["bodySize"], 0)
 
-    def test_a_window_beyond_its_end(self):
+    def test_a_window_beyond_its_end_ends_the_connection(self):
         self.ended_for("FLOW_CONTROL_ERROR", h2.frame(h2.WINDOW_UPDATE, 0, 0, code(0x7fffffff)), 100, goaway=FLOW_CONTROL)
 
-    def test_crumbs_of_window(self):
+    def test_crumbs_of_window_end_the_connection(self):
         """One octet at a time, so that each costs a frame (CVE-2019-9511)."""
         begin = b"".join(self.head(stream, path=b"/large?size=1000000") for stream in range(1, 100, 2))
         crumbs = b"".join(h2.frame(h2.WINDOW_UPDATE, 0, stream, code(1)) for stream in range(1, 100, 2))
         self.ended_for(NOTHING, crumbs, 20_000, begin, [(WINDOW, 0)], cpu=4)
 
-    def test_an_hpack_bomb(self):
+    def test_an_hpack_bomb_ends_the_connection(self):
         bomb = h2.block(h2.request(authority=self.authority())) + BOMB + b"\xbe" * 13_000
         self.ended_for("unfolds to many times the limit", h2.frame(h2.HEADERS, 5, 1, bomb))
 
-    def test_small_hpack_bombs_on_thousands_of_streams(self):
+    def test_small_hpack_bombs_on_thousands_of_streams_cost_what_records_may_cost(self):
         """Each head is within the limit: what they cost is what records and spool may cost (32 and 16 MiB), and 100 heads."""
         block = h2.block(h2.request(authority=self.authority()))
         first = h2.frame(h2.HEADERS, 5, 1, block + BOMB + b"\xbe" * 60)
@@ -141,10 +141,10 @@ class Clients(Hostile):
             raw.client.close()
         self.assertTrue(self.records())
 
-    def test_an_integer_without_end(self):
+    def test_an_integer_without_end_ends_the_connection(self):
         self.ended_for("COMPRESSION_ERROR", h2.frame(h2.HEADERS, 5, 1, b"\xff" * 10_000), goaway=COMPRESSION)
 
-    def test_a_frame_that_is_too_large(self):
+    def test_a_frame_that_is_too_large_ends_the_connection(self):
         self.ended_for("a frame is larger than allowed", b"\xff\xff\xff\0\0\0\0\0\1" + b"x" * 65536, goaway=FRAME_SIZE)
 
 
@@ -178,39 +178,39 @@ class Origins(Hostile):
     def beginning(stream):
         return h2.frame(h2.HEADERS, 0, stream, b"\x88")
 
-    def test_settings(self):
+    def test_settings_end_the_connection(self):
         self.answered(NOTHING, lambda stream: h2.frame(h2.SETTINGS), 200_000)
 
-    def test_pings(self):
+    def test_pings_end_the_connection(self):
         self.answered("RFC 9113 §10.5", lambda stream: h2.frame(h2.PING, 0, 0, b"12345678"), 200_000)
 
-    def test_window_updates(self):
+    def test_window_updates_end_the_connection(self):
         self.answered(NOTHING, lambda stream: h2.frame(h2.WINDOW_UPDATE, 0, 0, code(1)), 200_000)
 
-    def test_frames_of_no_known_kind(self):
+    def test_frames_of_no_known_kind_end_the_connection(self):
         self.answered(NOTHING, lambda stream: h2.frame(0xbb), 200_000)
 
-    def test_empty_data(self):
+    def test_empty_data_ends_the_connection(self):
         self.answered(NOTHING, lambda stream: h2.frame(h2.DATA, 0, stream), 200_000, self.begun, "body_cut")
 
-    def test_continuations(self):
+    def test_continuations_end_the_connection(self):
         self.answered(FIELDS, lambda stream: h2.frame(h2.CONTINUATION, 0, stream, h2.block([(b"x", b"y" * 100)])), 100_000, self.beginning)
 
-    def test_empty_continuations(self):
+    def test_empty_continuations_end_the_connection(self):
         self.answered(FIELDS, lambda stream: h2.frame(h2.CONTINUATION, 0, stream), 1_000_000, self.beginning)
 
-    def test_interim_answers(self):
+    def test_interim_answers_end_the_connection(self):
         interim = status_block(103)
         self.answered("too many interim answers", lambda stream: h2.frame(h2.HEADERS, h2.END_HEADERS, stream, interim), 10_000)
 
-    def test_an_hpack_bomb(self):
+    def test_an_hpack_bomb_ends_the_connection(self):
         bomb = b"\x88" + BOMB + b"\xbe" * 13_000
         self.answered("unfolds to many times the limit", lambda stream: h2.frame(h2.HEADERS, h2.END_HEADERS, stream, bomb), 1)
 
-    def test_pushes(self):
+    def test_pushes_end_the_connection(self):
         self.answered("push disabled", lambda stream: h2.frame(h2.PUSH_PROMISE, h2.END_HEADERS, stream, code(2) + h2.block(h2.request())), 100)
 
-    def test_a_window_beyond_its_end(self):
+    def test_a_window_beyond_its_end_ends_the_connection(self):
         self.answered("FLOW_CONTROL_ERROR", lambda stream: h2.frame(h2.WINDOW_UPDATE, 0, 0, code(0x7fffffff)), 100)
 
 

@@ -3,11 +3,12 @@ base/limits.h are shortened here (--timeout)."""
 import contextlib
 import ssl
 import struct
+import tempfile
 import threading
 import time
 import unittest
 
-from harness import PATIENCE, poll  # first: it knows where the fakes are
+from harness import PATIENCE, poll, sluice  # first: it knows where the fakes are
 from fakes import h2_raw as h2
 from fakes.h2_raw_origin import H2RawOrigin
 from fakes.raw import context
@@ -57,6 +58,16 @@ class Slow(Hostile):
 
     def ends(self, path, count):
         poll(lambda: sum(path in row["url"] and row["state"] != "open" for row in self.records()) == count, IDLE + 5, f"{count} ends")
+
+
+class Flags(unittest.TestCase):
+    def test_a_time_out_that_is_none_is_wrong_usage(self):
+        for given, words in (("ilde=1", "did you mean idle?"), ("idle=0", "the names are connect, tls"), ("idle=1s", "takes NAME=SECONDS"),
+                             ("idle", "takes NAME=SECONDS"), ("idle=99999999", "from 0.01 to 604800")):
+            with self.subTest(given), tempfile.TemporaryDirectory() as home:
+                done = sluice("serve", "--timeout", given, home=home)
+                self.assertEqual(done.returncode, 2)
+                self.assertIn(words, done.stderr)
 
 
 class Clients(Slow):
@@ -190,7 +201,7 @@ class Origins(Slow):
     def refused_page(self, client, status):
         self.assertEqual(client.read_answer().status, status)
 
-    def test_one_that_never_shakes_hands(self):
+    def test_one_that_never_shakes_hands_gives_a_504(self):
         server = self.server(silent)
         with self.bounded(mib=16, cpu=1, seconds=TLS + 2):
             client = self.serve.tunnel(f"localhost:{server.port}")
@@ -199,7 +210,7 @@ class Origins(Slow):
             self.refused_page(client, 504)
         self.failed("upstream_tls_timeout")
 
-    def test_one_that_never_answers(self):
+    def test_one_that_never_answers_gives_a_504(self):
         server = self.server(silent)
         with self.bounded(mib=16, cpu=1, seconds=ANSWER + 2):
             clients = [self.serve.client() for _ in range(20)]
@@ -210,7 +221,7 @@ class Origins(Slow):
                 client.close()
         self.failed("first_byte_timeout")
 
-    def test_one_whose_head_comes_octet_by_octet(self):
+    def test_one_whose_head_comes_octet_by_octet_gives_a_504(self):
         def talk(sock):
             sock.recv(65536)
             for octet in b"HTTP/1.1 200 OK\r\nX: " + b"x" * 10000:
@@ -239,14 +250,14 @@ class Origins(Slow):
                 client.close()
         self.failed("first_byte_timeout")
 
-    def test_one_whose_body_stops(self):
+    def test_one_whose_body_stops_is_cut_after_the_idle_time(self):
         with self.bounded(mib=16, cpu=1, seconds=IDLE + 2):
             client = self.client()
             client.send(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
             self.assertTrue(client.read_rest()[0].endswith(b"\r\n\r\n0123456789"))
         self.failed("idle_timeout")
 
-    def test_one_that_never_reads(self):
+    def test_one_that_never_reads_is_let_go_after_the_idle_time(self):
         server = self.server(deaf)
         with self.bounded(mib=24, cpu=1, seconds=IDLE + 4):
             clients = []
@@ -266,7 +277,7 @@ class Origins(Slow):
         self.addCleanup(origin.close)
         return origin
 
-    def test_one_of_http_2_that_never_answers(self):
+    def test_one_of_http_2_that_never_answers_gives_a_504(self):
         origin = self.h2_scripted(lambda peer: peer.stay())
         with self.bounded(mib=16, cpu=1, seconds=ANSWER + 2):
             client = self.client(origin=origin, alpn=["http/1.1"])
@@ -274,7 +285,7 @@ class Origins(Slow):
             self.refused_page(client, 504)
         self.failed("first_byte_timeout")
 
-    def test_one_of_http_2_whose_head_never_ends(self):
+    def test_one_of_http_2_whose_head_never_ends_gives_a_504(self):
         def script(peer):
             stream = peer.next_request()
             peer.send(h2.frame(h2.HEADERS, 0, stream, b"\x88"))
@@ -287,7 +298,7 @@ class Origins(Slow):
             self.refused_page(client, 504)
         self.failed("first_byte_timeout")
 
-    def test_one_of_http_2_whose_body_stops(self):
+    def test_one_of_http_2_whose_body_stops_is_cut_after_the_idle_time(self):
         def script(peer):
             stream = peer.next_request()
             peer.send(h2.frame(h2.HEADERS, h2.END_HEADERS, stream, b"\x88"), h2.frame(h2.DATA, 0, stream, b"some"))

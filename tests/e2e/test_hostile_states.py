@@ -143,14 +143,14 @@ class Clients(States):
             for client in clients:
                 client.close()
 
-    def test_ends_in_every_state(self):
+    def test_ends_in_every_state_leave_nothing_open(self):
         self.origin.gate.release(1000)
         self.end_everywhere("fin")
 
-    def test_resets_in_every_state(self):
+    def test_resets_in_every_state_leave_nothing_open(self):
         self.end_everywhere("reset")
 
-    def test_silence_in_every_state(self):
+    def test_silence_in_every_state_leaves_nothing_open(self):
         self.end_everywhere("silent")
 
 
@@ -206,17 +206,17 @@ class Origins(States):
         client.send(b"GET %s HTTP/1.1\r\nHost: localhost:%d\r\nConnection: close\r\n\r\n" % (target, port))
         return client
 
-    def test_ends_in_every_state(self):
+    def test_ends_in_every_state_leave_nothing_open(self):
         for tls in (False, True):
             with self.subTest(tls=tls):
                 self.end_everywhere("fin", tls)
 
-    def test_resets_in_every_state(self):
+    def test_resets_in_every_state_leave_nothing_open(self):
         for tls in (False, True):
             with self.subTest(tls=tls):
                 self.end_everywhere("reset", tls)
 
-    def test_silence_in_every_state(self):
+    def test_silence_in_every_state_leaves_nothing_open(self):
         for tls in (False, True):
             with self.subTest(tls=tls):
                 self.end_everywhere("silent", tls)

@@ -59,7 +59,7 @@ class Clients(Hostile):
         self.assertEqual([row["state"] for row in self.records() if row["state"] == "open"], [])
         return self.failed("client_tls")
 
-    def test_hellos_that_are_cut_anywhere(self):
+    def test_hellos_that_are_cut_anywhere_are_recorded(self):
         hello = self.hello()
         with self.bounded(mib=16, cpu=2, seconds=5):
             self.broken(*(hello[:size] for size in range(1, len(hello), 12)))
@@ -79,7 +79,7 @@ class Clients(Hostile):
             poll(lambda: "/hello?split" in self.seen(), what="the request")
         self.ended(lambda row: "split" in row["url"] and row["status"] == 200)
 
-    def test_a_hello_without_end(self):
+    def test_a_hello_without_end_is_cut(self):
         with self.bounded(mib=16, cpu=1, seconds=3):
             client = self.tunnel()
             client.send(record(HANDSHAKE, b"\x01\xff\xff\xff" + b"x" * 16000))
@@ -87,7 +87,7 @@ class Clients(Hostile):
             client.read_rest()
         self.failed("client_tls", "ClientHello")
 
-    def test_records_that_carry_nothing(self):
+    def test_records_that_carry_nothing_end_the_connection(self):
         with self.bounded(mib=16, cpu=1, seconds=4):
             for begin, nothing in ((b"", record(HANDSHAKE, b"")), (self.hello(), record(CHANGE_CIPHER, b"\1")),
                                    (self.hello(), record(ALERT, b"\1\x5a")), (self.hello(), record(DATA, b""))):
@@ -98,11 +98,11 @@ class Clients(Hostile):
                 client.close()
         self.failed("client_tls")
 
-    def test_alerts_at_every_step(self):
+    def test_alerts_at_every_step_end_the_connection(self):
         with self.bounded(mib=16, cpu=2, seconds=5):
             self.broken(*(begin + record(ALERT, bytes([2, number])) for number in ALERTS for begin in (b"", self.hello())))
 
-    def test_garbage_at_every_step(self):
+    def test_garbage_at_every_step_ends_the_connection(self):
         chance = random.Random(9113)
         session = Session(context(self.serve.ca), "localhost")
         with self.bounded(mib=16, cpu=2, seconds=5):
@@ -140,7 +140,7 @@ class Clients(Hostile):
             self.assertIn(b"RENEGOTIATING", said)
             self.assertIn(b"no renegotiation", said.lower())
 
-    def test_thousands_of_new_keys(self):
+    def test_thousands_of_new_keys_cost_little(self):
         with self.bounded(mib=16, cpu=2, seconds=6):
             said = self.s_client("-tls1_3", commands=b"k\n" * 5000 + b"Q\n")
             self.assertIn(b"KEYUPDATE", said)
@@ -156,12 +156,12 @@ class Origins(Hostile):
             self.assertEqual(client.read_answer().status, status)
         return self.failed(code)
 
-    def test_alerts(self):
+    def test_alerts_give_a_502(self):
         with self.bounded(mib=16, cpu=2, seconds=6):
             for number in ALERTS:
                 self.answered(lambda sock, number=number: (sock.recv(65536), sock.sendall(record(ALERT, bytes([2, number])))))
 
-    def test_garbage(self):
+    def test_garbage_gives_a_502(self):
         chance = random.Random(9113)
         with self.bounded(mib=16, cpu=2, seconds=6):
             for begin in (b"", b"\x16\x03\x03", record(HANDSHAKE, b"\2\0\0\x46\3\3"), record(CHANGE_CIPHER, b"\1"), record(DATA, b"x" * 100)):
@@ -169,14 +169,14 @@ class Origins(Hostile):
                     garbage = begin + chance.randbytes(size)
                     self.answered(lambda sock, garbage=garbage: (sock.recv(65536), sock.sendall(garbage)))
 
-    def test_a_handshake_that_is_cut_anywhere(self):
+    def test_a_handshake_that_is_cut_anywhere_gives_a_502(self):
         tls = self.fakes.server_context()
         size = len(Session(tls).feed(Session(context(verify=False), "localhost").feed()))
         with self.bounded(mib=16, cpu=2, seconds=6):
             for at in range(0, size, size // 25):
                 self.answered(lambda sock, at=at: sock.sendall(Session(tls).feed(sock.recv(65536))[:at]))
 
-    def test_a_handshake_without_end(self):
+    def test_a_handshake_without_end_gives_a_502(self):
         def talk(sock):
             sock.recv(65536)
             sock.sendall(record(HANDSHAKE, b"\2\xff\xff\xff" + b"x" * 16000))
