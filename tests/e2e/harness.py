@@ -19,6 +19,7 @@ import urllib.parse
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE.parent))
+from fakes import seams  # noqa: E402
 from fakes.origin import Origin  # noqa: E402
 from fakes.pki import TestAuthority  # noqa: E402
 from fakes.raw import RawClient, context  # noqa: E402
@@ -114,7 +115,7 @@ class Serve:
                    "--control-port", control_port, *flags]
         self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=self.log,
                                         stderr=self.log, env=env or clean_environment(), start_new_session=True)
-        self.ready = None
+        self.ready, self.seams = None, {}
         if wait:
             try:
                 self.wait_ready()
@@ -137,7 +138,12 @@ class Serve:
 
     @property
     def proxy_port(self):
-        return self.ready["proxy"]["port"]
+        port = self.ready["proxy"]["port"]
+        if not seams.ON:
+            return port
+        if port not in self.seams:
+            self.seams[port] = seams.Seam("127.0.0.1", port)
+        return self.seams[port].port
 
     @property
     def proxy_url(self):
@@ -227,6 +233,8 @@ class Serve:
                 os.killpg(self.process.pid, signal.SIGKILL)
                 code = self.process.wait()
         self.log.close()
+        for seam in self.seams.values():
+            seam.close()
         if self._own:
             shutil.rmtree(self.directory, ignore_errors=True)
         return code

@@ -4,9 +4,16 @@ import errno
 import socket
 import threading
 
+from fakes import seams
+
 
 def listen(host="127.0.0.1", port=0):
     """(listener, what keeps others from the same port of ::1, or None). Both are to be closed."""
+    listener, guard = _listen(host, port)
+    return (seams.SeamedListener(listener) if seams.ON else listener), guard
+
+
+def _listen(host, port):
     while True:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         if host != "127.0.0.1" or port:
