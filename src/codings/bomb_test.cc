@@ -91,6 +91,20 @@ TEST(Bomb, EndsWhereAnInnerStagePassesTheBudget) {
   EXPECT_FALSE(decoded.complete);
 }
 
+TEST(Bomb, IsGivenInSmallPiecesAndEndsWhereNoMoreIsWanted) {
+  const std::string bomb = encode_all(gzip_bomb(), {Coding::kGzip}).value();
+  std::size_t pieces = 0, largest = 0;
+  const auto decoder = make_decoder({Coding::kGzip, Coding::kGzip}, kBombSize);
+  const Status ended = decoder->decode(bomb, [&](Bytes piece) -> Status {
+    largest = std::max(largest, piece.size());
+    if (++pieces < 10) return {};
+    return fail(Code::kCancelled, "there is enough");
+  });
+  EXPECT_EQ(ended.error().code, Code::kCancelled);
+  EXPECT_EQ(pieces, 10u);
+  EXPECT_LE(largest, kStageBuffer);
+}
+
 TEST(Bomb, WindowsBeyondEightMebibytesAreRefused) {
   ZSTD_CCtx* context = ZSTD_createCCtx();
   ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, 27);

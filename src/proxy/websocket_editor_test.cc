@@ -113,6 +113,16 @@ TEST(WebSocketEditor, PassesWhatIsTooLargeAndGoesOnEditing) {
   EXPECT_EQ(read(out), "[quiet " + large + "][LOUD quiet][quiet " + large + "]");
 }
 
+TEST(WebSocketEditor, FragmentsThatCarryNothingCountAgainstTheLimit) {
+  WebSocketEditor limited = editor();
+  std::string octets = frame(Opcode::kText, "quiet", false);
+  for (int i = 0; i < 1'000; ++i) octets += frame(Opcode::kContinuation, "", false);
+  std::string out;
+  limited.pass(octets, out);
+  EXPECT_TRUE(limited.passed_limit());
+  EXPECT_EQ(out, octets);  // none of it waits
+}
+
 TEST(WebSocketEditor, PassesEverythingBehindWhatItCannotRead) {
   const std::string waiting = frame(Opcode::kText, "quiet", false);
   for (const std::string& bad :
