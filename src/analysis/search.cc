@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "analysis/body.h"
+#include "analysis/filtered.h"
 #include "capture/needle.h"
 
 namespace sluice::analysis {
@@ -50,6 +51,8 @@ class Search {
       if (++result.searched % kProgressEvery == 0 && query_.progress) {
         query_.progress(result.searched, candidates_.size());
       }
+      SLUICE_TRY(const bool passed, passes_expression(candidate));
+      if (!passed) continue;
       SLUICE_TRY(const std::optional<Place> place, find_in(candidate));
       if (!place) continue;
       if (result.total >= query_.offset && result.hits.size() < query_.limit) {
@@ -65,6 +68,14 @@ class Search {
   Status go_on() const {
     if (query_.stop.stop_requested()) return fail(Code::kCancelled, "The search was cancelled.");
     return {};
+  }
+
+  Result<bool> passes_expression(const Candidate& candidate) const {
+    if (!query_.expression) return true;
+    const auto exchange = ring_.find(name_of(candidate));
+    if (!exchange) return false;
+    return passes(*query_.expression, ring_, *exchange,
+                  {.redactor = query_.redactor, .body_budget = query_.body_budget, .stop = query_.stop});
   }
 
   // With the ring locked.

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "analysis/filter.h"
 #include "base/redact.h"
 #include "capture/capture.h"
 
@@ -24,6 +25,7 @@ struct SearchQuery {
   std::string text;
   bool in_url = true, in_headers = true, in_bodies = true;
   capture::Filter filter;
+  const FilterExpression* expression = nullptr;  // null: none; else it must hold too
   std::size_t offset = 0, limit = 20;
   ByteCount body_budget = 8 * kMiB;    // decoded octets of each body that are looked at
   const Redactor* redactor = nullptr;  // null: everything is visible

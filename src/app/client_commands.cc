@@ -34,8 +34,9 @@ void print_line(const Json& exchange) {
 }
 
 int list_traffic(const Config& config, const ControlEndpoint& serve) {
-  const auto page = call_tool(serve, "proxy_list_traffic",
-                              Json{{"limit", config.limit}, {"offset", -static_cast<std::int64_t>(config.limit)}});
+  const auto page = call_tool(
+      serve, "proxy_list_traffic",
+      Json{{"limit", config.limit}, {"offset", -static_cast<std::int64_t>(config.limit)}, {"filter", config.filter}});
   if (!page) return report(page.error());
   if (config.json) {
     fmt::print("{}\n", dump_json(*page, JsonStyle::kIndented));
@@ -48,7 +49,10 @@ int list_traffic(const Config& config, const ControlEndpoint& serve) {
 }
 
 int tail_traffic(const Config& config, const ControlEndpoint& serve) {
-  Json arguments{{"limit", 200}, {"offset", 0}, {"state", Json::array({"done", "failed", "aborted", "dropped"})}};
+  Json arguments{{"limit", 200},
+                 {"offset", 0},
+                 {"state", Json::array({"done", "failed", "aborted", "dropped"})},
+                 {"filter", config.filter}};
   const auto start = call_tool(serve, "proxy_list_traffic", Json{{"limit", 1}, {"offset", -1}});
   if (!start) return report(start.error());
   std::uint64_t rev = 0;
@@ -62,6 +66,8 @@ int tail_traffic(const Config& config, const ControlEndpoint& serve) {
     const auto page = call_tool(serve, "proxy_list_traffic", arguments);
     if (!page) return report(page.error());
     const Json* exchanges = find_member(*page, "exchanges");
+    // All that changed was looked at: what the filter left out is not looked at again.
+    if (exchanges && text_of(*page, "total") == std::to_string(exchanges->size())) newest(*page);
     for (const Json& exchange : exchanges ? *exchanges : Json::array()) {
       if (config.json)
         fmt::print("{}\n", dump_json(exchange));

@@ -113,6 +113,8 @@ struct Parser {
         ->default_str("list");
     traffic->add_option("id", config.subject, "Exchange (show, body)");
     traffic->add_option("--limit", config.limit, "Exchanges to list")->capture_default_str();
+    traffic->add_option("--filter", config.filter,
+                        "list, tail: only these, as '~d example.com ~c 5..' (docs/filters.md)");
     traffic->add_flag("--response,!--request", config.response, "Which body (default: the response's)");
 
     auto* call = add("call", Command::kCall, "Call any tool of the running `sluice serve`");

@@ -68,6 +68,7 @@ struct Config {
   std::vector<std::string> arguments;  // k=v … or one JSON object
   int pid = 0;                         // --pid: which running serve
   std::size_t limit = 50;
+  std::string filter;  // traffic: an expression (docs/filters.md); empty: none
   bool markdown = false, response = true;
   bool replace = false;  // rules import: in place of those that are there
 

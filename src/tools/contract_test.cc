@@ -58,6 +58,8 @@ const std::set<std::string> kExtraArguments = {
     "proxy_list_rules.offset",
     "proxy_list_rules.show_secrets",
     "proxy_test_rule_match.show_secrets",
+    "proxy_list_traffic.filter",
+    "proxy_search_traffic.filter",
     "proxy_list_traffic.state",
     "proxy_list_traffic.after_rev",
     "proxy_list_traffic.show_secrets",

@@ -31,9 +31,9 @@ ToolResult search_traffic(const Json& arguments, CallContext& context) {
   read_cursor(arguments, query.filter);
   query.redactor = context.redactor;
   query.stop = context.stop;
-  if (context.deadline) {
-    query.enough = [&context] { return context.services->clock.mono() >= *context.deadline; };
-  }
+  SLUICE_TRY(const auto expression, read_expression(arguments));
+  if (expression) query.expression = &*expression;
+  query.enough = deadline_passed(context);
   if (context.progress) {
     query.progress = [&context](std::size_t done, std::size_t all) {
       context.progress(static_cast<double>(done), static_cast<double>(all), "searching");
@@ -79,7 +79,7 @@ Tool search_tool() {
                   .minimum = 0},
                  {.name = "in",
                   .type = FieldType::kStringArray,
-                  .meaning = "Where; absent: everywhere.",
+                  .meaning = "Absent: everywhere.",
                   .choices = {"url", "headers", "body"}}},
       .result = {{"query", "string", ""},
                  {"matches", "number", "hits answered"},
@@ -103,7 +103,7 @@ Tool search_tool() {
                  {"searched", "number", "time ran out after this many exchanges", true}},
       .function = search_traffic,
   };
-  add_cursor_fields(tool.fields);
+  add_cursor_fields(tool.fields, "As in proxy_list_traffic.");
   return tool;
 }
 

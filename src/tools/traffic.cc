@@ -16,6 +16,40 @@ namespace {
 
 constexpr double kMostRows = 10'000;
 
+struct FilteredPage {
+  capture::Page page;
+  std::optional<std::size_t> searched;  // time ran out after so many
+};
+
+// As Ring::list, with an expression that must hold too.
+Result<FilteredPage> list_filtered(const capture::Filter& filter,
+                                   const std::optional<analysis::FilterExpression>& expression, std::int64_t offset,
+                                   std::int64_t limit, CallContext& context) {
+  const capture::Ring& ring = context.services->ring;
+  FilteredPage filtered;
+  if (!expression) {
+    filtered.page = ring.list(filter, offset, static_cast<std::size_t>(limit));
+    return filtered;
+  }
+  capture::Page& page = filtered.page;
+  page.last_rev = ring.last_rev();  // before looking: what changes meanwhile is newer
+  SLUICE_TRY(const analysis::Filtered found, analysis::find_filtered(ring, {.filter = filter,
+                                                                            .expression = &*expression,
+                                                                            .reading = filter_reading(context),
+                                                                            .enough = deadline_passed(context)}));
+  if (!found.whole) {
+    filtered.searched = found.searched;
+    page.last_rev = found.last_rev;  // who follows goes on from there
+  }
+  page.total = found.ids.size();
+  const auto total = static_cast<std::int64_t>(page.total);
+  page.offset = static_cast<std::size_t>(offset < 0 ? std::max(offset, -total) + total : std::min(offset, total));
+  for (std::size_t i = page.offset; i < page.total && page.exchanges.size() < static_cast<std::size_t>(limit); ++i) {
+    if (auto exchange = ring.find(found.ids[i])) page.exchanges.push_back(*std::move(exchange));
+  }
+  return filtered;
+}
+
 ToolResult list_traffic(const Json& arguments, CallContext& context) {
   capture::Filter filter;
   filter.method = to_upper(text_argument(arguments, "method_filter").value_or(""));
@@ -31,10 +65,11 @@ ToolResult list_traffic(const Json& arguments, CallContext& context) {
   }
   read_cursor(arguments, filter);
 
-  capture::Ring& ring = context.services->ring;
-  ring.sync();
-  const std::int64_t limit = *integer_argument(arguments, "limit");
-  const capture::Page page = ring.list(filter, *integer_argument(arguments, "offset"), static_cast<std::size_t>(limit));
+  SLUICE_TRY(const auto expression, read_expression(arguments));
+  context.services->ring.sync();
+  const std::int64_t limit = *integer_argument(arguments, "limit"), offset = *integer_argument(arguments, "offset");
+  SLUICE_TRY(const FilteredPage filtered, list_filtered(filter, expression, offset, limit, context));
+  const capture::Page& page = filtered.page;
   Json rows = Json::array();
   for (const flow::Exchange& exchange : page.exchanges) rows.push_back(list_row(exchange));
   Json answer = {{"total", page.total},
@@ -44,6 +79,7 @@ ToolResult list_traffic(const Json& arguments, CallContext& context) {
                  {"showing", rows.size()}};
   answer["exchanges"] = std::move(rows);
   answer["lastRev"] = page.last_rev;
+  if (filtered.searched) answer["searched"] = *filtered.searched;
   return answer;
 }
 
@@ -99,8 +135,8 @@ Tool list_tool() {
       .name = "proxy_list_traffic",
       .title = "List traffic",
       .summary =
-          "Captured exchanges, oldest first, by filters that must all hold. To follow traffic pass after_rev: the "
-          "rev of the last row seen.",
+          "Captured exchanges, oldest first; all filters must hold. To follow pass after_rev: the last row's "
+          "rev.",
       .group = "traffic",
       .risk = Risk::kRead,
       .hints = kCore | kSlow | kReturnsTraffic | kIdempotent,
@@ -113,9 +149,9 @@ Tool list_tool() {
             .maximum = kMostRows},
            {.name = "offset", .type = FieldType::kInteger, .meaning = "Negative: from the end.", .default_value = 0},
            {.name = "method_filter", .meaning = "Verb."},
-           {.name = "url_filter", .meaning = "Part of the URL, any case."},
+           {.name = "url_filter", .meaning = "Part of the URL."},
            {.name = "status_filter", .type = FieldType::kInteger, .meaning = "Exact status."},
-           {.name = "hostname_filter", .meaning = "Part of the host, any case."},
+           {.name = "hostname_filter", .meaning = "Part of the host."},
            {.name = "source_filter", .meaning = "Listener.", .choices = {"explicit", "transparent"}}},
       .result = {{"total", "number", "after filters"},
                  {"count", "number", "as total"},
@@ -123,10 +159,11 @@ Tool list_tool() {
                  {"limit", "number", ""},
                  {"showing", "number", ""},
                  {"exchanges", "object[]", "", false, false, list_row_result()},
-                 {"lastRev", "number", "newest revision"}},
+                 {"lastRev", "number", "newest revision"},
+                 {"searched", "number", "time ran out after this many exchanges", true}},
       .function = list_traffic,
   };
-  add_cursor_fields(tool.fields);
+  add_cursor_fields(tool.fields, "mitmproxy-like: ~d host ~m POST ~c 5.. ~b body ! & | ()");
   return tool;
 }
 
@@ -135,8 +172,8 @@ Tool get_tool() {
       .name = "proxy_get_exchange",
       .title = "One exchange",
       .summary =
-          "One captured exchange: heads, previews of the bodies, TLS, and with include whole bodies in pieces, raw "
-          "heads, timings, connection, messages (WebSocket, server-sent events, gRPC).",
+          "One exchange: heads, body previews, TLS; include adds bodies in pieces, raw heads, timings, "
+          "connection, messages (WebSocket, SSE, gRPC).",
       .group = "traffic",
       .risk = Risk::kRead,
       .hints = kCore | kSlow | kReturnsTraffic | kIncludesBody | kIdempotent,
@@ -157,7 +194,7 @@ Tool get_tool() {
                   .minimum = 0},
                  {.name = "limit",
                   .type = FieldType::kInteger,
-                  .meaning = "Bytes of each body (absent: 16384, at most 1048576) or messages (50, 1000).",
+                  .meaning = "Bytes of each body (16384, at most 1 MiB) or messages (50, 1000).",
                   .minimum = 0,
                   .maximum = static_cast<double>(kMiB)}},
       .result = {{"exchange", "object", "", false, false, exchange_result()}},

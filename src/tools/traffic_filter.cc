@@ -4,14 +4,15 @@
 
 namespace sluice::tools {
 
-void add_cursor_fields(std::vector<Field>& fields) {
+void add_cursor_fields(std::vector<Field>& fields, std::string_view filter_meaning) {
+  fields.push_back({.name = "filter", .meaning = filter_meaning});
   fields.push_back({.name = "state",
                     .type = FieldType::kStringArray,
-                    .meaning = "Default: all but open.",
+                    .meaning = "Absent: all but open.",
                     .choices = {"open", "done", "failed", "aborted", "dropped"}});
   fields.push_back({.name = "after_rev",
                     .type = FieldType::kInteger,
-                    .meaning = "Only what changed since this rev, in order of rev, open ones too.",
+                    .meaning = "What changed since, by rev; open ones too.",
                     .minimum = 0});
 }
 
@@ -28,6 +29,22 @@ void read_cursor(const Json& arguments, capture::Filter& filter) {
       }
     }
   }
+}
+
+Result<std::optional<analysis::FilterExpression>> read_expression(const Json& arguments) {
+  const std::string text = text_argument(arguments, "filter").value_or("");
+  if (text.find_first_not_of(" \t\r\n") == std::string::npos) return std::nullopt;
+  SLUICE_TRY(analysis::FilterExpression expression, analysis::FilterExpression::parse(text));
+  return std::optional(std::move(expression));
+}
+
+analysis::FilterReading filter_reading(const CallContext& context) {
+  return {.redactor = context.redactor, .stop = context.stop};
+}
+
+std::function<bool()> deadline_passed(CallContext& context) {
+  if (!context.deadline) return {};
+  return [&context] { return context.services->clock.mono() >= *context.deadline; };
 }
 
 }  // namespace sluice::tools
