@@ -1,53 +1,12 @@
 #include "tools/message_json.h"
 
-#include <bit>
-#include <cmath>
-
-#include "analysis/protobuf.h"
+#include "analysis/protobuf_json.h"
 #include "base/text.h"
 
 namespace sluice::tools {
 namespace {
 
 using analysis::MessageKind;
-using analysis::ProtoField;
-using analysis::ProtoType;
-
-// A fixed number may be a fraction: shown beside it where it looks like one.
-void add_fraction(Json& json, const ProtoField& field) {
-  const double value = field.type == ProtoType::kFixed64
-                           ? std::bit_cast<double>(field.value)
-                           : std::bit_cast<float>(static_cast<std::uint32_t>(field.value));
-  const double size = std::abs(value);
-  if (field.value == 0 || (std::isfinite(value) && size > 1e-9 && size < 1e15)) json["float"] = value;
-}
-
-Json protobuf_json(const std::vector<ProtoField>& fields, const Redactor* redactor) {
-  Json list = Json::array();
-  for (const ProtoField& field : fields) {
-    Json& json = list.emplace_back(Json{{"field", field.number}, {"type", analysis::to_string(field.type)}});
-    switch (field.type) {
-      case ProtoType::kVarint:
-        json["value"] = field.value;
-        break;
-      case ProtoType::kFixed64:
-      case ProtoType::kFixed32:
-        json["value"] = field.value;
-        add_fraction(json, field);
-        break;
-      case ProtoType::kText:
-        json["value"] = redactor ? redactor->mask_body(field.octets, "").text : std::string(field.octets);
-        break;
-      case ProtoType::kBytes:
-        json["value"] = hex_encode(redactor ? redactor->mask_body(field.octets, "").text : std::string(field.octets));
-        break;
-      case ProtoType::kMessage:
-        json["value"] = protobuf_json(field.fields, redactor);
-        break;
-    }
-  }
-  return list;
-}
 
 void add_content(Json& json, const analysis::SeenMessage& message, MessageKind kind) {
   const bool binary = kind == MessageKind::kGrpc && message.type == "message";
@@ -73,7 +32,8 @@ Json item_json(const analysis::SeenMessage& message, MessageKind kind, const Red
   if (message.bytes) json["bytes"] = *message.bytes;
   add_content(json, message, kind);
   if (!message.small.empty()) {
-    if (const auto fields = analysis::parse_protobuf(message.small)) json["fields"] = protobuf_json(*fields, redactor);
+    if (const auto fields = analysis::parse_protobuf(message.small))
+      json["fields"] = analysis::protobuf_json(*fields, redactor);
   }
   if (message.compressed) json["compressed"] = true;
   if (message.cut) json["cut"] = true;

@@ -5,6 +5,7 @@
 
 #include "base/redact.h"
 #include "base/text.h"
+#include "tools/decode_tool.h"
 #include "tools/exchange_json.h"
 #include "tools/message_json.h"
 #include "tools/search.h"
@@ -215,7 +216,7 @@ std::vector<Tool> traffic_tools() {
       .result = {{"cleared", "number", ""}},
       .function = clear_traffic,
   };
-  return {list_tool(), get_tool(), search_tool(), std::move(clear)};
+  return {list_tool(), get_tool(), search_tool(), std::move(clear), decode_tool()};
 }
 
 }  // namespace sluice::tools
