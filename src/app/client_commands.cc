@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "app/commands.h"
+#include "app/export_command.h"
 #include "app/serve_calls.h"
 #include "base/text.h"
 #include "tools/tool.h"
@@ -139,6 +140,7 @@ int run_traffic(const Config& config) {
   if (!serve) return report(serve.error());
   if (config.action == "tail") return tail_traffic(config, *serve);
   if (config.action == "list") return list_traffic(config, *serve);
+  if (config.action == "export") return export_traffic(config, *serve);
   if (config.subject.empty())
     return report({Code::kInvalid, "`sluice traffic " + config.action + "` needs an exchange's id"});
   if (config.action == "body") return print_body(config, *serve);

@@ -108,13 +108,18 @@ struct Parser {
 
     auto* traffic = add("traffic", Command::kTraffic, "Look at the traffic of the running `sluice serve`");
     client(traffic);
-    traffic->add_option("action", config.action, "list, show, body or tail")
-        ->check(CLI::IsMember({"list", "show", "body", "tail"}).description(""))
+    traffic->add_option("action", config.action, "list, show, body, tail or export")
+        ->check(CLI::IsMember({"list", "show", "body", "tail", "export"}).description(""))
         ->default_str("list");
-    traffic->add_option("id", config.subject, "Exchange (show, body)");
+    traffic->add_option("id", config.subject,
+                        "show, body: the exchange; export: the file (- or absent: standard output)");
     traffic->add_option("--limit", config.limit, "Exchanges to list")->capture_default_str();
     traffic->add_option("--filter", config.filter,
-                        "list, tail: only these, as '~d example.com ~c 5..' (docs/filters.md)");
+                        "list, tail, export: only these, as '~d example.com ~c 5..' (docs/filters.md)");
+    traffic->add_option("--format", config.format, "export: har, curl, raw or jsonl")
+        ->check(CLI::IsMember({"har", "curl", "raw", "jsonl"}).description(""))
+        ->capture_default_str();
+    traffic->add_option("--id", config.exchange, "export: this exchange alone");
     traffic->add_flag("--response,!--request", config.response, "Which body (default: the response's)");
 
     auto* call = add("call", Command::kCall, "Call any tool of the running `sluice serve`");

@@ -63,12 +63,13 @@ struct Config {
   bool attach = false;
   std::string attach_url;  // empty: the newest running serve of this home
   // traffic, call, ca, tools
-  std::string action;                  // list|show|body|tail; show|export|rotate
+  std::string action;                  // list|show|body|tail|export; show|export|rotate
   std::string subject;                 // an exchange id, a tool's name, a file
   std::vector<std::string> arguments;  // k=v … or one JSON object
   int pid = 0;                         // --pid: which running serve
   std::size_t limit = 50;
-  std::string filter;  // traffic: an expression (docs/filters.md); empty: none
+  std::string filter;                    // traffic: an expression (docs/filters.md); empty: none
+  std::string format = "har", exchange;  // traffic export
   bool markdown = false, response = true;
   bool replace = false;  // rules import: in place of those that are there
 

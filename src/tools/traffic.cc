@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "tools/decode_tool.h"
 #include "tools/exchange_json.h"
+#include "tools/export_tool.h"
 #include "tools/message_json.h"
 #include "tools/search.h"
 #include "tools/subjects.h"
@@ -216,7 +217,7 @@ std::vector<Tool> traffic_tools() {
       .result = {{"cleared", "number", ""}},
       .function = clear_traffic,
   };
-  return {list_tool(), get_tool(), search_tool(), std::move(clear), decode_tool()};
+  return {list_tool(), get_tool(), search_tool(), std::move(clear), decode_tool(), export_tool()};
 }
 
 }  // namespace sluice::tools
