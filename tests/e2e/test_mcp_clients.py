@@ -43,6 +43,8 @@ class McpClients(E2E):
         self.assertTrue(seen["body"]["complete"])
         self.assertRegex(seen["fingerprints"]["client"]["ja4Fingerprint"], "^t1[23]d")
         self.assertGreaterEqual(seen["search"], 1)
+        self.assertEqual((seen["decoded"]["chain"], seen["decoded"]["value"]), (["json"], {"mocked": True}))
+        self.assertTrue(seen["exported"].startswith("curl --globoff"), seen["exported"])
         self.assertEqual((seen["failure"]["isError"], seen["failure"]["structured"]), (True, None))
         self.assertIn("not found", seen["failure"]["text"])
         self.assertEqual(seen["unknown"]["code"], -32602)

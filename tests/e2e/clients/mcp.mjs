@@ -63,6 +63,9 @@ const exchange = (await call("proxy_get_exchange", { exchange_id: row.id, includ
 seen.body = exchange.response.body;
 seen.fingerprints = (await call("proxy_get_tls_fingerprints", { exchange_id: row.id })).tls;
 seen.search = (await call("proxy_search_traffic", { query: name })).matches;
+const [answer] = (await call("proxy_list_traffic", { filter: "~d nowhere.invalid & ~c 200 & ~bs mocked" })).exchanges;
+seen.decoded = (await call("proxy_decode_exchange", { exchange_id: answer.id, include: ["response"] })).response;
+seen.exported = (await call("proxy_export_traffic", { exchange_id: row.id, format: "curl" })).text;
 
 const added = (await call("proxy_add_rule", { description: "e2e", matcher: { hostname: "localhost", pathPattern: "^/ruled" }, handler: { type: "mock", status: 418, body: "ruled" } })).rule;
 seen.ruled = (await get(`${ORIGIN}/ruled`)).status;
