@@ -1,8 +1,11 @@
 """Filter expressions (docs/filters.md): on real traffic, and everything that the page shows."""
+import json
 import re
+import subprocess
+import threading
 import unittest
 
-from harness import E2E, ROOT, ToolError, poll, run, sluice, SLUICE  # first: it knows where the fakes are
+from harness import E2E, ROOT, SLUICE, ToolError, clean_environment, poll, run, sluice  # first: it knows where the fakes are
 
 PAGE = ROOT / "docs" / "filters.md"
 
@@ -70,6 +73,19 @@ class Filters(E2E):
         wrong = sluice("traffic", "list", "--filter", "~nope", home=self.serve.home)
         self.assertEqual(wrong.returncode, 1)
         self.assertIn("column 1", wrong.stderr)
+
+    def test_tail_prints_only_what_passes(self):
+        tail = subprocess.Popen([SLUICE, "traffic", "tail", "--json", "--filter", "~u f6 ~c 500", "--home", self.serve.home], text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=clean_environment())
+        self.addCleanup(lambda: (tail.kill(), tail.wait(), tail.stdout.close()))
+        lines = []
+        threading.Thread(target=lambda: lines.extend(iter(tail.stdout.readline, "")), daemon=True).start()
+
+        def more():  # until it follows
+            self.make(("/hello?f6",), ("/500?f6",))
+            return lines
+        poll(more, 15, "a line")
+        self.assertEqual({json.loads(line)["status"] for line in lines}, {500})
 
     def test_the_page_is_true(self):
         text = PAGE.read_text()
