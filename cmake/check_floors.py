@@ -17,7 +17,7 @@ WRAPPED = [
     (re.compile(r"^nlohmann/"), {"base"}, "nlohmann/json (use base/json.h)"),
     (re.compile(r"^openssl/"), {"base", "tls", "net", "fingerprint", "capture", "gateway"}, "OpenSSL"),
     (re.compile(r"^(zlib|zstd|brotli/.*)(\.h)?$"), {"codings", "websocket"}, "compression libraries (use codings)"),
-    (re.compile(r"^re2/"), {"rules", "analysis"}, "RE2 (use rules)"),
+    (re.compile(r"^re2/"), {"rules", "analysis", "policy"}, "RE2 (use rules)"),
     (re.compile(r"^CLI/"), {"app"}, "CLI11"),
     (re.compile(r"^yaml-cpp/"), {"app", "policy"}, "yaml-cpp"),
     (re.compile(r"^sqlite3\.h$"), {"capture", "gateway", "analysis"}, "SQLite"),
@@ -27,7 +27,7 @@ WRAPPED = [
 # Sockets and threads; a mutex around a shared cache and the parsing of addresses are neither.
 SOCKETS = re.compile(r"^(sys/socket|netinet/.*|sys/epoll|poll|netdb|thread|condition_variable)(\.h)?$")
 EXCEPTIONS = {("tls/authority_store.cc", "thread"): "waits for the lock that another process holds on the CA"}
-PURE = {"http", "http1", "tls", "codings", "mcp", "fingerprint", "flow", "socks", "websocket", "http2"}
+PURE = {"http", "http1", "tls", "codings", "mcp", "fingerprint", "flow", "socks", "websocket", "http2", "policy"}
 
 
 def read_floors(path):
