@@ -57,7 +57,8 @@ struct CacheHint {
   bool shared = false;  // cacheScope "public"
 };
 
-// What one grant sees of the server; the same for all its sessions. Immutable.
+// What one grant sees of the server; the same for all its sessions. Its owner may change what is offered, on the thread
+// of the sessions, between messages.
 struct ServerProfile {
   Json server_info;  // Implementation as of 2025-11-25: name, version, title, icons…; older revisions get less
   std::string instructions;  // empty: none

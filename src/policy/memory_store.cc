@@ -14,11 +14,9 @@ Result<std::variant<Reservation, LimitReached>> MemoryStore::reserve(std::span<c
     counter.use = use;
     const std::int64_t bucket = counter.buckets.advance(use, now);
     if (!counter.buckets.fits(use)) {
-      if (counter.buckets.empty()) {  // an amount above max of a counter that has no bucket yet
-        Buckets fresh({{bucket, 0, 0}});
-        return LimitReached{i, 0, fresh.free_at(use)};
-      }
-      return LimitReached{i, counter.buckets.used(), counter.buckets.free_at(use)};
+      const Micro used = counter.buckets.used();
+      if (counter.buckets.empty()) counter.buckets.take(bucket, 0);  // so that it knows its window
+      return LimitReached{i, used, counter.buckets.free_at(use)};
     }
     reservation.parts.push_back({use.key, bucket, bucket_span(use), use.amount, use.max});
   }

@@ -170,8 +170,15 @@ std::string pointer_segment(std::string_view text) {
 }
 
 std::string to_string(const Problem& problem, std::string_view file) {
-  return fmt::format("{}:{}: {}{}{}", file, problem.line, problem.path, problem.path.empty() ? "" : ": ",
-                     problem.message);
+  return printable(fmt::format("{}:{}: {}{}{}", file, problem.line, problem.path, problem.path.empty() ? "" : ": ",
+                               problem.message));
+}
+
+std::string printable(std::string text) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  }
+  return text;
 }
 
 bool matches_name(std::string_view pattern, std::string_view name) {

@@ -149,7 +149,9 @@ struct Problem {
   std::string path;  // a JSON pointer; empty: the document
   std::string message;
 };
-// "FILE:LINE: /tools/x/limits/0: …"
+// What a terminal must not be made to do by a document's author: control characters become `?`.
+std::string printable(std::string text);
+// "FILE:LINE: /tools/x/limits/0: …", printable.
 std::string to_string(const Problem& problem, std::string_view file);
 
 struct Parsed {
