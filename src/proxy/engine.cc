@@ -57,7 +57,7 @@ class EngineImpl final : public Engine {
   Status open(std::shared_ptr<tls::ServerContext> server, std::shared_ptr<tls::ClientContext> client) {
     const std::shared_ptr<tls::ClientContext> client_tls = client;
     pac_.emplace(PacDeps{deps_.clock, resolver_, guard_, client, options_.allow_roots, options_.outgoing_mark, bugs(),
-                         deps_.on_alert, options_.home, options_.sessions});
+                         deps_.on_alert, options_.home, options_.sessions, options_.policy_folder});
     Shared shared{options_,
                   deps_.clock,
                   deps_.rules,
@@ -285,13 +285,15 @@ class EngineImpl final : public Engine {
   const EngineOptions options_;
   const EngineDeps deps_;
   Admission admission_;
-  const FileRoots host_files_{options_.allow_roots, tls::kMostPem, options_.home, options_.sessions};
+  const FileRoots host_files_{options_.allow_roots, tls::kMostPem, options_.home, options_.sessions,
+                              options_.policy_folder};
   HostOptionsStore hosts_;
   Passthrough passthrough_;
   Population population_;
   BodyBudget bodies_{options_.limits.bodies_held};
   Holds holds_;
-  const FileRoots files_{options_.allow_roots, options_.limits.rule_body, options_.home, options_.sessions};
+  const FileRoots files_{options_.allow_roots, options_.limits.rule_body, options_.home, options_.sessions,
+                         options_.policy_folder};
   net::Resolver resolver_;
   UpstreamStore no_upstreams_;
   OwnListeners guard_;

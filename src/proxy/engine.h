@@ -54,6 +54,7 @@ struct EngineOptions {
   std::vector<std::pair<std::string, HostOptions>> host_options;
   std::vector<std::string> allow_roots;  // absolute folders: beneath them lies what paths of rules and tools lead to
   std::string home, sessions;            // closed to such paths, but for the sessions in it; may be empty
+  std::string policy_folder;             // closed to them, too; may be empty
 };
 
 // A host that one client's TLS is relayed to, since it pins the host's certificate.

@@ -80,12 +80,12 @@ Result<int> FileRoots::open(const std::string& path) const {
 
 // Compared by what the folders are, not by how they are called: a root may be reached over a link.
 bool FileRoots::is_closed(int folder) const {
-  const auto closed = identity_of(closed_), open = identity_of(open_);
-  if (!closed) return false;  // there is none
+  const auto closed = identity_of(closed_), open = identity_of(open_), policy = identity_of(policy_);
+  if (!closed && !policy) return false;  // there is none
   Descriptor at(::openat(folder, ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
   for (int depth = 0; depth < kDeepest; ++depth) {
     const auto here = identity_of(at.get());
-    if (!here || here == closed) return true;
+    if (!here || (closed && here == closed) || (policy && here == policy)) return true;
     if (here == open) return false;
     Descriptor above(::openat(at.get(), "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (identity_of(above.get()) == here) return false;  // the root of all
@@ -107,8 +107,9 @@ Result<int> FileRoots::open_beneath(const std::string& root, std::string_view be
     const int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | (last ? 0 : O_DIRECTORY);
     Descriptor next(::openat(at.get(), step.c_str(), flags));
     if (next.get() < 0) return fail(cannot_open(path, errno));
-    if (last && !closed_.empty() && is_closed(at.get())) {
-      return fail(Code::kRefused, "\"" + repair_utf8(path.substr(0, 200)) + "\" lies in Sluice's own folder");
+    if (last && is_closed(at.get())) {
+      return fail(Code::kRefused,
+                  "\"" + repair_utf8(path.substr(0, 200)) + "\" lies in Sluice's own folder or the policy's");
     }
     at = std::move(next);
     if (last) return at.release();

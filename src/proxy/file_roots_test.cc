@@ -54,13 +54,25 @@ TEST_F(FileRootsTest, NothingLeadsOut) {
 }
 
 TEST_F(FileRootsTest, ItsOwnFolderIsClosedWhereverTheRootIs) {
-  EXPECT_EQ(roots().read("home/ca/ca-key.pem").error().message, "\"home/ca/ca-key.pem\" lies in Sluice's own folder");
+  EXPECT_EQ(roots().read("home/ca/ca-key.pem").error().message,
+            "\"home/ca/ca-key.pem\" lies in Sluice's own folder or the policy's");
   EXPECT_EQ(code_of(roots().read("home/token")), Code::kRefused);
   EXPECT_EQ(code_of(roots("/root/home").read("token")), Code::kRefused);
   EXPECT_EQ(code_of(roots("/root/home/ca").read("ca-key.pem")), Code::kRefused);
   EXPECT_EQ(roots().read("home/sessions/one/file").value_or(""), "content");
   std::filesystem::create_directory_symlink(base_ + "/root/home", base_ + "/alias");
   EXPECT_EQ(code_of(roots("/alias").read("token")), Code::kRefused) << "a root may be reached over a link";
+}
+
+TEST_F(FileRootsTest, ThePolicysFolderIsClosedToo) {
+  const FileRoots with({base_ + "/root"}, 1000, base_ + "/root/home", base_ + "/root/home/sessions",
+                       base_ + "/root/below");
+  EXPECT_EQ(code_of(with.read("below/b.txt")), Code::kRefused);
+  EXPECT_EQ(with.read("a.txt").value_or(""), "content");
+  EXPECT_EQ(code_of(with.read("home/token")), Code::kRefused);
+  EXPECT_EQ(with.read("home/sessions/one/file").value_or(""), "content");
+  const FileRoots above({base_ + "/root"}, 1000, base_ + "/root/home", base_ + "/root/home/sessions", base_ + "/root");
+  EXPECT_EQ(code_of(above.read("a.txt")), Code::kRefused);
 }
 
 TEST_F(FileRootsTest, LargeFilesAreRefusedWithTheLimit) {

@@ -88,7 +88,7 @@ class Pac::Desk {
   Desk(asio::io_context& io, PacDeps deps, const PacLimits& limits)
       : deps_(std::move(deps)),
         limits_(limits),
-        roots_(deps_.allow_roots, pac::kMostScript, deps_.home, deps_.sessions),
+        roots_(deps_.allow_roots, pac::kMostScript, deps_.home, deps_.sessions, deps_.policy_folder),
         fetches_(io, deps_, limits),
         processes_(io, limits, deps_.clock) {}
 

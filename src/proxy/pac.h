@@ -56,6 +56,7 @@ struct PacDeps {
   std::function<void(std::string_view)> on_bug;    // an exception; any thread
   std::function<void(std::string_view)> on_alert;  // what a script gave alert(), cut; any thread
   std::string home, sessions;                      // where it may not, but for the sessions (FileRoots)
+  std::string policy_folder;                       // nor here
 };
 
 class Pac {
