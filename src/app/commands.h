@@ -14,6 +14,7 @@ int run_rules(const Config& config);
 int run_ca(const Config& config);
 int run_tools(const Config& config);
 int run_doctor(const Config& config);
+int run_policy(const Config& config);
 
 // "sluice: <message>" on standard error; 1.
 int report(const Error& error);

@@ -62,6 +62,9 @@ void add_engine_options(CLI::App& app, EngineConfig& engine, std::uint16_t proxy
   app.add_option("--allow-root", engine.allow_root, "Where paths given by tools may read or write; repeats");
   app.add_option("--toolset", engine.toolset, "Which tools agents see: proxy, core or all")
       ->transform(CLI::CheckedTransformer(kToolsets).description(""));
+  app.add_option("--policy", engine.policy, "What agents may call (docs/policy.md); without it everything")
+      ->option_text("FILE");
+  app.add_flag("--no-reload", engine.no_reload, "Keep the policy of the start, whatever becomes of its file");
   app.add_option("--workers", engine.workers, "Threads that move traffic; 0: one for each core, at most 8");
   app.add_option("--max-connections", engine.max_connections, "Client connections at once")->capture_default_str();
   app.add_option("--timeout", engine.timeout,
@@ -145,6 +148,14 @@ struct Parser {
     tools->add_flag("--markdown", config.markdown, "The text of docs/tools.md");
     tools->add_option("--toolset", config.engine.toolset, "proxy, core or all")
         ->transform(CLI::CheckedTransformer(kToolsets).description(""));
+
+    auto* policy = add("policy", Command::kPolicy, "Work on policies without running them (docs/policy.md)");
+    policy->add_option("action", config.action, "check, explain or test")
+        ->required()
+        ->check(CLI::IsMember({"check", "explain", "test"}).description(""));
+    policy->add_option("file", config.arguments, "The policy; check takes several");
+    policy->add_option("--tool", config.policy_tool, "test: which tool is called");
+    policy->add_option("--args", config.policy_args, "test: its arguments, one JSON object");
 
     add("doctor", Command::kDoctor, "Check this machine and the set-up, and say what to do");
   }

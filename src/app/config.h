@@ -19,7 +19,7 @@
 
 namespace sluice::app {
 
-enum class Command { kServe, kMcp, kTraffic, kCall, kRules, kCa, kTools, kDoctor };
+enum class Command { kServe, kMcp, kTraffic, kCall, kRules, kCa, kTools, kDoctor, kPolicy };
 enum class ControlAuth { kToken, kNone };
 
 // What `serve` and `mcp` share.
@@ -44,6 +44,8 @@ struct EngineConfig {
   bool keep_alt_svc = false;
   tools::Toolset toolset = tools::Toolset::kProxy;
   std::string log_level = "warning";
+  std::string policy;      // --policy FILE; empty: the built-in one that allows everything
+  bool no_reload = false;  // the policy stays as it was at the start
 };
 
 struct Config {
@@ -71,7 +73,8 @@ struct Config {
   std::string filter;                    // traffic: an expression (docs/filters.md); empty: none
   std::string format = "har", exchange;  // traffic export
   bool markdown = false, response = true;
-  bool replace = false;  // rules import: in place of those that are there
+  bool replace = false;                  // rules import: in place of those that are there
+  std::string policy_tool, policy_args;  // policy test; its files are `arguments`
 
   std::string key_log_file;  // $SSLKEYLOGFILE
   // The proxy variables, for `--upstream env` and, where they are ignored, for a notice that names the first.

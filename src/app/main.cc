@@ -27,6 +27,8 @@ int run(const sluice::app::Config& config) {
       return run_tools(config);
     case Command::kDoctor:
       return run_doctor(config);
+    case Command::kPolicy:
+      return run_policy(config);
   }
   return 2;
 }

@@ -111,7 +111,8 @@ void greet(const Program& program, const Config& config, const Json& ready, cons
   if (const std::string upstream = upstream_text(*program.upstreams()); !upstream.empty()) {
     fmt::print("  upstream {}\n", upstream);
   }
-  fmt::print("  policy   built-in: every tool is allowed and audited\n");
+  fmt::print("  policy   {}\n",
+             program.policy_path().empty() ? "built-in: every tool is allowed and audited" : program.policy_path());
   fmt::print("  unseen   HTTP/3 (UDP) and HTTPS DNS records; how to turn HTTP/3 off in clients: docs/modes.md\n");
   if (ready["proxy"].is_object()) {
     fmt::print(

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "app/host_options_config.h"
 #include "app/timeout_config.h"
@@ -93,7 +94,9 @@ Program::Program(const Config& config, Home home)
       workers_(count_workers(config.engine.workers)),
       processes_(clock_),
       state_(home_.state_db()),
-      rules_(clock_) {}
+      rules_(clock_),
+      policy_store_(home_.state_db()),
+      policy_gate_(clock_, policy_store_) {}
 
 Result<std::unique_ptr<Program>> Program::create(const Config& config, Home home) {
   std::unique_ptr<Program> program(new Program(config, std::move(home)));
@@ -114,6 +117,7 @@ Status Program::build(const Config& config) {
   auto authority = tls::CertificateAuthority::load_or_create(files_, home_.ca(), clock_, entropy_);
   if (!authority) return fail(Code::kIo, authority.error().message);  // a corrupt CA is not wrong usage
   authority_ = *std::move(authority);
+  SLUICE_CHECK(load_policy(config));
   SLUICE_CHECK(make_ring(config));
   SLUICE_CHECK(restore_rules());
   SLUICE_CHECK(make_engine(config));
@@ -180,6 +184,7 @@ Status Program::make_engine(const Config& config) {
   options.allow_roots = config.engine.allow_root;
   options.home = home_.path();
   options.sessions = home_.sessions();
+  if (!policy_path().empty()) options.policy_folder = std::filesystem::path(policy_path()).parent_path().string();
   for (const std::string& text : config.engine.host_options) {
     SLUICE_TRY(auto entry, parse_host_options(text));
     options.host_options.push_back(std::move(entry));
@@ -257,6 +262,22 @@ Status Program::set_upstreams(const Config& config) {
   return {};
 }
 
+// Before anything else is made: a policy that cannot be put in force keeps the program from starting.
+Status Program::load_policy(const Config& config) {
+  const std::string path = config.engine.policy.empty() ? "" : absolute_path(config.engine.policy);
+  policy_watch_ = std::make_unique<PolicyWatch>(control_, policy_gate_, policy_store_, log_, path);
+  return policy_watch_->load();
+}
+
+// What the policy closes as a whole is not offered (gate.md 9). Sessions look at it with each message, on this thread.
+void Program::offer_what_is_open() {
+  const auto open = [this](std::string_view method) { return policy_gate_.judge_method({}, method).allow; };
+  mcp::Capabilities& offered = agent_profile_.capabilities;
+  offered.resources = open("resources/list") || open("resources/read") || open("resources/templates/list");
+  offered.resources_subscribe = offered.resources && open("resources/subscribe");
+  offered.completions = open("completion/complete");
+}
+
 Status Program::make_gate(const Config& config) {
   services_.reset(new tools::Services{clock_, *engine_, *ring_, rules_, authority_, home_.ca_pem()});
   services_->start_mode = config.command == Command::kServe ? tools::StartMode::kAdopt : tools::StartMode::kOpen;
@@ -269,13 +290,16 @@ Status Program::make_gate(const Config& config) {
   services_->upstreams = &upstreams_;
   agent_profile_ = make_profile("default", entropy_);
   owner_profile_ = make_profile("owner", entropy_);
+  offer_what_is_open();
   registry_ = std::make_unique<gateway::Registry>(config.engine.toolset);
   presenter_ = std::make_unique<gateway::Presenter>(redactor_, mcp_limits_);
   SLUICE_TRY(audit_, gateway::AuditLog::create(files_, clock_, entropy_, {home_.audit(), ::getpid(), ""}));
   gateway::DispatcherDeps deps{
-      control_.get_executor(), clock_, entropy_, *services_, *registry_, policy_, *presenter_, *audit_, {}};
+      control_.get_executor(), clock_, entropy_, *services_, *registry_, policy_gate_, *presenter_, *audit_, {}};
   deps.on_bug = [this](std::string_view what) { log_.error("tool_bug", {{"what", what}}); };
   dispatcher_ = std::make_unique<gateway::Dispatcher>(std::move(deps), gateway::DispatcherLimits{});
+  policy_watch_->start(config.engine.no_reload ? PolicyWatch::Reload::kNo : PolicyWatch::Reload::kYes,
+                       [this] { offer_what_is_open(); });
   ring_->on_change([changes = dispatcher_->changes()] {
     changes->mark(gateway::Changes::kTraffic);
     changes->mark(gateway::Changes::kStatus);

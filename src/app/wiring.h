@@ -18,6 +18,7 @@
 
 #include "app/config.h"
 #include "app/home.h"
+#include "app/policy_watch.h"
 #include "base/clock.h"
 #include "base/entropy.h"
 #include "base/file.h"
@@ -26,7 +27,8 @@
 #include "capture/capture.h"
 #include "gateway/audit.h"
 #include "gateway/dispatcher.h"
-#include "gateway/policy.h"
+#include "gateway/policy_gate.h"
+#include "gateway/policy_store.h"
 #include "gateway/presenter.h"
 #include "gateway/registry.h"
 #include "gateway/state_db.h"
@@ -65,7 +67,8 @@ class Program {
   bool password_is_public() const { return password_is_public_.load(); }  // others may read the file of --proxy-auth
   std::size_t restored_rules() const { return restored_rules_; }          // that were made with persist
   proxy::UpstreamTablePtr upstreams() const { return upstreams_.table(); }
-  std::uint64_t open_files() const { return open_files_; }  // RLIMIT_NOFILE in force
+  const std::string& policy_path() const { return policy_watch_->path(); }  // empty: the built-in one
+  std::uint64_t open_files() const { return open_files_; }                  // RLIMIT_NOFILE in force
 
  private:
   Program(const Config& config, Home home);
@@ -75,6 +78,8 @@ class Program {
   Status make_engine(const Config& config);
   Status add_password(const Config& config, proxy::EngineOptions& options);
   Status set_upstreams(const Config& config);
+  Status load_policy(const Config& config);
+  void offer_what_is_open();
   Status make_gate(const Config& config);
   void run_capture();
   void run_disk();
@@ -105,7 +110,9 @@ class Program {
 
   McpLimits mcp_limits_;
   mcp::ServerProfile agent_profile_, owner_profile_;
-  gateway::AllowAll policy_;
+  gateway::PolicyStore policy_store_;
+  gateway::PolicyGate policy_gate_;
+  std::unique_ptr<PolicyWatch> policy_watch_;
   std::unique_ptr<gateway::Registry> registry_;
   std::unique_ptr<gateway::Presenter> presenter_;
   std::unique_ptr<gateway::AuditLog> audit_;

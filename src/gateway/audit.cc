@@ -89,8 +89,8 @@ Status AuditLog::append(const DecisionRecord& record) {
                {"tool", word(record.tool)}};
   line["arguments"] = record.arguments ? argument_names(*record.arguments) : Json::array();
   line["arguments_hmac"] = record.arguments ? keyed_hash(dump_json(*record.arguments)) : "";
-  line["decision"] = record.allow ? "allow" : "deny";
-  line["rule"] = record.rule;
+  line["decision"] = record.decision;
+  line["rule"] = word(record.rule);
   if (!record.message.empty()) line["message"] = word(record.message);
   line["policy_revision"] = record.policy_revision;
   return write(line);

@@ -30,8 +30,8 @@ class AuditLog {
 
   struct DecisionRecord {
     std::string_view id, grant, session, server, method, tool;
-    const Json* arguments = nullptr;  // effective
-    bool allow = true;
+    const Json* arguments = nullptr;      // effective
+    std::string_view decision = "allow";  // or "deny", "would_deny" (monitor mode)
     std::string_view rule, message;
     std::uint64_t policy_revision = 0;
   };

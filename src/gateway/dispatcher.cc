@@ -7,14 +7,12 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 
-#include "base/ids.h"
 #include "base/text.h"
 #include "gateway/job.h"
 
 namespace sluice::gateway {
 namespace {
 
-constexpr std::string_view kServer = "sluice";
 constexpr std::size_t kMaxEcho = 128;
 
 std::string echo_name(std::string_view name) {
@@ -59,14 +57,12 @@ Result<Json> Dispatcher::list(const Caller& caller, const mcp::OperationBody& op
   Json items = Json::array();
   if (std::holds_alternative<mcp::ListTools>(operation)) {
     for (const tools::Tool& tool : registry.tools()) {
-      if (policy.may_see(caller, kServer, tool.name)) items.push_back(registry.tool_entry(tool));
+      if (policy.may_see(caller, kServer, tool.name, tool.risk)) items.push_back(registry.tool_entry(tool));
     }
     return Json{{"tools", std::move(items)}};
   }
   if (std::holds_alternative<mcp::ListResources>(operation)) {
-    for (const Resource& resource : registry.resources()) {
-      if (policy.may_see(caller, kServer, resource.uri)) items.push_back(Registry::resource_entry(resource));
-    }
+    for (const Resource& resource : registry.resources()) items.push_back(Registry::resource_entry(resource));
     return Json{{"resources", std::move(items)}};
   }
   if (std::holds_alternative<mcp::ListResourceTemplates>(operation)) return Json{{"resourceTemplates", items}};
@@ -80,38 +76,32 @@ Result<Json> Dispatcher::list(const Caller& caller, const mcp::OperationBody& op
   return fail(Code::kInvalid, "subscriptions are not calls");
 }
 
-bool Dispatcher::admit(Job& job, std::string_view method, std::string_view name, tools::Risk risk) {
+bool Dispatcher::offers(const Caller& caller, std::string_view method) {
+  const Decision decision = state_->deps.policy.judge_method(caller, method);
+  if (decision.allow && !decision.would_deny) return true;
+  Job job;
+  job.caller = caller;
+  (void)state_->write_decision(job, method, "", decision);
+  return decision.allow;
+}
+
+bool Dispatcher::record(Job& job, std::string_view method, std::string_view name, const Decision& decision) {
   const DispatcherDeps& deps = state_->deps;
-  if (state_->running() >= state_->limits.max_running) {
-    answer_later(job, fail(Code::kUnavailable, "too many calls are running; try again"));
+  const Status logged = state_->write_decision(job, method, name, decision);
+  if (decision.allow && logged) return true;
+  if (!decision.allow && decision.as_unknown) {
+    answer_later(job, fail(Code::kNotFound, fmt::format("Tool {} not found", echo_name(name))));
     return false;
   }
-  const Decision decision = deps.policy.decide({job.caller, kServer, method, name, risk, job.arguments});
-  job.id = make_uuid(deps.entropy);
-  const Status logged = deps.audit.append({.id = job.id,
-                                           .grant = job.caller.grant,
-                                           .session = job.caller.session,
-                                           .server = kServer,
-                                           .method = method,
-                                           .tool = name,
-                                           .arguments = &job.arguments,
-                                           .allow = decision.allow,
-                                           .rule = decision.rule,
-                                           .message = decision.message,
-                                           .policy_revision = deps.policy.revision()});
-  std::string denial;
-  if (!decision.allow) {
-    denial = decision.message;
-  } else if (!logged) {
-    // gate.md 8: no log, no call.
-    denial = "the audit log cannot be written, so nothing may run (" + logged.error().message + ")";
-  }
-  if (denial.empty() && decision.allow) return true;
-  const std::string text = "[POLICY DENIED] " + denial;
-  if (job.tool) {
-    answer_later(job, deps.presenter.plain_failure(text, job.redactor));
-  } else {
+  // gate.md 8: no log, no call.
+  const std::string text =
+      "[POLICY DENIED] " + (decision.allow
+                                ? "the audit log cannot be written, so nothing may run (" + logged.error().message + ")"
+                                : decision.message);
+  if (job.resource) {
     answer_later(job, fail(Code::kRefused, text));
+  } else {
+    answer_later(job, deps.presenter.plain_failure(text, job.redactor));
   }
   return false;
 }
@@ -119,8 +109,13 @@ bool Dispatcher::admit(Job& job, std::string_view method, std::string_view name,
 void Dispatcher::call_tool(JobPtr job, const mcp::CallTool& call) {
   const DispatcherDeps& deps = state_->deps;
   const tools::Tool* tool = deps.registry.find_tool(call.name);
-  if (!tool || !deps.policy.may_see(job->caller, kServer, call.name)) {
+  if (!tool) {
     return answer_later(*job, fail(Code::kNotFound, fmt::format("Tool {} not found", echo_name(call.name))));
+  }
+  const Decision name = deps.policy.judge_name(job->caller, kServer, tool->name, tool->risk);
+  if (!name.allow) {
+    (void)record(*job, "tools/call", tool->name, name);
+    return;
   }
   auto arguments = tools::parse_arguments(*tool, call.arguments);
   if (!arguments) {
@@ -129,18 +124,25 @@ void Dispatcher::call_tool(JobPtr job, const mcp::CallTool& call) {
   job->tool = tool;
   job->arguments = *std::move(arguments);
   job->redactor = deps.presenter.redactor_for(job->caller, job->arguments);
-  if (!admit(*job, "tools/call", tool->name, tool->risk)) return;
+  if (state_->is_full()) return answer_later(*job, State::full());
+  Decision decision = deps.policy.decide(
+      {job->caller, kServer, "tools/call", tool->name, tool->risk, job->arguments, state_->running(job->caller.grant)});
+  job->reserved = std::move(decision.reserved);
+  if (!record(*job, "tools/call", tool->name, decision)) return deps.policy.give_back(job->reserved);
   run(std::move(job), (tool->hints & tools::kSlow) != 0);
 }
 
 void Dispatcher::read_resource(JobPtr job, const mcp::ReadResource& read) {
   const DispatcherDeps& deps = state_->deps;
   const Resource* resource = deps.registry.find_resource(read.uri);
-  if (!resource || !deps.policy.may_see(job->caller, kServer, resource->uri)) {
+  const Decision decision = deps.policy.judge_method(job->caller, "resources/read");
+  if (!resource || !decision.allow) {
+    if (resource) (void)state_->write_decision(*job, "resources/read", resource->uri, decision);
     return answer_later(*job, fail(Code::kNotFound, fmt::format("Resource {} not found", echo_name(read.uri))));
   }
   job->resource = resource;
-  if (!admit(*job, "resources/read", resource->uri, tools::Risk::kRead)) return;
+  if (state_->is_full()) return answer_later(*job, State::full());
+  if (!record(*job, "resources/read", resource->uri, decision)) return;
   run(std::move(job), true);
 }
 
@@ -163,10 +165,9 @@ void Dispatcher::answer_later(Job& job, Result<Json> answer) {
 
 std::vector<std::string> Dispatcher::watchable(const Caller& caller, std::span<const std::string> uris) const {
   std::vector<std::string> granted;
+  if (!state_->deps.policy.judge_method(caller, "resources/subscribe").allow) return granted;
   for (const std::string& uri : uris) {
-    if (state_->deps.registry.find_resource(uri) && state_->deps.policy.may_see(caller, kServer, uri)) {
-      granted.push_back(uri);
-    }
+    if (state_->deps.registry.find_resource(uri)) granted.push_back(uri);
   }
   return granted;
 }

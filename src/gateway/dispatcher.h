@@ -44,7 +44,7 @@ struct DispatcherDeps {
   Entropy& entropy;
   tools::Services& services;
   const Registry& registry;
-  const Policy& policy;
+  Policy& policy;
   const Presenter& presenter;
   AuditLog& audit;
   std::function<void(std::string_view)> on_bug;  // an exception that escaped a tool; any thread; may be empty
@@ -80,6 +80,10 @@ class Dispatcher {
   Result<Subscription> subscribe(const Caller& caller, std::vector<std::string> uris,
                                  std::function<void(std::string_view uri)> changed);
 
+  // Whether this method may be used by this caller at all; a refusal is written down. What is refused does not exist
+  // (-32601).
+  bool offers(const Caller& caller, std::string_view method);
+
   // Marks from outside: the ring's on_change.
   const std::shared_ptr<Changes>& changes() const { return changes_; }
   std::size_t running() const;
@@ -92,8 +96,8 @@ class Dispatcher {
   Result<Json> list(const Caller& caller, const mcp::OperationBody& operation) const;
   void call_tool(JobPtr job, const mcp::CallTool& call);
   void read_resource(JobPtr job, const mcp::ReadResource& read);
-  // Decides and writes the decision; false: the answer was given.
-  bool admit(Job& job, std::string_view method, std::string_view name, tools::Risk risk);
+  // Writes the decision; false: it is a denial, or could not be written, and the answer was given.
+  bool record(Job& job, std::string_view method, std::string_view name, const Decision& decision);
   void run(JobPtr job, bool slow);
   void answer_later(Job& job, Result<Json> answer);
 

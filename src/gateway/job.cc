@@ -1,6 +1,9 @@
 #include "gateway/job.h"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
+
+#include "base/ids.h"
 
 namespace sluice::gateway {
 
@@ -21,11 +24,36 @@ void Dispatcher::State::begin(const JobPtr& job) {
   });
 }
 
+std::size_t Dispatcher::State::running(std::string_view grant) const {
+  return static_cast<std::size_t>(
+      std::count_if(jobs.begin(), jobs.end(), [&](const JobPtr& job) { return job->caller.grant == grant; }));
+}
+
+Status Dispatcher::State::write_decision(Job& job, std::string_view method, std::string_view name,
+                                         const Decision& decision) {
+  job.id = make_uuid(deps.entropy);
+  return deps.audit.append({.id = job.id,
+                            .grant = job.caller.grant,
+                            .session = job.caller.session,
+                            .server = kServer,
+                            .method = method,
+                            .tool = name,
+                            .arguments = &job.arguments,
+                            .decision = !decision.allow       ? "deny"
+                                        : decision.would_deny ? "would_deny"
+                                                              : "allow",
+                            .rule = decision.rule,
+                            .message = decision.message,
+                            .policy_revision = decision.revision});
+}
+
 void Dispatcher::State::finish(const JobPtr& job, Result<Json> answer, std::string_view status) {
   if (job->finished || closed_) return;
   job->finished = true;
   job->timer.reset();
   jobs.erase(job);
+  // Stopped before it began: it provably did nothing. Asked to stop first, so that it cannot begin now.
+  if (!job->ran) deps.policy.give_back(job->reserved);
   ByteCount bytes = 0;
   if (answer) {
     if (const Json* content = find_member(*answer, "content"); content && !content->empty()) {
@@ -52,7 +80,9 @@ void Dispatcher::State::close() {
 }
 
 Json Dispatcher::State::perform(Job& job, tools::CallContext& context, std::string& status) const {
+  job.ran = true;  // before the look at the token: see finish()
   if (context.stop.stop_requested()) {
+    job.ran = false;
     status = "cancelled";
     return deps.presenter.plain_failure("The call was cancelled.", job.redactor);
   }

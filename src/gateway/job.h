@@ -10,6 +10,8 @@
 
 namespace sluice::gateway {
 
+inline constexpr std::string_view kServer = "sluice";  // our own tools' server (gate.md 2)
+
 struct Dispatcher::Job {
   Caller caller;
   std::string id;                     // of the audit records
@@ -23,6 +25,8 @@ struct Dispatcher::Job {
   MonoTime started, last_progress;
   std::optional<boost::asio::steady_timer> timer;  // the hard deadline
   bool finished = false;                           // control thread: answered
+  policy::Reservation reserved;                    // given back if it never ran
+  std::atomic<bool> ran{false};
 };
 
 struct Dispatcher::State : std::enable_shared_from_this<State> {
@@ -33,6 +37,11 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
   void begin(const JobPtr& job);
   void finish(const JobPtr& job, Result<Json> answer, std::string_view status);
   std::size_t running() const { return jobs.size(); }
+  std::size_t running(std::string_view grant) const;
+  bool is_full() const { return running() >= limits.max_running; }
+  static tl::unexpected<Error> full() { return fail(Code::kUnavailable, "too many calls are running; try again"); }
+  // The audit record; gives the job its id.
+  Status write_decision(Job& job, std::string_view method, std::string_view name, const Decision& decision);
   bool closed() const { return closed_; }
   void close();
 

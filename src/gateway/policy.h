@@ -1,5 +1,5 @@
-// The decision in front of every call. Today one policy exists, which allows everything; the seam is what the policy
-// engine fills later (gate.md 3): names first, then effective arguments.
+// The decision in front of every call, as the dispatcher sees it (gate.md 2, 3): names first, then effective arguments,
+// then counters. What a policy says is policy/'s matter; policy_gate.h joins the two.
 #pragma once
 
 #include <cstdint>
@@ -7,11 +7,12 @@
 #include <string_view>
 
 #include "base/json.h"
+#include "policy/state_store.h"
 #include "tools/tool.h"
 
 namespace sluice::gateway {
 
-// Whose call it is. `owner` is the command line over the 0600 socket, never masked (gate.md 2).
+// Whose call it is. `owner` is the command line over the 0600 socket, never masked and never limited (gate.md 2).
 struct Caller {
   std::string grant = "default";
   std::string session;  // legacy session id or connection; empty for stateless calls
@@ -26,29 +27,35 @@ struct Subject {
   std::string_view name;    // the tool's name or the resource's URI
   tools::Risk risk = tools::Risk::kRead;
   const Json& arguments;
+  std::size_t in_flight = 0;  // calls of this grant that run
 };
 
 struct Decision {
   bool allow = true;
-  std::string rule;     // what decided: a JSON pointer or "(default deny)"; empty when allowed
-  std::string message;  // what the caller is told; without the "[POLICY DENIED] " in front
+  std::string rule;         // what decided: a JSON pointer or "(default deny)"; empty when allowed
+  std::string message;      // what the caller is told; without the "[POLICY DENIED] " in front
+  bool as_unknown = false;  // denied, but answered as if there were no such name
+  bool would_deny = false;  // allowed only because the policy's mode is monitor
+  std::uint64_t revision = 0;
+  policy::Reservation reserved;  // of limits; consumed unless given back
 };
 
-// Thread-safe; immutable snapshots are swapped by whoever owns it.
+// Control thread only.
 class Policy {
  public:
   virtual ~Policy() = default;
-  // False: the name is answered as if it did not exist, before anything of the call is read.
-  virtual bool may_see(const Caller& caller, std::string_view server, std::string_view name) const = 0;
-  virtual Decision decide(const Subject& subject) const = 0;
-  virtual std::uint64_t revision() const = 0;
-};
-
-class AllowAll final : public Policy {
- public:
-  bool may_see(const Caller&, std::string_view, std::string_view) const override { return true; }
-  Decision decide(const Subject&) const override { return {}; }
-  std::uint64_t revision() const override { return 0; }
+  // Whether lists name this tool.
+  virtual bool may_see(const Caller& caller, std::string_view server, std::string_view name,
+                       tools::Risk risk) const = 0;
+  // Of methods that are no tool calls.
+  virtual Decision judge_method(const Caller& caller, std::string_view method) const = 0;
+  // Of a tool's name, before anything else of the call is read.
+  virtual Decision judge_name(const Caller& caller, std::string_view server, std::string_view name,
+                              tools::Risk risk) const = 0;
+  // Of a tool call whose name passed; reserves.
+  virtual Decision decide(const Subject& subject) = 0;
+  // The call did not run.
+  virtual void give_back(policy::Reservation& reserved) = 0;
 };
 
 }  // namespace sluice::gateway

@@ -19,6 +19,12 @@ mcp::Step SessionDriver::feed(mcp::Message message) {
 
 void SessionDriver::begin(mcp::Operation operation) {
   const mcp::OperationKey key = operation.key;
+  if (!dispatcher_.offers(caller_, operation.method)) {
+    if (auto answer = session_.complete(key, mcp::method_not_found(operation.method))) {
+      send_({key, std::move(answer->text), true, answer->http_status});
+    }
+    return;
+  }
   if (auto* listened = std::get_if<mcp::Listen>(&operation.body)) return listen(key, std::move(listened->filter));
   if (const auto* wanted = std::get_if<mcp::Subscribe>(&operation.body)) {
     if (dispatcher_.watchable(caller_, std::span(&wanted->uri, 1)).empty()) {

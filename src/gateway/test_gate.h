@@ -17,13 +17,36 @@ namespace sluice::gateway {
 // Says no to what its name says.
 class TestPolicy final : public Policy {
  public:
-  bool may_see(const Caller&, std::string_view, std::string_view name) const override { return name != hidden; }
-  Decision decide(const Subject& subject) const override {
-    if (subject.name == denied) return {false, "/tools/x/deny_if/0", "not today"};
-    return {};
+  bool may_see(const Caller&, std::string_view, std::string_view name, tools::Risk) const override {
+    return name != hidden;
   }
-  std::uint64_t revision() const override { return 7; }
-  std::string hidden, denied;
+  Decision judge_method(const Caller&, std::string_view method) const override {
+    Decision decision;
+    decision.allow = method != closed;
+    return decision;
+  }
+  Decision judge_name(const Caller&, std::string_view, std::string_view name, tools::Risk) const override {
+    Decision decision;
+    if (name == hidden) decision = {.allow = false, .rule = "(hidden)", .as_unknown = true};
+    return decision;
+  }
+  Decision decide(const Subject& subject) override {
+    Decision decision;
+    decision.revision = 7;
+    if (subject.name == denied) {
+      decision.allow = false;
+      decision.rule = "/tools/x/deny_if/0";
+      decision.message = "not today";
+    }
+    decision.reserved.parts.push_back({"key", 0, 1, 1, 1});
+    return decision;
+  }
+  void give_back(policy::Reservation& reserved) override {
+    given_back += !reserved.parts.empty();
+    reserved.parts.clear();
+  }
+  std::string hidden, denied, closed;
+  int given_back = 0;
 };
 
 // What the test tools leave behind.

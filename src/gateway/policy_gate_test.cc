@@ -1,0 +1,110 @@
+#include "gateway/policy_gate.h"
+
+#include <gtest/gtest.h>
+
+#include "policy/memory_store.h"
+
+namespace sluice::gateway {
+namespace {
+
+using tools::Risk;
+
+class PolicyGateTest : public ::testing::Test {
+ protected:
+  void use(std::string_view text) {
+    policy::Parsed parsed = policy::parse_policy(text);
+    ASSERT_TRUE(parsed.document) << text;
+    gate_.set_policy(*policy::Engine::compile(*std::move(parsed.document)));
+  }
+  Decision decide(std::string_view tool, const Json& arguments = Json::object(), const std::string& grant = "default",
+                  std::size_t in_flight = 0) {
+    const Caller caller{grant, "", false};
+    return gate_.decide({caller, "sluice", "tools/call", tool, Risk::kWrite, arguments, in_flight});
+  }
+
+  class Broken final : public policy::StateStore {
+   public:
+    Result<std::variant<policy::Reservation, policy::LimitReached>> reserve(std::span<const policy::LimitUse>,
+                                                                            WallTime) override {
+      return fail(Code::kIo, "the disk is full");
+    }
+    Status give_back(policy::Reservation&) override { return {}; }
+  };
+  FakeClock clock_;
+  policy::MemoryStore store_;
+  PolicyGate gate_{clock_, store_};
+};
+
+TEST_F(PolicyGateTest, TheOwnerIsNotLimitedAndOtherGrantsHaveNoPolicy) {
+  use(R"({"version":"1","default":"deny","hide":["x"]})");
+  EXPECT_TRUE(decide("x", Json::object(), "owner").allow);
+  EXPECT_TRUE(gate_.may_see({"owner", "", true}, "sluice", "x", Risk::kRead));
+  EXPECT_EQ(decide("x", Json::object(), "stranger").rule, "(no policy)");
+  EXPECT_FALSE(gate_.may_see({"stranger", "", false}, "sluice", "y", Risk::kRead));
+  EXPECT_EQ(gate_.judge_name({"stranger", "", false}, "sluice", "y", Risk::kRead).rule, "(no policy)");
+  EXPECT_EQ(gate_.judge_method({"stranger", "", false}, "resources/read").rule, "(no policy)");
+  EXPECT_EQ(decide("x").rule, "(hidden)");
+  PolicyGate empty(clock_, store_);
+  EXPECT_EQ(empty.judge_name({}, "sluice", "y", Risk::kRead).rule, "(no policy)") << "before there is one";
+}
+
+TEST_F(PolicyGateTest, HiddenNamesAreDeniedOrUnknown) {
+  use(R"({"version":"1","default":"allow","hide":["x"]})");
+  EXPECT_FALSE(gate_.judge_name({}, "sluice", "x", Risk::kRead).as_unknown);
+  use(R"({"version":"1","default":"allow","hide":["x"],"hidden_reply":"unknown"})");
+  const Decision hidden = gate_.judge_name({}, "sluice", "x", Risk::kRead);
+  EXPECT_TRUE(!hidden.allow && hidden.as_unknown);
+  EXPECT_EQ(hidden.rule, "(hidden)");
+  EXPECT_FALSE(gate_.may_see({}, "sluice", "x", Risk::kRead));
+}
+
+TEST_F(PolicyGateTest, CountsAcrossRevisionsAndGivesBack) {
+  use(R"({"version":"1","default":"deny","tools":{"t":{"limits":[{"counter":"c","window":"minute","max":2}]}}})");
+  Decision first = decide("t");
+  EXPECT_TRUE(first.allow && decide("t").allow);
+  use(R"({"version":"1","default":"allow","tools":{"t":{"limits":[{"counter":"c","window":"minute","max":2}]}}})");
+  const Decision third = decide("t");
+  EXPECT_EQ(third.rule, "/tools/t/limits/c") << "an edit keeps the counters";
+  EXPECT_NE(third.revision, first.revision);
+  gate_.give_back(first.reserved);
+  EXPECT_TRUE(decide("t").allow);
+}
+
+TEST_F(PolicyGateTest, MonitorLetsPassAndSaysWhatItWouldHaveDone) {
+  use(R"({"version":"1","default":"deny","mode":"monitor","hide":["h"],"tools":{"t":{
+      "limits":[{"counter":"c","window":"minute","max":1}]}}})");
+  for (const auto& [tool, rule] : {std::pair{"h", "(hidden)"}, {"other", "(default deny)"}}) {
+    EXPECT_TRUE(gate_.may_see({}, "sluice", tool, Risk::kRead));
+    EXPECT_TRUE(gate_.judge_name({}, "sluice", tool, Risk::kRead).allow);
+    const Decision decision = decide(tool);
+    EXPECT_TRUE(decision.allow && decision.would_deny);
+    EXPECT_EQ(decision.rule, rule);
+  }
+  EXPECT_FALSE(decide("t").would_deny);
+  EXPECT_EQ(decide("t").rule, "/tools/t/limits/c");
+  EXPECT_TRUE(gate_.judge_method({}, "resources/read").allow);
+}
+
+TEST_F(PolicyGateTest, TooManyAtOnceAreDeniedWithoutBeingCounted) {
+  use(R"({"version":"1","default":"allow","max_in_flight":2,"tools":{"t":{
+      "limits":[{"counter":"c","window":"minute","max":1}]}}})");
+  EXPECT_EQ(decide("t", Json::object(), "default", 2).rule, "/max_in_flight");
+  EXPECT_TRUE(decide("t", Json::object(), "default", 1).allow);
+}
+
+TEST_F(PolicyGateTest, WithoutItsStoreALimitedCallIsDeniedAndOthersGoOn) {
+  Broken broken;
+  PolicyGate gate(clock_, broken);
+  policy::Parsed parsed = policy::parse_policy(
+      R"({"version":"1","default":"allow","tools":{"t":{"limits":[{"counter":"c","window":"minute","max":1}]}}})");
+  gate.set_policy(*policy::Engine::compile(*std::move(parsed.document)));
+  const Json none = Json::object();
+  const Caller caller;
+  const Decision denied = gate.decide({caller, "sluice", "tools/call", "t", Risk::kRead, none});
+  EXPECT_FALSE(denied.allow);
+  EXPECT_EQ(denied.rule, "/tools/t/limits/c");
+  EXPECT_TRUE(gate.decide({caller, "sluice", "tools/call", "other", Risk::kRead, none}).allow);
+}
+
+}  // namespace
+}  // namespace sluice::gateway
