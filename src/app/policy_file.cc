@@ -77,12 +77,16 @@ Result<std::string> load_policy_text(const std::string& path, FileMark* mark) {
   }
 }
 
-LoadedPolicy compile_policy(std::string_view text, const std::string& name) {
+namespace {
+
+// `warn`: of names and arguments, for which every tool is made: not at each start without a policy.
+enum class Warn { kYes, kNo };
+LoadedPolicy compile_policy(std::string_view text, const std::string& name, Warn warn) {
   LoadedPolicy loaded;
   policy::Parsed parsed = policy::parse_policy(text);
   for (const policy::Problem& error : parsed.errors) loaded.errors.push_back(to_string(error, name));
   if (!parsed.document) return loaded;
-  const std::vector<tools::Tool> all = tools::all_tools();
+  const std::vector<tools::Tool> all = warn == Warn::kYes ? tools::all_tools() : std::vector<tools::Tool>();
   for (const policy::Problem& one : policy::lint(*parsed.document, known_tools(all))) {
     loaded.warnings.push_back(to_string(one, name));
   }
@@ -99,9 +103,13 @@ LoadedPolicy compile_policy(std::string_view text, const std::string& name) {
   return loaded;
 }
 
+}  // namespace
+
+LoadedPolicy load_full_policy() { return compile_policy(full_policy_text(), "policies/full.json", Warn::kNo); }
+
 LoadedPolicy load_policy(const std::string& path, FileMark* mark) {
   const auto text = load_policy_text(path, mark);
-  if (text) return compile_policy(*text, path);
+  if (text) return compile_policy(*text, path, Warn::kYes);
   LoadedPolicy loaded;
   loaded.errors.push_back(text.error().message);
   return loaded;

@@ -32,7 +32,7 @@ struct LoadedPolicy {
 };
 // Refuses what this program cannot enforce, too (policy::unenforced).
 LoadedPolicy load_policy(const std::string& path, FileMark* mark = nullptr);
-LoadedPolicy compile_policy(std::string_view text, const std::string& name);
+LoadedPolicy load_full_policy();
 
 // For warnings; refers to `tools`.
 std::vector<policy::KnownTool> known_tools(const std::vector<tools::Tool>& tools);

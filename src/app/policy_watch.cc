@@ -17,8 +17,7 @@ void print_lines(const std::vector<std::string>& lines, std::string_view kind) {
 }  // namespace
 
 Status PolicyWatch::load() {
-  const LoadedPolicy loaded =
-      path_.empty() ? compile_policy(full_policy_text(), "policies/full.json") : load_policy(path_, &mark_);
+  const LoadedPolicy loaded = path_.empty() ? load_full_policy() : load_policy(path_, &mark_);
   print_lines(loaded.warnings, "warning: ");
   if (loaded.engine) {
     gate_.set_policy(loaded.engine);
