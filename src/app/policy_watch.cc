@@ -29,8 +29,7 @@ Status PolicyWatch::load() {
   return fail(Code::kRefused, fmt::format("the policy {} is not put in force: {} errors", path_, loaded.errors.size()));
 }
 
-void PolicyWatch::start(Reload reload, std::function<void()> on_change) {
-  reload_ = path_.empty() ? Reload::kNo : reload;
+void PolicyWatch::start(std::function<void()> on_change) {
   on_change_ = std::move(on_change);
   wait();
 }

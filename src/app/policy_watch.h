@@ -17,16 +17,22 @@ namespace sluice::app {
 
 class PolicyWatch {
  public:
+  enum class Reload { kYes, kNo };
   // An empty path: the built-in policy, which does not change.
   PolicyWatch(boost::asio::io_context& control, gateway::PolicyGate& gate, gateway::PolicyStore& store, Log& log,
-              std::string path)
-      : gate_(gate), store_(store), log_(log), path_(std::move(path)), timer_(control) {}
+              std::string path, Reload reload)
+      : gate_(gate),
+        store_(store),
+        log_(log),
+        path_(std::move(path)),
+        reload_(path_.empty() ? Reload::kNo : reload),
+        timer_(control) {}
 
   // kRefused: why it cannot be put in force, all reasons on standard error.
   Status load();
-  enum class Reload { kYes, kNo };
   // Looks at the file four times a second and has counters written through each second.
-  void start(Reload reload, std::function<void()> on_change);
+  void start(std::function<void()> on_change);
+  bool may_change() const { return reload_ == Reload::kYes; }
 
   const std::string& path() const { return path_; }
 
@@ -38,8 +44,8 @@ class PolicyWatch {
   gateway::PolicyStore& store_;
   Log& log_;
   const std::string path_;
+  const Reload reload_;
   boost::asio::steady_timer timer_;
-  Reload reload_ = Reload::kNo;
   std::function<void()> on_change_;
   FileMark mark_;
   unsigned ticks_ = 0;

@@ -265,7 +265,9 @@ Status Program::set_upstreams(const Config& config) {
 // Before anything else is made: a policy that cannot be put in force keeps the program from starting.
 Status Program::load_policy(const Config& config) {
   const std::string path = config.engine.policy.empty() ? "" : absolute_path(config.engine.policy);
-  policy_watch_ = std::make_unique<PolicyWatch>(control_, policy_gate_, policy_store_, log_, path);
+  policy_watch_ =
+      std::make_unique<PolicyWatch>(control_, policy_gate_, policy_store_, log_, path,
+                                    config.engine.no_reload ? PolicyWatch::Reload::kNo : PolicyWatch::Reload::kYes);
   return policy_watch_->load();
 }
 
@@ -276,6 +278,7 @@ void Program::offer_what_is_open() {
   offered.resources = open("resources/list") || open("resources/read") || open("resources/templates/list");
   offered.resources_subscribe = offered.resources && open("resources/subscribe");
   offered.completions = open("completion/complete");
+  offered.tools_list_changed = policy_watch_->may_change();
 }
 
 Status Program::make_gate(const Config& config) {
@@ -298,8 +301,10 @@ Status Program::make_gate(const Config& config) {
       control_.get_executor(), clock_, entropy_, *services_, *registry_, policy_gate_, *presenter_, *audit_, {}};
   deps.on_bug = [this](std::string_view what) { log_.error("tool_bug", {{"what", what}}); };
   dispatcher_ = std::make_unique<gateway::Dispatcher>(std::move(deps), gateway::DispatcherLimits{});
-  policy_watch_->start(config.engine.no_reload ? PolicyWatch::Reload::kNo : PolicyWatch::Reload::kYes,
-                       [this] { offer_what_is_open(); });
+  policy_watch_->start([this] {
+    offer_what_is_open();
+    dispatcher_->changes()->mark(gateway::Changes::kTools);
+  });
   ring_->on_change([changes = dispatcher_->changes()] {
     changes->mark(gateway::Changes::kTraffic);
     changes->mark(gateway::Changes::kStatus);

@@ -9,7 +9,10 @@ std::shared_ptr<Changes> Changes::create(boost::asio::any_io_executor control) {
   return std::shared_ptr<Changes>(new Changes(std::move(control)));
 }
 
-std::string_view Changes::uri(Topic topic) { return topic == kStatus ? "proxy://status" : "proxy://traffic/summary"; }
+std::string_view Changes::uri(Topic topic) {
+  if (topic == kTools) return "";
+  return topic == kStatus ? "proxy://status" : "proxy://traffic/summary";
+}
 
 void Changes::mark(Topic topic) {
   if (watchers_.load(std::memory_order_relaxed) == 0) return;

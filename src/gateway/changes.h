@@ -16,7 +16,7 @@ namespace sluice::gateway {
 class Changes : public std::enable_shared_from_this<Changes> {
  public:
   static constexpr std::chrono::milliseconds kInterval{250};
-  enum Topic : unsigned { kStatus = 0, kTraffic = 1, kTopics = 2 };
+  enum Topic : unsigned { kStatus = 0, kTraffic = 1, kTools = 2, kTopics = 3 };
 
   // Held by shared_ptr, because marks from other threads may outlive the owner.
   static std::shared_ptr<Changes> create(boost::asio::any_io_executor control);
@@ -27,7 +27,7 @@ class Changes : public std::enable_shared_from_this<Changes> {
   using Watch = std::shared_ptr<void>;
   Watch watch(std::function<void(Topic)> callback);
 
-  static std::string_view uri(Topic topic);
+  static std::string_view uri(Topic topic);  // empty: no resource (kTools: what a caller may see of the tools)
 
  private:
   explicit Changes(boost::asio::any_io_executor control) : control_(control), timer_(control) {}

@@ -76,9 +76,16 @@ Result<Json> Dispatcher::list(const Caller& caller, const mcp::OperationBody& op
   return fail(Code::kInvalid, "subscriptions are not calls");
 }
 
+Dispatcher::Subscription Dispatcher::watch_tools(std::function<void()> changed) {
+  return changes_->watch([changed = std::move(changed)](Changes::Topic topic) {
+    if (topic == Changes::kTools) changed();
+  });
+}
+
 bool Dispatcher::offers(const Caller& caller, std::string_view method) {
   const Decision decision = state_->deps.policy.judge_method(caller, method);
-  if (decision.allow && !decision.would_deny) return true;
+  // What is let pass only because nothing is enforced yet is written down here, but for reads, which have a record.
+  if (decision.allow && (!decision.would_deny || method == "resources/read")) return true;
   Job job;
   job.caller = caller;
   (void)state_->write_decision(job, method, "", decision);

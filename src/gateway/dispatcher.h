@@ -80,6 +80,9 @@ class Dispatcher {
   Result<Subscription> subscribe(const Caller& caller, std::vector<std::string> uris,
                                  std::function<void(std::string_view uri)> changed);
 
+  // `changed` is called from the control thread when a caller may see other tools than before.
+  Subscription watch_tools(std::function<void()> changed);
+
   // Whether this method may be used by this caller at all; a refusal is written down. What is refused does not exist
   // (-32601).
   bool offers(const Caller& caller, std::string_view method);

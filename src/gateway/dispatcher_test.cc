@@ -105,6 +105,7 @@ TEST(Dispatcher, WithoutALogThereIsNoCall) {
   gate.disk.set_capacity(gate.disk.stored());
   const auto answer = gate.call_tool("echo");
   EXPECT_TRUE(text_of(answer).starts_with("[POLICY DENIED] the audit log cannot be written, so nothing may run"));
+  EXPECT_EQ(gate.policy.given_back, 1);
   EXPECT_EQ(traces().runs, 0);
   const auto read = gate.call(mcp::ReadResource{"proxy://status", {}});
   EXPECT_EQ(read.error().code, Code::kRefused);
@@ -112,6 +113,35 @@ TEST(Dispatcher, WithoutALogThereIsNoCall) {
   gate.disk.set_capacity(std::nullopt);
   EXPECT_TRUE(gate.call_tool("echo")->contains("structuredContent"));
   for (const Json& line : gate.audit_lines()) EXPECT_TRUE(line.contains("type")) << "no torn line stays";
+}
+
+TEST(Dispatcher, AClosedMethodIsNotOfferedAndIsWrittenDown) {
+  TestGate gate;
+  gate.policy.closed = "resources/read";
+  EXPECT_TRUE(gate.dispatcher->offers({}, "resources/list"));
+  EXPECT_EQ(gate.audit_lines().size(), 1u);
+  EXPECT_FALSE(gate.dispatcher->offers({}, "resources/read"));
+  EXPECT_EQ(gate.audit_lines().back()["method"], "resources/read");
+  EXPECT_EQ(gate.audit_lines().back()["decision"], "deny");
+  EXPECT_EQ(gate.call(mcp::ReadResource{"proxy://status", {}}).error().code, Code::kNotFound);
+}
+
+TEST(Dispatcher, WhatNeverRanIsGivenBackAndWhatRanIsNot) {
+  DispatcherLimits limits;
+  limits.pool_threads = 1;
+  TestGate gate(limits);
+  std::vector<std::shared_ptr<RunningCall>> calls;
+  int answered = 0;
+  for (const char* tool : {"waiting", "slow_echo"}) {
+    calls.push_back(
+        gate.dispatcher->call({}, mcp::CallTool{tool, Json::object(), {}}, {}, [&](Result<Json>) { ++answered; }));
+  }
+  EXPECT_TRUE(gate.run_until([&] { return traces().runs == 1; }));
+  calls[1]->request_stop();  // still behind the first
+  calls[0]->request_stop();
+  EXPECT_TRUE(gate.run_until([&] { return answered == 2; }));
+  EXPECT_EQ(traces().runs, 1);
+  EXPECT_EQ(gate.policy.given_back, 1);
 }
 
 TEST(Dispatcher, StoppingACallStopsTheWork) {

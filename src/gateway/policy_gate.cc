@@ -66,7 +66,7 @@ bool PolicyGate::may_see(const Caller& caller, std::string_view, std::string_vie
 }
 
 Decision PolicyGate::judge_method(const Caller& caller, std::string_view method) const {
-  if (!is_governed(caller)) return {};
+  if (!is_governed(caller) || !policy::is_governed_method(method)) return {};
   const policy::Engine* engine = engine_of(caller);
   if (!engine) return no_policy();
   if (engine->allows_method(method)) return settle(*engine, {});

@@ -4,8 +4,10 @@ namespace sluice::gateway {
 
 std::shared_ptr<SessionDriver> SessionDriver::create(const mcp::ServerProfile& profile, mcp::Scope scope,
                                                      Dispatcher& dispatcher, Caller caller, Send send) {
-  return std::shared_ptr<SessionDriver>(
+  std::shared_ptr<SessionDriver> driver(
       new SessionDriver(profile, scope, dispatcher, std::move(caller), std::move(send)));
+  if (scope != mcp::Scope::kModernHttp) driver->watch_tools();  // there only a listen hears of anything
+  return driver;
 }
 
 mcp::Step SessionDriver::feed(mcp::Message message) {
@@ -58,7 +60,19 @@ void SessionDriver::call(mcp::OperationKey key, bool wants_progress, mcp::Operat
                                  });
 }
 
+void SessionDriver::watch_tools() {
+  if (tools_watch_) return;
+  tools_watch_ = dispatcher_.watch_tools([weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self || self->closed_) return;
+    for (mcp::Notice& notice : self->session_.notify({mcp::Change::What::kToolList, ""})) {
+      self->send_({notice.stream, std::move(notice.text), false, 200});
+    }
+  });
+}
+
 void SessionDriver::listen(mcp::OperationKey key, mcp::SubscriptionFilter filter) {
+  if (filter.tools_list_changed) watch_tools();
   filter.resources = dispatcher_.watchable(caller_, filter.resources);
   if (auto acknowledgement = session_.accept_listen(key, filter)) {
     send_({key, *std::move(acknowledgement), false, 200});
@@ -111,6 +125,7 @@ void SessionDriver::close() {
   }
   calls_.clear();
   subscription_.reset();
+  tools_watch_.reset();
 }
 
 }  // namespace sluice::gateway

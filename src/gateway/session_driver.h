@@ -50,6 +50,7 @@ class SessionDriver : public std::enable_shared_from_this<SessionDriver> {
   void listen(mcp::OperationKey key, mcp::SubscriptionFilter filter);
   void complete(mcp::OperationKey key, Result<Json> outcome);
   void watch_again();
+  void watch_tools();
   void stop(mcp::OperationKey key);
 
   mcp::ServerSession session_;
@@ -57,7 +58,7 @@ class SessionDriver : public std::enable_shared_from_this<SessionDriver> {
   Caller caller_;
   Send send_;
   std::map<mcp::OperationKey, std::shared_ptr<RunningCall>> calls_;
-  Dispatcher::Subscription subscription_;
+  Dispatcher::Subscription subscription_, tools_watch_;
   bool closed_ = false;
 };
 

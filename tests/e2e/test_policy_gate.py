@@ -4,15 +4,15 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import select
 import shutil
 import signal
 import subprocess
 import tempfile
 import unittest
 
-from harness import PATIENCE, ROOT, SLUICE, Serve, ToolError, clean_environment, poll, run, sluice
+from harness import PATIENCE, SLUICE, Serve, ToolError, clean_environment, poll, run, sluice
 
-POLICIES = ROOT / "policies"
 DENIED = r"^\[POLICY DENIED\] "
 
 
@@ -293,6 +293,35 @@ class Reload(Gate):
         self.assertEqual(self.names(frozen), {"proxy_status"})
         frozen.call("proxy_status")
 
+    def test_clients_are_told_that_the_list_changed(self):
+        self.write(deny(proxy_status={}))
+        process = subprocess.Popen([SLUICE, "mcp", "--home", self.home, "--policy", self.path], text=True, stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=clean_environment(), start_new_session=True)
+        self.addCleanup(self.end, process)
+        for message in ({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+                "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "e2e", "version": "1"}}},
+                        {"jsonrpc": "2.0", "method": "notifications/initialized"}, {"jsonrpc": "2.0", "id": 2, "method": "ping"}):
+            process.stdin.write(json.dumps(message) + "\n")
+        process.stdin.flush()
+        self.assertEqual(json.loads(process.stdout.readline())["result"]["capabilities"]["tools"], {"listChanged": True})
+        self.assertEqual(json.loads(process.stdout.readline())["id"], 2)
+        self.write(deny(proxy_list_rules={}))
+        self.assertEqual(json.loads(self.line(process)), {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
+
+    @staticmethod
+    def line(process):
+        if not select.select([process.stdout], [], [], 5 * PATIENCE)[0]:
+            raise AssertionError("nothing was told")
+        return process.stdout.readline()
+
+    @staticmethod
+    def end(process):
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+
     def test_capabilities_follow(self):
         serve = self.start(deny(proxy_status={}))
         self.assertNotIn("resources", serve.rpc("server/discover")["capabilities"])
@@ -345,31 +374,6 @@ class Start(Gate):
         self.assertEqual([t["name"] for t in answers[2]["result"]["tools"]], ["proxy_status"])
         self.assertEqual(answers[3]["error"]["code"], -32601)
         self.assertTrue(answers[4]["result"]["isError"])
-
-
-class Ready(Gate):
-    def test_the_policies_that_ship(self):
-        read = self.start((POLICIES / "read-only.json").read_text())
-        risks = {tool["name"]: tool["risk"] for tool in json.loads(run(SLUICE, "tools", "--json").stdout)}
-        self.assertEqual(self.names(read), {name for name in self.names(read) if risks[name] == "read"})
-        self.assertGreater(len(self.names(read)), 5)
-        self.assertTrue(read.rpc("resources/read", {"uri": "proxy://status"}, "proxy://status")["contents"])
-        self.denied(read, "proxy_start")
-        self.denied(read, "proxy_list_traffic", "show_secrets", show_secrets=True)
-        read.stop()
-        observe = self.start((POLICIES / "observe-and-replay.json").read_text())
-        self.assertTrue(observe.call("proxy_start")["port"])
-        self.denied(observe, "proxy_add_rule", description="x", matcher={}, handler={"type": "drop"})
-        observe.stop()
-        full = self.start((POLICIES / "full.json").read_text())
-        full.call("proxy_list_traffic", show_secrets=True)
-        built_in = Serve("--no-proxy", home=self.directory / "home2", directory=self.directory)
-        self.addCleanup(built_in.stop)
-        built_in.call("proxy_status")
-        full.call("proxy_status")
-        self.assertEqual(self.decisions(self.directory / "home2")[-1]["policy_revision"], self.decisions()[-1]["policy_revision"],
-                         "the built-in policy is policies/full.json")
-
 
 if __name__ == "__main__":
     unittest.main()
