@@ -232,6 +232,10 @@ int run_mcp(const Config& config) {
   auto home = Home::open(files, config.home);
   if (!home) return report(home.error());
   if (config.attach) {
+    if (!config.engine.policy.empty()) {
+      return report(
+          {Code::kInvalid, "--policy does nothing with --attach: the policy is that of the `sluice serve` behind it"});
+    }
     const auto token = home->token(files, *std::make_unique<SystemEntropy>());
     std::string url = config.attach_url;
     if (url.empty()) {

@@ -18,8 +18,9 @@ constexpr std::array<std::string_view, 10> kMethods{
 
 void parse_risk(Reader& reader, const Place& place, Document& document) {
   if (!reader.expect(place, Node::Kind::kObject)) return;
-  for (const Node::Name& name : place.node.names) {
-    const auto found = reader.choice(place.at(name.text), kRisks);
+  for (std::size_t i = 0; i < place.node.names.size(); ++i) {
+    const Node::Name& name = place.node.names[i];
+    const auto found = reader.choice(place.member(i), kRisks);
     if (found) document.risk.push_back({{name.text, name.line}, static_cast<RiskClass>(*found)});
   }
 }
@@ -70,8 +71,9 @@ void check_entry_name(Reader& reader, std::size_t line, const std::string& path,
 
 void parse_tools(Reader& reader, const Place& place, Document& document) {
   if (!reader.expect(place, Node::Kind::kObject)) return;
-  for (const Node::Name& name : place.node.names) {
-    const Place at = place.at(name.text);
+  for (std::size_t i = 0; i < place.node.names.size(); ++i) {
+    const Node::Name& name = place.node.names[i];
+    const Place at = place.member(i);
     check_entry_name(reader, name.line, at.path, name.text);
     if (!reader.object(at, {"require", "deny_if", "require_approval", "limits", "result"})) continue;
     Entry entry;

@@ -18,6 +18,10 @@ struct Place {
 
   Place at(std::string_view name) const;  // a member that is there
   Place at(std::size_t index) const { return {node.items[index], path + "/" + std::to_string(index)}; }
+  // The member of that number: for objects of which all are looked at.
+  Place member(std::size_t index) const {
+    return {node.items[index], path + "/" + pointer_segment(node.names[index].text)};
+  }
 };
 
 class Reader {

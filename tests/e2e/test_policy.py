@@ -6,9 +6,10 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+import time
 import unittest
 
-from harness import ROOT, SLUICE, THE_TOOLS, run, sluice
+from harness import PATIENCE, ROOT, SLUICE, THE_TOOLS, run, sluice
 
 POLICIES = ROOT / "policies"
 
@@ -101,6 +102,13 @@ class Check(Files):
         path = self.directory / "binary.json"
         path.write_bytes(b"\xff\xfe\x00{}")
         self.policy("check", path, code=1)
+
+    def test_a_large_document_is_read_in_a_moment(self):
+        tools = ",".join(f'"t{i}__x":{{}}' for i in range(60_000))
+        path = self.file('{"version":"1","default":"deny","tools":{' + tools + "}}", "large.json")
+        began = time.monotonic()
+        self.policy("check", "--json", path)
+        self.assertLess(time.monotonic() - began, 10 * PATIENCE)
 
     def test_a_file_that_others_can_write_or_own_is_refused(self):
         good = json.dumps(limited("proxy_start"))

@@ -350,6 +350,12 @@ class Start(Gate):
         self.refused(None, "can be written by others")
         self.assertEqual(sluice("serve", "--polcy", "x").returncode, 2)
 
+    def test_a_policy_that_would_do_nothing_is_refused(self):
+        self.write(deny())
+        done = sluice("mcp", "--attach", "--policy", self.path, home=self.home, input="")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--policy does nothing with --attach", done.stderr)
+
     def test_the_policys_folder_is_closed_to_tools(self):
         self.write({"version": "1", "default": "allow"})
         serve = self.start(None, "--allow-root", self.directory)
