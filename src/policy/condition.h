@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -65,6 +66,9 @@ class Operand {
   bool wants_existence() const { return exists_; }  // of exists
 
  private:
+  Status set(const Node& value);
+  Status set_scalars(std::span<const Node> nodes, std::string_view what);
+  Status set_typed(const Node& value);
   Truth judge_number(const Json& value, const Spellings* spellings) const;
   Truth judge_contains(const Json& value, const Spellings* spellings) const;
 

@@ -1,9 +1,10 @@
 // A policy, compiled: decides calls. Names first, then effective arguments; then whoever asks reserves the limits that
 // the decision carries (state_store.h), and only then the call runs. gate.md 3 has the truth table and the precedence.
 //
-//   NameAnswer name = engine.judge_name(call.server_tool…);     // hidden and unlisted: answered on the name alone
+//   NameAnswer name = engine.judge_name(call.tool, call.risk);
+//   if (name != NameAnswer::kListed) return engine.judged_name(call.tool, name);  // on the name alone
 //   Decision decision = engine.decide(call);
-//   if (decision.verdict == Verdict::kAllow) reserve(decision.uses);
+//   if (decision.verdict == Verdict::kAllow) store.reserve(decision.uses, now);
 //
 // Immutable after compile(); thread-safe.
 #pragma once

@@ -76,74 +76,79 @@ Truth inverted(Truth value) { return value == Truth::kMismatch ? value : truth(v
 
 }  // namespace
 
-Result<Operand> Operand::compile(Operator op, const Node& value) {
-  Operand made;
-  made.op_ = op;
-  const auto scalars = [&](std::span<const Node> nodes, std::string_view what) -> Status {
-    for (const Node& node : nodes) {
-      auto scalar = scalar_of(node);
-      if (!scalar)
-        return fail(Code::kInvalid, fmt::format("{} takes {}, not {}", to_string(op), what, kind_name(node.kind)));
-      made.scalars_.push_back(*std::move(scalar));
+Status Operand::set_scalars(std::span<const Node> nodes, std::string_view what) {
+  for (const Node& node : nodes) {
+    auto scalar = scalar_of(node);
+    if (!scalar) {
+      return fail(Code::kInvalid, fmt::format("{} takes {}, not {}", to_string(op_), what, kind_name(node.kind)));
     }
-    return {};
-  };
-  switch (op) {
+    scalars_.push_back(*std::move(scalar));
+  }
+  return {};
+}
+
+Status Operand::set_typed(const Node& value) {
+  if (op_ == Operator::kPathWithin) {
+    SLUICE_TRY(const auto roots, strings_of(value, "a directory, or a list of them"));
+    SLUICE_TRY(PathSet set, PathSet::compile(roots));
+    paths_ = std::make_shared<const PathSet>(std::move(set));
+  } else if (op_ == Operator::kHostIn) {
+    SLUICE_TRY(const auto hosts, strings_of(value, "a host such as example.com or *.example.com, or a list of them"));
+    SLUICE_TRY(HostSet set, HostSet::compile(hosts));
+    hosts_ = std::make_shared<const HostSet>(std::move(set));
+  } else if (op_ == Operator::kCidr) {
+    SLUICE_TRY(const auto blocks, strings_of(value, "a block such as 10.0.0.0/8, or a list of them"));
+    SLUICE_TRY(AddressSet set, AddressSet::compile(blocks));
+    addresses_ = std::make_shared<const AddressSet>(std::move(set));
+  } else {
+    SLUICE_TRY(Schema schema, Schema::compile(value));
+    schema_ = std::make_shared<const Schema>(std::move(schema));
+  }
+  return {};
+}
+
+Status Operand::set(const Node& value) {
+  switch (op_) {
     case Operator::kEq:
     case Operator::kNeq:
     case Operator::kContains:
       if (value.is(Kind::kNull)) return fail(Code::kInvalid, "null is as if absent: use \"op\": \"exists\"");
-      SLUICE_CHECK(scalars(std::span(&value, 1), "a string, a finite number, true or false"));
-      return made;
+      return set_scalars(std::span(&value, 1), "a string, a finite number, true or false");
     case Operator::kLt:
     case Operator::kLte:
     case Operator::kGt:
     case Operator::kGte:
-      if (!value.is(Kind::kNumber)) return fail(Code::kInvalid, fmt::format("{} takes a number", to_string(op)));
-      SLUICE_CHECK(scalars(std::span(&value, 1), "a finite number"));
-      return made;
+      if (!value.is(Kind::kNumber)) return fail(Code::kInvalid, fmt::format("{} takes a number", to_string(op_)));
+      return set_scalars(std::span(&value, 1), "a finite number");
     case Operator::kIn:
     case Operator::kNotIn:
       if (!value.is(Kind::kArray) || value.items.empty()) {
-        return fail(Code::kInvalid, fmt::format("{} takes a list that is not empty", to_string(op)));
+        return fail(Code::kInvalid, fmt::format("{} takes a list that is not empty", to_string(op_)));
       }
-      SLUICE_CHECK(scalars(value.items, "strings, finite numbers, true or false"));
-      return made;
+      return set_scalars(value.items, "strings, finite numbers, true or false");
     case Operator::kExists:
-      if (!value.is(Kind::kBoolean)) return fail(Code::kInvalid, "exists takes true or false");
-      made.exists_ = value.boolean;
-      return made;
+      exists_ = value.boolean;
+      return value.is(Kind::kBoolean) ? Status() : fail(Code::kInvalid, "exists takes true or false");
     case Operator::kRegex: {
       if (!value.is(Kind::kString)) return fail(Code::kInvalid, "regex takes a string");
       SLUICE_TRY(Regex regex, Regex::compile(value.text));
-      made.regex_ = std::make_shared<const Regex>(std::move(regex));
-      return made;
+      regex_ = std::make_shared<const Regex>(std::move(regex));
+      return {};
     }
-    case Operator::kPathWithin: {
-      SLUICE_TRY(const auto roots, strings_of(value, "a directory, or a list of them"));
-      SLUICE_TRY(PathSet set, PathSet::compile(roots));
-      made.paths_ = std::make_shared<const PathSet>(std::move(set));
-      return made;
-    }
-    case Operator::kHostIn: {
-      SLUICE_TRY(const auto hosts, strings_of(value, "a host such as example.com or *.example.com, or a list of them"));
-      SLUICE_TRY(HostSet set, HostSet::compile(hosts));
-      made.hosts_ = std::make_shared<const HostSet>(std::move(set));
-      return made;
-    }
-    case Operator::kCidr: {
-      SLUICE_TRY(const auto blocks, strings_of(value, "a block such as 10.0.0.0/8, or a list of them"));
-      SLUICE_TRY(AddressSet set, AddressSet::compile(blocks));
-      made.addresses_ = std::make_shared<const AddressSet>(std::move(set));
-      return made;
-    }
-    case Operator::kSchema: {
-      SLUICE_TRY(Schema schema, Schema::compile(value));
-      made.schema_ = std::make_shared<const Schema>(std::move(schema));
-      return made;
-    }
+    case Operator::kPathWithin:
+    case Operator::kHostIn:
+    case Operator::kCidr:
+    case Operator::kSchema:
+      return set_typed(value);
   }
   return fail(Code::kInternal, "no such operator");
+}
+
+Result<Operand> Operand::compile(Operator op, const Node& value) {
+  Operand made;
+  made.op_ = op;
+  SLUICE_CHECK(made.set(value));
+  return made;
 }
 
 Truth Operand::judge_number(const Json& value, const Spellings* spellings) const {

@@ -63,6 +63,9 @@ struct Schema::Rules {
   std::optional<Regex> pattern;
 
   static Result<std::shared_ptr<const Rules>> compile(const Node& node);
+  static Error wrong(const std::string& name);
+  std::optional<Status> bound(const std::string& name, const Node& value);
+  std::optional<Status> list(const std::string& name, const Node& value);
   Status keyword(const std::string& name, const Node& value);
   bool holds(const Json& value, const Spellings* spellings) const;
   bool holds_for_object(const Json& value, const Spellings* spellings) const;
@@ -75,53 +78,62 @@ Result<std::shared_ptr<const Schema::Rules>> Schema::Rules::compile(const Node& 
   return rules;
 }
 
-Status Schema::Rules::keyword(const std::string& name, const Node& value) {
-  const auto wrong = [&] {
-    return fail(Code::kInvalid, fmt::format("the schema's \"{}\" has a value of a wrong type", name));
-  };
-  const auto count = [&](std::optional<std::size_t>& target) -> Status {
-    const Number number = value.is(Kind::kNumber) ? Number::from_spelling(value.text) : Number();
-    const auto micro = number.micro();
-    if (!micro || !number.is_whole()) return wrong();
-    target = static_cast<std::size_t>(*micro / kMicro);
-    return {};
-  };
-  const auto bound = [&](std::optional<Number>& target) -> Status {
-    target = Number::from_spelling(value.text);
-    return value.is(Kind::kNumber) && target->is_finite() ? Status() : wrong();
-  };
-  if (name == "minItems") return count(min_items);
-  if (name == "maxItems") return count(max_items);
-  if (name == "minLength") return count(min_length);
-  if (name == "maxLength") return count(max_length);
-  if (name == "minimum") return bound(minimum);
-  if (name == "maximum") return bound(maximum);
+Error Schema::Rules::wrong(const std::string& name) {
+  return {Code::kInvalid, fmt::format("the schema's \"{}\" has a value of a wrong type", name)};
+}
+
+// minItems and the like, minimum, maximum; nullopt: none of them.
+std::optional<Status> Schema::Rules::bound(const std::string& name, const Node& value) {
+  const Number number = value.is(Kind::kNumber) ? Number::from_spelling(value.text) : Number();
+  if (name == "minimum" || name == "maximum") {
+    (name == "minimum" ? minimum : maximum) = number;
+    return number.is_finite() ? Status() : fail(wrong(name));
+  }
+  std::optional<std::size_t>* target = name == "minItems"    ? &min_items
+                                       : name == "maxItems"  ? &max_items
+                                       : name == "minLength" ? &min_length
+                                       : name == "maxLength" ? &max_length
+                                                             : nullptr;
+  if (!target) return std::nullopt;
+  const auto micro = number.micro();
+  if (!micro || !number.is_whole()) return fail(wrong(name));
+  *target = static_cast<std::size_t>(*micro / kMicro);
+  return Status();
+}
+
+// type, enum, const, required: lists of what is allowed or needed; nullopt: none of them.
+std::optional<Status> Schema::Rules::list(const std::string& name, const Node& value) {
+  const std::vector<Node> given = value.is(Kind::kArray) && name != "const" ? value.items : std::vector<Node>{value};
   if (name == "type") {
-    std::vector<Node> named = value.is(Kind::kArray) ? value.items : std::vector<Node>{value};
-    for (const Node& type : named) {
-      if (std::find(kTypes.begin(), kTypes.end(), type.text) == kTypes.end() || !type.is(Kind::kString)) return wrong();
+    for (const Node& type : given) {
+      const bool known = type.is(Kind::kString) && std::find(kTypes.begin(), kTypes.end(), type.text) != kTypes.end();
+      if (!known) return fail(wrong(name));
       types.push_back(type.text);
     }
-    return types.empty() ? wrong() : Status();
+    return types.empty() ? fail(wrong(name)) : Status();
   }
   if (name == "enum" || name == "const") {
-    if (name == "enum" && (!value.is(Kind::kArray) || value.items.empty())) return wrong();
+    if (name == "enum" && (!value.is(Kind::kArray) || given.empty())) return fail(wrong(name));
     if (closed_values) return fail(Code::kInvalid, "the schema has both enum and const");
-    values = name == "enum" ? value.items : std::vector<Node>{value};
     closed_values = true;
-    const bool scalars = std::none_of(values.begin(), values.end(),
-                                      [](const Node& one) { return one.is(Kind::kArray) || one.is(Kind::kObject); });
-    return scalars ? Status() : fail(Code::kInvalid, "enum and const take no arrays and objects yet");
+    values = given;
+    const auto compound = [](const Node& one) { return one.is(Kind::kArray) || one.is(Kind::kObject); };
+    if (std::none_of(values.begin(), values.end(), compound)) return Status();
+    return fail(Code::kInvalid, "enum and const take no arrays and objects yet");
   }
-  if (name == "required") {
-    for (const Node& item : value.items) {
-      if (!item.is(Kind::kString)) return wrong();
-      required.push_back(item.text);
-    }
-    return value.is(Kind::kArray) ? Status() : wrong();
+  if (name != "required") return std::nullopt;
+  for (const Node& item : given) {
+    if (!item.is(Kind::kString)) return fail(wrong(name));
+    required.push_back(item.text);
   }
+  return value.is(Kind::kArray) ? Status() : fail(wrong(name));
+}
+
+Status Schema::Rules::keyword(const std::string& name, const Node& value) {
+  if (auto done = bound(name, value)) return *std::move(done);
+  if (auto done = list(name, value)) return *std::move(done);
   if (name == "properties") {
-    if (!value.is(Kind::kObject)) return wrong();
+    if (!value.is(Kind::kObject)) return fail(wrong(name));
     for (std::size_t i = 0; i < value.items.size(); ++i) {
       SLUICE_TRY(auto property, compile(value.items[i]));
       properties.emplace_back(value.names[i].text, std::move(property));
@@ -130,22 +142,21 @@ Status Schema::Rules::keyword(const std::string& name, const Node& value) {
   }
   if (name == "additionalProperties") {
     additional = value.boolean;
-    return value.is(Kind::kBoolean) ? Status()
-                                    : fail(Code::kInvalid, "additionalProperties takes true or false only, yet");
+    if (value.is(Kind::kBoolean)) return {};
+    return fail(Code::kInvalid, "additionalProperties takes true or false only, yet");
   }
   if (name == "items") {
     SLUICE_TRY(items, compile(value));
     return {};
   }
   if (name == "pattern") {
-    if (!value.is(Kind::kString)) return wrong();
+    if (!value.is(Kind::kString)) return fail(wrong(name));
     SLUICE_TRY(pattern, Regex::compile(value.text));
     return {};
   }
   if (std::find(kAnnotations.begin(), kAnnotations.end(), name) != kAnnotations.end()) return {};
   return fail(Code::kInvalid,
-              fmt::format("the schema's keyword \"{}\" is not supported yet (docs/policy.md lists those that "
-                          "are)",
+              fmt::format("the schema's keyword \"{}\" is not supported yet (docs/policy.md lists those that are)",
                           std::string(utf16_prefix(name, 60))));
 }
 
