@@ -11,9 +11,9 @@ import unittest
 from harness import PATIENCE, poll, sluice  # first: it knows where the fakes are
 from fakes import h2_raw as h2
 from fakes.h2_raw_origin import H2RawOrigin
+from fakes.listen import Talker
 from fakes.raw import context
 from hostile import Hostile
-from test_entry import Tcp
 
 HEAD, ANSWER, IDLE, TLS = 0.6, 0.6, 1, 0.6  # seconds
 MANY = 100
@@ -45,7 +45,7 @@ class Slow(Hostile):
                   for word in ("--timeout", f"{name}={seconds * PATIENCE}"))
 
     def server(self, talk):
-        server = Tcp(talk)
+        server = Talker(talk)
         self.addCleanup(server.close)
         return server
 

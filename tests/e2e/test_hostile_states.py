@@ -7,11 +7,11 @@ import unittest
 
 from harness import PATIENCE, poll  # first: it knows where the fakes are
 from fakes import h2_raw as h2
+from fakes.listen import Talker
 from fakes.origin import Closed, route
 from fakes.raw import context
 from fakes.websocket import TEXT, WebSocketClient, WebSocketServer
 from hostile import Hostile
-from test_entry import Tcp
 from test_hostile_tls import Session
 
 IDLE = 1.5 * PATIENCE
@@ -179,7 +179,7 @@ class Origins(States):
             raise Closed()
         origin = self.new_origin(plain=not tls)
         origin.routes["/end"] = route()(answer)
-        silent = Tcp(end)  # before anything, also before TLS
+        silent = Talker(end)  # before anything, also before TLS
         self.addCleanup(silent.close)
         with self.bounded(mib=24, cpu=3, seconds=12):
             clients = []
@@ -235,7 +235,7 @@ class Origins(States):
                 sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nright" + stray)
         for talk, answers in ((early, (b"stray", b"right")), (twice, (b"right",))):
             with self.subTest(talk.__name__), self.bounded(mib=16, cpu=1, seconds=3):
-                server = Tcp(talk)
+                server = Talker(talk)
                 self.addCleanup(server.close)
                 for _ in range(5):
                     client = self.ask(server.port, False, b"/stray")

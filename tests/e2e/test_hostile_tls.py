@@ -7,10 +7,10 @@ import subprocess
 import unittest
 
 from harness import PATIENCE, clean_environment, needs, poll  # first: it knows where the fakes are
+from fakes.listen import Talker
 from fakes.pki import openssl
 from fakes.raw import context
 from hostile import Hostile, flood
-from test_entry import Tcp
 
 HANDSHAKE, CHANGE_CIPHER, ALERT, DATA = 22, 20, 21, 23
 ALERTS = (0, 10, 20, 22, 40, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 70, 71, 80, 86, 90, 100, 109, 110, 112, 115, 116, 120, 255)
@@ -149,7 +149,7 @@ class Clients(Hostile):
 class Origins(Hostile):
     def answered(self, talk, code="upstream_tls", status=502):
         """What a client within TLS is told of an origin that does this."""
-        server = Tcp(talk)
+        server = Talker(talk)
         self.addCleanup(server.close)
         with self.serve.tunnel(f"localhost:{server.port}") as client:
             client.send(b"GET /tls HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
