@@ -39,8 +39,12 @@ class Pager {
  private:
   Status add_one() {
     const auto exchange = ring_.find(*query_.id);
-    if (!exchange)
+    if (!exchange) {
       return fail(Code::kNotFound, fmt::format("Exchange '{}' not found", repair_utf8(query_.id->substr(0, 64))));
+    }
+    if (!is_exportable(query_.format, *exchange)) {
+      return fail(Code::kInvalid, "This exchange is a tunnel that is not HTTP: only raw and jsonl hold it.");
+    }
     if (cursor_.partial_rev != 0 && cursor_.partial_rev != exchange->rev) {
       return fail(Code::kConflict, "The exchange changed while it was being exported: begin again.");
     }

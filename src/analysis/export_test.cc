@@ -135,6 +135,13 @@ TEST_F(ExportTest, TunnelsAreInNoHar) {
   exchange({});
   EXPECT_EQ(har().size(), 1u);
   EXPECT_EQ(read({.format = ExportFormat::kCurl}).first.find("tls"), std::string::npos);
+  const std::string id = ring->list({}, 0, 1).exchanges.at(0).id;
+  for (const ExportFormat format : {ExportFormat::kHar, ExportFormat::kCurl}) {
+    const auto refused = read_export(*ring, {.format = format, .id = id});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Code::kInvalid);
+  }
+  EXPECT_TRUE(read_export(*ring, {.format = ExportFormat::kJsonl, .id = id}));
 }
 
 TEST(ExportCursorTest, IsReadAgainAndNothingElseIs) {

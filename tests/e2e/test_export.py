@@ -158,6 +158,8 @@ class Har(Exported):
                 text = shown.get("text") or base64.b64decode(shown["base64"]).decode()
                 self.assertNotIn("Zq8tokenL", text)
                 self.assertIn("[redacted:", text)
+                if kind == "har":
+                    self.assertEqual(har_check.problems(json.loads(text)), [])
                 self.assertIn("Zq8tokenL", json.dumps(self.serve.call("proxy_export_traffic", format=kind, filter="~u har7", limit=100000, show_secrets=True)))
 
     def test_files_are_private_and_failures_leave_them_alone(self):
