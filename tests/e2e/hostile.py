@@ -61,7 +61,8 @@ class Hostile(E2E):
             print(f"{self.id()}: {grown:.1f} MiB, {used:.2f} s CPU, {took:.2f} s", flush=True)
         self.assertLess(grown, mib * ROOM, "MiB")
         self.assertLess(used, cpu * PATIENCE, "seconds of CPU")
-        self.assertLess(took, seconds * PATIENCE, "seconds")
+        # That it ends at all: the clock says little where others use the processor, too.
+        self.assertLess(took, 3 * seconds * PATIENCE, "seconds")
 
     def still_serves(self):
         with self.serve.tunnel(f"localhost:{self.origin.port}") as client:

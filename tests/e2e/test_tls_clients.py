@@ -134,8 +134,8 @@ class Clients(E2E):
             with self.subTest(name, version=version):
                 path = f"/hello?{name}-{version}"
                 said = ask(version, path)
-                self.assertIn(BODY.strip(), said)
                 record = self.serve.exchange(path, include=["connection"])
+                self.assertIn(BODY.strip(), said, record)
                 hellos, client = self.tap.hellos(), record["tls"]["client"]
                 agreed = record["connection"]["client"]["tls"]
                 self.assertEqual((agreed["protocol"], agreed["cipher"]), (version, hellos.suite))

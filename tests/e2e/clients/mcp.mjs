@@ -132,5 +132,5 @@ await call("proxy_stop");
 seen.after = (await call("proxy_status")).running;
 await agent.destroy();
 await client.close();
-console.log(JSON.stringify(seen));
-process.exit(0);
+// A pipe takes 64 KiB at a time, and exit() does not wait for the rest.
+process.stdout.write(JSON.stringify(seen) + "\n", () => process.exit(0));
