@@ -12,6 +12,9 @@ namespace {
 // of three, for base64.
 constexpr std::size_t kBlock = 768;
 constexpr std::size_t kLongestCharacter = 4;
+// Decoded in one go: a few octets of a bomb can say hundreds of megabytes. What is behind is decoded again from the
+// start, up to its end.
+constexpr ByteCount kMostAtOnce = 16 * kMiB;
 
 tl::unexpected<Error> cancelled() { return fail(Code::kCancelled, "The export was cancelled."); }
 
@@ -62,7 +65,11 @@ ExportBody::ExportBody(const ExportSource& source, flow::Direction direction, Fo
 }
 
 BodyStream ExportBody::open(ByteCount from) const {
-  return {source_.ring, source_.exchange.id, direction_, coding_, {.form = form_, .from = from}};
+  return {source_.ring,
+          source_.exchange.id,
+          direction_,
+          coding_,
+          {.form = form_, .from = from, .most = kMostAtOnce, .measure = false}};
 }
 
 Status ExportBody::each(ByteCount from, const Visit& visit) {
@@ -72,11 +79,23 @@ Status ExportBody::each(ByteCount from, const Visit& visit) {
     if (masked_ && from < masked_->size()) visit(Bytes(*masked_).substr(static_cast<std::size_t>(from)));
     return {};
   }
-  BodyStream stream = open(from);
+  return walk(from, visit);
+}
+
+Status ExportBody::walk(ByteCount from, const Visit& visit) {
   for (;;) {
-    if (source_.stop.stop_requested()) return cancelled();
-    SLUICE_TRY(const std::string_view piece, stream.next());
-    if (piece.empty() || !visit(piece)) return {};
+    BodyStream stream = open(from);
+    ByteCount given = 0;
+    for (;;) {
+      if (source_.stop.stop_requested()) return cancelled();
+      SLUICE_TRY(const std::string_view piece, stream.next());
+      if (piece.empty()) break;
+      if (!visit(piece)) return {};
+      given += piece.size();
+    }
+    stream_problem_ = stream.problem();
+    if (given < kMostAtOnce) return {};
+    from += given;
   }
 }
 
@@ -95,25 +114,17 @@ Status ExportBody::measure() {
   const flow::BodyInfo& info = body_info(source_.exchange, direction_);
   if (info.stored < info.size) problem_ = fmt::format("{} of {} octets were kept", info.stored, info.size);
   if (info.stored == 0) return {};
-  BodyStream stream = open(0);
   std::string carry, all;
-  for (;;) {
-    if (source_.stop.stop_requested()) return cancelled();
-    const auto piece = stream.next();
-    if (!piece) {
-      if (piece.error().code == Code::kIo) return fail(piece.error());
-      problem_ = piece.error().message;
-      break;
-    }
-    if (piece->empty()) break;
-    if (!source_.redactor) {
-      look(*piece, carry);
+  const Status walked = walk(0, [&](Bytes piece) {
+    if (source_.redactor) {
+      all += piece;
     } else {
-      all += *piece;
-      if (all.size() > kMostMasked) break;
+      look(piece, carry);
     }
-  }
-  if (problem_.empty()) problem_ = stream.problem();
+    return all.size() <= kMostMasked;
+  });
+  if (!walked && walked.error().code != Code::kNotFound) return walked;
+  if (problem_.empty()) problem_ = walked ? stream_problem_ : walked.error().message;
   if (source_.redactor) {
     const bool cut = all.size() > kMostMasked;
     if (cut) all.resize(kMostMasked);

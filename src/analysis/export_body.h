@@ -29,6 +29,7 @@ class ExportBody {
  private:
   using Visit = std::function<bool(Bytes)>;  // false: enough
   Status each(ByteCount from, const Visit& visit);
+  Status walk(ByteCount from, const Visit& visit);
   BodyStream open(ByteCount from) const;
   void look(Bytes piece, std::string& carry);
 
@@ -39,7 +40,7 @@ class ExportBody {
   std::optional<std::string> masked_;
   ByteCount size_ = 0;
   bool text_ = true, nul_ = false;
-  std::string problem_;
+  std::string problem_, stream_problem_;
 };
 
 // As on the wire; without its coding where it is masked.

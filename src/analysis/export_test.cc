@@ -81,6 +81,18 @@ TEST_F(ExportTest, PiecesOfAnySizeAreTheSameText) {
   EXPECT_EQ(har()[1]["response"]["content"]["text"], text);
 }
 
+TEST_F(ExportTest, ALongDecodedBodyIsWholeThoughItIsReadInParts) {
+  std::string text;  // more than is decoded in one go
+  for (int i = 0; text.size() < 17 * kMiB; ++i) text += std::to_string(i) + " and so on, ";
+  exchange({.response_body = *codings::encode_all(text, {codings::Coding::kGzip}),
+            .response_fields = "Content-Encoding: gzip\r\n"});
+  const Json entries = har({.room = 64 * kMiB});
+  ASSERT_EQ(entries.size(), 1u);
+  const Json& content = entries[0]["response"]["content"];
+  EXPECT_EQ(content["size"], text.size());
+  EXPECT_TRUE(content["text"] == text);
+}
+
 TEST_F(ExportTest, AnExportEndsThoughTrafficGoesOn) {
   for (int i = 0; i < 10; ++i) exchange({.response_body = std::string(2'000, 'x')});
   ring->sync();
