@@ -4,7 +4,6 @@ import concurrent.futures
 import json
 import os
 import pathlib
-import select
 import shutil
 import signal
 import subprocess
@@ -292,35 +291,6 @@ class Reload(Gate):
         poll(lambda: "proxy_list_rules" in self.names(other), 5, "the edit, in the other process")
         self.assertEqual(self.names(frozen), {"proxy_status"})
         frozen.call("proxy_status")
-
-    def test_clients_are_told_that_the_list_changed(self):
-        self.write(deny(proxy_status={}))
-        process = subprocess.Popen([SLUICE, "mcp", "--home", self.home, "--policy", self.path], text=True, stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=clean_environment(), start_new_session=True)
-        self.addCleanup(self.end, process)
-        for message in ({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
-                "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "e2e", "version": "1"}}},
-                        {"jsonrpc": "2.0", "method": "notifications/initialized"}, {"jsonrpc": "2.0", "id": 2, "method": "ping"}):
-            process.stdin.write(json.dumps(message) + "\n")
-        process.stdin.flush()
-        self.assertEqual(json.loads(process.stdout.readline())["result"]["capabilities"]["tools"], {"listChanged": True})
-        self.assertEqual(json.loads(process.stdout.readline())["id"], 2)
-        self.write(deny(proxy_list_rules={}))
-        self.assertEqual(json.loads(self.line(process)), {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
-
-    @staticmethod
-    def line(process):
-        if not select.select([process.stdout], [], [], 5 * PATIENCE)[0]:
-            raise AssertionError("nothing was told")
-        return process.stdout.readline()
-
-    @staticmethod
-    def end(process):
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        process.stdin.close()
-        process.stdout.close()
 
     def test_capabilities_follow(self):
         serve = self.start(deny(proxy_status={}))

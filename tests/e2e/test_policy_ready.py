@@ -1,12 +1,17 @@
-"""The policies that ship, in front of the real program."""
+"""The policies that ship, in front of the real program; and what clients hear when a policy changes."""
+import http.client
 import json
 import os
 import pathlib
+import select
+import signal
 import socketserver
+import subprocess
 import unittest
+import urllib.parse
 
-from harness import ROOT, SLUICE, Serve, ToolError, run, sluice
-from test_policy_gate import DENIED, Gate
+from harness import PATIENCE, ROOT, SLUICE, Serve, ToolError, clean_environment, run, sluice
+from test_policy_gate import DENIED, Gate, deny
 
 POLICIES = ROOT / "policies"
 
@@ -83,6 +88,60 @@ class Ready(Gate):
         full.call("proxy_status")
         self.assertEqual(self.decisions(self.directory / "home2")[-1]["policy_revision"], self.decisions()[-1]["policy_revision"],
                          "the built-in policy is policies/full.json")
+
+
+class Told(Gate):
+    def test_clients_are_told_that_the_list_changed(self):
+        self.write(deny(proxy_status={}))
+        process = subprocess.Popen([SLUICE, "mcp", "--home", self.home, "--policy", self.path], text=True, stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=clean_environment(), start_new_session=True)
+        self.addCleanup(self.end, process)
+        for message in ({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+                "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "e2e", "version": "1"}}},
+                        {"jsonrpc": "2.0", "method": "notifications/initialized"}, {"jsonrpc": "2.0", "id": 2, "method": "ping"}):
+            process.stdin.write(json.dumps(message) + "\n")
+        process.stdin.flush()
+        self.assertEqual(json.loads(process.stdout.readline())["result"]["capabilities"]["tools"], {"listChanged": True})
+        self.assertEqual(json.loads(process.stdout.readline())["id"], 2)
+        self.write(deny(proxy_list_rules={}))
+        self.assertEqual(json.loads(self.line(process)), {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
+
+    def test_a_listening_client_over_http_is_told_too(self):
+        serve = self.start(deny(proxy_status={}))
+        url = urllib.parse.urlsplit(serve.mcp_url)
+        connection = http.client.HTTPConnection(url.hostname, url.port, timeout=10 * PATIENCE)
+        self.addCleanup(connection.close)
+        meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
+        connection.request("POST", url.path, json.dumps({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": {
+            "notifications": {"toolsListChanged": True}, "_meta": meta}}), {
+                "Authorization": f"Bearer {serve.token}", "Content-Type": "application/json", "Accept": "application/json, text/event-stream",
+                "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "subscriptions/listen"})
+        answer = connection.getresponse()
+        self.assertEqual(answer.status, 200)
+
+        def told():
+            while True:
+                line = answer.readline().decode()
+                self.assertTrue(line, "the stream ended")
+                if line.startswith("data:"):
+                    return json.loads(line[5:])["method"]
+        self.assertEqual(told(), "notifications/subscriptions/acknowledged")
+        self.write(deny(proxy_list_rules={}))
+        self.assertEqual(told(), "notifications/tools/list_changed")
+
+    @staticmethod
+    def line(process):
+        if not select.select([process.stdout], [], [], 5 * PATIENCE)[0]:
+            raise AssertionError("nothing was told")
+        return process.stdout.readline()
+
+    @staticmethod
+    def end(process):
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
 
 
 if __name__ == "__main__":
