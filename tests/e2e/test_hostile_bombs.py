@@ -130,7 +130,7 @@ class WebSockets(Hostile):
     def test_deflate_bombs_pass_and_are_listed_with_their_beginnings(self):
         bomb = deflated(-15, zeros(UNFOLDED >> 20))
         for edited in (False, True):
-            with self.subTest(edited=edited), self.bounded(mib=64, cpu=2, seconds=5):
+            with self.subTest(edited=edited), self.bounded(mib=96, cpu=2, seconds=5):
                 path = f"/bomb-{edited}"
                 socket = self.open(path, edited, "permessage-deflate")
                 socket.send(TEXT, bomb, rsv1=True)
@@ -143,12 +143,12 @@ class WebSockets(Hostile):
     def test_fragments_without_end_pass_as_they_come(self):
         for size in (0, 1, 16000):
             for edited in (False, True):
-                with self.subTest(edited=edited), self.bounded(mib=48, cpu=6, seconds=9):
+                with self.subTest(size=size, edited=edited), self.bounded(mib=48, cpu=6, seconds=9):
                     path = f"/fragments{size}-{edited}"
                     socket = self.open(path, edited, script=self.swallow)
                     socket.send(TEXT, b"begins", fin=False)
                     piece = frame(CONTINUATION, b"x" * size, fin=False, key=b"\1\2\3\4")
-                    flood(socket.raw, piece * max(1, 50_000 // len(piece)), 172)
+                    flood(socket.raw, piece * max(1, 50_000 // len(piece)), 180)  # more than 8 MiB
                     socket.raw.close()
                     exchange = self.serve.exchange(path)
                     self.assertTrue({"truncated_body", "websocket_error"} & set(exchange["anomalies"]))
