@@ -64,7 +64,6 @@ endif()
 set(SLUICE_FUZZED_tls hello hello_names server_hello_reader)
 set(SLUICE_FUZZED_pac answer script_text wire)
 set(SLUICE_FUZZED_capture records segment_format segment_reader)
-set(SLUICE_FUZZED_analysis events grpc protobuf)
 
 # What a build parses once instead of for each file. The presets bench and fuzz do without, so every file still includes
 # what it needs.
@@ -159,6 +158,14 @@ foreach(line IN LISTS SLUICE_FLOORS)
   if(SLUICE_FUZZ)
     foreach(fuzzer IN LISTS fuzzers)
       get_filename_component(name ${fuzzer} NAME_WE)
+      # A part that a fuzz program includes and the list above leaves out would be fuzzed blindly.
+      file(STRINGS ${fuzzer} parts REGEX "#include \"${folder}/")
+      foreach(part IN LISTS parts)
+        string(REGEX REPLACE ".*/(.+)\\.h\".*" "\\1" part "${part}")
+        if(DEFINED SLUICE_FUZZED_${folder} AND EXISTS ${dir}/${part}.cc AND NOT part IN_LIST SLUICE_FUZZED_${folder})
+          message(FATAL_ERROR "${name} needs ${part} in SLUICE_FUZZED_${folder}")
+        endif()
+      endforeach()
       add_executable(${name} ${fuzzer})
       target_link_libraries(${name} PRIVATE sluice_${folder})
       target_link_options(${name} PRIVATE -fsanitize=fuzzer)
