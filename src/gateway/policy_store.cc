@@ -1,11 +1,6 @@
 #include "gateway/policy_store.h"
 
-#include <fcntl.h>
-#include <fmt/format.h>
 #include <sqlite3.h>
-#include <unistd.h>
-
-#include <cerrno>
 
 namespace sluice::gateway {
 namespace {
@@ -15,130 +10,82 @@ constexpr std::size_t kMaxBuckets = 1'000;  // of one key: 61 are used
 
 }  // namespace
 
-// Kept prepared: a reservation is a few of them.
 struct PolicyStore::Statements {
-  ~Statements() {
-    for (sqlite3_stmt* one : {load, remove, insert}) sqlite3_finalize(one);
-  }
-  sqlite3_stmt *load = nullptr, *remove = nullptr, *insert = nullptr;
+  explicit Statements(const SqliteFile& file)
+      : load(file, "SELECT bucket, used, given_back FROM policy_counters WHERE key = ?1 ORDER BY bucket", kKept),
+        remove(file, "DELETE FROM policy_counters WHERE key = ?1", kKept),
+        insert(file, "INSERT INTO policy_counters VALUES (?1, ?2, ?3, ?4)", kKept) {}
+  static constexpr auto kKept = Statement::Life::kKept;
+  Statement load, remove, insert;
 };
 
 PolicyStore::PolicyStore(std::string path, std::chrono::milliseconds patience)
-    : path_(std::move(path)), patience_(patience) {}
-
-PolicyStore::~PolicyStore() { close(); }
-
-void PolicyStore::close() {
-  statements_.reset();
-  sqlite3_close(db_);
-  db_ = nullptr;
-}
-
-Error PolicyStore::error(std::string_view doing) const {
-  const char* reason = db_ ? sqlite3_errmsg(db_) : "out of memory";
-  return {Code::kIo, fmt::format("{} cannot be {}: {}", path_, doing, reason)};
-}
-
-Status PolicyStore::run(const char* sql) {
-  if (sqlite3_exec(db_, sql, nullptr, nullptr, nullptr) != SQLITE_OK) return fail(error("used"));
-  return {};
-}
+    : file_(std::move(path), patience, SqliteFile::Sync::kNormal) {}
 
 Status PolicyStore::open() {
-  if (db_) return {};
-  // SQLite would make it readable for all that the umask allows; its -wal and -shm get the mode of this.
-  const int fd = ::open(path_.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_CREAT, 0600);
-  if (fd < 0) return fail(Code::kIo, fmt::format("{} cannot be opened: {}", path_, errno_text(errno)));
-  ::close(fd);
-  constexpr int kFlags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_NOFOLLOW;
-  Status done;
-  if (sqlite3_open_v2(path_.c_str(), &db_, kFlags, nullptr) != SQLITE_OK) done = fail(error("opened"));
-  if (done) {
-    sqlite3_busy_timeout(db_, static_cast<int>(patience_.count()));
-    done = prepare_schema();
-  }
-  if (!done) close();
-  return done;
+  return file_.open(SqliteFile::IfMissing::kCreate, [this] {
+    Status done = prepare_schema();
+    if (!done) statements_.reset();
+    return done;
+  });
 }
 
 Status PolicyStore::prepare_schema() {
-  SLUICE_CHECK(run("PRAGMA journal_mode = WAL"));
-  SLUICE_CHECK(run("PRAGMA synchronous = NORMAL"));
   // The tables of others live in the same file, so the version is in a table of its own.
   SLUICE_CHECK(
-      run("BEGIN IMMEDIATE;"
-          "CREATE TABLE IF NOT EXISTS policy_schema (version INTEGER NOT NULL) STRICT;"
-          "INSERT INTO policy_schema SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM policy_schema);"
-          "CREATE TABLE IF NOT EXISTS policy_counters (key BLOB NOT NULL, bucket INTEGER NOT NULL,"
-          " used INTEGER NOT NULL, given_back INTEGER NOT NULL, PRIMARY KEY (key, bucket)) STRICT, WITHOUT ROWID;"
-          "COMMIT"));
-  statements_ = std::make_unique<Statements>();
-  const auto prepare = [&](const char* sql, sqlite3_stmt*& out) {
-    return sqlite3_prepare_v3(db_, sql, -1, SQLITE_PREPARE_PERSISTENT, &out, nullptr) == SQLITE_OK;
-  };
-  if (!prepare("SELECT bucket, used, given_back FROM policy_counters WHERE key = ?1 ORDER BY bucket",
-               statements_->load) ||
-      !prepare("DELETE FROM policy_counters WHERE key = ?1", statements_->remove) ||
-      !prepare("INSERT INTO policy_counters VALUES (?1, ?2, ?3, ?4)", statements_->insert)) {
-    return fail(error("read"));
+      file_.run("BEGIN IMMEDIATE;"
+                "CREATE TABLE IF NOT EXISTS policy_schema (version INTEGER NOT NULL) STRICT;"
+                "INSERT INTO policy_schema SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM policy_schema);"
+                "CREATE TABLE IF NOT EXISTS policy_counters (key BLOB NOT NULL, bucket INTEGER NOT NULL,"
+                " used INTEGER NOT NULL, given_back INTEGER NOT NULL, PRIMARY KEY (key, bucket)) STRICT, WITHOUT ROWID;"
+                "COMMIT"));
+  statements_ = std::make_shared<Statements>(file_);
+  if (!statements_->load.is_good() || !statements_->remove.is_good() || !statements_->insert.is_good()) {
+    return fail(file_.error("read"));
   }
-  sqlite3_stmt* asked = nullptr;
-  int version = 0;
-  if (prepare("SELECT max(version) FROM policy_schema", asked) && sqlite3_step(asked) == SQLITE_ROW) {
-    version = sqlite3_column_int(asked, 0);
-  }
-  sqlite3_finalize(asked);
-  if (version == kSchema) return {};
-  return fail(Code::kConflict, path_ + " was made by another version of Sluice: use that one, or another --home");
+  Statement asked(file_, "SELECT max(version) FROM policy_schema");
+  if (asked.step() == Statement::Step::kRow && asked.integer(0) == kSchema) return {};
+  return fail(Code::kConflict,
+              file_.path() + " was made by another version of Sluice: use that one, or another --home");
 }
 
 Result<policy::Buckets> PolicyStore::load(const std::string& key) {
-  sqlite3_stmt* statement = statements_->load;
-  sqlite3_reset(statement);
-  sqlite3_bind_blob64(statement, 1, key.data(), key.size(), SQLITE_STATIC);
+  Statement& statement = statements_->load;
+  statement.reset();
+  statement.bind_blob(1, key);
   std::vector<policy::Buckets::Bucket> buckets;
-  int step = sqlite3_step(statement);
-  for (; step == SQLITE_ROW; step = sqlite3_step(statement)) {
-    buckets.push_back(
-        {sqlite3_column_int64(statement, 0), sqlite3_column_int64(statement, 1), sqlite3_column_int64(statement, 2)});
+  auto step = statement.step();
+  for (; step == Statement::Step::kRow; step = statement.step()) {
+    buckets.push_back({statement.integer(0), statement.integer(1), statement.integer(2)});
     if (buckets.back().used < 0 || buckets.back().given_back < 0 || buckets.size() > kMaxBuckets) {
-      sqlite3_reset(statement);
-      return fail(Code::kIo, path_ + " holds a counter that cannot be true");
+      statement.reset();
+      return fail(Code::kIo, file_.path() + " holds a counter that cannot be true");
     }
   }
-  sqlite3_reset(statement);
-  if (step != SQLITE_DONE) return fail(error("read"));
+  statement.reset();
+  if (step != Statement::Step::kDone) return fail(file_.error("read"));
   return policy::Buckets(std::move(buckets));
 }
 
 Status PolicyStore::save(const std::string& key, const policy::Buckets& buckets) {
-  sqlite3_stmt* remove = statements_->remove;
-  sqlite3_bind_blob64(remove, 1, key.data(), key.size(), SQLITE_STATIC);
-  int step = sqlite3_step(remove);
-  sqlite3_reset(remove);
-  sqlite3_stmt* insert = statements_->insert;
-  sqlite3_bind_blob64(insert, 1, key.data(), key.size(), SQLITE_STATIC);
+  statements_->remove.bind_blob(1, key);
+  bool done = statements_->remove.run();
+  Statement& insert = statements_->insert;
+  insert.bind_blob(1, key);
   for (const policy::Buckets::Bucket& bucket : buckets.all()) {
-    if (step != SQLITE_DONE) break;
-    sqlite3_bind_int64(insert, 2, bucket.number);
-    sqlite3_bind_int64(insert, 3, bucket.used);
-    sqlite3_bind_int64(insert, 4, bucket.given_back);
-    step = sqlite3_step(insert);
-    sqlite3_reset(insert);
+    if (!done) break;
+    insert.bind(2, bucket.number);
+    insert.bind(3, bucket.used);
+    insert.bind(4, bucket.given_back);
+    done = insert.run();
   }
-  return step == SQLITE_DONE ? Status() : fail(error("written"));
+  return done ? Status() : fail(file_.error("written"));
 }
 
 template <class Work>
 auto PolicyStore::transact(const Work& work) -> decltype(work()) {
   SLUICE_CHECK(open());
-  SLUICE_CHECK(run("BEGIN IMMEDIATE"));
-  auto done = work();
-  const Status ended = run(done ? "COMMIT" : "ROLLBACK");
-  if (done && !ended) {
-    (void)run("ROLLBACK");
-    return fail(Error(ended.error()));
-  }
+  auto done = file_.transact(work);
   dirty_ = dirty_ || done.has_value();
   return done;
 }
@@ -183,11 +130,11 @@ Status PolicyStore::give_back(policy::Reservation& reservation) {
 
 Status PolicyStore::sync() {
   const std::lock_guard lock(mutex_);
-  if (!dirty_ || !db_) return {};
+  if (!dirty_ || !file_.is_open()) return {};
   dirty_ = false;
   // Writes the log file through before it copies: what NORMAL leaves to the kernel.
-  if (sqlite3_wal_checkpoint_v2(db_, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr) != SQLITE_OK) {
-    return fail(error("written through"));
+  if (sqlite3_wal_checkpoint_v2(file_.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr) != SQLITE_OK) {
+    return fail(file_.error("written through"));
   }
   return {};
 }

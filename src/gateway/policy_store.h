@@ -10,9 +10,8 @@
 #include <mutex>
 #include <string>
 
+#include "gateway/sqlite_file.h"
 #include "policy/state_store.h"
-
-struct sqlite3;
 
 namespace sluice::gateway {
 
@@ -20,9 +19,6 @@ class PolicyStore final : public policy::StateStore {
  public:
   // `patience`: how long to wait for another process's transaction.
   explicit PolicyStore(std::string path, std::chrono::milliseconds patience = std::chrono::seconds(2));
-  ~PolicyStore() override;
-  PolicyStore(const PolicyStore&) = delete;
-  PolicyStore& operator=(const PolicyStore&) = delete;
 
   Result<std::variant<policy::Reservation, policy::LimitReached>> reserve(std::span<const policy::LimitUse> uses,
                                                                           WallTime now) override;
@@ -31,23 +27,18 @@ class PolicyStore final : public policy::StateStore {
   Status sync();
 
  private:
-  struct Statements;
+  struct Statements;  // kept prepared: a reservation is a few of them
   Status open();
   Status prepare_schema();
-  Status run(const char* sql);
-  Error error(std::string_view doing) const;
-  void close();
-  // Within BEGIN IMMEDIATE; rolls back if `work` fails.
+  // `work` in one transaction.
   template <class Work>
   auto transact(const Work& work) -> decltype(work());
   Result<policy::Buckets> load(const std::string& key);
   Status save(const std::string& key, const policy::Buckets& buckets);
 
-  const std::string path_;
-  const std::chrono::milliseconds patience_;
   std::mutex mutex_;
-  sqlite3* db_ = nullptr;
-  std::unique_ptr<Statements> statements_;
+  SqliteFile file_;
+  std::shared_ptr<Statements> statements_;  // gone before the file
   bool dirty_ = false;
 };
 

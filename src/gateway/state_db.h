@@ -3,41 +3,30 @@
 // the first write. Calls may come from any thread.
 #pragma once
 
-#include <memory>
 #include <mutex>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "gateway/sqlite_file.h"
 #include "rules/rule_archive.h"
-
-struct sqlite3;
 
 namespace sluice::gateway {
 
 class StateDb final : public rules::RuleArchive {
  public:
   explicit StateDb(std::string path);
-  ~StateDb() override;
-  StateDb(const StateDb&) = delete;
-  StateDb& operator=(const StateDb&) = delete;
 
   Status change(std::span<rules::SavedRule> save, std::span<const std::int64_t> remove) override;
   Result<std::vector<rules::SavedRule>> load(std::vector<std::string>& problems) override;
 
  private:
-  enum class IfMissing { kCreate, kLeave };
-  // kNotFound: there is no file, and none was to be made.
-  Status open(IfMissing missing);
+  Status open(SqliteFile::IfMissing missing);
   Status prepare_schema();
-  Status run(const char* sql);
-  Status write(rules::SavedRule& rule);
-  Status erase(std::int64_t row);
-  Error error(std::string_view doing) const;
+  Status write(std::span<rules::SavedRule> save, std::span<const std::int64_t> remove);
 
-  const std::string path_;
   std::mutex mutex_;
-  sqlite3* db_ = nullptr;
+  SqliteFile file_;
 };
 
 }  // namespace sluice::gateway

@@ -1,0 +1,98 @@
+#include "gateway/sqlite_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sqlite3.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace sluice::gateway {
+
+SqliteFile::SqliteFile(std::string path, std::chrono::milliseconds patience, Sync sync)
+    : path_(std::move(path)), patience_(patience), sync_(sync) {}
+
+SqliteFile::~SqliteFile() { close(); }
+
+void SqliteFile::close() {
+  sqlite3_close(db_);
+  db_ = nullptr;
+}
+
+Error SqliteFile::error(std::string_view doing) const {
+  const char* reason = db_ ? sqlite3_errmsg(db_) : "out of memory";
+  return {Code::kIo, fmt::format("{} cannot be {}: {}; if it is damaged, move it away", path_, doing, reason)};
+}
+
+Status SqliteFile::run(const char* sql) {
+  if (sqlite3_exec(db_, sql, nullptr, nullptr, nullptr) != SQLITE_OK) return fail(error("used"));
+  return {};
+}
+
+Status SqliteFile::open(IfMissing missing, const std::function<Status()>& prepare) {
+  if (db_) return {};
+  // SQLite would make it readable for all that the umask allows; its -wal and -shm get the mode of this.
+  const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | (missing == IfMissing::kCreate ? O_CREAT : 0);
+  const int fd = ::open(path_.c_str(), flags, 0600);
+  if (fd < 0) {
+    if (errno == ENOENT && missing == IfMissing::kLeave) return fail(Code::kNotFound, path_ + " does not exist");
+    return fail(Code::kIo, fmt::format("{} cannot be opened: {}", path_, errno_text(errno)));
+  }
+  ::close(fd);
+  Status done = connect(prepare);
+  if (!done) close();
+  return done;
+}
+
+Status SqliteFile::connect(const std::function<Status()>& prepare) {
+  constexpr int kFlags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_NOFOLLOW;
+  if (sqlite3_open_v2(path_.c_str(), &db_, kFlags, nullptr) != SQLITE_OK) return fail(error("opened"));
+  sqlite3_busy_timeout(db_, static_cast<int>(patience_.count()));
+  SLUICE_CHECK(run("PRAGMA journal_mode = WAL"));
+  SLUICE_CHECK(run(sync_ == Sync::kFull ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL"));
+  return prepare();
+}
+
+Statement::Statement(const SqliteFile& file, const char* sql, Life life) {
+  const unsigned flags = life == Life::kKept ? SQLITE_PREPARE_PERSISTENT : 0;
+  sqlite3_prepare_v3(file.handle(), sql, -1, flags, &statement_, nullptr);
+}
+
+Statement::~Statement() { sqlite3_finalize(statement_); }
+
+void Statement::bind(int at, std::int64_t value) { sqlite3_bind_int64(statement_, at, value); }
+void Statement::bind_null(int at) { sqlite3_bind_null(statement_, at); }
+void Statement::bind_text(int at, const std::string& text) {
+  sqlite3_bind_text64(statement_, at, text.data(), text.size(), SQLITE_STATIC, SQLITE_UTF8);
+}
+void Statement::bind_blob(int at, const std::string& octets) {
+  sqlite3_bind_blob64(statement_, at, octets.data(), octets.size(), SQLITE_STATIC);
+}
+
+Statement::Step Statement::step() {
+  switch (sqlite3_step(statement_)) {
+    case SQLITE_ROW:
+      return Step::kRow;
+    case SQLITE_DONE:
+      return Step::kDone;
+    default:
+      return Step::kFailed;
+  }
+}
+
+void Statement::reset() { sqlite3_reset(statement_); }
+
+bool Statement::run() {
+  const bool done = step() == Step::kDone;
+  reset();
+  return done;
+}
+
+std::int64_t Statement::integer(int column) { return sqlite3_column_int64(statement_, column); }
+
+std::string Statement::text(int column) {
+  const auto* at = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
+  return at ? std::string(at, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))) : std::string();
+}
+
+}  // namespace sluice::gateway
