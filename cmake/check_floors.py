@@ -17,7 +17,7 @@ WRAPPED = [
     (re.compile(r"^nlohmann/"), {"base"}, "nlohmann/json (use base/json.h)"),
     (re.compile(r"^openssl/"), {"base", "tls", "net", "fingerprint", "capture", "gateway"}, "OpenSSL"),
     (re.compile(r"^(zlib|zstd|brotli/.*)(\.h)?$"), {"codings", "websocket"}, "compression libraries (use codings)"),
-    (re.compile(r"^re2/"), {"rules", "analysis", "policy"}, "RE2 (use rules)"),
+    (re.compile(r"^re2/"), {"regex", "rules"}, "RE2 (use regex)"),
     (re.compile(r"^CLI/"), {"app"}, "CLI11"),
     (re.compile(r"^yaml-cpp/"), {"app", "policy"}, "yaml-cpp"),
     (re.compile(r"^sqlite3\.h$"), {"capture", "gateway", "analysis"}, "SQLite"),

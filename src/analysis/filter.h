@@ -26,7 +26,7 @@ namespace sluice::analysis {
 
 inline constexpr std::size_t kMaxFilterText = 4'000;  // octets
 inline constexpr std::size_t kMaxFilterDepth = 50;    // parentheses and '!' inside each other: evaluation recurses
-inline constexpr std::size_t kMaxFilterTerms = 100;   // each may hold kPatternMemory
+inline constexpr std::size_t kMaxFilterTerms = 100;   // each may hold regex::kLargeMemory
 
 // Where the terms ~b, ~bq and ~bs look: the bodies of one exchange, decoded. Asked only when the rest has not decided.
 class FilterBodies {

@@ -1,7 +1,6 @@
 #include "analysis/text_pattern.h"
 
 #include <fmt/format.h>
-#include <re2/re2.h>
 
 #include <algorithm>
 
@@ -28,23 +27,13 @@ Result<TextPattern> TextPattern::compile(std::string_view source) {
     pattern.needle_.emplace(source);
     return pattern;
   }
-  re2::RE2::Options options;
-  options.set_log_errors(false);
-  options.set_case_sensitive(false);
-  options.set_dot_nl(true);
-  options.set_never_capture(true);
-  options.set_max_mem(static_cast<std::int64_t>(kPatternMemory));
-  pattern.re2_ = std::make_shared<const re2::RE2>(re2::StringPiece(source.data(), source.size()), options);
-  if (pattern.re2_->ok()) return pattern;
-  if (pattern.re2_->error_code() == re2::RE2::ErrorPatternTooLarge) {
-    return fail(Code::kTooLarge, "the pattern is too large: fewer repeats help");
-  }
-  return fail(Code::kInvalid, "RE2 does not take the pattern: " + pattern.re2_->error());
+  // Texts of megabytes: the large memory at once, or the automaton would begin anew all the time.
+  SLUICE_TRY(
+      pattern.regex_,
+      regex::Regex::compile(source, {.any_case = true, .dot_takes_line_ends = true, .memory = regex::kLargeMemory}));
+  return pattern;
 }
 
-bool TextPattern::is_in(Bytes text) const {
-  if (needle_) return needle_->is_in(text);
-  return re2_->Match(re2::StringPiece(text.data(), text.size()), 0, text.size(), re2::RE2::UNANCHORED, nullptr, 0);
-}
+bool TextPattern::is_in(Bytes text) const { return needle_ ? needle_->is_in(text) : regex_->is_in(text); }
 
 }  // namespace sluice::analysis

@@ -2,7 +2,6 @@
 // and say so: whatever holds them shown holds them raw. Immutable; thread-safe; copies share the program.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,15 +9,11 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "capture/needle.h"
-
-namespace re2 {
-class RE2;
-}
+#include "regex/regex.h"
 
 namespace sluice::analysis {
 
-inline constexpr std::size_t kMaxPattern = 2'000;      // octets: more than anybody types
-inline constexpr ByteCount kPatternMemory = 1 * kMiB;  // RE2's program and automaton of one pattern
+inline constexpr std::size_t kMaxPattern = 2'000;  // octets: more than anybody types
 
 class TextPattern {
  public:
@@ -33,7 +28,7 @@ class TextPattern {
  private:
   std::string source_;
   std::optional<capture::Needle> needle_;
-  std::shared_ptr<const re2::RE2> re2_;
+  std::optional<regex::Regex> regex_;
 };
 
 }  // namespace sluice::analysis

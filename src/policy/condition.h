@@ -14,7 +14,7 @@
 #include "policy/number.h"
 #include "policy/operators.h"
 #include "policy/policy.h"
-#include "policy/regex.h"
+#include "regex/regex.h"
 
 namespace sluice::policy {
 
@@ -75,7 +75,7 @@ class Operand {
   Operator op_ = Operator::kEq;
   bool exists_ = true;
   std::vector<Scalar> scalars_;  // one, or those of in and not_in
-  std::shared_ptr<const Regex> regex_;
+  std::shared_ptr<const regex::Regex> regex_;
   std::shared_ptr<const HostSet> hosts_;
   std::shared_ptr<const AddressSet> addresses_;
   std::shared_ptr<const PathSet> paths_;

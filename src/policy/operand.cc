@@ -131,8 +131,8 @@ Status Operand::set(const Node& value) {
       return value.is(Kind::kBoolean) ? Status() : fail(Code::kInvalid, "exists takes true or false");
     case Operator::kRegex: {
       if (!value.is(Kind::kString)) return fail(Code::kInvalid, "regex takes a string");
-      SLUICE_TRY(Regex regex, Regex::compile(value.text));
-      regex_ = std::make_shared<const Regex>(std::move(regex));
+      SLUICE_TRY(regex::Regex made, regex::Regex::compile(value.text));
+      regex_ = std::make_shared<const regex::Regex>(std::move(made));
       return {};
     }
     case Operator::kPathWithin:
@@ -205,7 +205,7 @@ Truth Operand::judge(const Json& value, const Spellings* spellings) const {
     case Operator::kExists:
       return Truth::kTrue;
     case Operator::kRegex:
-      return value.is_string() ? truth(regex_->matches(text())) : Truth::kMismatch;
+      return value.is_string() ? truth(regex_->is_in(text())) : Truth::kMismatch;
     case Operator::kPathWithin:
       return value.is_string() ? paths_->judge(text()) : Truth::kMismatch;
     case Operator::kHostIn:

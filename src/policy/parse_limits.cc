@@ -76,7 +76,7 @@ void parse_redact(Reader& reader, const Place& list, ResultRules& rules) {
     }
     ResultRules::Redact redact{reader.text(place, "path"), reader.text(place, "pattern")};
     if (reader.has(place, "pattern")) {
-      if (const auto compiled = Regex::compile(redact.pattern); !compiled) {
+      if (const auto compiled = regex::Regex::compile(redact.pattern); !compiled) {
         reader.error(place.at("pattern"), compiled.error().message);
       }
     } else if (!redact.path.starts_with('$')) {
@@ -101,7 +101,7 @@ void parse_block(Reader& reader, const Place& list, ResultRules& rules) {
     block.value = reader.text(place, "value");
     block.on_deny = reader.text(place, "on_deny");
     if (block.op == Operator::kRegex) {
-      if (const auto compiled = Regex::compile(block.value); !compiled) {
+      if (const auto compiled = regex::Regex::compile(block.value); !compiled) {
         reader.error(place.at("value"), compiled.error().message);
       }
     } else if (block.value.empty() && place.node.find("value")->is(Node::Kind::kString)) {

@@ -60,7 +60,7 @@ struct Schema::Rules {
   std::shared_ptr<const Rules> items;
   std::optional<std::size_t> min_items, max_items, min_length, max_length;
   std::optional<Number> minimum, maximum;
-  std::optional<Regex> pattern;
+  std::optional<regex::Regex> pattern;
 
   static Result<std::shared_ptr<const Rules>> compile(const Node& node);
   static Error wrong(const std::string& name);
@@ -151,7 +151,7 @@ Status Schema::Rules::keyword(const std::string& name, const Node& value) {
   }
   if (name == "pattern") {
     if (!value.is(Kind::kString)) return fail(wrong(name));
-    SLUICE_TRY(pattern, Regex::compile(value.text));
+    SLUICE_TRY(pattern, regex::Regex::compile(value.text));
     return {};
   }
   if (std::find(kAnnotations.begin(), kAnnotations.end(), name) != kAnnotations.end()) return {};
@@ -190,7 +190,7 @@ bool Schema::Rules::holds(const Json& value, const Spellings* spellings) const {
     const std::string& text = value.get_ref<const std::string&>();
     if (min_length && characters(text) < *min_length) return false;
     if (max_length && characters(text) > *max_length) return false;
-    if (pattern && !pattern->matches(text)) return false;
+    if (pattern && !pattern->is_in(text)) return false;
   }
   if (value.is_array()) {
     if (min_items && value.size() < *min_items) return false;

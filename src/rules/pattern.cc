@@ -12,47 +12,25 @@ constexpr ByteCount kSetPerInstruction = 128;
 constexpr int kSetAttempts = 3;    // each with twice the memory
 constexpr int kBoundLength = 256;  // octets of low_ and high_: more than any host name has
 
-re2::RE2::Options options(ByteCount memory, Captures captures = Captures::kNo) {
+re2::RE2::Options options(ByteCount memory) {
   re2::RE2::Options made;
   made.set_log_errors(false);
-  made.set_never_capture(captures == Captures::kNo);
+  made.set_never_capture(true);
   made.set_max_mem(static_cast<std::int64_t>(memory));
   return made;
 }
 
 re2::StringPiece piece(std::string_view text) { return {text.data(), text.size()}; }
 
-Error explain(const re2::RE2& re2) {
-  switch (re2.error_code()) {
-    case re2::RE2::ErrorPatternTooLarge:
-      return {Code::kTooLarge, "the pattern is too large: compiled it needs more than 1 MiB (fewer repeats help)"};
-    case re2::RE2::ErrorRepeatSize:
-      return {Code::kInvalid, "repeats inside repeats multiply to more than RE2's limit of 1000"};
-    case re2::RE2::ErrorBadCharRange:
-      return {Code::kInvalid, "\\p{…} takes a general category such as L or Nd, or a script such as Greek"};
-    default:
-      return {Code::kInvalid, "RE2 does not take the pattern: " + re2.error()};
-  }
-}
-
 }  // namespace
-
-Result<std::unique_ptr<const re2::RE2>> compile_re2(const std::string& source, Captures captures) {
-  auto re2 = std::make_unique<const re2::RE2>(piece(source), options(kPatternMemory, captures));
-  if (re2->error_code() == re2::RE2::ErrorPatternTooLarge) {
-    re2 = std::make_unique<const re2::RE2>(piece(source), options(kLargePatternMemory, captures));
-  }
-  if (!re2->ok()) return fail(explain(*re2));
-  return re2;
-}
 
 Result<Pattern> Pattern::compile(std::string_view js) {
   Pattern made;
   SLUICE_TRY(made.source_, translate_js_pattern(js));
-  SLUICE_TRY(made.re2_, compile_re2(made.source_.text, Captures::kNo));
+  SLUICE_TRY(made.re2_, regex::compile_re2(made.source_.text));
   if (made.source_.anchored) {
     // PossibleMatchRange speaks of matches from end to end; ours may go on behind what matched.
-    const re2::RE2 whole(made.source_.text + "(?s:.*)", options(kLargePatternMemory));
+    const re2::RE2 whole(made.source_.text + "(?s:.*)", options(regex::kLargeMemory));
     if (!whole.ok() || !whole.PossibleMatchRange(&made.low_, &made.high_, kBoundLength)) made.high_.clear();
   }
   return made;

@@ -16,18 +16,10 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "regex/regex.h"
 #include "rules/js_pattern.h"
 
 namespace sluice::rules {
-
-// RE2's max_mem of one pattern, program and automaton together: thousands of rules each get the small one, the large
-// one is for patterns whose program does not fit.
-inline constexpr ByteCount kPatternMemory = 128 * kKiB;
-inline constexpr ByteCount kLargePatternMemory = 1 * kMiB;
-
-// What translate_js_pattern() made, compiled. kInvalid, kTooLarge: one sentence, without the pattern.
-enum class Captures { kNo, kYes };
-Result<std::unique_ptr<const re2::RE2>> compile_re2(const std::string& source, Captures captures);
 
 class Pattern {
  public:

@@ -23,7 +23,7 @@ std::size_t next_character(std::string_view text, std::size_t at) {
 Result<Replacer> Replacer::compile(std::string_view js, std::string_view replacement) {
   SLUICE_TRY(const Re2Source source, translate_js_pattern(js));
   Replacer made;
-  SLUICE_TRY(made.re2_, compile_re2(source.text, Captures::kYes));
+  SLUICE_TRY(made.re2_, regex::compile_re2(source.text, {.captures = true}));
   SLUICE_CHECK(made.read(replacement));
   return made;
 }
