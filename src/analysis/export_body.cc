@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "analysis/clip.h"
+#include "base/json.h"
 #include "base/text.h"
 
 namespace sluice::analysis {
@@ -18,34 +19,16 @@ constexpr ByteCount kMostAtOnce = 16 * kMiB;
 
 tl::unexpected<Error> cancelled() { return fail(Code::kCancelled, "The export was cancelled."); }
 
-// As dump_json writes text that is known to be UTF-8.
-void escape_json(Bytes text, std::string& out) {
-  for (const char c : text) {
-    const auto octet = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\r') {
-      out += "\\r";
-    } else if (c == '\t') {
-      out += "\\t";
-    } else if (octet < 0x20) {
-      out += fmt::format("\\u{:04x}", octet);
-    } else {
-      out += c;
-    }
-  }
-}
-
 void encode(Bytes block, ExportBody::Encoding encoding, std::string& out) {
   switch (encoding) {
     case ExportBody::Encoding::kPlain:
       out = block;
       return;
-    case ExportBody::Encoding::kJsonText:
-      return escape_json(block, out);
+    case ExportBody::Encoding::kJsonText: {
+      const std::string quoted = dump_json(Json(block));
+      out.assign(quoted, 1, quoted.size() - 2);
+      return;
+    }
     case ExportBody::Encoding::kBase64:
       out = base64_encode(block);
       return;
