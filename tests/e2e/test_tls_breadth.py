@@ -8,43 +8,11 @@ import unittest
 
 from harness import E2E, Serve, needs, poll, run, sluice  # first: it knows where the fakes are
 from fakes.origin import Origin
+from fakes.pipe import ConnectPipe
 from fakes.pki import TestAuthority
 from fakes.raw import context
 
 ASK = "GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-
-
-class Tunnels:
-    """A local port that leads through CONNECT to one destination: for clients that know no proxies."""
-
-    def __init__(self, serve, destination):
-        self.serve, self.destination = serve, destination
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            client = self.serve.client()
-            client.connect_through(self.destination)
-            for a, b in ((sock, client.sock), (client.sock, sock)):
-                threading.Thread(target=self._pump, args=(a, b), daemon=True).start()
-
-    @staticmethod
-    def _pump(source, sink):
-        try:
-            while data := source.recv(65536):
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-
-    def close(self):
-        self.listener.close()
 
 
 class Breadth(E2E):
@@ -82,7 +50,7 @@ class OldClients(Breadth):
 
     def test_gnutls_speaks_them(self):
         program = needs("gnutls-cli", "gnutls-bin")
-        tunnels = Tunnels(self.serve, f"localhost:{self.origin.port}")
+        tunnels = ConnectPipe(self.serve.proxy_port, f"localhost:{self.origin.port}")
         self.addCleanup(tunnels.close)
         for version in ("1.0", "1.1"):
             with self.subTest(version):

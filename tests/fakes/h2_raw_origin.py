@@ -13,7 +13,7 @@ import struct
 import threading
 
 from fakes import h2_raw as h2
-from fakes.listen import listen
+from fakes.listen import Talker
 
 STATUS = {200: b"\x88", 204: b"\x89", 304: b"\x8b", 400: b"\x8c", 404: b"\x8d", 500: b"\x8e"}
 
@@ -101,50 +101,22 @@ class Peer:
             self.next_frame()
 
 
-class H2RawOrigin:
+class H2RawOrigin(Talker):
     def __init__(self, context, script, settings=(), for_http1=False):
         """context: None for HTTP/2 without TLS. settings: (identifier, value) pairs. for_http1: each connection is
         refused at first with no_application_protocol, as a client that does not offer h2 would be (RFC 7301 §3.2)."""
-        self.context, self.script, self.settings = context, script, settings
+        self.script, self.settings, self.peers = script, settings, []
         if for_http1:
             refusals = itertools.cycle((120, None))
             context.sni_callback = lambda *_: next(refusals)
-        self.listener, self._guard = listen()
-        self.port = self.listener.getsockname()[1]
-        self.peers, self.sockets = [], []
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(self._talk, context=context)
 
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            self.sockets.append(sock)
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
-
-    def _serve(self, sock):
+    def _talk(self, sock):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        peer = Peer(sock, len(self.peers))
+        self.peers.append(peer)
         try:
-            sock.settimeout(60)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self.context:
-                sock = self.context.wrap_socket(sock, server_side=True)
-                self.sockets.append(sock)
-            peer = Peer(sock, len(self.peers))
-            self.peers.append(peer)
             peer.greet(*self.settings)
             self.script(peer)
-        except (OSError, Gone, ValueError):
+        except (Gone, ValueError):
             pass
-        finally:
-            sock.close()
-
-    def close(self):
-        for sock in (self.listener, *self.sockets):
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-        self.listener.close()
-        if self._guard:
-            self._guard.close()

@@ -33,12 +33,13 @@ def _listen(host, port):
 
 
 class Talker:
-    """A server of raw octets: `talk(socket)` for each connection, on a thread of its own; its socket is closed after."""
+    """A server of octets: `talk(socket)` for each connection, on a thread of its own; its socket is closed after. With
+    a `context` what it talks is within TLS."""
 
-    def __init__(self, talk, seconds=60, host="127.0.0.1"):
+    def __init__(self, talk, seconds=60, host="127.0.0.1", context=None):
         self.listener, self.guard = listen(host)
         self.port = self.listener.getsockname()[1]
-        self.talk, self.seconds, self.open = talk, seconds, []
+        self.talk, self.seconds, self.context, self.open = talk, seconds, context, []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):
@@ -51,14 +52,24 @@ class Talker:
             threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     def _serve(self, sock):
-        with sock:
-            try:
-                sock.settimeout(self.seconds)
-                self.talk(sock)
-            except OSError:
-                pass
+        try:
+            sock.settimeout(self.seconds)
+            if self.context:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock = self.context.wrap_socket(sock, server_side=True)
+                self.open.append(sock)
+            self.talk(sock)
+        except OSError:
+            pass
+        finally:
+            sock.close()
 
     def close(self):
-        for sock in (self.listener, self.guard, *self.open):
-            if sock:
-                sock.close()
+        for sock in (self.listener, *self.open):
+            try:
+                sock.shutdown(socket.SHUT_RDWR)  # who waits for it wakes
+            except OSError:
+                pass
+            sock.close()
+        if self.guard:
+            self.guard.close()

@@ -4,15 +4,14 @@ whether two servers in a row could read one request differently.
     origin = StrictOrigin(tls_context); …; origin.requests, origin.complaints, origin.unfinished()
     origin = StrictH2Origin(node, leaf); …; the same
 """
+import contextlib
 import json
 import re
-import socket
-import threading
 import urllib.request
 from collections import namedtuple
 
 from fakes.h2_origin import H2Origin
-from fakes.listen import listen
+from fakes.listen import Talker
 
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 VALUE = rb"(?:[\x21-\x7e\x80-\xff](?:[\x20\x09\x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?"
@@ -97,49 +96,27 @@ def read_request(octets, at=0):
     return Request(start[1], start[2], fields, body, trailers), at
 
 
-class StrictOrigin:
+class StrictOrigin(Talker):
     """HTTP/1.1; `octets` are those of each connection."""
 
     def __init__(self, context):
-        self.context = context
-        self.listener, self._guard = listen()
-        self.port = self.listener.getsockname()[1]
-        self.requests, self.complaints, self.octets, self._sockets = [], [], [], []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.requests, self.complaints, self.octets = [], [], []
+        super().__init__(self._talk, seconds=30, context=context)
 
-    def _accept(self):
-        while True:
-            try:
-                raw, _ = self.listener.accept()
-            except OSError:
-                return
-            self._sockets.append(raw)
-            threading.Thread(target=self._serve, args=(raw,), daemon=True).start()
-
-    def _serve(self, raw):
+    def _talk(self, sock):
+        mine, at = [b"", 0], 0
+        self.octets.append(mine)
         try:
-            raw.settimeout(30)
-            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock = self.context.wrap_socket(raw, server_side=True)
-            self._sockets.append(sock)
-            number, at = len(self.octets), 0
-            self.octets.append([b"", 0])
-            mine = self.octets[number]
-            with sock:
-                while data := sock.recv(65536):
-                    mine[0] += data
-                    try:
-                        while mine[0][at:]:
-                            request, at = read_request(mine[0], at)
-                            mine[1] = at
-                            self.requests.append(request)
-                            sock.sendall(ANSWER)
-                    except Unfinished:
-                        pass
+            while data := sock.recv(65536):
+                mine[0] += data
+                with contextlib.suppress(Unfinished):
+                    while mine[0][at:]:
+                        request, at = read_request(mine[0], at)
+                        mine[1] = at
+                        self.requests.append(request)
+                        sock.sendall(ANSWER)
         except Ambiguous as problem:
             self.complaints.append(str(problem))
-        except OSError:
-            pass
 
     def unfinished(self):
         """What stands behind the last whole request of each connection, and stays there."""
@@ -149,16 +126,6 @@ class StrictOrigin:
         self.requests.clear(), self.complaints.clear()
         for one in self.octets:
             one[1] = len(one[0])
-
-    def close(self):
-        self.listener.close()
-        if self._guard:
-            self._guard.close()
-        for sock in self._sockets:
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
 
 class StrictH2Origin(H2Origin):
