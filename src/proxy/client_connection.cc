@@ -191,6 +191,8 @@ net::Task<void> ClientConnection::serve_http2(net::Stream& stream, ClientFacts f
     // RFC 8441 §3: offered to the client where the origin offers it.
     co_await origin->wait_settings(worker_.clock().mono() + worker_.limits().timeouts.tls);
     options.extended_connect = origin->takes_extended_connect();
+  } else if (const RouteMemory* known = worker_.find_route(route_key)) {
+    options.extended_connect = known->extended_connect;
   }
   Target target = here();
   if (!facts.destination_host.empty()) {
@@ -339,7 +341,9 @@ net::Task<std::optional<std::pair<std::string, ConnectFailure>>> ClientConnectio
     const Route& route, UpstreamConnectionPtr at_hand) {
   const std::string key = route.key();
   if (worker_.pool().has(key) || worker_.http2_upstreams().has(key)) co_return std::nullopt;
-  if (!at_hand && worker_.find_route(key)) co_return std::nullopt;
+  // An HTTP/2 origin says more in its SETTINGS than in its handshake, and takes the first request on this connection.
+  const RouteMemory* known = worker_.find_route(key);
+  if (!at_hand && known && known->alpn != "h2") co_return std::nullopt;
   auto upstream = co_await connect_upstream(worker_, route, nullptr, std::move(at_hand));
   if (!upstream) co_return std::pair(key, std::move(upstream.error()));
   if ((*upstream)->alpn == "h2")
@@ -388,13 +392,15 @@ net::Task<void> ClientConnection::intercept(const Target& target, UpstreamConnec
   std::string route_key;
   std::optional<std::string> taken;  // by the origin, of what the client offers
   const rules::RuleBookPtr book = worker_.book();
-  if (name != kSetupHost && !book->may_answer(name) && !book->may_answer(target.host)) {
+  if (name != kSetupHost) {
     Target origin = target;
     origin.scheme = "https";
     origin.server_name = name;
     const Route route = route_of(worker_, origin, facts);
     route_key = route.key();
-    failure = co_await dial_ahead(route, std::move(upstream));
+    if (!book->may_answer(name) && !book->may_answer(target.host)) {
+      failure = co_await dial_ahead(route, std::move(upstream));
+    }
     if (const RouteMemory* known = worker_.find_route(route_key)) taken = known->alpn;
   }
   const auto kind = tls::accepts_ecdsa(*hello) ? tls::KeyKind::kEcdsaP256 : tls::KeyKind::kRsa2048;

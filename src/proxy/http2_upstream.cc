@@ -185,6 +185,7 @@ void Http2Upstream::tell_of_settings() {
 
 void Http2Upstream::on_settings() {
   has_settings_ = true;
+  worker().remember_extended_connect(connection_->route_key, takes_extended_connect());
   tell_of_settings();
   remember_resumption();
 }

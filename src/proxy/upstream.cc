@@ -125,7 +125,7 @@ net::Task<tl::expected<UpstreamConnectionPtr, ConnectFailure>> connect_upstream(
   stream->clear_deadline();
   if (times) times->tls = worker.clock().mono();
   connection->alpn = session_info.alpn;
-  worker.remember_route(connection->route_key, {session_info.alpn, worker.clock().mono()});
+  worker.remember_route(connection->route_key, {session_info.alpn, worker.clock().mono(), false});
   connection->session = client_session;
   connection->stream = std::move(stream);
   connection->info = std::move(info);

@@ -139,6 +139,11 @@ void Worker::remember_route(const std::string& key, RouteMemory memory) {
   routes_[key] = std::move(memory);
 }
 
+void Worker::remember_extended_connect(const std::string& key, bool taken) {
+  const auto found = routes_.find(key);
+  if (found != routes_.end()) found->second.extended_connect = taken;
+}
+
 tls::ResumptionPtr Worker::find_resumption(const std::string& key) const {
   const auto found = resumptions_.find(key);
   return found == resumptions_.end() ? nullptr : found->second;

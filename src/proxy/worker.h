@@ -67,10 +67,11 @@ struct Shared {
   UpstreamStore& upstreams;
 };
 
-// What a TLS route's last handshake said; kept for ten minutes (engine.md 2).
+// What a TLS route's last connection said; kept for ten minutes (engine.md 2).
 struct RouteMemory {
   std::string alpn;
   MonoTime learned;
+  bool extended_connect = false;  // RFC 8441 §3: in its SETTINGS
 };
 
 // A snapshot that a store publishes, kept until its generation is another. One thread's own.
@@ -139,6 +140,7 @@ class Worker {
 
   const RouteMemory* find_route(const std::string& key) const;
   void remember_route(const std::string& key, RouteMemory memory);
+  void remember_extended_connect(const std::string& key, bool taken);  // of a route that is remembered
   tls::ResumptionPtr find_resumption(const std::string& key) const;
   void remember_resumption(const std::string& key, tls::ResumptionPtr resumption);
 

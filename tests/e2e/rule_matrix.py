@@ -30,7 +30,8 @@ class SeenByHttp1(Origin):
     protocol = "http/1.1"
 
     def __init__(self, fakes, _node):
-        super().__init__(fakes.server_context())
+        addresses = [f"127.0.0.{number}" for number in range(1, 255)]  # see Http2ToHttp1
+        super().__init__(fakes.server_context("localhost", *addresses), "0.0.0.0")
         self.routes["/seen"] = seen
 
     def asked(self):
@@ -125,7 +126,8 @@ class RuleMatrix(E2E):
         for name, kind in cls.origins.items():
             cls.origins[name] = kind(cls.fakes, cls.node)
             cls.addClassCleanup(cls.origins[name].close)
-        # Where a rule may answer, it is the client's choice which protocol it speaks: also where the origin has but one.
+        # Where a rule may answer and the origin is not known, it is the client's choice which protocol it speaks: also
+        # where the origin has but one.
         cls.serve.call("proxy_add_rule", description="never", matcher={"pathPattern": "^/never"},
                        handler={"type": "mock"})
 

@@ -1,5 +1,6 @@
 """Every handler, transform and matcher of rules, with curl over HTTP/1.1 and HTTP/2, to origins that speak either."""
 import gzip
+import itertools
 import json
 import pathlib
 import shutil
@@ -246,10 +247,26 @@ class Http1ToHttp2(Http1ToHttp1):
 
 class Http2ToHttp1(Http1ToHttp1):
     CLIENT, ORIGIN = "--http2", SeenByHttp1
+    addresses = itertools.count(2)
+
+    def curl(self, url, *arguments, **more):
+        """Each request goes to an address of its own: of one that it knows Sluice offers what the origin speaks."""
+        address = f"127.0.0.{next(self.addresses)}"
+        return super().curl(url.replace("127.0.0.1", address), *arguments, "--connect-to", f"::{address}:", **more)
 
 
 class Http2ToHttp2(Http1ToHttp1):
     CLIENT, ORIGIN = "--http2", SeenByHttp2
+
+
+class KnownOrigins(RuleMatrix):
+    CLIENT, ORIGIN = "--http2", SeenByHttp1
+    flags = ("--workers", "1")  # each has its own memory
+
+    def test_a_client_is_offered_what_the_origin_is_known_to_speak(self):
+        for version in ("2", "1.1", "1.1"):
+            got = self.curl(self.url(f"/seen?{version}"))
+            self.assertEqual((got.status, got.version), (200, version), got.error)
 
 
 class Siblings(RuleMatrix):

@@ -249,6 +249,24 @@ class Offers(WebSocketHttp2):
         self.assertEqual([request.method for request in http_1.requests], ["GET"])
 
 
+class OriginsThatLeft(WebSocketHttp2):
+    flags = ("--workers", "1")  # each has its own connections to origins
+
+    def test_what_the_origin_takes_is_asked_again_or_remembered(self):
+        origin = self.h2_origin()
+        for number in range(3):
+            client = self.client(origin)
+            self.assertTrue(client.settings["enableConnectProtocol"], number)
+            client.say(get="/goaway")
+            client.wait(lambda line: line.get("got") == "/goaway")
+        self.add_rule({"hostname": "localhost", "urlPattern": "/never"}, {"type": "mock", "status": 200})
+        for number in range(2):
+            client = self.client(origin)
+            self.assertTrue(client.settings["enableConnectProtocol"], number)
+            self.assertEqual(self.open(client, f"/ruled{number}")["status"], 200)
+            self.finish(client)
+
+
 class Rules(WebSocketHttp2):
     def test_a_rule_for_bodies_holds_up_no_socket(self):
         origin = self.h2_origin()

@@ -16,7 +16,7 @@ def listen(host="127.0.0.1", port=0):
 def _listen(host, port):
     while True:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-        if host != "127.0.0.1" or port:
+        if host not in ("127.0.0.1", "0.0.0.0") or port:
             return listener, None
         try:
             guard = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
