@@ -3,6 +3,7 @@
 Environment: SLUICE is the program (default build/release/sluice), NODE a Node >= 20.
 """
 import http.client
+import itertools
 import json
 import os
 import pathlib
@@ -175,7 +176,7 @@ class Serve:
 
     def curl(self, *arguments, seconds=20, **kwargs):
         return run(needs("curl"), "--silent", "--show-error", "--max-time", seconds, "--proxy", self.proxy_url,
-                   "--noproxy", "", "--cacert", self.ca, *arguments, seconds=seconds + 5, **kwargs)
+                   "--noproxy", "", "--cacert", self.ca, *Unknown.expand(arguments), seconds=seconds + 5, **kwargs)
 
     def post(self, message, headers=None, method="POST", path=None, raw=None):
         """One HTTP request to the control port: (status, headers, text)."""
@@ -256,9 +257,24 @@ def json_of(text):
     return next((m for m in reversed(messages) if "result" in m or "error" in m), None) or {"error": {"text": text}}
 
 
+class Unknown(str):
+    """curl's "--http2", to an address of this machine's that Sluice has not been to: of an origin that it knows it offers
+    the client what the origin speaks, of others, where a rule may answer, the client's own first choice."""
+    addresses = itertools.cycle(range(2, 255))
+
+    @classmethod
+    def expand(cls, arguments):
+        """The arguments that curl gets."""
+        for one in arguments:
+            yield one
+            if isinstance(one, cls):
+                yield from ("--connect-to", f"localhost::127.0.0.{next(cls.addresses)}:")
+
+
 class E2E(unittest.TestCase):
-    """A serve, a CA for fakes and a TLS origin, one for each class. `flags` are added to serve's."""
-    flags = ()
+    """A serve, a CA for fakes and a TLS origin, one for each class. `flags` are added to serve's. The origin listens to
+    `origin_host`; 0.0.0.0 for clients that are Unknown("--http2")."""
+    flags, origin_host = (), "127.0.0.1"
     maxDiff = 4000
 
     @classmethod
@@ -268,7 +284,7 @@ class E2E(unittest.TestCase):
         cls.directory = pathlib.Path(tempfile.mkdtemp(prefix="sluice-e2e."))
         cls.addClassCleanup(shutil.rmtree, cls.directory, ignore_errors=True)
         cls.fakes = TestAuthority(cls.directory / "fakes")
-        cls.origin = Origin(cls.fakes.server_context())
+        cls.origin = Origin(cls.fakes.server_context(), cls.origin_host)
         cls.addClassCleanup(cls.origin.close)
         cls.serve = Serve("--upstream-ca", cls.fakes.pem, *cls.flags, directory=cls.directory)
         cls.addClassCleanup(cls.end_serve)

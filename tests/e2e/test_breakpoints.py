@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 
-from harness import E2E, ToolError, poll  # first: it knows where the fakes are
+from harness import E2E, ToolError, Unknown, poll  # first: it knows where the fakes are
 
 
 class Waiting:
@@ -310,7 +310,7 @@ class Breakpoints(E2E):
 
 
 class BreakpointsOverHttp2(Breakpoints):
-    VERSION = "--http2"
+    VERSION, origin_host = Unknown("--http2"), "0.0.0.0"
 
     def test_a_held_stream_stops_none_of_its_siblings(self):
         self.hold("/held-sibling")
@@ -318,7 +318,7 @@ class BreakpointsOverHttp2(Breakpoints):
         urls = [self.origin.url("/held-sibling"), *[self.origin.url(f"/hello?{i}") for i in range(20)]]
         done = []
         thread = threading.Thread(target=lambda: done.append(self.serve.curl(
-            "--http2", "--parallel", "-w", "%{http_version} %{http_code}\n",
+            self.VERSION, "--parallel", "-w", "%{http_version} %{http_code}\n",
             *[x for url in urls for x in (url, "-o", "/dev/null")], seconds=30)))
         thread.start()
         self.addCleanup(thread.join, 30)

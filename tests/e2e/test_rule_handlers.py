@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import time
 
-from harness import E2E, Serve, ToolError  # first: it knows where the fakes are
+from harness import E2E, Serve, ToolError, Unknown  # first: it knows where the fakes are
 
 
 class Handlers(E2E):
@@ -105,7 +105,7 @@ class Handlers(E2E):
 
 
 class HandlersOverHttp2(Handlers):
-    VERSION = "--http2"
+    VERSION, origin_host = Unknown("--http2"), "0.0.0.0"
 
     def setUp(self):
         super().setUp()
