@@ -46,8 +46,10 @@ Case login() {
   auto connection = std::make_shared<flow::Connection>();
   connection->client_address = "192.168.0.7";
   connection->client_port = 50'000;
-  connection->tls.emplace().ja3 = "aabbccdd";
-  connection->tls->ja4 = "t13d1516h2_8daaf6152771_b186095e22b6";
+  auto tls = std::make_shared<flow::ClientTls>();
+  tls->ja3 = "aabbccdd";
+  tls->ja4 = "t13d1516h2_8daaf6152771_b186095e22b6";
+  connection->tls = std::move(tls);
   exchange.connection = connection;
   auto upstream = std::make_shared<flow::Upstream>();
   upstream->address = "2001:db8::1";

@@ -101,7 +101,9 @@ flow::ServerTls read_server_tls(OctetReader& in) {
   tls.resumed = in.number<std::uint8_t>() != 0;
   tls.verified = in.number<std::uint8_t>() != 0;
   const auto count = std::min(in.number<std::uint32_t>(), kMostItems);
-  for (std::uint32_t i = 0; i < count && in.ok(); ++i) tls.chain.push_back(read_certificate(in));
+  std::vector<tls::CertificateSummary> chain;
+  for (std::uint32_t i = 0; i < count && in.ok(); ++i) chain.push_back(read_certificate(in));
+  tls.chain = std::move(chain);
   return tls;
 }
 
@@ -119,7 +121,7 @@ std::string format_connection(const flow::Connection& connection) {
   const auto process = connection.process.load();
   out.number(static_cast<std::int32_t>(process ? process->pid : 0));
   out.text(process ? process->name : "");
-  out.number(static_cast<std::uint8_t>(connection.tls.has_value()));
+  out.number(static_cast<std::uint8_t>(connection.tls != nullptr));
   if (connection.tls) write_client_tls(out, *connection.tls);
   out.text(connection.http2);
   return out.take();
@@ -139,7 +141,7 @@ std::shared_ptr<flow::Connection> parse_connection(Bytes payload) {
   const auto pid = in.number<std::int32_t>();
   std::string name = read_text(in);
   if (pid != 0) connection->process.store(std::make_shared<const flow::Process>(flow::Process{pid, std::move(name)}));
-  if (in.number<std::uint8_t>() != 0) connection->tls = read_client_tls(in);
+  if (in.number<std::uint8_t>() != 0) connection->tls = std::make_shared<const flow::ClientTls>(read_client_tls(in));
   if (!in.rest().empty()) connection->http2 = read_text(in);  // absent in records of before HTTP/2
   return in.ok() ? connection : nullptr;
 }
@@ -148,7 +150,7 @@ std::string format_upstream(const flow::Upstream& upstream) {
   GrowingWriter out;
   out.text(upstream.address);
   out.number(upstream.port);
-  out.number(static_cast<std::uint8_t>(upstream.tls.has_value()));
+  out.number(static_cast<std::uint8_t>(upstream.tls != nullptr));
   if (upstream.tls) write_server_tls(out, *upstream.tls);
   out.text(upstream.proxy);
   return out.take();
@@ -159,7 +161,7 @@ std::shared_ptr<flow::Upstream> parse_upstream(Bytes payload) {
   auto upstream = std::make_shared<flow::Upstream>();
   upstream->address = read_text(in);
   upstream->port = in.number<std::uint16_t>();
-  if (in.number<std::uint8_t>() != 0) upstream->tls = read_server_tls(in);
+  if (in.number<std::uint8_t>() != 0) upstream->tls = std::make_shared<const flow::ServerTls>(read_server_tls(in));
   if (!in.rest().empty()) upstream->proxy = read_text(in);  // absent in records of before upstream proxies
   return in.ok() ? upstream : nullptr;
 }

@@ -270,7 +270,7 @@ void Ring::glance(const Filter& filter, const std::function<bool(const Glance&)>
     glance.anomalies = entry->anomalies;
     glance.url = url;
     glance.host = opened->host;
-    if (entry->connection && entry->connection->fact->tls) glance.client_tls = &*entry->connection->fact->tls;
+    if (entry->connection && entry->connection->fact->tls) glance.client_tls = entry->connection->fact->tls.get();
     glance.request_head = opened->head;
     glance.response_head = shown_response_head(*entry);
     glance.request_trailers = entry->records.find(RecordType::kRequestTrailers);

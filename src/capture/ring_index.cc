@@ -19,7 +19,8 @@ ByteCount cost_of(const std::string& text) { return text.capacity() > 15 ? text.
 ByteCount cost_of_connection(const flow::Connection& connection) {
   ByteCount cost = sizeof(connection) + kOverhead;
   if (!connection.tls) return cost;
-  const flow::ClientTls& tls = *connection.tls;
+  const flow::ClientTls& tls = *connection.tls;  // counted in full, though others may share it
+  cost += sizeof(tls);
   for (const std::string* text : {&tls.sni, &tls.ja3, &tls.ja3_text, &tls.ja4, &tls.ja4_raw}) cost += cost_of(*text);
   return cost + tls.alpn_offered.size() * sizeof(std::string);
 }
@@ -27,6 +28,7 @@ ByteCount cost_of_connection(const flow::Connection& connection) {
 ByteCount cost_of_upstream(const flow::Upstream& upstream) {
   ByteCount cost = sizeof(upstream) + kOverhead + cost_of(upstream.proxy);
   if (!upstream.tls) return cost;
+  cost += sizeof(*upstream.tls);
   for (const auto& certificate : upstream.tls->chain) {
     cost += sizeof(certificate) + cost_of(certificate.subject) + cost_of(certificate.issuer) + 128;
     for (const std::string& name : certificate.sans) cost += sizeof(name) + cost_of(name);

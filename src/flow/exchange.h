@@ -61,12 +61,15 @@ class ProcessSlot {
   std::shared_ptr<Slot> slot_ = std::make_shared<Slot>();
 };
 
+// What a TLS connection was, on the client's side and on the origin's. Equal ones may be one object: a client makes
+// many connections that are alike.
 struct ClientTls {
   std::string sni;
   std::vector<std::string> alpn_offered;
   std::string protocol, cipher, alpn;  // as negotiated; empty if the handshake failed
   bool resumed = false;
   std::string ja3, ja3_text, ja4, ja4_raw;
+  bool operator==(const ClientTls&) const = default;
 };
 
 // A client connection. Immutable once published, save `process`, which is set once when it becomes known.
@@ -79,8 +82,8 @@ struct Connection {
   std::uint16_t listener_port = 0;
   std::string destination;  // CONNECT, SOCKS or original destination, "host:port"; empty if none
   WallTime accepted;
-  std::optional<ClientTls> tls;
-  std::string http2;  // the client's HTTP/2 print (fingerprint::http2), as text; empty for HTTP/1
+  std::shared_ptr<const ClientTls> tls;  // null: none
+  std::string http2;                     // the client's HTTP/2 print (fingerprint::http2), as text; empty for HTTP/1
   ProcessSlot process;
 };
 using ConnectionPtr = std::shared_ptr<const Connection>;
@@ -89,7 +92,8 @@ struct ServerTls {
   std::string protocol, cipher, alpn, ja3s, ja3s_text, server_name;
   bool resumed = false, verified = false;
   std::string verdict;
-  std::vector<tls::CertificateSummary> chain;
+  tls::CertificateChain chain;
+  bool operator==(const ServerTls&) const = default;
 };
 
 // A connection towards an origin. Immutable once published.
@@ -98,7 +102,7 @@ struct Upstream {
   std::string address;  // the IP address really dialled
   std::uint16_t port = 0;
   std::string proxy;  // the upstream proxy that leads to the origin, redacted; empty: none. The address is its own
-  std::optional<ServerTls> tls;
+  std::shared_ptr<const ServerTls> tls;  // null: none
 };
 using UpstreamPtr = std::shared_ptr<const Upstream>;
 

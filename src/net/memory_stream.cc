@@ -4,6 +4,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cstring>
+#include <utility>
 
 namespace sluice::net {
 
@@ -23,7 +24,7 @@ tls::IoResult MemoryStream::read(MutableBytes out) {
   const std::size_t count = std::min({out.size(), in_->octets.size(), slice_});
   std::memcpy(out.data(), in_->octets.data(), count);
   in_->octets.erase(0, count);
-  in_->changed.cancel();
+  in_->changed();
   return {tls::IoStatus::kOk, count};
 }
 
@@ -32,41 +33,51 @@ tls::IoResult MemoryStream::write(Bytes octets) {
   const std::size_t count = std::min(octets.size(), out_->capacity - out_->octets.size());
   if (count == 0 && !octets.empty()) return {tls::IoStatus::kWouldBlock, 0};
   out_->octets.append(octets.substr(0, count));
-  out_->changed.cancel();
+  out_->changed();
   return {tls::IoStatus::kOk, count};
 }
 
 void MemoryStream::close_write() {
   out_->ended = true;
-  out_->changed.cancel();
+  out_->changed();
 }
 
-Task<Status> MemoryStream::wait(Pipe& pipe, bool (*ready)(const Pipe&)) {
+Task<Status> MemoryStream::wait(Pipe& pipe, bool (Pipe::*ready)() const) {
   const unsigned cancels = cancels_;
-  while (!ready(pipe) && !closed_) {
+  while (!(pipe.*ready)() && !closed_) {
     if (cancels != cancels_) co_return fail(why_, "the wait was cancelled");
-    pipe.changed.expires_at(asio::steady_timer::time_point::max());
-    co_await pipe.changed.async_wait(asio::as_tuple(asio::use_awaitable));
+    pipe.timer.expires_at(asio::steady_timer::time_point::max());
+    co_await pipe.timer.async_wait(asio::as_tuple(asio::use_awaitable));
   }
   if (closed_) co_return fail(Code::kCancelled, "the connection was closed here");
   co_return Status{};
 }
 
-Task<Status> MemoryStream::wait_readable() {
-  co_return co_await wait(*in_, [](const Pipe& pipe) { return !pipe.octets.empty() || pipe.ended || pipe.reset; });
+Task<Status> MemoryStream::wait_readable() { co_return co_await wait(*in_, &Pipe::is_readable); }
+Task<Status> MemoryStream::wait_writable() { co_return co_await wait(*out_, &Pipe::is_writable); }
+
+void MemoryStream::watch_readable(Watcher* who) {
+  in_->reader = who;
+  in_->changed();
 }
 
-Task<Status> MemoryStream::wait_writable() {
-  co_return co_await wait(
-      *out_, [](const Pipe& pipe) { return pipe.octets.size() < pipe.capacity || pipe.ended || pipe.reset; });
+void MemoryStream::watch_writable(Watcher* who) {
+  out_->writer = who;
+  out_->changed();
+}
+
+void MemoryStream::Pipe::changed() {
+  timer.cancel();
+  if (reader && is_readable()) std::exchange(reader, nullptr)->on_wait_over({});
+  if (writer && is_writable()) std::exchange(writer, nullptr)->on_wait_over({});
 }
 
 void MemoryStream::close() {
   if (closed_) return;
   closed_ = true;
   in_->ended = out_->ended = true;
-  in_->changed.cancel();
-  out_->changed.cancel();
+  in_->changed();
+  out_->changed();
 }
 
 void MemoryStream::reset() {
@@ -77,8 +88,11 @@ void MemoryStream::reset() {
 void MemoryStream::cancel(Code why) {
   why_ = why;
   ++cancels_;
-  in_->changed.cancel();
-  out_->changed.cancel();
+  in_->timer.cancel();
+  out_->timer.cancel();
+  for (Watcher** const who : {&in_->reader, &out_->writer}) {
+    if (*who) std::exchange(*who, nullptr)->on_wait_over(fail(why, "the wait was cancelled"));
+  }
 }
 
 bool MemoryStream::is_quiet(Look) { return in_->octets.empty() && !in_->ended && !in_->reset; }

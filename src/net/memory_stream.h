@@ -27,6 +27,8 @@ class MemoryStream final : public Stream {
   std::string error_text() const override { return "the connection was reset"; }
   Task<Status> wait_readable() override;
   Task<Status> wait_writable() override;
+  void watch_readable(Watcher* who) override;
+  void watch_writable(Watcher* who) override;
   void set_deadline(MonoTime) override {}
   void clear_deadline() override {}
   void close() override;
@@ -39,14 +41,18 @@ class MemoryStream final : public Stream {
  private:
   // One direction.
   struct Pipe {
-    explicit Pipe(const asio::any_io_executor& executor) : changed(executor) {}
+    explicit Pipe(const asio::any_io_executor& executor) : timer(executor) {}
     std::string octets;
     std::size_t capacity = 0;
     bool ended = false, reset = false;
-    asio::steady_timer changed;
+    asio::steady_timer timer;
+    Watcher *reader = nullptr, *writer = nullptr;
+    bool is_readable() const { return !octets.empty() || ended || reset; }
+    bool is_writable() const { return octets.size() < capacity || ended || reset; }
+    void changed();
   };
   MemoryStream(std::shared_ptr<Pipe> in, std::shared_ptr<Pipe> out) : in_(std::move(in)), out_(std::move(out)) {}
-  Task<Status> wait(Pipe& pipe, bool (*ready)(const Pipe&));
+  Task<Status> wait(Pipe& pipe, bool (Pipe::*ready)() const);
 
   std::shared_ptr<Pipe> in_, out_;
   std::size_t slice_ = SIZE_MAX;

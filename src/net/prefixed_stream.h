@@ -38,6 +38,11 @@ class PrefixedStream final : public Stream {
     co_return co_await lower_.wait_readable();
   }
   Task<Status> wait_writable() override { return lower_.wait_writable(); }
+  void watch_readable(Watcher* who) override {
+    if (who && !prefix_.empty()) return who->on_wait_over({});
+    lower_.watch_readable(who);
+  }
+  void watch_writable(Watcher* who) override { lower_.watch_writable(who); }
   void expect_silence() override { lower_.expect_silence(); }
   void set_deadline(MonoTime at) override { lower_.set_deadline(at); }
   void clear_deadline() override { lower_.clear_deadline(); }

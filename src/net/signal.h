@@ -2,7 +2,6 @@
 // for, with a deadline. At most one coroutine waits. The waiter is resumed from the loop, never inside notify().
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <optional>
 
@@ -11,10 +10,20 @@
 
 namespace sluice::net {
 
+// The least of it: whoever sleeps is woken, and finds out what for.
+class Sleeper {
+ public:
+  Task<void> sleep();  // one at a time
+  void wake();         // nothing, where nobody sleeps
+
+ private:
+  using Handler = asio::async_result<asio::use_awaitable_t<>, void()>::handler_type;
+  std::optional<Handler> waiter_;
+};
+
 class Signal final : private Deadlines::Node {
  public:
-  Signal(asio::any_io_executor executor, Deadlines& deadlines)
-      : Deadlines::Node(deadlines), executor_(std::move(executor)) {}
+  explicit Signal(Deadlines& deadlines) : Deadlines::Node(deadlines) {}
 
   // Wakes the waiter; kept for the next wait() if nobody waits.
   void notify();
@@ -32,13 +41,9 @@ class Signal final : private Deadlines::Node {
   void clear_deadline() { set_deadline(MonoTime::max()); }
 
  private:
-  using Handler = asio::async_result<asio::use_awaitable_t<>, void()>::handler_type;
-  Task<void> sleep();
   void on_deadline() override { cancel(Code::kTimeout); }
-  void wake();
 
-  asio::any_io_executor executor_;
-  std::optional<Handler> waiter_;
+  Sleeper sleeper_;
   std::optional<Code> failed_;
   bool set_ = false;
 };

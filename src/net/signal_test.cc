@@ -30,7 +30,7 @@ class SignalTest : public ::testing::Test {
 
   asio::io_context io_;
   Deadlines deadlines_;
-  Signal signal_{io_.get_executor(), deadlines_};
+  Signal signal_{deadlines_};
   std::optional<Status> outcome_;
   bool told_ = false;
 };

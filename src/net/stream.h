@@ -21,11 +21,24 @@ using Task = asio::awaitable<T>;
 // How closely to look: at what the event loop has told already, or at the socket itself.
 enum class Look { kTold, kSocket };
 
+// Who is told that a wait is over without a coroutine of its own: once, from within whatever ends it, so that it may do
+// no more than note it and wake somebody.
+class Watcher {
+ public:
+  virtual void on_wait_over(Status how) = 0;
+
+ protected:
+  ~Watcher() = default;
+};
+
 class Stream : public tls::ByteTransport {
  public:
   // Until read (write) is worth another try. Fails with the code given to cancel(); kTimeout at the deadline.
   virtual Task<Status> wait_readable() = 0;
   virtual Task<Status> wait_writable() = 0;
+  // The same in a watcher's way: one for each side of the stream, and nobody else waits there. Null: no more.
+  virtual void watch_readable(Watcher* who) = 0;
+  virtual void watch_writable(Watcher* who) = 0;
 
   // At least one octet; 0 at the peer's orderly end. kClosed: reset, or TLS cut without close_notify (truncated()).
   Task<Result<std::size_t>> read_some(MutableBytes out);

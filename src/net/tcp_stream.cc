@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/associated_executor.hpp>
 #include <boost/asio/post.hpp>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace sluice::net {
 namespace {
@@ -20,7 +22,7 @@ constexpr const char* kCancelledWait = "the wait was cancelled";
 }  // namespace
 
 TcpStream::TcpStream(asio::ip::tcp::socket socket, Readiness& readiness, Deadlines& deadlines)
-    : Deadlines::Node(deadlines), executor_(socket.get_executor()), readiness_(readiness) {
+    : Deadlines::Node(deadlines), readiness_(readiness) {
   boost::system::error_code ignored;
   peer_ = socket.remote_endpoint(ignored);
   local_ = socket.local_endpoint(ignored);
@@ -89,6 +91,9 @@ void TcpStream::on_ready(std::uint32_t events) {
     reading_.ready = true;
     drained_ = false;
   }
+  for (Side* const side : {&reading_, &writing_}) {
+    if (side->ready && side->watcher) std::exchange(side->watcher, nullptr)->on_wait_over({});
+  }
   // Waking may destroy this stream: the second side is woken by the loop instead.
   if (writing_.ready && writing_.waiter && reading_.ready && reading_.waiter) wake_later(writing_, Status{});
   if (reading_.ready && reading_.waiter) return wake(reading_);
@@ -103,12 +108,14 @@ void TcpStream::wake(Side& side) {
 
 // Not from inside the caller's stack: it may be in the middle of something.
 void TcpStream::wake_later(Side& side, Status how) {
+  if (side.watcher) return std::exchange(side.watcher, nullptr)->on_wait_over(std::move(how));
   if (!side.waiter) return;
+  const auto executor = asio::get_associated_executor(*side.waiter);
   auto later = [handler = std::move(*side.waiter), how = std::move(how)]() mutable {
     std::move(handler)(std::move(how));
   };
   side.waiter.reset();
-  asio::post(executor_, std::move(later));
+  asio::post(executor, std::move(later));
 }
 
 // What a wait would say without waiting.
@@ -137,6 +144,11 @@ Task<Status> TcpStream::wait(Side& side) {
         side.waiter.emplace(std::move(handler));
       },
       asio::use_awaitable);
+}
+
+void TcpStream::watch(Side& side, Watcher* who) {
+  if (const std::optional<Status> known = who ? known_outcome(side) : std::nullopt) return who->on_wait_over(*known);
+  side.watcher = who;
 }
 
 Task<Status> TcpStream::wait_readable() { return wait(reading_); }

@@ -2,7 +2,6 @@
 // system call. RFC 9293.
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <memory>
@@ -28,6 +27,8 @@ class TcpStream final : public Stream, private Deadlines::Node, private Readines
 
   Task<Status> wait_readable() override;
   Task<Status> wait_writable() override;
+  void watch_readable(Watcher* who) override { watch(reading_, who); }
+  void watch_writable(Watcher* who) override { watch(writing_, who); }
   void set_deadline(MonoTime at) override {
     expired_ = false;
     Deadlines::Node::set_deadline(at);
@@ -51,13 +52,15 @@ class TcpStream final : public Stream, private Deadlines::Node, private Readines
 
  private:
   using Handler = asio::async_result<asio::use_awaitable_t<>, void(Status)>::handler_type;
-  // One direction: what epoll has said since the last system call, and the coroutine that waits for it.
+  // One direction: what epoll has said since the last system call, and the coroutine or the watcher that waits for it.
   struct Side {
     bool ready = false;
     std::optional<Handler> waiter;
+    Watcher* watcher = nullptr;
   };
 
   Task<Status> wait(Side& side);
+  void watch(Side& side, Watcher* who);
   std::optional<Status> known_outcome(const Side& side) const;
   void wake(Side& side);
   void wake_later(Side& side, Status how);
@@ -67,7 +70,6 @@ class TcpStream final : public Stream, private Deadlines::Node, private Readines
     cancel(Code::kTimeout);
   }
 
-  asio::any_io_executor executor_;
   Readiness& readiness_;
   int fd_;  // -1: closed
   asio::ip::tcp::endpoint peer_, local_;

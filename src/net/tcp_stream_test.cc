@@ -7,6 +7,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace sluice::net {
 namespace {
@@ -137,6 +139,54 @@ TEST_F(TcpStreamTest, AWaitForWhatIsThereAlreadyIsOverAtOnce) {
   hear_of_events();
   ASSERT_TRUE(outcome_);
   EXPECT_TRUE(outcome_->has_value());
+}
+
+struct Told final : Watcher {
+  void on_wait_over(Status how) override {
+    outcomes.push_back(how ? "ready" : std::string(to_string(how.error().code)));
+  }
+  std::vector<std::string> outcomes;
+};
+
+TEST_F(TcpStreamTest, AWatcherIsToldOnceOfEachWait) {
+  Told told;
+  ASSERT_EQ(read(), tls::IoStatus::kWouldBlock);
+  stream_->watch_readable(&told);
+  hear_of_events();
+  EXPECT_TRUE(told.outcomes.empty());
+  say("one");
+  hear_of_events();
+  say("two");
+  hear_of_events();
+  EXPECT_EQ(told.outcomes, std::vector<std::string>{"ready"});
+  stream_->watch_readable(&told);
+  EXPECT_EQ(told.outcomes.size(), 2u) << "what epoll has told of before counts at once";
+}
+
+TEST_F(TcpStreamTest, AWatcherIsToldOfWhatEndsItsWait) {
+  Told told;
+  ASSERT_EQ(read(), tls::IoStatus::kWouldBlock);
+  stream_->set_deadline(MonoTime(1h) + 1s);
+  stream_->watch_readable(&told);
+  deadlines_.tick(MonoTime(1h) + 2s);
+  stream_->watch_readable(&told);
+  stream_->clear_deadline();
+  stream_->watch_readable(&told);
+  stream_->cancel(Code::kCancelled);
+  stream_->watch_readable(&told);
+  stream_->close();
+  EXPECT_EQ(told.outcomes, (std::vector<std::string>{"timeout", "timeout", "cancelled", "cancelled"}));
+}
+
+TEST_F(TcpStreamTest, WhoWatchesNoMoreIsNotTold) {
+  Told told;
+  ASSERT_EQ(read(), tls::IoStatus::kWouldBlock);
+  stream_->watch_readable(&told);
+  stream_->watch_readable(nullptr);
+  say("x");
+  hear_of_events();
+  stream_->close();
+  EXPECT_TRUE(told.outcomes.empty());
 }
 
 }  // namespace

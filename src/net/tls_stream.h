@@ -34,6 +34,8 @@ class TlsStream final : public Stream {
 
   Task<Status> wait_readable() override { return lower_->wait_readable(); }
   Task<Status> wait_writable() override { return lower_->wait_writable(); }
+  void watch_readable(Watcher* who) override { lower_->watch_readable(who); }
+  void watch_writable(Watcher* who) override { lower_->watch_writable(who); }
   void set_deadline(MonoTime at) override { lower_->set_deadline(at); }
   void clear_deadline() override { lower_->clear_deadline(); }
   void expect_silence() override { lower_->expect_silence(); }

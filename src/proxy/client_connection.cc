@@ -356,14 +356,14 @@ net::Task<std::optional<std::pair<std::string, ConnectFailure>>> ClientConnectio
 net::Task<void> ClientConnection::intercept(const Target& target, UpstreamConnectionPtr upstream) {
   auto connection = describe(connection_->destination);
   connection->process = connection_->process;
-  connection->tls.emplace();
+  connection->tls = std::make_shared<const flow::ClientTls>();
   connection_ = connection;
   auto hello = co_await read_hello();
   if (!hello) {
     record_failed_tls(target, connection_, "no TLS ClientHello: " + hello.error().message);
     co_return;
   }
-  flow::ClientTls& facts_of_tls = *connection->tls;
+  flow::ClientTls facts_of_tls;
   facts_of_tls.sni = hello->sni;
   facts_of_tls.alpn_offered = hello->alpn;
   const auto ja3 = fingerprint::ja3(*hello);
@@ -372,6 +372,7 @@ net::Task<void> ClientConnection::intercept(const Target& target, UpstreamConnec
   facts_of_tls.ja3_text = ja3.text;
   facts_of_tls.ja4 = ja4.hash;
   facts_of_tls.ja4_raw = ja4.text;
+  connection->tls = worker_.share(facts_of_tls);
 
   ClientFacts facts = facts_in(target);
   facts.tls = true;
@@ -426,6 +427,7 @@ net::Task<void> ClientConnection::intercept(const Target& target, UpstreamConnec
   facts_of_tls.cipher = info.cipher;
   facts_of_tls.alpn = info.alpn;
   facts_of_tls.resumed = info.resumed;
+  connection->tls = worker_.share(std::move(facts_of_tls));
   const tls::HandshakeFailure& refused = tls_->session().failure();
   if (!done) {
     if (!aborted_ && is_refusal(refused)) passthrough.refused(who, name, worker_.clock().mono());

@@ -113,7 +113,7 @@ TEST_F(BreadthTest, AHostThatAClientPinsIsRelayedAfterThreeRefusals) {
   TlsOrigin again(*origin_authority_, "pinned.example", kAnswer);  // the first one is busy with what is pooled
   auto tls = client(again, *origin_authority_, "pinned.example");
   ASSERT_TRUE(tls->established()) << tls->session().failure().text;
-  EXPECT_EQ(tls->session().info().chain.at(0).sans, std::vector<std::string>{"DNS:pinned.example"});
+  EXPECT_EQ(tls->session().info().chain[0].sans, std::vector<std::string>{"DNS:pinned.example"});
   EXPECT_EQ(engine_->forget_passthrough("pinned.example"), 1u);
   tls.reset();
   EXPECT_FALSE(client(again, *origin_authority_, "pinned.example")->established()) << "intercepted again";

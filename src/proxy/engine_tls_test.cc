@@ -57,7 +57,7 @@ TEST_F(InterceptTest, AClientThatTrustsTheCaIsSeenAndItsOriginVerified) {
   ASSERT_TRUE(tls->established()) << tls->session().failure().text;
   EXPECT_EQ(tls->session().info().alpn, "http/1.1");
   EXPECT_EQ(tls->session().info().verdict, "ok");
-  EXPECT_EQ(tls->session().info().chain.at(0).sans, std::vector<std::string>{"DNS:site.example"});
+  EXPECT_EQ(tls->session().info().chain[0].sans, std::vector<std::string>{"DNS:site.example"});
   for (int i = 0; i < 2; ++i) {
     tls->send("GET /x HTTP/1.1\r\nHost: site.example\r\n\r\n");
     EXPECT_EQ(tls->receive("secret"), kAnswer);

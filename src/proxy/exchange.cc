@@ -258,12 +258,12 @@ void Exchange::build_request() {
     request_head_size_ = request_octets_.size();
     if (edited) sink_.request_sent(seq_, request_octets_);
     request_octets_ += content;
-    sent_ = std::move(sent);
+    sent_ = std::make_unique<http::RequestHead>(std::move(sent));
     return;
   }
   http1::append_head(request_octets_, sent);
   if (edited) sink_.request_sent(seq_, request_octets_);
-  sent_ = std::move(sent);
+  sent_ = std::make_unique<http::RequestHead>(std::move(sent));
 }
 
 bool Exchange::is_idempotent() const {
@@ -312,7 +312,7 @@ void Exchange::fail(FailureKind kind, std::string_view message) {
   if (kind == FailureKind::kClientAborted && !answered_) {  // a client may leave at any time
     phase = request_ended_ ? flow::Phase::kFirstByte : flow::Phase::kRequestBody;
   }
-  failure_ = flow::Failure{std::string(code_of(kind)), phase, std::string(message)};
+  failure_ = std::make_unique<flow::Failure>(std::string(code_of(kind)), phase, std::string(message));
   state_ = kind == FailureKind::kClientAborted ? flow::State::kAborted : flow::State::kFailed;
 }
 
@@ -325,7 +325,7 @@ void Exchange::finish() {
   flow::Ended ended;
   ended.state = state_;
   ended.timings = timings_;
-  ended.failure = failure_ ? &*failure_ : nullptr;
+  ended.failure = failure_.get();
   ended.request_ended = request_ended_;
   ended.response_ended = response_ended_;
   ended.anomalies = anomalies_;

@@ -179,7 +179,7 @@ class Exchange {
   bool answered() const { return answered_; }  // a final head was handed out for the client
 
   void fail(FailureKind kind, std::string_view message);  // the first one stays
-  bool failed() const { return failure_.has_value(); }
+  bool failed() const { return failure_ != nullptr; }
   void finish();
   // After finish(): the heads, of which only the memory is of use.
   http::RequestHead&& release_request() { return std::move(request_); }
@@ -216,8 +216,8 @@ class Exchange {
   http::BodyFraming request_framing_;
   Target target_;
   std::string request_octets_, response_octets_;
-  std::string sent_method_;                // where a rule may have changed it
-  std::optional<http::RequestHead> sent_;  // where it is not request_
+  std::string sent_method_;                  // where a rule may have changed it
+  std::unique_ptr<http::RequestHead> sent_;  // where it is not request_
   std::size_t request_head_size_ = 0, response_head_size_ = 0;
   rules::RuleBook::Plan plan_;
   std::string rule_error_;  // a rule that applies cannot be carried out
@@ -231,7 +231,7 @@ class Exchange {
   ByteCount request_counted_ = 0, response_counted_ = 0;
   flow::Timings timings_;
   flow::Protocol protocol_ = flow::Protocol::kHttp1;
-  std::optional<flow::Failure> failure_;
+  std::unique_ptr<flow::Failure> failure_;
   flow::State state_ = flow::State::kDone;
   http::AnomalySet anomalies_ = 0;
   bool client_keeps_alive_ = false, expects_continue_ = false, request_body_replaced_ = false;

@@ -117,7 +117,7 @@ void Exchange::edit_held_request(const Resumption& decision) {
   request_head_size_ = request_octets_.size();
   sink_.request_sent(seq_, request_octets_);
   if (request_body_replaced_) request_octets_ += content;
-  sent_ = std::move(sent);
+  sent_ = std::make_unique<http::RequestHead>(std::move(sent));
 }
 
 Exchange::AfterHold Exchange::resume_response(const Resumption& decision) {

@@ -64,12 +64,11 @@ void HoldPoint::end() {
 net::Task<std::optional<Resumption>> HoldPoint::wait(Exchange& exchange, HeldMessage message,
                                                      std::function<bool()> has_left) {
   if (exchange.seq() == kUnrecorded) co_return Resumption{};  // nobody is shown it, so nobody can decide
-  const auto executor = co_await net::asio::this_coro::executor;
-  net::Signal signal(executor, deadlines_);
+  net::Signal signal(deadlines_);
   auto entry = std::make_shared<Holds::Entry>();
   const MonoTime now = clock_.mono();
   entry->held = {exchange.seq(), now, now + message.time, std::move(message)};
-  entry->executor = executor;
+  entry->executor = co_await net::asio::this_coro::executor;
   entry->signal = &signal;
   const MonoTime until = entry->held.until;
   if (!holds_.enter(entry)) {

@@ -26,9 +26,7 @@ net::Task<Http1Server::Result> Http1Server::relay_answer(Conversation& talk) {
         upgraded_ = std::make_unique<Upgraded>();
         upgraded_->early = response_reader_.take_rest();
         upgraded_->client_early = reader_.take_rest();
-        upgraded_->facts = facts_;
-        upgraded_->connection = connection_;
-        upgraded_->own_address = own_address_;
+        upgraded_->for_requests = std::make_unique<Upgraded::ForRequests>(facts_, connection_, own_address_);
         co_return Result::kUpgraded;
       case Answer::kAgain:
         co_return Result::kRetry;

@@ -21,8 +21,8 @@ constexpr int kReadsInARow = 8;                // then the streams' coroutines g
 // --- a stream ---
 
 Http2Stream::Http2Stream(Http2Link& link, http2::StreamId id)
-    : readable(link.executor(), link.worker().deadlines()),
-      writable(link.executor(), link.worker().deadlines()),
+    : readable(link.worker().deadlines()),
+      writable(link.worker().deadlines()),
       budget_(link.worker().shared().bodies),
       link_(&link),
       id_(id) {}
@@ -184,8 +184,8 @@ Http2Link::Http2Link(Worker& worker, net::Stream& stream, http2::Role role, cons
       stream_(stream),
       executor_(std::move(executor)),
       session_(role, options, *this),
-      output_(executor_, worker.deadlines()),
-      joined_(executor_, worker.deadlines()) {}
+      output_(worker.deadlines()),
+      joined_(worker.deadlines()) {}
 
 Http2Link::~Http2Link() {
   for (auto& [id, stream] : streams_) stream->link_ = nullptr;

@@ -79,9 +79,9 @@ http2::Options http2_options(const ProxyLimits& limits) {
 
 Http2Server::Http2Server(Worker& worker, net::Stream& client, ExchangeServer& exchanges, const http2::Options& options,
                          net::asio::any_io_executor executor)
-    : Http2Link(worker, client, http2::Role::kServer, options, executor),
+    : Http2Link(worker, client, http2::Role::kServer, options, std::move(executor)),
       exchanges_(exchanges),
-      all_over_(std::move(executor), worker.deadlines()) {}
+      all_over_(worker.deadlines()) {}
 
 net::Task<void> Http2Server::serve() {
   std::exception_ptr bug;

@@ -168,7 +168,7 @@ std::unique_ptr<OriginEnd> Http2Upstream::open_upgraded() {
 
 net::Task<void> Http2Upstream::wait_settings(MonoTime deadline) {
   if (has_settings_ || leaving_) co_return;
-  net::Signal told(executor(), worker().deadlines());
+  net::Signal told(worker().deadlines());
   told.set_deadline(deadline);
   awaiting_settings_.push_back(&told);
   struct Leave {
@@ -236,8 +236,8 @@ Http2Dial::Mine::~Mine() {
   for (net::Signal* signal : dial_->waiting_) signal->notify();
 }
 
-net::Task<bool> Http2Dial::wait(net::asio::any_io_executor executor, net::Deadlines& deadlines, MonoTime deadline) {
-  net::Signal done(std::move(executor), deadlines);
+net::Task<bool> Http2Dial::wait(net::Deadlines& deadlines, MonoTime deadline) {
+  net::Signal done(deadlines);
   done.set_deadline(deadline);
   waiting_.push_back(&done);
   struct Leave {

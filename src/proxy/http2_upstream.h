@@ -77,7 +77,7 @@ class Http2Dial {
   };
 
   // Until it is over. False: not before the deadline.
-  net::Task<bool> wait(net::asio::any_io_executor executor, net::Deadlines& deadlines, MonoTime deadline);
+  net::Task<bool> wait(net::Deadlines& deadlines, MonoTime deadline);
   std::optional<ConnectFailure> failure;
 
  private:

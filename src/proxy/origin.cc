@@ -251,7 +251,7 @@ net::Task<tl::expected<std::unique_ptr<OriginEnd>, ConnectFailure>> open_origin(
       co_return http1_origin(worker, std::move(pooled));
     }
     const auto dial = upstreams.find_dial(key);
-    waited = dial && co_await dial->wait(executor, worker.deadlines(), patience);
+    waited = dial && co_await dial->wait(worker.deadlines(), patience);
     if (waited && dial->failure) co_return tl::unexpected(*dial->failure);
   }
   std::optional<Http2Dial::Mine> mine;

@@ -28,7 +28,7 @@ class Watch {
     connected_ = true;
     if (!reader_.hello()) return exchange_.tunnel_connected(upstream_);
     auto known = std::make_shared<flow::Upstream>(*upstream_);
-    flow::ServerTls& tls = known->tls.emplace();
+    flow::ServerTls tls;
     const auto print = fingerprint::ja3s(*reader_.hello());
     tls.protocol = tls::version_name(reader_.hello()->selected_version);
     tls.cipher = tls::cipher_suite_name(reader_.hello()->cipher_suite);
@@ -36,6 +36,7 @@ class Watch {
     tls.ja3s = print.hash;
     tls.ja3s_text = print.text;
     tls.verdict = "not looked at: passed through";
+    known->tls = std::make_shared<const flow::ServerTls>(std::move(tls));
     exchange_.tunnel_connected(std::move(known));
   }
 

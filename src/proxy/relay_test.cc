@@ -33,6 +33,8 @@ class SlowStream final : public net::Stream {
     if (now_ >= deadline_) co_return fail(Code::kTimeout, "too late");
     co_return Status{};
   }
+  void watch_readable(net::Watcher*) override {}
+  void watch_writable(net::Watcher*) override {}
   void set_deadline(MonoTime at) override { deadline_ = at; }
   void clear_deadline() override { deadline_ = MonoTime::max(); }
   void close_write() override {}

@@ -13,7 +13,7 @@ namespace sluice::proxy {
 
 class Seats {
  public:
-  static constexpr std::size_t kSize = 1312;    // octets of a block
+  static constexpr std::size_t kSize = 1056;    // octets of a block
   static constexpr std::size_t kMostKept = 64;  // blocks that nobody sits in
 
   template <class T>

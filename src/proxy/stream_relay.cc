@@ -203,7 +203,7 @@ net::Task<StreamRelay::Result> StreamRelay::run(OriginEnd& origin, RequestBody& 
   joined_.reset();
   if (more) {
     const auto executor = co_await net::asio::this_coro::executor;
-    joined_ = std::make_unique<net::Signal>(executor, worker_.deadlines());
+    joined_ = std::make_unique<net::Signal>(worker_.deadlines());
     pumping_ = true;
     net::asio::co_spawn(executor, pump_request(), [this](std::exception_ptr bug) {
       pumping_ = false;

@@ -56,7 +56,7 @@ net::Task<bool> serve_h2c(Worker& worker, net::Stream& client, Upgraded& upgrade
   const Http2Upgrade upgrade{std::string(*settings), exchange.sent_method()};
   const auto executor = co_await net::asio::this_coro::executor;
   // The requests that follow go to this origin connection, and nobody else's do.
-  ClientFacts facts = upgraded.facts;
+  ClientFacts facts = upgraded.for_requests->facts;
   facts.http2_without_tls = true;
   facts.identity = "upgraded " + std::to_string(upgraded.upstream->info->id);
   http2::Options options = http2_options(worker.limits());
@@ -71,7 +71,8 @@ net::Task<bool> serve_h2c(Worker& worker, net::Stream& client, Upgraded& upgrade
   const auto origin = Http2Upstream::start(worker, std::move(upgraded.upstream), executor, &upgrade);
 
   net::PrefixedStream through(client, std::move(upgraded.client_early));
-  ExchangeServer exchanges(worker, std::move(facts), upgraded.connection, upgraded.own_address);
+  ExchangeServer exchanges(worker, std::move(facts), upgraded.for_requests->connection,
+                           upgraded.for_requests->own_address);
   Http2Server server(worker, through, exchanges, options, executor);
   if (const Status begun = server.upgraded(upgrade, exchange, origin->open_upgraded()); !begun) {
     exchange.fail(FailureKind::kBadRequest, begun.error().message);
@@ -90,6 +91,8 @@ net::Task<bool> serve_h2c(Worker& worker, net::Stream& client, Upgraded& upgrade
 void forget(Upgraded& upgraded) {
   std::string().swap(upgraded.client_early);
   std::string().swap(upgraded.early);
+  std::string().swap(upgraded.upstream->route_key);  // for no other exchange
+  upgraded.for_requests.reset();
   upgraded.exchange->forget_heads();
 }
 
@@ -110,9 +113,8 @@ net::Task<bool> serve_websocket(Worker& worker, net::Stream& client, Upgraded& u
     watcher.see_sent(flow::Direction::kResponse, upgraded.early);
   }
   forget(upgraded);
-  const WebSocketRelayOptions options{
-      worker.sink(),          worker.deadlines(), worker.limits().timeouts, worker.limits().read_size,
-      worker.shared().on_bug, edits.get()};
+  const WebSocketRelayOptions options{worker.sink(), worker.deadlines(), worker.limits().timeouts,
+                                      worker.limits().read_size, edits.get()};
   const WebSocketEnd end = co_await relay_websocket(client, *upgraded.upstream->stream, watcher, options);
   watcher.ended(flow::Direction::kRequest);
   watcher.ended(flow::Direction::kResponse);

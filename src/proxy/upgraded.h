@@ -21,10 +21,13 @@ struct Upgraded {
   UpstreamConnectionPtr upstream;   // until an upgrade to h2c has taken it
   Http2Server* http2 = nullptr;     // while it runs, after such an upgrade
   std::string client_early, early;  // octets that came behind the request, and behind the 101
-  // Of the client's connection, for requests that come after an upgrade to h2c.
-  ClientFacts facts;
-  flow::ConnectionPtr connection;
-  std::string own_address;
+  // Of the client's connection, for requests that come after an upgrade to h2c. Gone after another.
+  struct ForRequests {
+    ClientFacts facts;
+    flow::ConnectionPtr connection;
+    std::string own_address;
+  };
+  std::unique_ptr<ForRequests> for_requests;
 };
 
 // Sends the 101, relays until both sides have ended, and ends the record. `aborted` is looked at when it is over: who

@@ -13,7 +13,8 @@ namespace {
 
 const std::vector<std::string> kHttp1Alone = {"http/1.1"};
 
-flow::ServerTls describe(const tls::SessionInfo& info, const std::string& server_name) {
+flow::ServerTls describe(const tls::SessionInfo& info, const std::string& server_hello,
+                         const std::string& server_name) {
   flow::ServerTls tls;
   tls.protocol = info.protocol;
   tls.cipher = info.cipher;
@@ -23,8 +24,8 @@ flow::ServerTls describe(const tls::SessionInfo& info, const std::string& server
   tls.verified = info.verified;
   tls.verdict = info.verdict;
   tls.chain = info.chain;
-  if (!info.server_hello.empty()) {
-    if (const auto hello = tls::parse_server_hello(info.server_hello)) {
+  if (!server_hello.empty()) {
+    if (const auto hello = tls::parse_server_hello(server_hello)) {
       const auto print = fingerprint::ja3s(*hello);
       tls.ja3s = print.hash;
       tls.ja3s_text = print.text;
@@ -97,7 +98,7 @@ net::Task<tl::expected<UpstreamConnectionPtr, ConnectFailure>> connect_upstream(
   stream->set_deadline(worker.clock().mono() + timeouts.tls);
   const Status done = co_await stream->handshake();
   const tls::SessionInfo session_info = client_session->info();
-  info->tls = describe(session_info, route.profile.server_name);
+  info->tls = worker.share(describe(session_info, client_session->take_server_hello(), route.profile.server_name));
   if (!done) {
     // RFC 7301 §3.2: an origin that speaks HTTP/2 only. Its answers are translated.
     const tls::HandshakeFailure& why = client_session->failure();

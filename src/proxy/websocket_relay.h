@@ -2,8 +2,6 @@
 // pauses the reading; nothing is held while both are silent. RFC 6455; docs/architecture.md.
 #pragma once
 
-#include <functional>
-
 #include "base/limits.h"
 #include "flow/sink.h"
 #include "net/deadlines.h"
@@ -16,9 +14,8 @@ namespace sluice::proxy {
 struct WebSocketRelayOptions {
   flow::Sink& sink;  // for its read space
   const net::Deadlines& deadlines;
-  Timeouts timeouts;  // websocket_idle until one side has ended or both have said Close, then idle
+  const Timeouts& timeouts;  // websocket_idle until one side has ended or both have said Close, then idle
   ByteCount read_size = 64 * kKiB;
-  std::function<void(std::string_view)> on_bug;
   WebSocketEdits* edits = nullptr;  // null: everything passes as it stands
 };
 

@@ -59,7 +59,8 @@ class WebSocketRelayTest : public WebSocketWorld {
   net::asio::io_context io_{1};
   std::unique_ptr<net::MemoryStream> client_, client_near_, origin_, origin_near_;
   net::Deadlines deadlines_;
-  WebSocketRelayOptions options_{sink_, deadlines_, {}, 64 * kKiB, [](std::string_view what) { FAIL() << what; }};
+  Timeouts timeouts_;
+  WebSocketRelayOptions options_{sink_, deadlines_, timeouts_};
   std::optional<WebSocketEnd> end_;
 };
 

@@ -3,6 +3,7 @@
 // other threads.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -93,6 +94,24 @@ class Newest {
   std::uint64_t generation_ = 0;  // of a store: from 1
 };
 
+// The last values seen, so that equal ones share one object. One thread's own.
+template <class T>
+class Recent {
+ public:
+  std::shared_ptr<const T> share(T value) {
+    for (const auto& one : last_) {
+      if (one && *one == value) return one;
+    }
+    auto& oldest = last_[next_++ % last_.size()];
+    oldest = std::make_shared<const T>(std::move(value));
+    return oldest;
+  }
+
+ private:
+  std::array<std::shared_ptr<const T>, 32> last_;
+  std::size_t next_ = 0;
+};
+
 class ClientConnection;
 
 class Worker {
@@ -138,6 +157,8 @@ class Worker {
   Handling handling(const std::string& host, const std::string& other);
   bool draining() const { return draining_; }
 
+  std::shared_ptr<const flow::ClientTls> share(flow::ClientTls tls) { return client_tls_.share(std::move(tls)); }
+  std::shared_ptr<const flow::ServerTls> share(flow::ServerTls tls) { return server_tls_.share(std::move(tls)); }
   const RouteMemory* find_route(const std::string& key) const;
   void remember_route(const std::string& key, RouteMemory memory);
   void remember_extended_connect(const std::string& key, bool taken);  // of a route that is remembered
@@ -169,6 +190,8 @@ class Worker {
   mutable Newest<UpstreamTablePtr> upstreams_;
   mutable Newest<HostBookPtr> hosts_;
   std::unordered_map<std::string, RouteMemory> routes_;
+  Recent<flow::ClientTls> client_tls_;
+  Recent<flow::ServerTls> server_tls_;
   std::unordered_map<std::string, tls::ResumptionPtr> resumptions_;
   std::unordered_set<ClientConnection*> connections_;
   std::atomic<std::size_t> load_{0};

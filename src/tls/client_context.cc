@@ -22,7 +22,7 @@ class Resumption {
   SslSessionPtr session;
   std::string server_name;
   long verify_error = X509_V_OK;
-  std::shared_ptr<const std::vector<CertificateSummary>> chain;
+  CertificateChain chain;
   ClientIdentityPtr identity;  // whom the origin took us for, had it asked
   MoreTrustPtr trust;          // what it was verified by
 };
@@ -47,6 +47,7 @@ class ClientSessionImpl final : public SessionCore<ClientSession> {
   Status start(const ClientOptions& options);
   SessionInfo info() const override;
   ResumptionPtr resumption() const override;
+  std::string take_server_hello() override { return std::move(server_hello_); }
 
   static ClientSessionImpl* of(const SSL* ssl) {
     return static_cast<ClientSessionImpl*>(static_cast<SessionCore<ClientSession>*>(SSL_get_app_data(ssl)));
@@ -64,7 +65,7 @@ class ClientSessionImpl final : public SessionCore<ClientSession> {
   bool set_alpn(const std::vector<std::string>& alpn);
   bool set_resumption(const ResumptionPtr& resume);
   bool was_resumed() const { return resumed_from_ && SSL_session_reused(ssl()) != 0; }
-  const std::vector<CertificateSummary>& chain() const;
+  const CertificateChain& chain() const;
 
   std::shared_ptr<const ClientContextImpl> context_;  // holds the key log
   std::string name_;
@@ -76,8 +77,8 @@ class ClientSessionImpl final : public SessionCore<ClientSession> {
   SslSessionPtr ticket_;
   long verify_error_ = X509_V_OK;  // the first one
   bool verify_ran_ = false;
-  X509StackPtr refused_chain_;  // what was presented, where verification failed
-  mutable std::shared_ptr<const std::vector<CertificateSummary>> chain_;
+  X509StackPtr refused_chain_;                     // what was presented, where verification failed
+  mutable std::optional<CertificateChain> chain_;  // once it was asked for
   std::string server_hello_;
 };
 
@@ -202,18 +203,16 @@ void ClientSessionImpl::on_message(int writing, int, int type, const void* data,
   SSL_set_msg_callback(ssl, nullptr);  // the only message of interest
 }
 
-const std::vector<CertificateSummary>& ClientSessionImpl::chain() const {
+const CertificateChain& ClientSessionImpl::chain() const {
   if (!chain_) {
     const STACK_OF(X509)* presented = refused_chain_ ? refused_chain_.get() : SSL_get_peer_cert_chain(ssl());
-    chain_ = was_resumed() ? resumed_from_->chain
-                           : std::make_shared<const std::vector<CertificateSummary>>(summarise(presented));
+    chain_ = was_resumed() ? resumed_from_->chain : CertificateChain(summarise(presented));
   }
   return *chain_;
 }
 
 SessionInfo ClientSessionImpl::info() const {
   SessionInfo info = basic_info();
-  info.server_hello = server_hello_;
   info.certificate_asked = certificate_asked_;
   info.certificate_given = certificate_asked_ && identity_;
   const bool resumed = was_resumed();
@@ -243,8 +242,7 @@ ResumptionPtr ClientSessionImpl::resumption() const {
   made->identity = identity_;
   made->trust = trust_;
   made->verify_error = was_resumed() ? resumed_from_->verify_error : verify_error_;
-  (void)chain();
-  made->chain = chain_;
+  made->chain = chain();
   return made;
 }
 

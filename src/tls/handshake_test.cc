@@ -19,7 +19,7 @@ TEST_F(Tls, RefusesACertificateForAnotherName) {
   EXPECT_FALSE(pair->ok);
   EXPECT_EQ(pair->client->info().verdict, "hostname mismatch");
   EXPECT_FALSE(pair->client->info().verified);
-  EXPECT_EQ(pair->client->info().chain.at(0).subject, "CN=example.com");
+  EXPECT_EQ(pair->client->info().chain[0].subject, "CN=example.com");
   EXPECT_EQ(pair->client->failure().text, "the origin's certificate is not trusted: hostname mismatch");
 }
 
@@ -190,7 +190,7 @@ TEST_F(Tls, SpeaksTls12ToOriginsAndResumes) {
     EXPECT_EQ(client->info().resumed, resumed);
     EXPECT_TRUE(client->info().verified);
     EXPECT_EQ(client->info().chain.size(), 1u);
-    EXPECT_EQ(parse_server_hello(client->info().server_hello)->selected_version, 0x0303);
+    EXPECT_EQ(parse_server_hello(client->take_server_hello())->selected_version, 0x0303);
     ticket = client->resumption();
     if (first == nullptr) first = peer.get();
     peers.push_back(std::move(peer));

@@ -111,8 +111,8 @@ FailureFacts SessionCore<T>::facts(int ssl_error) const {
 template <class T>
 HandshakeStep SessionCore<T>::fail_handshake(int ssl_error) {
   dead_ = true;
-  failure_ = explain(facts(ssl_error));
-  error_text_ = failure_.text;
+  failure_ = std::make_unique<HandshakeFailure>(explain(facts(ssl_error)));
+  error_text_ = failure_->text;
   ERR_clear_error();
   (void)bio_.flush_all();  // our alert, as far as it goes
   bio_.drop_output();
@@ -194,8 +194,9 @@ IoResult SessionCore<T>::fail_io() {
   if (!told && (bio_.read_failed() || bio_.write_failed())) {
     error_text_ = bio_.transport().error_text();
   } else if (alert_ >= 0 && alert_from_peer_) {
-    failure_ = explain(facts(SSL_ERROR_SSL));  // TLS 1.3: a refused certificate may come after the handshake
-    error_text_ = failure_.text;
+    // TLS 1.3: a refused certificate may come after the handshake.
+    failure_ = std::make_unique<HandshakeFailure>(explain(facts(SSL_ERROR_SSL)));
+    error_text_ = failure_->text;
   } else {
     const char* reason = ERR_reason_error_string(ERR_peek_error());
     error_text_ = std::string("TLS with ") + peer + " broke: " + (reason == nullptr ? "protocol error" : reason);

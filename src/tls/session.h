@@ -11,6 +11,7 @@
 // Contexts are thread-safe and shared; a Session belongs to one thread.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -41,6 +42,26 @@ struct CertificateSummary {
   std::int64_t not_before_ms = 0, not_after_ms = 0;
   std::vector<std::string> sans;  // "DNS:…", "IP:…"
   std::string sha256;             // lower-case hex of the DER
+  bool operator==(const CertificateSummary&) const = default;
+};
+
+// Of what a peer presented, the leaf first. Copies share them: thousands of connections may lead to one origin.
+class CertificateChain {
+ public:
+  CertificateChain() = default;
+  CertificateChain(std::vector<CertificateSummary> all)
+      : all_(std::make_shared<const std::vector<CertificateSummary>>(std::move(all))) {}
+  bool empty() const { return size() == 0; }
+  std::size_t size() const { return all_ ? all_->size() : 0; }
+  const CertificateSummary* begin() const { return all_ ? all_->data() : nullptr; }
+  const CertificateSummary* end() const { return begin() + size(); }
+  const CertificateSummary& operator[](std::size_t at) const { return (*all_)[at]; }  // at < size()
+  bool operator==(const CertificateChain& other) const {
+    return all_ == other.all_ || std::equal(begin(), end(), other.begin(), other.end());
+  }
+
+ private:
+  std::shared_ptr<const std::vector<CertificateSummary>> all_;
 };
 
 // What a finished (or failed) handshake was.
@@ -50,10 +71,9 @@ struct SessionInfo {
   std::string alpn;      // chosen; empty if none
   bool resumed = false;
   // client side of Sluice towards an origin only:
-  std::vector<CertificateSummary> chain;
+  CertificateChain chain;
   bool verified = false;
-  std::string verdict;       // "ok", or the verifier's words: "self-signed certificate", "hostname mismatch", …
-  std::string server_hello;  // raw message, for JA3S; empty if none was seen
+  std::string verdict;  // "ok", or the verifier's words: "self-signed certificate", "hostname mismatch", …
   bool is_untrusted() const { return !verified && !verdict.empty() && verdict != "ok"; }
   bool certificate_asked = false;  // the origin asked for a client certificate
   bool certificate_given = false;  // ... and there was one (ClientOptions::identity)
@@ -149,6 +169,8 @@ class ClientSession : public Session {
  public:
   // The newest ticket the origin gave; null if none (yet: in TLS 1.3 they arrive with the first reads).
   virtual ResumptionPtr resumption() const = 0;
+  // The raw ServerHello, for JA3S, which is not kept any longer; empty if none was seen.
+  virtual std::string take_server_hello() = 0;
 };
 
 class ClientContext {

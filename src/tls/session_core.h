@@ -39,7 +39,10 @@ class SessionCore : public T {
 
   HandshakeStep handshake() final;
   WaitFor handshake_waits_for() const final;
-  const HandshakeFailure& failure() const final { return failure_; }
+  const HandshakeFailure& failure() const final {
+    static const HandshakeFailure kNone;
+    return failure_ ? *failure_ : kNone;
+  }
 
   IoResult read(MutableBytes out) final;
   bool is_drained() const final;
@@ -77,7 +80,7 @@ class SessionCore : public T {
   IoStatus read_end_ = IoStatus::kOk;  // kEof or kTruncated once it came
   int alert_ = -1;
   bool alert_from_peer_ = false;
-  HandshakeFailure failure_;
+  std::unique_ptr<HandshakeFailure> failure_;
   std::string error_text_;
 };
 

@@ -48,7 +48,7 @@ TEST_F(Tls, AgreesOnTls13AndTellsWhatWasAgreed) {
   EXPECT_EQ(info.chain[0].serial_hex.size(), 32u);
   EXPECT_EQ(info.chain[0].sha256.size(), 64u);
   EXPECT_EQ(info.chain[0].not_after_ms - info.chain[0].not_before_ms, 197LL * 24 * 3600 * 1000);
-  const auto hello = parse_server_hello(info.server_hello);
+  const auto hello = parse_server_hello(pair->client->take_server_hello());
   ASSERT_TRUE(hello);
   EXPECT_EQ(hello->selected_version, 0x0304);
   EXPECT_EQ(hello->cipher_suite, 0x1301);

@@ -87,7 +87,7 @@ Json timings_json(const flow::Timings& timings) {
   return json;
 }
 
-Json chain_json(const std::vector<tls::CertificateSummary>& chain) {
+Json chain_json(const tls::CertificateChain& chain) {
   Json list = Json::array();
   for (const auto& certificate : chain) {
     list.push_back({{"subject", certificate.subject},

@@ -324,8 +324,8 @@ TEST(Tls, FingerprintsAreNullWithoutTls) {
   Bench bench;
   auto connection = std::make_shared<flow::Connection>();
   connection->id = ConnectionId{5};
-  connection->tls =
-      flow::ClientTls{"example.com", {"h2", "http/1.1"}, "TLSv1.3", "", "h2", false, "ja3hash", "", "ja4hash", ""};
+  connection->tls = std::make_shared<const flow::ClientTls>(
+      flow::ClientTls{"example.com", {"h2", "http/1.1"}, "TLSv1.3", "", "h2", false, "ja3hash", "", "ja4hash", ""});
   bench.capture.exchange({});
   bench.capture.exchange({.connection = connection});
   const Json rows = bench.rows();

@@ -64,9 +64,10 @@ TEST(HostOptionsTools, WhatWasLearnedIsListedAndCanBeRemoved) {
 
 flow::ConnectionPtr connection_with(const std::string& ja3, const std::string& ja4) {
   auto connection = std::make_shared<flow::Connection>();
-  connection->tls.emplace();
-  connection->tls->ja3 = ja3;
-  connection->tls->ja4 = ja4;
+  auto tls = std::make_shared<flow::ClientTls>();
+  tls->ja3 = ja3;
+  tls->ja4 = ja4;
+  connection->tls = std::move(tls);
   return connection;
 }
 
@@ -101,8 +102,9 @@ TEST(Prints, AreCountedCommonestFirstAndTiesByFirstAppearance) {
 TEST(Prints, TheSwitchHidesTheServersTlsOnly) {
   Bench bench;
   auto upstream = std::make_shared<flow::Upstream>();
-  upstream->tls.emplace();
-  upstream->tls->protocol = "TLSv1.3";
+  auto seen = std::make_shared<flow::ServerTls>();
+  seen->protocol = "TLSv1.3";
+  upstream->tls = std::move(seen);
   bench.capture.exchange({.connection = connection_with("a", "b"), .upstream = upstream});
   const std::string id = bench.last_id();
   const auto tls = [&] { return bench.ok("proxy_get_tls_fingerprints", {{"exchange_id", id}})["tls"]; };

@@ -73,7 +73,7 @@ Result<FrameEvent> FrameReader::next() {
     case Stage::kFailed:
       break;
   }
-  return fail(error_);
+  return fail(*error_);
 }
 
 Result<FrameEvent> FrameReader::read_head() {
@@ -97,8 +97,8 @@ Result<FrameEvent> FrameReader::read_head() {
   Result<FrameHead> head = good ? parse_head() : fail(std::move(good).error());
   if (!head) {
     stage_ = Stage::kFailed;
-    error_ = std::move(head).error();
-    return fail(error_);
+    error_ = std::make_shared<const Error>(std::move(head).error());
+    return fail(*error_);
   }
   head->wire = Bytes(head_.data(), wanted);
   length_ = head->length;

@@ -18,13 +18,15 @@ bool is_sendable(std::uint16_t close_code) {
   return close_code >= 3000 && close_code <= 4999;
 }
 
-void MessageReader::refuse(Code code, std::string message) { error_ = Error{code, std::move(message)}; }
+void MessageReader::refuse(Code code, std::string message) {
+  error_ = std::make_shared<const Error>(Error{code, std::move(message)});
+}
 
 Result<MessageEvent> MessageReader::next() {
   while (!error_) {
     auto event = frames_.next();
     if (!event) {
-      error_ = std::move(event).error();
+      error_ = std::make_shared<const Error>(std::move(event).error());
       break;
     }
     if (std::holds_alternative<NeedMore>(*event)) return NeedMore{};
@@ -44,7 +46,7 @@ std::optional<MessageEvent> MessageReader::on(const FrameHead& head) {
   frame_ = head.opcode;
   fin_ = head.fin;
   if (is_control(frame_)) {
-    control_size_ = 0;
+    control_.clear();
     return std::nullopt;
   }
   if (closed_) oddities_ |= bit(Oddity::kAfterClose);
@@ -72,8 +74,7 @@ std::optional<MessageEvent> MessageReader::on(const FrameHead& head) {
 
 std::optional<MessageEvent> MessageReader::on(const FramePiece& piece) {
   if (is_control(frame_)) {  // at most 125 octets in all: the frame reader has seen to it
-    std::memcpy(control_.data() + control_size_, piece.content.data(), piece.content.size());
-    control_size_ = static_cast<std::uint8_t>(control_size_ + piece.content.size());
+    control_.append(piece.content);
     return std::nullopt;
   }
   open_->length += piece.content.size();
@@ -85,7 +86,7 @@ std::optional<MessageEvent> MessageReader::on(const FramePiece& piece) {
 
 std::optional<MessageEvent> MessageReader::on(FrameEnd) {
   if (is_control(frame_)) {
-    const Control control{frame_, Bytes(control_.data(), control_size_)};
+    const Control control{frame_, control_};
     if (frame_ == Opcode::kClose) {
       closed_ = true;
       const auto body = parse_close(control.payload);

@@ -16,6 +16,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -121,7 +122,7 @@ class FrameReader {
   Reserved reserved_;
   Stage stage_ = Stage::kHead;
   OdditySet oddities_ = 0;
-  Error error_;
+  std::shared_ptr<const Error> error_;  // kFailed: why
 };
 
 // --- messages ---
@@ -174,9 +175,8 @@ class MessageReader {
   bool fin_ = true, closed_ = false;
   OdditySet oddities_ = 0;
   Utf8Checker text_;
-  std::uint8_t control_size_ = 0;
-  std::array<char, kMaxControl> control_{};
-  std::optional<Error> error_;
+  std::string control_;  // the payload of the control frame under way, or last
+  std::shared_ptr<const Error> error_;
 };
 
 // --- Close (§5.5.1, §7.1.5) ---
