@@ -193,7 +193,8 @@ void Http2Upstream::on_settings() {
 EndFailure Http2Upstream::end_of_connection() const {
   const auto refused = has_settings_ ? std::nullopt : refused_afterwards(*connection_);
   if (!refused) return Http2Link::end_of_connection();
-  return {EndFailure::Cause::kIdentity, 0, refused->message};
+  const bool identity = refused->kind == FailureKind::kClientCertificate;
+  return {identity ? EndFailure::Cause::kIdentity : EndFailure::Cause::kClosed, 0, refused->message};
 }
 
 void Http2Upstream::remember_resumption() {

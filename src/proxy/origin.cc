@@ -99,7 +99,7 @@ class Http1Origin final : public OriginEnd {
           out.failure.message = reader_.in_head() ? "the server ended the connection in the middle of the answer's head"
                                                   : "the server ended the connection without an answer";
           if (const auto refused = refused_afterwards(*connection_)) {
-            out.failure.cause = EndFailure::Cause::kIdentity;
+            if (refused->kind == FailureKind::kClientCertificate) out.failure.cause = EndFailure::Cause::kIdentity;
             out.failure.message = refused->message;
           }
         }

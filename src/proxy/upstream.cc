@@ -39,8 +39,12 @@ flow::ServerTls describe(const tls::SessionInfo& info, const std::string& server
 std::optional<ConnectFailure> refused_afterwards(const UpstreamConnection& connection) {
   if (!connection.session || connection.requests > 1) return std::nullopt;
   const tls::SessionInfo info = connection.session->info();
-  if (!info.certificate_asked) return std::nullopt;
-  std::string words = connection.session->failure().text;
+  const tls::HandshakeFailure& failure = connection.session->failure();
+  std::string words = failure.text;
+  if (!info.certificate_asked) {
+    if (!failure.alert_from_peer) return std::nullopt;
+    return ConnectFailure{FailureKind::kUpstreamTls, std::move(words), connection.info};
+  }
   // A reset may have overtaken the alert that says why.
   if (words.empty() && info.certificate_given) {
     words = "the origin has probably refused the client certificate: it ended the connection without an answer";

@@ -29,7 +29,7 @@ net::Task<tl::expected<UpstreamConnectionPtr, ConnectFailure>> connect_upstream(
     Worker& worker, Route route, ConnectTimes* times, UpstreamConnectionPtr at_hand = nullptr);
 
 // Why an origin ended a connection without an answer, where TLS knows: in TLS 1.3 an origin says only then that it
-// wants a client certificate, or another one. nullopt: TLS has nothing to say.
+// wants a client certificate, or another one; and one may end it with an alert. nullopt: TLS has nothing to say.
 std::optional<ConnectFailure> refused_afterwards(const UpstreamConnection& connection);
 
 }  // namespace sluice::proxy

@@ -149,6 +149,10 @@ bool is_about_certificate(int alert) {
 }
 
 std::string origin_alert_text(const FailureFacts& facts, const std::string& name) {
+  if (facts.renegotiation) {
+    return fmt::format("the origin wanted to renegotiate TLS, which is refused, and ended the connection (alert {})",
+                       name);
+  }
   if (facts.certificate_asked && is_about_certificate(facts.alert)) {
     return facts.certificate_given ? fmt::format("the origin refused the client certificate (alert {})", name)
                                    : fmt::format("the origin demands a client certificate (alert {})", name);

@@ -52,6 +52,10 @@ void SessionCore<T>::on_info(const SSL* ssl, int where, int value) {
   if ((where & SSL_CB_ALERT) == 0) return;
   auto* self = static_cast<SessionCore<T>*>(SSL_get_app_data(ssl));
   const bool from_peer = (where & SSL_CB_READ) != 0;
+  if (!from_peer && (value & 0xff) == SSL_AD_NO_RENEGOTIATION) {  // a warning: the peer may go on without
+    self->renegotiation_ = true;
+    return;
+  }
   // The alert that the peer sent is the cause; what we say in answer to it is not.
   if (self->alert_ >= 0 && self->alert_from_peer_ && !from_peer) return;
   self->alert_ = value & 0xff;
@@ -98,6 +102,7 @@ FailureFacts SessionCore<T>::facts(int ssl_error) const {
   facts.peer = peer_;
   facts.alert = alert_;
   facts.alert_from_peer = alert_from_peer_;
+  facts.renegotiation = renegotiation_;
   facts.reason = ssl_error == SSL_ERROR_SSL ? ERR_GET_REASON(ERR_peek_error()) : 0;
   facts.peer_closed = bio_.saw_eof();
   facts.after_certificate = !established_ && peer_ == Side::kClient && awaits_answer_to_certificate(ssl());

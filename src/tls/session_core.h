@@ -28,6 +28,7 @@ struct FailureFacts {
   int minimum = 0;                                            // what we ask the peer to speak at least (TLS1_2_VERSION)
   bool certificate_asked = false, certificate_given = false;  // as in SessionInfo
   bool weak = false;                                          // ... it refused for a weak key or signature
+  bool renegotiation = false;                                 // ... it asked to shake hands anew, and was refused it
 };
 HandshakeFailure explain(const FailureFacts& facts);
 
@@ -80,6 +81,7 @@ class SessionCore : public T {
   IoStatus read_end_ = IoStatus::kOk;  // kEof or kTruncated once it came
   int alert_ = -1;
   bool alert_from_peer_ = false;
+  bool renegotiation_ = false;
   std::unique_ptr<HandshakeFailure> failure_;
   std::string error_text_;
 };

@@ -6,7 +6,7 @@ import ssl
 import subprocess
 import unittest
 
-from harness import PATIENCE, clean_environment, needs, poll  # first: it knows where the fakes are
+from harness import PATIENCE, clean_environment, free_port, needs, poll  # first: it knows where the fakes are
 from fakes.listen import Talker
 from fakes.pki import openssl
 from fakes.raw import context
@@ -205,6 +205,24 @@ class Origins(Hostile):
                     self.assertEqual(client.read_answer().status, 200 if taken else 502)
                 if not taken:
                     self.failed("upstream_tls")
+
+    def test_an_origin_that_wants_to_shake_hands_anew_is_refused_it(self):
+        certificate, key = self.fakes.leaf("localhost")
+        port = free_port()
+        program = subprocess.Popen([needs("openssl"), "s_server", "-accept", f"127.0.0.1:{port}", "-cert", certificate, "-key", key,
+                                    "-tls1_2"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                   env=clean_environment())
+        self.addCleanup(program.communicate, timeout=20 * PATIENCE)
+        self.addCleanup(program.kill)
+        self.assertTrue(any(line == b"ACCEPT\n" for line in program.stdout), "it listens")
+        with self.bounded(mib=16, cpu=1, seconds=4), self.serve.tunnel(f"localhost:{port}") as client:
+            client.send(b"GET /anew HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            poll(lambda: [row for row in self.records() if row["state"] == "open"], what="the request's record")
+            program.stdin.write(b"r\n")
+            program.stdin.flush()
+            self.assertEqual(client.read_answer().status, 502)
+        self.failed("upstream_tls", "wanted to renegotiate TLS")
+
 
 
 if __name__ == "__main__":
