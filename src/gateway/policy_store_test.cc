@@ -54,6 +54,37 @@ TEST_F(PolicyStoreTest, RemembersAcrossARestart) {
   EXPECT_EQ(info.st_mode & 0777, 0600u);
 }
 
+TEST_F(PolicyStoreTest, AnotherConnectionOfTheProcessKeepsItsLocksWhenOneMoreIsOpened) {
+  int go[2];
+  ASSERT_EQ(::pipe(go), 0);
+  const pid_t child = ::fork();  // before anything is open: SQLite does not survive a fork
+  if (child == 0) {
+    // A process that comes and goes must not take itself for the last one, and the log away.
+    char octet = 0;
+    bool good = ::read(go[0], &octet, 1) == 1;
+    {
+      PolicyStore other(path_);
+      const LimitUse one = use(9);
+      good = good && other.reserve(std::span(&one, 1), WallTime(std::chrono::seconds(60))).has_value();
+    }
+    ::_exit(good ? 0 : 1);
+  }
+  PolicyStore store(path_);
+  EXPECT_TRUE(take(store, use(9)));
+  PolicyStore second(path_);
+  EXPECT_TRUE(take(second, use(9)));
+  ASSERT_EQ(::write(go[1], "!", 1), 1);
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  ::close(go[0]);
+  ::close(go[1]);
+  EXPECT_TRUE(std::filesystem::exists(path_ + "-wal"));
+  for (int i = 3; i < 9; ++i) EXPECT_TRUE(take(i % 2 ? store : second, use(9))) << i;
+  EXPECT_FALSE(take(store, use(9)));
+  EXPECT_FALSE(take(second, use(9)));
+}
+
 TEST_F(PolicyStoreTest, SlidingWindowsKeepTheirParts) {
   for (int i = 0; i < 5; ++i) {
     PolicyStore store(path_);

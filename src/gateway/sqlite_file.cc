@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -29,16 +30,33 @@ Status SqliteFile::run(const char* sql) {
   return {};
 }
 
+// A file that is there is only looked at: closing a descriptor of it would drop the locks that other connections of
+// this process hold (POSIX), and the next process to leave would take the log away from under them.
+Status SqliteFile::find_or_make(IfMissing missing) const {
+  const auto failed = [this] {
+    return fail(Code::kIo, fmt::format("{} cannot be opened: {}", path_, errno_text(errno)));
+  };
+  if (missing == IfMissing::kCreate) {
+    // SQLite would make it readable for all that the umask allows; its -wal and -shm get the mode of this.
+    const int fd = ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd >= 0) {
+      ::close(fd);
+      return {};
+    }
+    if (errno != EEXIST) return failed();
+  }
+  struct stat info {};
+  if (::lstat(path_.c_str(), &info) != 0) {
+    return errno == ENOENT ? fail(Code::kNotFound, path_ + " does not exist") : failed();
+  }
+  if (!S_ISREG(info.st_mode)) return fail(Code::kIo, path_ + " cannot be opened: it is no regular file");
+  if (::access(path_.c_str(), R_OK | W_OK) != 0) return failed();
+  return {};
+}
+
 Status SqliteFile::open(IfMissing missing, const std::function<Status()>& prepare) {
   if (db_) return {};
-  // SQLite would make it readable for all that the umask allows; its -wal and -shm get the mode of this.
-  const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | (missing == IfMissing::kCreate ? O_CREAT : 0);
-  const int fd = ::open(path_.c_str(), flags, 0600);
-  if (fd < 0) {
-    if (errno == ENOENT && missing == IfMissing::kLeave) return fail(Code::kNotFound, path_ + " does not exist");
-    return fail(Code::kIo, fmt::format("{} cannot be opened: {}", path_, errno_text(errno)));
-  }
-  ::close(fd);
+  SLUICE_CHECK(find_or_make(missing));
   Status done = connect(prepare);
   if (!done) close();
   return done;

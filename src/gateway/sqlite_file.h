@@ -49,6 +49,7 @@ class SqliteFile {
   }
 
  private:
+  Status find_or_make(IfMissing missing) const;
   Status connect(const std::function<Status()>& prepare);
   void close();
 
