@@ -15,6 +15,7 @@ int run_ca(const Config& config);
 int run_tools(const Config& config);
 int run_doctor(const Config& config);
 int run_policy(const Config& config);
+int run_grant(const Config& config);
 
 // "sluice: <message>" on standard error; 1.
 int report(const Error& error);

@@ -9,6 +9,7 @@
 #include <map>
 
 #include "app/home.h"
+#include "app/trusted_file.h"
 #include "base/text.h"
 
 namespace sluice::app {
@@ -109,6 +110,9 @@ struct Parser {
     mcp->add_option("--attach", config.attach_url, "Bridge to a running `sluice serve` (URL; default: the newest here)")
         ->expected(0, 1);
 
+    mcp->add_option("--grant", config.grant, "Whose calls these are: a grant (its token in SLUICE_GRANT_TOKEN)")
+        ->option_text("NAME");
+
     auto* traffic = add("traffic", Command::kTraffic, "Look at the traffic of the running `sluice serve`");
     client(traffic);
     traffic->add_option("action", config.action, "list, show, body, tail or export")
@@ -157,6 +161,20 @@ struct Parser {
     policy->add_option("--tool", config.policy_tool, "test: which tool is called");
     policy->add_option("--args", config.policy_args, "test: its arguments, one JSON object");
 
+    auto* grant = add("grant", Command::kGrant, "Who may call: tokens, each with a policy of its own (docs/grants.md)");
+    grant->add_option("action", config.action, "admin, create, list, rotate or revoke")
+        ->required()
+        ->check(CLI::IsMember({"admin", "create", "list", "rotate", "revoke"}).description(""));
+    grant->add_option("name", config.subject, "The grant's name");
+    grant->add_option("--policy", config.engine.policy, "create: its policy; without one every call is denied")
+        ->option_text("FILE");
+    grant->add_option("--server", config.server, "create: whose tools; sluice is our own")->capture_default_str();
+    grant->add_option("--expires", config.expires, "create: ends after this time, such as 12h or 30d")->option_text("TIME");
+    grant->add_flag("--stdio", config.stdio, "create: without a token, for `sluice mcp --grant NAME` on this account");
+    grant->add_option("--grace", config.grace, "rotate: how long the old token still counts (default 0s)")
+        ->option_text("TIME");
+    admin(grant);
+
     add("doctor", Command::kDoctor, "Check this machine and the set-up, and say what to do");
   }
 
@@ -167,6 +185,11 @@ struct Parser {
     return sub;
   }
 
+  void admin(CLI::App* sub) {
+    sub->add_option("--admin-token-file", config.admin_token_file,
+                    "The admin credential in the first line of a file (0600); else the terminal is asked")
+        ->option_text("FILE");
+  }
   void client(CLI::App* sub) { sub->add_option("--pid", config.pid, "Which running `sluice serve`"); }
 
   Config& config;
@@ -277,6 +300,10 @@ void read_environment(Config& config) {
     }
     ::unsetenv((prefix + "PASSWORD").c_str());
   }
+  if (const char* token = std::getenv("SLUICE_GRANT_TOKEN"); token && *token) {
+    config.grant_token = std::make_shared<const Secret>(Bytes(token));
+  }
+  ::unsetenv("SLUICE_GRANT_TOKEN");
   for (const char* name : {"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"}) {
     if (const char* value = std::getenv(name); value && *value) {
       config.proxy_variable = name;
@@ -331,7 +358,7 @@ ConfigOutcome read_config(int argc, char** argv, FileSystem& files) {
       path = home->config();
     }
     if (!config.config_file.empty() || files.exists(path)) {
-      const auto text = files.load_file(path, kMiB);
+      const auto text = load_trusted(absolute_path(path), kMiB);
       if (!text) {
         fmt::print(stderr, "sluice: {}\n", text.error().message);
         return {std::nullopt, 1};

@@ -19,7 +19,7 @@
 
 namespace sluice::app {
 
-enum class Command { kServe, kMcp, kTraffic, kCall, kRules, kCa, kTools, kDoctor, kPolicy };
+enum class Command { kServe, kMcp, kTraffic, kCall, kRules, kCa, kTools, kDoctor, kPolicy, kGrant };
 enum class ControlAuth { kToken, kNone };
 
 // What `serve` and `mcp` share.
@@ -64,6 +64,8 @@ struct Config {
   // mcp
   bool attach = false;
   std::string attach_url;  // empty: the newest running serve of this home
+  std::string grant;       // --grant NAME; empty: `default`
+  std::shared_ptr<const Secret> grant_token;  // SLUICE_GRANT_TOKEN, gone from the environment once read
   // traffic, call, ca, tools
   std::string action;                  // list|show|body|tail|export; show|export|rotate
   std::string subject;                 // an exchange id, a tool's name, a file
@@ -75,6 +77,11 @@ struct Config {
   bool markdown = false, response = true;
   bool replace = false;                  // rules import: in place of those that are there
   std::string policy_tool, policy_args;  // policy test; its files are `arguments`
+  // grant: its name is `subject`, its policy `engine.policy`
+  std::string admin_token_file;        // --admin-token-file; empty: the terminal is asked
+  std::string server = "sluice";       // create: whose tools
+  std::string expires, grace;          // "30d", "12h"
+  bool stdio = false;
 
   std::string key_log_file;  // $SSLKEYLOGFILE
   // The proxy variables, for `--upstream env` and, where they are ignored, for a notice that names the first.

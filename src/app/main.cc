@@ -29,6 +29,8 @@ int run(const sluice::app::Config& config) {
       return run_doctor(config);
     case Command::kPolicy:
       return run_policy(config);
+    case Command::kGrant:
+      return run_grant(config);
   }
   return 2;
 }

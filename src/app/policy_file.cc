@@ -1,12 +1,5 @@
 #include "app/policy_file.h"
 
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-
 #include "gateway/policy_gate.h"
 
 namespace sluice::app {
@@ -14,67 +7,10 @@ namespace {
 
 constexpr ByteCount kMaxPolicy = 1 * kMiB;
 
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-std::int64_t nanoseconds(const timespec& time) { return time.tv_sec * 1'000'000'000LL + time.tv_nsec; }
-
-FileMark mark_of(const struct stat& info) {
-  return {info.st_dev, info.st_ino, static_cast<std::uint64_t>(info.st_size), nanoseconds(info.st_mtim),
-          nanoseconds(info.st_ctim)};
-}
-
-Status check_ownership(const std::string& path, const struct stat& info) {
-  if (!S_ISREG(info.st_mode)) return fail(Code::kRefused, path + " is no regular file");
-  if (info.st_uid != 0 && info.st_uid != ::geteuid()) {
-    return fail(Code::kRefused, fmt::format("{} belongs to somebody else: a policy must be root's or one's own", path));
-  }
-  if ((info.st_mode & 022) != 0) {
-    return fail(Code::kRefused, fmt::format("{} can be written by others: chmod go-w {}", path, path));
-  }
-  if (static_cast<std::uint64_t>(info.st_size) > kMaxPolicy) {
-    return fail(Code::kTooLarge, path + " is larger than 1 MiB");
-  }
-  return {};
-}
-
 }  // namespace
 
-FileMark mark_of(const std::string& path) {
-  struct stat info {};
-  return ::stat(path.c_str(), &info) == 0 ? mark_of(info) : FileMark{};
-}
-
 Result<std::string> load_policy_text(const std::string& path, FileMark* mark) {
-  // A FIFO must not hold us up; what was opened is what is judged.
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  struct stat info {};
-  if (file.get() < 0 || ::fstat(file.get(), &info) != 0) {
-    return fail(Code::kIo, fmt::format("{} cannot be read: {}", path, errno_text(errno)));
-  }
-  if (mark) *mark = mark_of(info);
-  SLUICE_CHECK(check_ownership(path, info));
-  std::string text;
-  char part[64 * 1024];
-  for (;;) {
-    const ssize_t got = ::read(file.get(), part, sizeof part);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return fail(Code::kIo, fmt::format("{} cannot be read: {}", path, errno_text(errno)));
-    if (got == 0) return text;
-    text.append(part, static_cast<std::size_t>(got));
-    if (text.size() > kMaxPolicy) return fail(Code::kTooLarge, path + " is larger than 1 MiB");
-  }
+  return load_trusted(path, kMaxPolicy, Readers::kAnybody, mark);
 }
 
 namespace {

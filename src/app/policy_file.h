@@ -6,20 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "app/trusted_file.h"
 #include "base/result.h"
 #include "policy/engine.h"
 #include "policy/explain.h"
 #include "tools/tool.h"
 
 namespace sluice::app {
-
-// What tells one state of a file from another without reading it.
-struct FileMark {
-  std::uint64_t device = 0, inode = 0, size = 0;
-  std::int64_t modified_ns = 0, changed_ns = 0;
-  friend bool operator==(const FileMark&, const FileMark&) = default;
-};
-FileMark mark_of(const std::string& path);  // all zero: there is no such file
 
 // At most 1 MiB of a regular file that belongs to root or to us and that nobody else may write (gate.md 1).
 // kRefused: others can write it, or it is somebody else's. `mark`: what was read.

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 namespace sluice::app {
 namespace {
 
@@ -17,7 +19,7 @@ void print_lines(const std::vector<std::string>& lines, std::string_view kind) {
 }  // namespace
 
 Status PolicyWatch::load() {
-  const LoadedPolicy loaded = path_.empty() ? load_full_policy() : load_policy(path_, &mark_);
+  const LoadedPolicy loaded = path().empty() ? load_full_policy() : load_policy(path(), &mark_);
   print_lines(loaded.warnings, "warning: ");
   if (loaded.engine) {
     gate_.set_policy(loaded.engine);
@@ -26,11 +28,13 @@ Status PolicyWatch::load() {
   if (loaded.errors.size() == 1)
     return fail(Code::kRefused, "the policy is not put in force: " + loaded.errors.front());
   print_lines(loaded.errors, "");
-  return fail(Code::kRefused, fmt::format("the policy {} is not put in force: {} errors", path_, loaded.errors.size()));
+  return fail(Code::kRefused, fmt::format("the policy {} is not put in force: {} errors", path(), loaded.errors.size()));
 }
 
 void PolicyWatch::start(std::function<void()> on_change) {
   on_change_ = std::move(on_change);
+  grants_.on_change([this] { take_grants(); });
+  grants_.refresh();
   wait();
 }
 
@@ -38,7 +42,11 @@ void PolicyWatch::wait() {
   timer_.expires_after(kTick);
   timer_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
-    if (reload_ == Reload::kYes) look();
+    grants_.refresh();
+    if (options_.reload == Reload::kYes) {
+      if (!path().empty()) look();
+      look_at_grants();
+    }
     if (++ticks_ % kTicksOfSync == 0) {
       if (const Status synced = store_.sync(); !synced) log_.error("counters", {{"reason", synced.error().message}});
     }
@@ -46,19 +54,89 @@ void PolicyWatch::wait() {
   });
 }
 
+gateway::PolicyGate::EnginePtr PolicyWatch::take(const std::string& path, FileMark& mark, bool first) {
+  LoadedPolicy loaded = load_policy(path, &mark);
+  if (loaded.engine) {
+    if (const Status placed = check_place(path); !placed) {
+      loaded.engine.reset();
+      loaded.errors.push_back(placed.error().message);
+    }
+  }
+  if (!loaded.engine) {
+    fmt::print(stderr, "sluice: {} {}\n", path,
+               first ? "is not put in force: calls of its grants are denied"
+                     : "changed and is not taken; the policy before it stays in force");
+    print_lines(loaded.errors, "");
+  } else {
+    print_lines(loaded.warnings, "warning: ");
+  }
+  return loaded.engine;
+}
+
 void PolicyWatch::look() {
-  const FileMark now = mark_of(path_);
+  const FileMark now = mark_of(path());
   if (now == mark_) return;
   mark_ = now;
-  LoadedPolicy loaded = load_policy(path_, &mark_);
-  if (!loaded.engine) {
-    fmt::print(stderr, "sluice: {} changed and is not taken; the policy before it stays in force\n", path_);
-    return print_lines(loaded.errors, "");
+  auto engine = take(path(), mark_, false);
+  if (!engine || engine->revision() == gate_.policy()->revision()) return;
+  fmt::print(stderr, "sluice: {} changed; it is in force from now on\n", path());
+  gate_.set_policy(std::move(engine));
+  if (on_change_) on_change_();
+}
+
+// The folder of the policy of `default` is closed to tools; a grant's is, if no tool is let in anyway.
+Status PolicyWatch::check_place(const std::string& path) const {
+  if (path == options_.path) return {};
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  const auto is_beneath = [&](const fs::path& folder, const std::string& root) {
+    const fs::path real = fs::weakly_canonical(root, ignored);
+    const fs::path below = folder.lexically_relative(real);
+    return !below.empty() && *below.begin() != "..";
+  };
+  const fs::path folder = fs::weakly_canonical(fs::path(path), ignored).parent_path();
+  if (is_beneath(folder, options_.home)) return {};
+  if (!options_.path.empty() && is_beneath(folder, fs::path(options_.path).parent_path().string())) return {};
+  for (const std::string& root : options_.tool_roots) {
+    if (is_beneath(folder, root)) {
+      return fail(Code::kRefused, fmt::format("{} lies beneath --allow-root {}, where tools read: move it to {}", path,
+                                              root, options_.home));
+    }
   }
-  print_lines(loaded.warnings, "warning: ");
-  if (loaded.engine->revision() == gate_.policy()->revision()) return;
-  fmt::print(stderr, "sluice: {} changed; it is in force from now on\n", path_);
-  gate_.set_policy(std::move(loaded.engine));
+  return {};
+}
+
+void PolicyWatch::look_at_grants() {
+  bool changed = false;
+  for (auto& [path, watched] : files_) {
+    const FileMark now = mark_of(path);
+    if (now == watched.mark) continue;
+    watched.mark = now;
+    auto engine = take(path, watched.mark, !watched.engine);
+    if (!engine || (watched.engine && engine->revision() == watched.engine->revision())) continue;
+    fmt::print(stderr, "sluice: {} changed; it is in force from now on\n", path);
+    watched.engine = std::move(engine);
+    changed = true;
+  }
+  if (changed) take_grants();
+}
+
+void PolicyWatch::take_grants() {
+  std::map<std::string, gateway::PolicyGate::EnginePtr, std::less<>> engines;
+  std::map<std::string, Watched> used;
+  for (const gateway::Grant& grant : grants_.all()) {
+    if (grant.policy.empty() || grant.revoked_ms != 0) continue;
+    auto found = files_.find(grant.policy);
+    if (found == files_.end()) {
+      Watched watched;
+      watched.engine = take(grant.policy, watched.mark, true);
+      found = files_.emplace(grant.policy, std::move(watched)).first;
+    }
+    used.insert(*found);
+    if (found->second.engine) engines.emplace(grant.name, found->second.engine);
+  }
+  files_ = std::move(used);
+  gate_.set_grant_policies(std::move(engines));
   if (on_change_) on_change_();
 }
 

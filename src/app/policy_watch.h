@@ -1,15 +1,18 @@
-// The policy of `serve` and `mcp`: loaded at the start, loaded again when its file changes. An edit that cannot be
-// taken keeps the one in force, is told once, and is looked at again when the file changes again. gate.md 2,
-// policy.md 1.1. Control thread only.
+// The policies of `serve` and `mcp`, that of `default` and those of grants: loaded at the start or when a grant is made,
+// loaded again when their files change. An edit that cannot be taken keeps the one in force, is told once, and is looked
+// at again when the file changes again. gate.md 2, policy.md 1.1. Control thread only.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
+#include <map>
 #include <string>
+#include <vector>
 
 #include "app/policy_file.h"
 #include "base/log.h"
+#include "gateway/grants.h"
 #include "gateway/policy_gate.h"
 #include "gateway/policy_store.h"
 
@@ -18,36 +21,49 @@ namespace sluice::app {
 class PolicyWatch {
  public:
   enum class Reload { kYes, kNo };
-  // An empty path: the built-in policy, which does not change.
-  PolicyWatch(boost::asio::io_context& control, gateway::PolicyGate& gate, gateway::PolicyStore& store, Log& log,
-              std::string path, Reload reload)
-      : gate_(gate),
-        store_(store),
-        log_(log),
-        path_(std::move(path)),
-        reload_(path_.empty() ? Reload::kNo : reload),
-        timer_(control) {}
+  struct Options {
+    std::string path;  // of `default`; empty: the built-in policy, which does not change
+    Reload reload = Reload::kYes;
+    // Tools read beneath these, so no grant's policy may lie there, unless it is beneath `home`, which is closed.
+    std::vector<std::string> tool_roots;
+    std::string home;
+  };
+  PolicyWatch(boost::asio::io_context& control, gateway::PolicyGate& gate, gateway::PolicyStore& store,
+              gateway::Grants& grants, Log& log, Options options)
+      : gate_(gate), store_(store), grants_(grants), log_(log), options_(std::move(options)), timer_(control) {}
 
-  // kRefused: why it cannot be put in force, all reasons on standard error.
+  // That of `default`. kRefused: why it cannot be put in force, all reasons on standard error.
   Status load();
-  // Looks at the file four times a second and has counters written through each second.
+  // Those of grants, now and whenever grants change; looks at all files and at the grants four times a second, and has
+  // counters written through each second. A grant's policy that cannot be put in force is told, and denies its calls.
   void start(std::function<void()> on_change);
-  bool may_change() const { return reload_ == Reload::kYes; }
+  // Whether `default` may come to see other tools.
+  bool may_change() const { return !options_.path.empty() && options_.reload == Reload::kYes; }
 
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return options_.path; }
 
  private:
+  struct Watched {
+    FileMark mark;
+    gateway::PolicyGate::EnginePtr engine;
+  };
   void wait();
   void look();
+  void look_at_grants();
+  void take_grants();
+  Status check_place(const std::string& path) const;
+  // The file's policy, or null: what is wrong was told.
+  gateway::PolicyGate::EnginePtr take(const std::string& path, FileMark& mark, bool first);
 
   gateway::PolicyGate& gate_;
   gateway::PolicyStore& store_;
+  gateway::Grants& grants_;
   Log& log_;
-  const std::string path_;
-  const Reload reload_;
+  const Options options_;
   boost::asio::steady_timer timer_;
   std::function<void()> on_change_;
   FileMark mark_;
+  std::map<std::string, Watched> files_;  // of grants
   unsigned ticks_ = 0;
 };
 

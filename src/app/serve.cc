@@ -163,10 +163,13 @@ std::function<void(std::string_view)> on_bug(Program& program) {
 
 Result<ControlPtr> open_control(Program& program, const Config& config, const std::string& token) {
   gateway::ControlServer::Options options;
+  gateway::Grants::Options grants;
+  grants.needs_token = config.control_auth == ControlAuth::kToken;
+  if (grants.needs_token) grants.default_token = token;
+  program.grants().set_options(std::move(grants));
+  options.identities = &program.grants();
   options.port = config.control_port;
-  options.token = config.control_auth == ControlAuth::kToken ? token : "";
   options.allow_hosts = config.allow_host;
-  options.caller.grant = "default";
   options.limits = program.mcp_limits();
   return gateway::ControlServer::create(program.control().get_executor(), http_deps(program, program.agent_profile()),
                                         std::move(options), on_bug(program));
@@ -227,42 +230,94 @@ int run_serve(const Config& config) {
   return 0;
 }
 
+namespace {
+
+int attach(const Config& config, const Home& home, FileSystem& files) {
+  if (!config.engine.policy.empty()) {
+    return report(
+        {Code::kInvalid, "--policy does nothing with --attach: the policy is that of the `sluice serve` behind it"});
+  }
+  std::string token;
+  if (config.grant.empty()) {
+    token = home.token(files, *std::make_unique<SystemEntropy>()).value_or("");
+  } else if (config.grant_token) {
+    token = config.grant_token->view();
+  } else {
+    return report({Code::kRefused, "--grant with --attach needs the grant's token in the environment: SLUICE_GRANT_TOKEN"});
+  }
+  std::string url = config.attach_url;
+  if (url.empty()) {
+    const auto running = find_running(files, home);
+    if (running.empty()) return report({Code::kNotFound, "no `sluice serve` runs on " + home.path() + " to attach to"});
+    const Json* control_json = find_member(running.front().ready, "control");
+    const Json* mcp = control_json ? find_member(*control_json, "mcp") : nullptr;
+    if (mcp && mcp->is_string()) url = mcp->get<std::string>();
+  }
+  const auto endpoint = parse_endpoint(url);
+  if (!endpoint) return report(endpoint.error());
+  return run_attach(*endpoint, token);
+}
+
+// Whose calls standard input carries.
+Result<gateway::Identity> stdio_identity(Program& program, const Config& config) {
+  if (config.grant.empty()) return gateway::Identity{{"default", "stdio"}, &program.agent_profile()};
+  if (!config.engine.policy.empty()) {
+    return fail(Code::kInvalid, "--policy is for `default`: the grant " + config.grant + " has a policy of its own");
+  }
+  SLUICE_TRY(gateway::Identity who,
+             program.grants().identify_stdio(config.grant, config.grant_token ? config.grant_token->view() : ""));
+  who.caller.session = "stdio";
+  return who;
+}
+
+// Ends the program when its grant ends.
+class GrantGuard {
+ public:
+  GrantGuard(Program& program, gateway::Caller caller)
+      : program_(program), caller_(std::move(caller)), timer_(program.control()) {
+    wait();
+  }
+  bool ended() const { return ended_; }
+
+ private:
+  void wait() {
+    timer_.expires_after(std::chrono::milliseconds(250));
+    timer_.async_wait([this](const boost::system::error_code& error) {
+      if (error) return;
+      if (program_.grants().is_valid(caller_)) return wait();
+      ended_ = true;
+      program_.control().stop();
+    });
+  }
+  Program& program_;
+  gateway::Caller caller_;
+  asio::steady_timer timer_;
+  bool ended_ = false;
+};
+
+}  // namespace
+
 int run_mcp(const Config& config) {
   SystemFileSystem files;
   auto home = Home::open(files, config.home);
   if (!home) return report(home.error());
-  if (config.attach) {
-    if (!config.engine.policy.empty()) {
-      return report(
-          {Code::kInvalid, "--policy does nothing with --attach: the policy is that of the `sluice serve` behind it"});
-    }
-    const auto token = home->token(files, *std::make_unique<SystemEntropy>());
-    std::string url = config.attach_url;
-    if (url.empty()) {
-      const auto running = find_running(files, *home);
-      if (running.empty())
-        return report({Code::kNotFound, "no `sluice serve` runs on " + home->path() + " to attach to"});
-      const Json* control_json = find_member(running.front().ready, "control");
-      const Json* mcp = control_json ? find_member(*control_json, "mcp") : nullptr;
-      if (mcp && mcp->is_string()) url = mcp->get<std::string>();
-    }
-    const auto endpoint = parse_endpoint(url);
-    if (!endpoint) return report(endpoint.error());
-    return run_attach(*endpoint, token.value_or(""));
-  }
+  if (config.attach) return attach(config, *home, files);
   auto created = Program::create(config, *home);
   if (!created) return report(created.error());
   Program& program = **created;
+  const auto who = stdio_identity(program, config);
+  if (!who) return report(who.error());
   Signals signals(program.control());
+  const GrantGuard guard(program, who->caller);
   auto transport =
-      gateway::StdioTransport::create(program.control().get_executor(), program.agent_profile(), program.dispatcher(),
-                                      {STDIN_FILENO, STDOUT_FILENO, program.mcp_limits(), {"default", "stdio"}},
+      gateway::StdioTransport::create(program.control().get_executor(), *who->profile, program.dispatcher(),
+                                      {STDIN_FILENO, STDOUT_FILENO, program.mcp_limits(), who->caller},
                                       [&program] { program.control().stop(); });
   if (!transport) return report(transport.error());
   program.control().run();
   (*transport)->stop();
   shut_down(program);
-  return 0;
+  return guard.ended() ? report({Code::kRefused, "the grant " + who->caller.grant + " has ended"}) : 0;
 }
 
 }  // namespace sluice::app

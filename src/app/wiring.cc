@@ -10,6 +10,7 @@
 
 #include "app/host_options_config.h"
 #include "app/timeout_config.h"
+#include "app/trusted_file.h"
 #include "base/text.h"
 #include "base/url.h"
 
@@ -50,6 +51,7 @@ mcp::ServerProfile make_profile(const std::string& grant, Entropy& entropy) {
 }
 
 Result<Secret> first_line(FileSystem& files, const std::string& path) {
+  SLUICE_CHECK(check_trusted(path));
   SLUICE_TRY(std::string content, files.load_file(path, kMiB));
   Secret password(std::string_view(content).substr(0, content.find_first_of("\r\n")));
   ::explicit_bzero(content.data(), content.size());
@@ -95,6 +97,9 @@ Program::Program(const Config& config, Home home)
       processes_(clock_),
       state_(home_.state_db()),
       rules_(clock_),
+      gate_db_(home_.state_db()),
+      grant_store_(gate_db_),
+      grants_(clock_, grant_store_),
       policy_store_(home_.state_db()),
       policy_gate_(clock_, policy_store_) {}
 
@@ -114,6 +119,7 @@ Status Program::build(const Config& config) {
     SLUICE_TRY(proxy::ListenAddress address, parse_listen(text, "--transparent"));
     transparent_listeners_.push_back(std::move(address));
   }
+  SLUICE_CHECK(check_key_files());
   auto authority = tls::CertificateAuthority::load_or_create(files_, home_.ca(), clock_, entropy_);
   if (!authority) return fail(Code::kIo, authority.error().message);  // a corrupt CA is not wrong usage
   authority_ = *std::move(authority);
@@ -128,6 +134,15 @@ Status Program::build(const Config& config) {
   disk_thread_ = std::thread([this] { run_disk(); });
   capture_thread_ = std::thread([this] { run_capture(); });
   lookup_thread_ = std::thread([this] { run_lookups(); });
+  return {};
+}
+
+// gate.md 1: what others can write is nobody's key.
+Status Program::check_key_files() const {
+  for (const std::string& path : {home_.ca() + "/ca-key.pem", home_.ca() + "/ca-cert.pem", home_.token_file(),
+                                  home_.state_db()}) {
+    SLUICE_CHECK(check_trusted(path));
+  }
   return {};
 }
 
@@ -264,21 +279,40 @@ Status Program::set_upstreams(const Config& config) {
 
 // Before anything else is made: a policy that cannot be put in force keeps the program from starting.
 Status Program::load_policy(const Config& config) {
-  const std::string path = config.engine.policy.empty() ? "" : absolute_path(config.engine.policy);
+  PolicyWatch::Options options;
+  if (!config.engine.policy.empty()) options.path = absolute_path(config.engine.policy);
+  options.reload = config.engine.no_reload ? PolicyWatch::Reload::kNo : PolicyWatch::Reload::kYes;
+  options.tool_roots = config.engine.allow_root;
+  options.home = home_.path();
   policy_watch_ =
-      std::make_unique<PolicyWatch>(control_, policy_gate_, policy_store_, log_, path,
-                                    config.engine.no_reload ? PolicyWatch::Reload::kNo : PolicyWatch::Reload::kYes);
+      std::make_unique<PolicyWatch>(control_, policy_gate_, policy_store_, grants_, log_, std::move(options));
   return policy_watch_->load();
 }
 
 // What the policy closes as a whole is not offered (gate.md 9). Sessions look at it with each message, on this thread.
 void Program::offer_what_is_open() {
-  const auto open = [this](std::string_view method) { return policy_gate_.judge_method({}, method).allow; };
-  mcp::Capabilities& offered = agent_profile_.capabilities;
+  offer_what_is_open(agent_profile_);
+  for (const auto& [name, profile] : grant_profiles_) offer_what_is_open(*profile);
+}
+
+void Program::offer_what_is_open(mcp::ServerProfile& profile) const {
+  const auto open = [&](std::string_view method) { return policy_gate_.is_open(profile.grant, method); };
+  mcp::Capabilities& offered = profile.capabilities;
   offered.resources = open("resources/list") || open("resources/read") || open("resources/templates/list");
   offered.resources_subscribe = offered.resources && open("resources/subscribe");
   offered.completions = open("completion/complete");
-  offered.tools_list_changed = policy_watch_->may_change();
+  offered.tools_list_changed = profile.grant != "default" || policy_watch_->may_change();
+}
+
+// A grant's own, so that its cursors are nobody else's. None is ever taken away: sessions point to them.
+const mcp::ServerProfile* Program::profile_of(const std::string& grant) {
+  if (grant == "default") return &agent_profile_;
+  auto& profile = grant_profiles_[grant];
+  if (!profile) {
+    profile = std::make_unique<mcp::ServerProfile>(make_profile(grant, entropy_));
+    offer_what_is_open(*profile);
+  }
+  return profile.get();
 }
 
 Status Program::make_gate(const Config& config) {
@@ -301,6 +335,9 @@ Status Program::make_gate(const Config& config) {
       control_.get_executor(), clock_, entropy_, *services_, *registry_, policy_gate_, *presenter_, *audit_, {}};
   deps.on_bug = [this](std::string_view what) { log_.error("tool_bug", {{"what", what}}); };
   dispatcher_ = std::make_unique<gateway::Dispatcher>(std::move(deps), gateway::DispatcherLimits{});
+  grants_.set_profiles([this](const std::string& grant) { return profile_of(grant); });
+  grants_.on_error([this](std::string_view why) { log_.error("grants", {{"reason", why}}); });
+  policy_gate_.set_identities(grants_);
   policy_watch_->start([this] {
     offer_what_is_open();
     dispatcher_->changes()->mark(gateway::Changes::kTools);

@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <boost/asio/io_context.hpp>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -27,6 +28,7 @@
 #include "capture/capture.h"
 #include "gateway/audit.h"
 #include "gateway/dispatcher.h"
+#include "gateway/grants.h"
 #include "gateway/policy_gate.h"
 #include "gateway/policy_store.h"
 #include "gateway/presenter.h"
@@ -62,6 +64,7 @@ class Program {
   // What MCP clients are shown, for a grant; cursors are bound to it.
   const mcp::ServerProfile& agent_profile() const { return agent_profile_; }
   const mcp::ServerProfile& owner_profile() const { return owner_profile_; }
+  gateway::Grants& grants() { return grants_; }
   const std::vector<proxy::ListenAddress>& listeners() const { return listeners_; }  // as configured
   const std::vector<proxy::ListenAddress>& transparent_listeners() const { return transparent_listeners_; }
   bool password_is_public() const { return password_is_public_.load(); }  // others may read the file of --proxy-auth
@@ -73,13 +76,16 @@ class Program {
  private:
   Program(const Config& config, Home home);
   Status build(const Config& config);
+  Status check_key_files() const;
   Status make_ring(const Config& config);
   Status restore_rules();
   Status make_engine(const Config& config);
   Status add_password(const Config& config, proxy::EngineOptions& options);
   Status set_upstreams(const Config& config);
   Status load_policy(const Config& config);
+  const mcp::ServerProfile* profile_of(const std::string& grant);
   void offer_what_is_open();
+  void offer_what_is_open(mcp::ServerProfile& profile) const;
   Status make_gate(const Config& config);
   void run_capture();
   void run_disk();
@@ -110,6 +116,10 @@ class Program {
 
   McpLimits mcp_limits_;
   mcp::ServerProfile agent_profile_, owner_profile_;
+  std::map<std::string, std::unique_ptr<mcp::ServerProfile>> grant_profiles_;
+  gateway::GateDb gate_db_;
+  gateway::GrantStore grant_store_;
+  gateway::Grants grants_;
   gateway::PolicyStore policy_store_;
   gateway::PolicyGate policy_gate_;
   std::unique_ptr<PolicyWatch> policy_watch_;

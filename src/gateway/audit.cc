@@ -93,6 +93,8 @@ Status AuditLog::append(const DecisionRecord& record) {
   line["rule"] = word(record.rule);
   if (!record.message.empty()) line["message"] = word(record.message);
   line["policy_revision"] = record.policy_revision;
+  if (!record.approval.empty()) line["approval"] = record.approval;
+  if (!record.approver.empty()) line["approver"] = record.approver;
   return write(line);
 }
 

@@ -34,6 +34,7 @@ class AuditLog {
     std::string_view decision = "allow";  // or "deny", "would_deny" (monitor mode)
     std::string_view rule, message;
     std::uint64_t policy_revision = 0;
+    std::string_view approval, approver;  // its id, and whose decision let the call pass
   };
   // Must succeed before the call runs: no log, no call.
   Status append(const DecisionRecord& record);

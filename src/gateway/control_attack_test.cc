@@ -147,7 +147,7 @@ TEST(ControlPort, NonsenseIsAnsweredAsJsonRpc) {
 
 TEST(ControlPort, WithoutAuthenticationHostAndOriginStillCount) {
   // As --control-auth none: TestServer gives a token to an empty one, so the guard is asked itself.
-  const ControlGuard guard({"", {}, true});
+  const ControlGuard guard({{}, true});
   http::RequestHead head;
   head.method = "POST";
   head.target = "/mcp";

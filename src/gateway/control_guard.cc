@@ -39,8 +39,7 @@ bool ControlGuard::is_ours(std::string_view host, const std::string& local_addre
   return false;
 }
 
-std::optional<HttpAnswer> ControlGuard::judge_origin(const http::RequestHead& head,
-                                                     const std::string& local_address) const {
+std::optional<HttpAnswer> ControlGuard::judge(const http::RequestHead& head, const std::string& local_address) const {
   if (!options_.check_host) return std::nullopt;
   if (head.fields.count("host") != 1) return text_answer(400, "One Host field is needed.");
   const auto host = parse_authority(*head.fields.find("host"), 80);
@@ -61,19 +60,16 @@ std::optional<HttpAnswer> ControlGuard::judge_origin(const http::RequestHead& he
   return std::nullopt;
 }
 
-std::optional<HttpAnswer> ControlGuard::judge(const http::RequestHead& head, const std::string& local_address) const {
-  if (auto refusal = judge_origin(head, local_address)) return refusal;
-  if (options_.token.empty()) return std::nullopt;
-  if (head.fields.count("authorization") == 1) {
-    const std::string_view value = *head.fields.find("authorization");
-    const std::size_t blank = value.find(' ');
-    if (blank != std::string_view::npos && iequals(value.substr(0, blank), kBearer) &&
-        constant_time_equal(trim(value.substr(blank)), options_.token)) {
-      return std::nullopt;
-    }
-  }
+std::optional<std::string_view> bearer_token(const http::RequestHead& head) {
+  if (head.fields.count("authorization") != 1) return std::nullopt;
+  const std::string_view value = *head.fields.find("authorization");
+  const std::size_t blank = value.find(' ');
+  if (blank == std::string_view::npos || !iequals(value.substr(0, blank), kBearer)) return std::nullopt;
+  return trim(value.substr(blank));
+}
+
+HttpAnswer unauthorized() {
   HttpAnswer answer = text_answer(401, "A bearer token is needed: see the file that `sluice serve` names.");
-  // Without resource metadata: SDK clients stop instead of starting OAuth (gate.md 10).
   answer.fields.emplace_back("WWW-Authenticate", "Bearer");
   return answer;
 }

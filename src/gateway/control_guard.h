@@ -1,5 +1,5 @@
-// Who may speak to the control port: Host and Origin against DNS rebinding and foreign pages, the token against
-// everyone else. Pure; thread-safe. engine.md 8, gate.md 10, MCP 2026-07-28 "Security".
+// Which requests the control port looks at: Host and Origin against DNS rebinding and foreign pages. Who they come from
+// is identity.h's. Pure; thread-safe. engine.md 8, gate.md 10, MCP 2026-07-28 "Security".
 #pragma once
 
 #include <optional>
@@ -14,17 +14,14 @@ namespace sluice::gateway {
 class ControlGuard {
  public:
   struct Options {
-    std::string token;                     // empty: none is asked for
     std::vector<std::string> allow_hosts;  // beside the loopback names and the address connected to
     bool check_host = true;                // false on a local socket, which no browser reaches
   };
   explicit ControlGuard(Options options);
 
-  // A refusal, in this order: 400 for a missing or doubled Host, 403 for a Host or Origin that is not ours, 401 without
-  // the token. `local_address` is the address that the client connected to.
+  // A refusal: 400 for a missing or doubled Host, 403 for a Host or Origin that is not ours. `local_address` is the
+  // address that the client connected to.
   std::optional<HttpAnswer> judge(const http::RequestHead& head, const std::string& local_address) const;
-  // Host and Origin alone, for paths that need no token.
-  std::optional<HttpAnswer> judge_origin(const http::RequestHead& head, const std::string& local_address) const;
 
  private:
   bool is_ours(std::string_view host, const std::string& local_address) const;
@@ -32,6 +29,10 @@ class ControlGuard {
   Options options_;
 };
 
+// The token of the one Authorization field; nullopt: there is none, there are two, or it is of another scheme.
+std::optional<std::string_view> bearer_token(const http::RequestHead& head);
+// 401, the same for every reason, without resource metadata, so that SDK clients stop instead of starting OAuth.
+HttpAnswer unauthorized();
 HttpAnswer text_answer(int status, std::string_view text);
 
 }  // namespace sluice::gateway

@@ -14,7 +14,8 @@ using boost::system::error_code;
 
 namespace {
 
-constexpr std::chrono::minutes kSweep{1};
+// What has ended must be over within a second (gate.md 2).
+constexpr std::chrono::milliseconds kSweep{250};
 
 bool somebody_listens(const asio::any_io_executor& control, const Local::endpoint& endpoint) {
   Local::socket probe(control);
@@ -26,10 +27,15 @@ bool somebody_listens(const asio::any_io_executor& control, const Local::endpoin
 }  // namespace
 
 ControlServer::ControlServer(const asio::any_io_executor& control, McpHttpDeps deps, ControlGuard::Options guard,
-                             Caller caller, const McpLimits& limits, HttpServer::OnBug on_bug)
-    : sweep_(control), mcp_(std::make_unique<McpHttp>(std::move(deps), std::move(guard), std::move(caller), limits)) {
+                             Options options, HttpServer::OnBug on_bug)
+    : sweep_(control) {
+  if (!options.identities) {
+    one_ = std::make_unique<OneIdentity>(std::move(options.token), Identity{std::move(options.caller), &deps.profile});
+    options.identities = one_.get();
+  }
   HttpServerLimits http;
-  http.max_body = limits.max_message;
+  http.max_body = options.limits.max_message;
+  mcp_ = std::make_unique<McpHttp>(std::move(deps), std::move(guard), *options.identities, options.limits);
   server_ = std::make_unique<HttpServer>(control, *mcp_, http, std::move(on_bug));
   sweep_later();
 }
@@ -59,10 +65,11 @@ Result<std::unique_ptr<ControlServer>> ControlServer::create(const asio::any_io_
   auto acceptor = net::listen_tcp(control, options.host, options.port);
   if (!acceptor) return fail(std::move(acceptor).error());
   const std::uint16_t port = acceptor->local_endpoint().port();
-  ControlGuard::Options guard{std::move(options.token), std::move(options.allow_hosts), true};
-  std::unique_ptr<ControlServer> server(new ControlServer(
-      control, std::move(deps), std::move(guard), std::move(options.caller), options.limits, std::move(on_bug)));
-  server->host_ = options.host;
+  const std::string host = options.host;
+  ControlGuard::Options guard{std::move(options.allow_hosts), true};
+  std::unique_ptr<ControlServer> server(
+      new ControlServer(control, std::move(deps), std::move(guard), std::move(options), std::move(on_bug)));
+  server->host_ = host;
   server->port_ = port;
   server->server_->serve(*std::move(acceptor));
   return server;
@@ -87,13 +94,13 @@ Result<std::unique_ptr<ControlServer>> ControlServer::create_local(const asio::a
   if (!error && ::chmod(path.c_str(), 0600) != 0) error.assign(errno, boost::system::system_category());
   if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
   if (error) return fail(Code::kUnavailable, "cannot listen on " + path + ": " + error.message());
-  Caller owner;
-  owner.grant = "owner";
-  owner.unmasked = true;
-  McpLimits larger = limits;
-  larger.max_message = limits.max_owner_message;
+  Options options;
+  options.caller.grant = "owner";
+  options.caller.unmasked = true;
+  options.limits = limits;
+  options.limits.max_message = limits.max_owner_message;
   std::unique_ptr<ControlServer> server(
-      new ControlServer(control, std::move(deps), {"", {}, false}, std::move(owner), larger, std::move(on_bug)));
+      new ControlServer(control, std::move(deps), {{}, false}, std::move(options), std::move(on_bug)));
   server->path_ = path;
   server->server_->serve(std::move(acceptor));
   return server;

@@ -19,9 +19,10 @@ class ControlServer {
   struct Options {
     std::string host = "127.0.0.1";
     std::uint16_t port = 0;                // 0: any free one
-    std::string token;                     // empty: --control-auth none
+    Identities* identities = nullptr;      // whose tokens are taken; outlive the server. Null: the one token below
+    std::string token;                     // empty: none is asked for
     std::vector<std::string> allow_hosts;  // --allow-host
-    Caller caller;                         // what the token stands for
+    Caller caller;                         // what that token stands for
     McpLimits limits;
   };
   // kUnavailable: the port is in use or cannot be bound; kInvalid: the host is no address.
@@ -41,10 +42,11 @@ class ControlServer {
 
  private:
   ControlServer(const boost::asio::any_io_executor& control, McpHttpDeps deps, ControlGuard::Options guard,
-                Caller caller, const McpLimits& limits, HttpServer::OnBug on_bug);
+                Options options, HttpServer::OnBug on_bug);
   void sweep_later();
 
   boost::asio::steady_timer sweep_;
+  std::unique_ptr<OneIdentity> one_;
   std::unique_ptr<McpHttp> mcp_;
   std::unique_ptr<HttpServer> server_;
   std::string host_, path_;

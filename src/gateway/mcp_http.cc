@@ -64,6 +64,7 @@ class McpHttp::Session : public std::enable_shared_from_this<Session> {
   std::map<mcp::OperationKey, std::weak_ptr<HttpReply>> replies;
   std::weak_ptr<HttpReply> channel;
   MonoTime used;
+  Caller caller;  // with the credential that was shown last
 
   void send(const Outgoing& outgoing) {
     if (!outgoing.stream) {
@@ -89,18 +90,18 @@ class McpHttp::Session : public std::enable_shared_from_this<Session> {
   }
 };
 
-McpHttp::McpHttp(McpHttpDeps deps, ControlGuard::Options guard, Caller caller, McpLimits limits)
-    : deps_(std::move(deps)), guard_(std::move(guard)), caller_(std::move(caller)), limits_(limits) {}
+McpHttp::McpHttp(McpHttpDeps deps, ControlGuard::Options guard, Identities& identities, McpLimits limits)
+    : deps_(std::move(deps)), guard_(std::move(guard)), identities_(identities), limits_(limits) {}
 
 McpHttp::~McpHttp() { close(); }
 
 std::optional<HttpAnswer> McpHttp::judge(const HttpRequest& request) {
+  if (auto refusal = guard_.judge(request.head, request.local_address)) return refusal;
   if (path_of(request.head) != kPath) {
     // gate.md 10: also /.well-known/oauth-*, so that clients do not begin OAuth.
-    if (auto refusal = guard_.judge_origin(request.head, request.local_address)) return refusal;
     return text_answer(404, "There is nothing here. MCP is at /mcp.");
   }
-  if (auto refusal = guard_.judge(request.head, request.local_address)) return refusal;
+  if (!identities_.identify(bearer_token(request.head))) return unauthorized();
   const auto head = mcp_head(request.head);
   if (!head) return refusal_answer(head.error());
   return std::nullopt;
@@ -111,30 +112,33 @@ HttpAnswer McpHttp::too_large() { return refusal_answer(mcp::message_too_large()
 void McpHttp::handle(HttpRequest request, std::shared_ptr<HttpReply> reply) {
   const auto head = mcp_head(request.head);
   if (!head) return reply->respond(refusal_answer(head.error()));
-  if (head->method == mcp::HttpMethod::kPost) return post(*head, request.body, reply);
+  // Again: the body may have taken its time.
+  const auto who = identities_.identify(bearer_token(request.head));
+  if (!who) return reply->respond(unauthorized());
+  if (head->method == mcp::HttpMethod::kPost) return post(*who, *head, request.body, reply);
   if (const auto routed = mcp::route_stream(*head); !routed) return reply->respond(refusal_answer(routed.error()));
-  if (head->method == mcp::HttpMethod::kGet) return get_stream(*head, reply);
-  delete_session(*head, reply);
+  if (head->method == mcp::HttpMethod::kGet) return get_stream(*who, *head, reply);
+  delete_session(*who, *head, reply);
 }
 
-void McpHttp::post(const mcp::HttpHead& head, const std::string& body, const std::shared_ptr<HttpReply>& reply) {
+void McpHttp::post(const Identity& who, const mcp::HttpHead& head, const std::string& body, const ReplyPtr& reply) {
   mcp::Message message = mcp::parse_message(body);
   const auto route = mcp::route_post(head, message);
   if (!route) return reply->respond(refusal_answer(route.error()));
   switch (*route) {
     case mcp::HttpRoute::kModern:
-      return post_modern(std::move(message), reply);
+      return post_modern(who, std::move(message), reply);
     case mcp::HttpRoute::kInitialize:
-      return post_initialize(std::move(message), reply);
+      return post_initialize(who, std::move(message), reply);
     case mcp::HttpRoute::kSession:
-      return post_session(head, std::move(message), reply);
+      return post_session(who, head, std::move(message), reply);
     case mcp::HttpRoute::kDropped:
       return reply->respond({202, {}, ""});
   }
 }
 
-void McpHttp::post_modern(mcp::Message message, const std::shared_ptr<HttpReply>& reply) {
-  auto driver = SessionDriver::create(deps_.profile, mcp::Scope::kModernHttp, deps_.dispatcher, caller_,
+void McpHttp::post_modern(const Identity& who, mcp::Message message, const ReplyPtr& reply) {
+  auto driver = SessionDriver::create(*who.profile, mcp::Scope::kModernHttp, deps_.dispatcher, who.caller,
                                       [weak = std::weak_ptr(reply)](const Outgoing& outgoing) {
                                         if (const auto to = weak.lock()) deliver(*to, outgoing);
                                       });
@@ -145,17 +149,18 @@ void McpHttp::post_modern(mcp::Message message, const std::shared_ptr<HttpReply>
   // Closing the stream is what cancels (MCP 2026-07-28).
   reply->on_gone([driver = driver.get()] { driver->close(); });
   if (needs_events(*step.operation)) reply->begin_events();
+  stateless_.push_back({driver, reply});
   driver->begin(*std::move(step.operation));
 }
 
-void McpHttp::post_initialize(mcp::Message message, const std::shared_ptr<HttpReply>& reply) {
+void McpHttp::post_initialize(const Identity& who, mcp::Message message, const ReplyPtr& reply) {
   if (!make_room()) return reply->respond(text_answer(503, "There are too many sessions."));
   auto session = std::make_shared<Session>();
   session->id = random_token(deps_.entropy, 24);
   session->used = deps_.clock.mono();
-  Caller caller = caller_;
-  caller.session = session->id;
-  session->driver = SessionDriver::create(deps_.profile, mcp::Scope::kLegacyHttp, deps_.dispatcher, std::move(caller),
+  session->caller = who.caller;
+  session->caller.session = session->id;
+  session->driver = SessionDriver::create(*who.profile, mcp::Scope::kLegacyHttp, deps_.dispatcher, session->caller,
                                           [weak = std::weak_ptr(session)](const Outgoing& outgoing) {
                                             if (const auto to = weak.lock()) to->send(outgoing);
                                           });
@@ -169,8 +174,9 @@ void McpHttp::post_initialize(mcp::Message message, const std::shared_ptr<HttpRe
   reply->respond(std::move(answer));
 }
 
-void McpHttp::post_session(const mcp::HttpHead& head, mcp::Message message, const std::shared_ptr<HttpReply>& reply) {
-  const SessionPtr session = find_session(head);
+void McpHttp::post_session(const Identity& who, const mcp::HttpHead& head, mcp::Message message,
+                           const ReplyPtr& reply) {
+  const SessionPtr session = find_session(who, head);
   if (!session) return reply->respond(refusal_answer(mcp::session_not_found(&message)));
   mcp::Step step = session->driver->feed(std::move(message));
   if (step.answer) return reply->respond(json_answer(step.answer->http_status, std::move(step.answer->text)));
@@ -180,8 +186,8 @@ void McpHttp::post_session(const mcp::HttpHead& head, mcp::Message message, cons
   session->driver->begin(*std::move(step.operation));
 }
 
-void McpHttp::get_stream(const mcp::HttpHead& head, const std::shared_ptr<HttpReply>& reply) {
-  const SessionPtr session = find_session(head);
+void McpHttp::get_stream(const Identity& who, const mcp::HttpHead& head, const ReplyPtr& reply) {
+  const SessionPtr session = find_session(who, head);
   if (!session) return reply->respond(refusal_answer(mcp::session_not_found()));
   if (const auto present = session->channel.lock(); present && !present->is_gone()) {
     return reply->respond(text_answer(409, "This session has a stream already."));
@@ -190,17 +196,19 @@ void McpHttp::get_stream(const mcp::HttpHead& head, const std::shared_ptr<HttpRe
   reply->begin_events();
 }
 
-void McpHttp::delete_session(const mcp::HttpHead& head, const std::shared_ptr<HttpReply>& reply) {
-  const SessionPtr session = find_session(head);
+void McpHttp::delete_session(const Identity& who, const mcp::HttpHead& head, const ReplyPtr& reply) {
+  const SessionPtr session = find_session(who, head);
   if (!session) return reply->respond(refusal_answer(mcp::session_not_found()));
   end_session(session);
   reply->respond({200, {}, ""});
 }
 
-McpHttp::SessionPtr McpHttp::find_session(const mcp::HttpHead& head) {
+McpHttp::SessionPtr McpHttp::find_session(const Identity& who, const mcp::HttpHead& head) {
   const auto found = head.session_id ? sessions_.find(*head.session_id) : sessions_.end();
   if (found == sessions_.end()) return nullptr;
   const SessionPtr session = found->second;
+  if (session->caller.grant != who.caller.grant) return nullptr;
+  session->caller.credential = who.caller.credential;
   const MonoTime now = deps_.clock.mono();
   if (!session->is_busy() && now - session->used > limits_.session_idle) {
     end_session(session);
@@ -210,7 +218,29 @@ McpHttp::SessionPtr McpHttp::find_session(const mcp::HttpHead& head) {
   return session;
 }
 
+void McpHttp::end_invalid() {
+  std::erase_if(stateless_, [this](const Stateless& one) {
+    const auto driver = one.driver.lock();
+    const auto reply = one.reply.lock();
+    if (!driver || !reply || reply->ended()) return true;
+    if (identities_.is_valid(driver->caller())) return false;
+    driver->close();
+    if (reply->streaming()) {
+      reply->end();
+    } else {
+      reply->respond(unauthorized());
+    }
+    return true;
+  });
+  std::vector<SessionPtr> invalid;
+  for (const auto& [id, session] : sessions_) {
+    if (!identities_.is_valid(session->caller)) invalid.push_back(session);
+  }
+  for (const SessionPtr& session : invalid) end_session(session);
+}
+
 void McpHttp::sweep() {
+  end_invalid();
   const MonoTime now = deps_.clock.mono();
   std::vector<SessionPtr> idle;
   for (const auto& [id, session] : sessions_) {

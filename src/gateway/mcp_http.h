@@ -12,29 +12,34 @@
 #include "gateway/control_guard.h"
 #include "gateway/dispatcher.h"
 #include "gateway/http_server.h"
+#include "gateway/identity.h"
 #include "mcp/mcp.h"
 
 namespace sluice::gateway {
+
+class SessionDriver;
 
 // All outlive the handler.
 struct McpHttpDeps {
   const Clock& clock;
   Entropy& entropy;
-  const mcp::ServerProfile& profile;
+  const mcp::ServerProfile& profile;  // of the one identity where there are no others
   Dispatcher& dispatcher;
   std::function<void(std::string_view session)> on_session_end;  // may be empty
 };
 
 class McpHttp final : public HttpHandler {
  public:
-  McpHttp(McpHttpDeps deps, ControlGuard::Options guard, Caller caller, McpLimits limits);
+  // `identities` outlive the handler.
+  McpHttp(McpHttpDeps deps, ControlGuard::Options guard, Identities& identities, McpLimits limits);
   ~McpHttp() override;
 
   std::optional<HttpAnswer> judge(const HttpRequest& request) override;
   void handle(HttpRequest request, std::shared_ptr<HttpReply> reply) override;
   HttpAnswer too_large() override;
 
-  // Ends sessions that have been idle for too long; also done whenever one is looked for.
+  // Ends sessions that have been idle for too long, which is also done whenever one is looked for, and everything of
+  // grants that have ended: streams, and calls in flight, which are answered 401.
   void sweep();
   std::size_t sessions() const { return sessions_.size(); }
   void close();  // all sessions
@@ -42,21 +47,29 @@ class McpHttp final : public HttpHandler {
  private:
   class Session;
   using SessionPtr = std::shared_ptr<Session>;
+  using ReplyPtr = std::shared_ptr<HttpReply>;
+  struct Stateless {  // a modern request under way
+    std::weak_ptr<SessionDriver> driver;
+    std::weak_ptr<HttpReply> reply;
+  };
 
-  void post(const mcp::HttpHead& head, const std::string& body, const std::shared_ptr<HttpReply>& reply);
-  void post_modern(mcp::Message message, const std::shared_ptr<HttpReply>& reply);
-  void post_initialize(mcp::Message message, const std::shared_ptr<HttpReply>& reply);
-  void post_session(const mcp::HttpHead& head, mcp::Message message, const std::shared_ptr<HttpReply>& reply);
-  void get_stream(const mcp::HttpHead& head, const std::shared_ptr<HttpReply>& reply);
-  void delete_session(const mcp::HttpHead& head, const std::shared_ptr<HttpReply>& reply);
-  SessionPtr find_session(const mcp::HttpHead& head);
+  void post(const Identity& who, const mcp::HttpHead& head, const std::string& body, const ReplyPtr& reply);
+  void post_modern(const Identity& who, mcp::Message message, const ReplyPtr& reply);
+  void post_initialize(const Identity& who, mcp::Message message, const ReplyPtr& reply);
+  void post_session(const Identity& who, const mcp::HttpHead& head, mcp::Message message, const ReplyPtr& reply);
+  void get_stream(const Identity& who, const mcp::HttpHead& head, const ReplyPtr& reply);
+  void delete_session(const Identity& who, const mcp::HttpHead& head, const ReplyPtr& reply);
+  // Of this grant: another's does not exist (A33).
+  SessionPtr find_session(const Identity& who, const mcp::HttpHead& head);
+  void end_invalid();
   bool make_room();
   void end_session(const SessionPtr& session);
 
   McpHttpDeps deps_;
   ControlGuard guard_;
-  Caller caller_;
+  Identities& identities_;
   McpLimits limits_;
+  std::vector<Stateless> stateless_;
   std::unordered_map<std::string, SessionPtr> sessions_;
 };
 

@@ -17,6 +17,7 @@ struct Caller {
   std::string grant = "default";
   std::string session;  // legacy session id or connection; empty for stateless calls
   bool unmasked = false;
+  std::string credential = {};  // the hash of the token that was shown; empty: none was needed
 };
 
 // What is to be judged. `arguments` are effective: parsed, defaults filled in.

@@ -13,11 +13,12 @@ policy::Decision deny(std::string rule, std::string message) {
   return decision;
 }
 
-Decision no_policy() {
+// What is denied before any policy is asked.
+Decision denied(std::string rule, std::string message) {
   Decision decision;
   decision.allow = false;
-  decision.rule = "(no policy)";
-  decision.message = "This grant has no policy";
+  decision.rule = std::move(rule);
+  decision.message = std::move(message);
   return decision;
 }
 
@@ -37,8 +38,24 @@ policy::RiskClass policy_risk(tools::Risk risk) {
   return policy::RiskClass::kDestructive;
 }
 
-const policy::Engine* PolicyGate::engine_of(const Caller& caller) const {
-  return caller.grant == "default" ? engine_.get() : nullptr;
+PolicyGate::EnginePtr PolicyGate::find_engine(std::string_view grant) const {
+  if (grant == "default") return engine_;
+  const auto found = engines_.find(grant);
+  return found == engines_.end() ? nullptr : found->second;
+}
+
+tl::expected<PolicyGate::EnginePtr, Decision> PolicyGate::engine_for(const Caller& caller) const {
+  // First: what it reads may bring the grant's policy.
+  const bool holds = !identities_ || identities_->is_valid(caller);
+  if (!holds) return tl::unexpected(denied("(grant ended)", "This grant has ended"));
+  EnginePtr engine = find_engine(caller.grant);
+  if (!engine) return tl::unexpected(denied("(no policy)", "This grant has no policy"));
+  return engine;
+}
+
+bool PolicyGate::is_open(std::string_view grant, std::string_view method) const {
+  const EnginePtr engine = find_engine(grant);
+  return engine && (engine->document().mode == policy::Mode::kMonitor || engine->allows_method(method));
 }
 
 Decision PolicyGate::settle(const policy::Engine& engine, policy::Decision decided) {
@@ -59,16 +76,18 @@ Decision PolicyGate::settle(const policy::Engine& engine, policy::Decision decid
 
 bool PolicyGate::may_see(const Caller& caller, std::string_view, std::string_view name, tools::Risk risk) const {
   if (!is_governed(caller)) return true;
-  const policy::Engine* engine = engine_of(caller);
-  if (!engine) return false;
+  const auto found = engine_for(caller);
+  if (!found) return false;
+  const EnginePtr& engine = *found;
   return engine->document().mode == policy::Mode::kMonitor ||
          engine->judge_name(name, policy_risk(risk)) == policy::NameAnswer::kListed;
 }
 
 Decision PolicyGate::judge_method(const Caller& caller, std::string_view method) const {
   if (!is_governed(caller) || !policy::is_governed_method(method)) return {};
-  const policy::Engine* engine = engine_of(caller);
-  if (!engine) return no_policy();
+  const auto found = engine_for(caller);
+  if (!found) return found.error();
+  const EnginePtr& engine = *found;
   if (engine->allows_method(method)) return settle(*engine, {});
   for (const policy::MethodEntry& entry : engine->document().methods) {
     if (entry.name == method) return settle(*engine, deny("/methods/" + policy::pointer_segment(method), "closed"));
@@ -78,8 +97,9 @@ Decision PolicyGate::judge_method(const Caller& caller, std::string_view method)
 
 Decision PolicyGate::judge_name(const Caller& caller, std::string_view, std::string_view name, tools::Risk risk) const {
   if (!is_governed(caller)) return {};
-  const policy::Engine* engine = engine_of(caller);
-  if (!engine) return no_policy();
+  const auto found = engine_for(caller);
+  if (!found) return found.error();
+  const EnginePtr& engine = *found;
   return settle(*engine, engine->judged_name(name, engine->judge_name(name, policy_risk(risk))));
 }
 
@@ -101,8 +121,9 @@ policy::Decision PolicyGate::reserve(const policy::Engine& engine, policy::Decis
 
 Decision PolicyGate::decide(const Subject& subject) {
   if (!is_governed(subject.caller)) return {};
-  const policy::Engine* engine = engine_of(subject.caller);
-  if (!engine) return no_policy();
+  const auto found = engine_for(subject.caller);
+  if (!found) return found.error();
+  const EnginePtr& engine = *found;
   const policy::RiskClass risk = policy_risk(subject.risk);
   const policy::NameAnswer name = engine->judge_name(subject.name, risk);
   policy::Reservation reserved;

@@ -1,12 +1,16 @@
-// Puts a compiled policy in front of the dispatcher: which grant it governs, monitor mode, limits in the state store.
-// `owner` is never limited; a grant without a policy is denied everything. gate.md 2-4.
+// Puts compiled policies in front of the dispatcher: which one governs a grant, monitor mode, limits in the state store.
+// `owner` is never limited; a grant without a policy, or one that has ended, is denied everything. gate.md 2-4.
 // Control thread only: a call is judged by one revision from its name to its counters, since the policy changes
 // between calls only.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <string>
+#include <tl/expected.hpp>
 
 #include "base/clock.h"
+#include "gateway/identity.h"
 #include "gateway/policy.h"
 #include "policy/engine.h"
 
@@ -16,9 +20,14 @@ class PolicyGate final : public Policy {
  public:
   PolicyGate(const Clock& clock, policy::StateStore& store) : clock_(clock), store_(store) {}
 
+  using EnginePtr = std::shared_ptr<const policy::Engine>;
   // Of the grant `default`, from the next call on. Counters stay.
-  void set_policy(std::shared_ptr<const policy::Engine> engine) { engine_ = std::move(engine); }
-  const std::shared_ptr<const policy::Engine>& policy() const { return engine_; }
+  void set_policy(EnginePtr engine) { engine_ = std::move(engine); }
+  const EnginePtr& policy() const { return engine_; }
+  // Of all other grants, by name; null: none that can be put in force.
+  void set_grant_policies(std::map<std::string, EnginePtr, std::less<>> engines) { engines_ = std::move(engines); }
+  // Asked for each call; outlives the gate. Without it every grant holds.
+  void set_identities(Identities& identities) { identities_ = &identities; }
 
   bool may_see(const Caller& caller, std::string_view server, std::string_view name, tools::Risk risk) const override;
   Decision judge_method(const Caller& caller, std::string_view method) const override;
@@ -26,17 +35,23 @@ class PolicyGate final : public Policy {
                       tools::Risk risk) const override;
   Decision decide(const Subject& subject) override;
   void give_back(policy::Reservation& reserved) override;
+  // Whether the grant's policy leaves the method open, whoever shows which token: for what is offered.
+  bool is_open(std::string_view grant, std::string_view method) const;
 
  private:
   bool is_governed(const Caller& caller) const { return caller.grant != "owner"; }
-  const policy::Engine* engine_of(const Caller& caller) const;
+  EnginePtr find_engine(std::string_view grant) const;
+  // The policy to ask, held for as long as the call is judged; or the denial before any is asked.
+  tl::expected<EnginePtr, Decision> engine_for(const Caller& caller) const;
   // The engine's answer in the gate's words; in monitor mode a denial becomes would_deny.
   static Decision settle(const policy::Engine& engine, policy::Decision decided);
   policy::Decision reserve(const policy::Engine& engine, policy::Decision decided, policy::Reservation& reserved);
 
   const Clock& clock_;
   policy::StateStore& store_;
-  std::shared_ptr<const policy::Engine> engine_;
+  EnginePtr engine_;
+  std::map<std::string, EnginePtr, std::less<>> engines_;
+  Identities* identities_ = nullptr;
 };
 
 policy::RiskClass policy_risk(tools::Risk risk);

@@ -1,0 +1,113 @@
+#include "gateway/grants.h"
+
+#include <algorithm>
+
+#include "gateway/credential.h"
+
+namespace sluice::gateway {
+namespace {
+
+constexpr std::chrono::milliseconds kPause{5};
+
+}  // namespace
+
+void Grants::set_options(Options options) {
+  options_ = std::move(options);
+  default_hash_ = options_.default_token.empty() ? "" : credential_hash(options_.default_token);
+}
+
+std::int64_t Grants::now() {
+  newest_ms_ = std::max(newest_ms_, unix_ms(clock_.wall()));
+  return newest_ms_;
+}
+
+void Grants::refresh() {
+  looked_ = clock_.mono();
+  const auto revision = store_.revision();
+  bool changed = false;
+  Status read = revision ? Status() : fail(revision.error());
+  if (read && (*revision != revision_ || !readable_)) {
+    if (auto loaded = store_.load()) {
+      grants_ = *std::move(loaded);
+      revision_ = *revision;
+      changed = true;
+    } else {
+      read = fail(std::move(loaded).error());
+    }
+  }
+  if (!read && readable_) {
+    grants_.clear();
+    changed = true;
+    if (told_) told_(read.error().message);
+  }
+  readable_ = read.has_value();
+  if (changed && changed_) changed_();
+}
+
+const Grant* Grants::find(std::string_view name) const {
+  const auto found = std::find_if(grants_.begin(), grants_.end(), [&](const Grant& one) { return one.name == name; });
+  return found == grants_.end() ? nullptr : &*found;
+}
+
+// Of a grant that is live: its own token's hash, the one before for a while, or none where it has none.
+bool Grants::holds(const Grant& grant, std::string_view credential) const {
+  if (grant.hash.empty()) return grant.stdio && credential.empty();
+  const bool own = same_hash(grant.hash, credential);
+  const bool before = same_hash(grant.old_hash, credential) && newest_ms_ < grant.old_until_ms;
+  return own || before;
+}
+
+Identity Grants::identity_of(const std::string& grant, std::string credential) const {
+  Identity identity;
+  identity.caller.grant = grant;
+  identity.caller.credential = std::move(credential);
+  identity.profile = profile_of_(grant);
+  return identity;
+}
+
+std::optional<Identity> Grants::identify(std::optional<std::string_view> token) {
+  refresh();
+  const std::string hash = token ? credential_hash(*token) : "";
+  const std::int64_t at = now();
+  const Grant* found = nullptr;
+  // All of them, whatever was found: how long it takes tells nothing.
+  for (const Grant& grant : grants_) {
+    const bool fits = !grant.hash.empty() && token && holds(grant, hash);
+    if (fits && grant.is_live(at) && grant.server == options_.server) found = &grant;
+  }
+  const bool is_default = same_hash(default_hash_, hash);
+  if (found) return identity_of(found->name, hash);
+  if (is_default) return identity_of("default", "");
+  // What was a grant's token once must not fall back to something larger.
+  const bool was_grant = token && token->starts_with(kGrantPrefix);
+  if (!options_.needs_token && !was_grant) return identity_of("default", "");
+  return std::nullopt;
+}
+
+Result<Identity> Grants::identify_stdio(const std::string& name, std::string_view token) {
+  refresh();
+  const std::int64_t at = now();
+  const Grant* grant = find(name);
+  const bool live = grant && grant->is_live(at) && grant->server == options_.server;
+  if (live && !grant->hash.empty() && token.empty()) {
+    return fail(Code::kRefused, "the grant '" + name + "' needs its token in the environment: SLUICE_GRANT_TOKEN");
+  }
+  const std::string hash = token.empty() ? "" : credential_hash(token);
+  // A grant without a token is known by its name alone, whatever else the environment holds.
+  const std::string credential = live && grant->hash.empty() ? "" : hash;
+  if (!live || !holds(*grant, credential)) {
+    return fail(Code::kRefused, "the grant '" + name + "' cannot be used: it or its token is unknown, or has ended");
+  }
+  return identity_of(name, credential);
+}
+
+bool Grants::is_valid(const Caller& caller) {
+  if (caller.grant == "default" || caller.grant == "owner") return true;
+  // A list asks once for each tool.
+  if (clock_.mono() - looked_ >= kPause) refresh();
+  const std::int64_t at = now();
+  const Grant* grant = find(caller.grant);
+  return grant && grant->is_live(at) && grant->server == options_.server && holds(*grant, caller.credential);
+}
+
+}  // namespace sluice::gateway

@@ -1,0 +1,63 @@
+// The grants of state.db as a running program sees them: tokens are recognised, and each call asks whether its grant
+// still holds, so that a change by any process counts from the next call on. If they cannot be read, only `default`
+// and `owner` go on (A44). Control thread only. gate.md 2.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "gateway/grant_store.h"
+#include "gateway/identity.h"
+
+namespace sluice::gateway {
+
+class Grants final : public Identities {
+ public:
+  struct Options {
+    std::string server = "sluice";  // grants for other servers stand for nobody here
+    std::string default_token;      // of the grant `default`
+    bool needs_token = true;        // false (--control-auth none): who gives none is `default`, too
+  };
+  Grants(const Clock& clock, GrantStore& store) : clock_(clock), store_(store) {}
+  void set_options(Options options);
+  // What a grant is shown; made once for each.
+  void set_profiles(std::function<const mcp::ServerProfile*(const std::string& grant)> make) {
+    profile_of_ = std::move(make);
+  }
+  // Called from within any function here when rows were made, revoked or rotated.
+  void on_change(std::function<void()> changed) { changed_ = std::move(changed); }
+  // Told once each time that they become unreadable.
+  void on_error(std::function<void(std::string_view)> told) { told_ = std::move(told); }
+
+  std::optional<Identity> identify(std::optional<std::string_view> token) override;
+  // Of `mcp --grant NAME`. kRefused: the one sentence for every reason but a missing token.
+  Result<Identity> identify_stdio(const std::string& name, std::string_view token);
+  bool is_valid(const Caller& caller) override;
+
+  // Reads what changed.
+  void refresh();
+  const std::vector<Grant>& all() const { return grants_; }  // as last read
+
+ private:
+  const Grant* find(std::string_view name) const;
+  bool holds(const Grant& grant, std::string_view credential) const;
+  std::int64_t now();
+  Identity identity_of(const std::string& grant, std::string credential) const;
+
+  const Clock& clock_;
+  GrantStore& store_;
+  Options options_;
+  std::string default_hash_;
+  std::function<const mcp::ServerProfile*(const std::string&)> profile_of_;
+  std::function<void()> changed_;
+  std::function<void(std::string_view)> told_;
+  std::vector<Grant> grants_;
+  std::int64_t revision_ = 0;
+  std::int64_t newest_ms_ = 0;  // a clock that steps back revives nothing
+  MonoTime looked_{};
+  bool readable_ = true;
+};
+
+}  // namespace sluice::gateway

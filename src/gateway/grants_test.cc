@@ -1,0 +1,188 @@
+// Grants in SQLite, and as a running program sees them: what is recognised, and what has ended.
+#include "gateway/grants.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "gateway/credential.h"
+
+namespace sluice::gateway {
+namespace {
+
+constexpr std::int64_t kHour = 3'600'000;
+
+class GrantsTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::filesystem::create_directories(directory_);
+    clock_.advance(std::chrono::hours(1'000));
+    grants_.set_options({.server = "sluice", .default_token = "the-token", .needs_token = true});
+    grants_.set_profiles([this](const std::string& grant) {
+      shown_ = grant;
+      return &profile_;
+    });
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
+  std::int64_t now() { return unix_ms(clock_.wall()); }
+  // Its token. Made by another process: through a connection of its own.
+  std::string create(const std::string& name, std::int64_t expires_ms = 0, const std::string& server = "sluice") {
+    Grant grant;
+    grant.name = name;
+    grant.server = server;
+    grant.expires_ms = expires_ms;
+    grant.created_ms = now();
+    const std::string token = make_credential(kGrantPrefix, entropy_);
+    grant.hash = credential_hash(token);
+    EXPECT_TRUE(others_.create(grant));
+    return token;
+  }
+  std::string who(std::optional<std::string_view> token) {
+    const auto found = grants_.identify(token);
+    return found ? found->caller.grant : "";
+  }
+
+  const std::string directory_ = ::testing::TempDir() + "sluice-grants-" + std::to_string(::getpid());
+  const std::string path_ = directory_ + "/state.db";
+  FakeClock clock_;
+  SeededEntropy entropy_{3};
+  mcp::ServerProfile profile_;
+  std::string shown_;
+  GateDb db_{path_}, other_db_{path_};
+  GrantStore store_{db_}, others_{other_db_};
+  Grants grants_{clock_, store_};
+};
+
+TEST_F(GrantsTest, ATokenChoosesItsGrantAndNothingElseDoes) {
+  EXPECT_EQ(who("the-token"), "default") << "before there is a file";
+  EXPECT_FALSE(std::filesystem::exists(path_)) << "looking makes none";
+  const std::string one = create("one"), two = create("two");
+  EXPECT_EQ(who(one), "one");
+  EXPECT_EQ(shown_, "one");
+  EXPECT_EQ(who(two), "two");
+  EXPECT_EQ(who("the-token"), "default");
+  const std::string hash = credential_hash(one);
+  for (const std::string& wrong : {std::string(), std::string("the-toke"), one + "x", one.substr(1), hash}) {
+    EXPECT_EQ(who(wrong), "") << wrong;
+  }
+  EXPECT_EQ(who(std::nullopt), "");
+}
+
+TEST_F(GrantsTest, OnlyHashesAreKept) {
+  const std::string token = create("one");
+  std::string kept;
+  for (const auto& entry : std::filesystem::directory_iterator(directory_)) {
+    std::ifstream file(entry.path(), std::ios::binary);
+    kept.append(std::istreambuf_iterator<char>(file), {});
+  }
+  EXPECT_NE(kept.find(credential_hash(token)), std::string::npos);
+  EXPECT_EQ(kept.find(token), std::string::npos);
+  EXPECT_EQ(kept.find(token.substr(kGrantPrefix.size())), std::string::npos);
+}
+
+TEST_F(GrantsTest, RevocationAndExpiryEndItAtOnceForWhoeverHoldsIt) {
+  const std::string one = create("one"), brief = create("brief", now() + kHour);
+  const Caller first = grants_.identify(one)->caller, second = grants_.identify(brief)->caller;
+  EXPECT_TRUE(grants_.is_valid(first) && grants_.is_valid(second));
+  ASSERT_TRUE(others_.revoke("one", now()));
+  clock_.advance(std::chrono::seconds(1));
+  EXPECT_FALSE(grants_.is_valid(first));
+  EXPECT_EQ(who(one), "");
+  clock_.advance(std::chrono::hours(1));
+  EXPECT_FALSE(grants_.is_valid(second));
+  EXPECT_EQ(who(brief), "");
+  EXPECT_FALSE(others_.create({.name = "one"})) << "the name in the audit stays of one";
+}
+
+TEST_F(GrantsTest, AClockThatStepsBackRevivesNothing) {
+  const std::string brief = create("brief", now() + kHour);
+  clock_.advance(std::chrono::hours(2));
+  EXPECT_EQ(who(brief), "");
+  clock_.advance(-std::chrono::hours(2));
+  EXPECT_EQ(who(brief), "");
+}
+
+TEST_F(GrantsTest, ARotatedTokenCountsForItsGraceAlone) {
+  const std::string before = create("one");
+  const Caller held = grants_.identify(before)->caller;
+  const std::string after = make_credential(kGrantPrefix, entropy_);
+  ASSERT_TRUE(others_.rotate("one", credential_hash(after), now(), now() + 60'000));
+  EXPECT_EQ(who(before), "one");
+  EXPECT_EQ(who(after), "one");
+  EXPECT_TRUE(grants_.is_valid(held));
+  clock_.advance(std::chrono::seconds(60));
+  EXPECT_EQ(who(before), "");
+  EXPECT_EQ(who(after), "one");
+  EXPECT_FALSE(grants_.is_valid(held)) << "streams that the old token opened end with it";
+  const std::string last = make_credential(kGrantPrefix, entropy_);
+  ASSERT_TRUE(others_.rotate("one", credential_hash(last), now(), 0));
+  EXPECT_EQ(who(after), "");
+  EXPECT_EQ(who(last), "one");
+}
+
+TEST_F(GrantsTest, AnotherServersGrantIsNobodyHere) {
+  EXPECT_EQ(who(create("files", 0, "files")), "");
+  EXPECT_FALSE(grants_.identify_stdio("files", "x"));
+}
+
+TEST_F(GrantsTest, WithoutAuthenticationAGrantsTokenNeverBecomesTheDefault) {
+  grants_.set_options({.server = "sluice", .default_token = "", .needs_token = false});
+  const std::string one = create("one");
+  EXPECT_EQ(who(std::nullopt), "default");
+  EXPECT_EQ(who("whatever a client sends"), "default");
+  EXPECT_EQ(who(one), "one");
+  ASSERT_TRUE(others_.revoke("one", now()));
+  EXPECT_EQ(who(one), "") << "not something larger";
+}
+
+TEST_F(GrantsTest, OnStdioTheNameNeedsItsTokenUnlessItHasNone) {
+  const std::string one = create("one");
+  Grant local{.name = "local", .created_ms = now(), .stdio = true};
+  ASSERT_TRUE(others_.create(local));
+  EXPECT_NE(grants_.identify_stdio("one", "").error().message.find("SLUICE_GRANT_TOKEN"), std::string::npos);
+  EXPECT_EQ(grants_.identify_stdio("one", one)->caller.grant, "one");
+  EXPECT_EQ(grants_.identify_stdio("local", "")->caller.grant, "local");
+  EXPECT_TRUE(grants_.is_valid(grants_.identify_stdio("local", "")->caller));
+  const std::string wrong = grants_.identify_stdio("one", "wrong").error().message;
+  EXPECT_EQ(grants_.identify_stdio("nobody", "wrong").error().message.replace(11, 6, "one"), wrong);
+  EXPECT_FALSE(grants_.is_valid({.grant = "one"})) << "its name alone is nothing";
+  EXPECT_FALSE(grants_.is_valid({.grant = "nobody"}));
+}
+
+TEST_F(GrantsTest, A44UnreadableGrantsEndAndTheDefaultGoesOn) {
+  const std::string one = create("one");
+  const Caller held = grants_.identify(one)->caller;
+  int told = 0;
+  grants_.on_error([&](std::string_view) { ++told; });
+  ASSERT_TRUE(other_db_.file().run("ALTER TABLE gate_revisions RENAME TO gone"));
+  clock_.advance(std::chrono::seconds(1));
+  EXPECT_FALSE(grants_.is_valid(held));
+  EXPECT_EQ(who(one), "");
+  EXPECT_EQ(who("the-token"), "default");
+  EXPECT_EQ(told, 1) << "once";
+  ASSERT_TRUE(other_db_.file().run("ALTER TABLE gone RENAME TO gate_revisions"));
+  EXPECT_EQ(who(one), "one") << "and back";
+}
+
+TEST_F(GrantsTest, NamesAreChecked) {
+  for (const std::string_view good : {"a", "ci-runner.2", "0_x"}) EXPECT_TRUE(check_grant_name(good)) << good;
+  for (const std::string& bad :
+       {std::string(), std::string("A"), std::string("-a"), std::string("default"), std::string("owner"),
+        std::string("a b"), std::string("a/b"), std::string("ä"), std::string(65, 'a')}) {
+    EXPECT_FALSE(check_grant_name(bad)) << bad;
+  }
+}
+
+TEST_F(GrantsTest, TheAdminCredentialIsReplacedByWhoKnowsTheOldOne) {
+  EXPECT_EQ(*store_.admin_hash(), "");
+  ASSERT_TRUE(store_.set_admin_hash("", "first"));
+  EXPECT_FALSE(others_.set_admin_hash("", "second")) << "two at once";
+  EXPECT_TRUE(others_.set_admin_hash("first", "second"));
+  EXPECT_EQ(*store_.admin_hash(), "second");
+}
+
+}  // namespace
+}  // namespace sluice::gateway
