@@ -104,7 +104,7 @@ Status AdminSession::require_admin(std::string_view method, std::string_view sub
 }
 
 Status AdminSession::record(std::string_view method, std::string_view subject, std::string_view decision,
-                            std::string_view rule) {
+                            std::string_view rule, std::string_view approval) {
   if (!audit_) {
     SLUICE_TRY(audit_, gateway::AuditLog::create(files_, clock_, entropy_, {home_->audit(), ::getpid(), ""}));
   }
@@ -117,6 +117,7 @@ Status AdminSession::record(std::string_view method, std::string_view subject, s
   line.tool = subject;
   line.decision = decision;
   line.rule = rule;
+  line.approval = approval;
   if (proven_) line.approver = "admin";
   return audit_->append(line);
 }

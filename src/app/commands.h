@@ -16,6 +16,8 @@ int run_tools(const Config& config);
 int run_doctor(const Config& config);
 int run_policy(const Config& config);
 int run_grant(const Config& config);
+int run_approvals(const Config& config);
+int run_gate(const Config& config);
 
 // "sluice: <message>" on standard error; 1.
 int report(const Error& error);

@@ -169,11 +169,25 @@ struct Parser {
     grant->add_option("--policy", config.engine.policy, "create: its policy; without one every call is denied")
         ->option_text("FILE");
     grant->add_option("--server", config.server, "create: whose tools; sluice is our own")->capture_default_str();
-    grant->add_option("--expires", config.expires, "create: ends after this time, such as 12h or 30d")->option_text("TIME");
+    grant->add_option("--expires", config.expires, "create: ends after this time, such as 12h or 30d")
+        ->option_text("TIME");
     grant->add_flag("--stdio", config.stdio, "create: without a token, for `sluice mcp --grant NAME` on this account");
     grant->add_option("--grace", config.grace, "rotate: how long the old token still counts (default 0s)")
         ->option_text("TIME");
     admin(grant);
+
+    auto* approvals = add("approvals", Command::kApprovals, "Calls that wait for a person to decide");
+    approvals->add_option("action", config.action, "list, show, approve or deny")
+        ->check(CLI::IsMember({"list", "show", "approve", "deny"}).description(""))
+        ->default_str("list");
+    approvals->add_option("id", config.subject, "Which one");
+    admin(approvals);
+
+    auto* gate = add("gate", Command::kGate, "Deny every call at once, and end that");
+    gate->add_option("action", config.action, "close, open or status")
+        ->required()
+        ->check(CLI::IsMember({"close", "open", "status"}).description(""));
+    admin(gate);
 
     add("doctor", Command::kDoctor, "Check this machine and the set-up, and say what to do");
   }
@@ -345,7 +359,7 @@ ConfigOutcome read_config(int argc, char** argv, FileSystem& files) {
   }
   CLI::App* sub = parser.app.get_subcommands().front();
   config.attach = sub->get_name() == "mcp" && sub->count("--attach") > 0;
-  if (config.action.empty()) config.action = config.command == Command::kTraffic ? "list" : "show";
+  if (config.action.empty()) config.action = config.command == Command::kCa ? "show" : "list";
 
   if (config.command == Command::kServe || config.command == Command::kMcp) {
     std::string path = config.config_file;

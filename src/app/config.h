@@ -19,7 +19,7 @@
 
 namespace sluice::app {
 
-enum class Command { kServe, kMcp, kTraffic, kCall, kRules, kCa, kTools, kDoctor, kPolicy, kGrant };
+enum class Command { kServe, kMcp, kTraffic, kCall, kRules, kCa, kTools, kDoctor, kPolicy, kGrant, kApprovals, kGate };
 enum class ControlAuth { kToken, kNone };
 
 // What `serve` and `mcp` share.
@@ -63,8 +63,8 @@ struct Config {
   bool no_proxy = false, quiet = false;
   // mcp
   bool attach = false;
-  std::string attach_url;  // empty: the newest running serve of this home
-  std::string grant;       // --grant NAME; empty: `default`
+  std::string attach_url;                     // empty: the newest running serve of this home
+  std::string grant;                          // --grant NAME; empty: `default`
   std::shared_ptr<const Secret> grant_token;  // SLUICE_GRANT_TOKEN, gone from the environment once read
   // traffic, call, ca, tools
   std::string action;                  // list|show|body|tail|export; show|export|rotate
@@ -78,9 +78,9 @@ struct Config {
   bool replace = false;                  // rules import: in place of those that are there
   std::string policy_tool, policy_args;  // policy test; its files are `arguments`
   // grant: its name is `subject`, its policy `engine.policy`
-  std::string admin_token_file;        // --admin-token-file; empty: the terminal is asked
-  std::string server = "sluice";       // create: whose tools
-  std::string expires, grace;          // "30d", "12h"
+  std::string admin_token_file;   // --admin-token-file; empty: the terminal is asked
+  std::string server = "sluice";  // create: whose tools
+  std::string expires, grace;     // "30d", "12h"
   bool stdio = false;
 
   std::string key_log_file;  // $SSLKEYLOGFILE

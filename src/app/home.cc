@@ -2,9 +2,11 @@
 
 #include <pwd.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -49,6 +51,11 @@ Result<Home> Home::open(FileSystem& files, const std::optional<std::string>& giv
     return fail(Code::kRefused, "the home " + path + " is not writable; --home DIR or SLUICE_HOME chooses another");
   }
   return home;
+}
+
+bool Home::is_closed() const {
+  struct stat info {};
+  return ::lstat(closed_file().c_str(), &info) == 0 || errno != ENOENT;
 }
 
 Result<std::string> Home::token(FileSystem& files, Entropy& entropy) const {

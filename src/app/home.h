@@ -28,6 +28,9 @@ class Home {
   std::string audit() const { return path_ + "/audit"; }
   std::string run() const { return path_ + "/run"; }
   std::string state_db() const { return path_ + "/state.db"; }
+  std::string closed_file() const { return path_ + "/gate-closed"; }  // there: every call is denied
+  // Whether it is there; also where that cannot be told.
+  bool is_closed() const;
   std::string token_file() const { return path_ + "/token"; }
 
   // The agents' token; created by the first process that asks.

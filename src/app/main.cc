@@ -31,6 +31,10 @@ int run(const sluice::app::Config& config) {
       return run_policy(config);
     case Command::kGrant:
       return run_grant(config);
+    case Command::kApprovals:
+      return run_approvals(config);
+    case Command::kGate:
+      return run_gate(config);
   }
   return 2;
 }

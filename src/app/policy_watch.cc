@@ -28,11 +28,13 @@ Status PolicyWatch::load() {
   if (loaded.errors.size() == 1)
     return fail(Code::kRefused, "the policy is not put in force: " + loaded.errors.front());
   print_lines(loaded.errors, "");
-  return fail(Code::kRefused, fmt::format("the policy {} is not put in force: {} errors", path(), loaded.errors.size()));
+  return fail(Code::kRefused,
+              fmt::format("the policy {} is not put in force: {} errors", path(), loaded.errors.size()));
 }
 
-void PolicyWatch::start(std::function<void()> on_change) {
+void PolicyWatch::start(std::function<void()> on_change, std::function<void()> on_tick) {
   on_change_ = std::move(on_change);
+  on_tick_ = std::move(on_tick);
   grants_.on_change([this] { take_grants(); });
   grants_.refresh();
   wait();
@@ -43,6 +45,7 @@ void PolicyWatch::wait() {
   timer_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
     grants_.refresh();
+    if (on_tick_) on_tick_();
     if (options_.reload == Reload::kYes) {
       if (!path().empty()) look();
       look_at_grants();

@@ -1,6 +1,6 @@
-// The policies of `serve` and `mcp`, that of `default` and those of grants: loaded at the start or when a grant is made,
-// loaded again when their files change. An edit that cannot be taken keeps the one in force, is told once, and is looked
-// at again when the file changes again. gate.md 2, policy.md 1.1. Control thread only.
+// The policies of `serve` and `mcp`, that of `default` and those of grants: loaded at the start or when a grant is
+// made, loaded again when their files change. An edit that cannot be taken keeps the one in force, is told once, and is
+// looked at again when the file changes again. gate.md 2, policy.md 1.1. Control thread only.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -36,7 +36,7 @@ class PolicyWatch {
   Status load();
   // Those of grants, now and whenever grants change; looks at all files and at the grants four times a second, and has
   // counters written through each second. A grant's policy that cannot be put in force is told, and denies its calls.
-  void start(std::function<void()> on_change);
+  void start(std::function<void()> on_change, std::function<void()> on_tick);
   // Whether `default` may come to see other tools.
   bool may_change() const { return !options_.path.empty() && options_.reload == Reload::kYes; }
 
@@ -61,7 +61,7 @@ class PolicyWatch {
   Log& log_;
   const Options options_;
   boost::asio::steady_timer timer_;
-  std::function<void()> on_change_;
+  std::function<void()> on_change_, on_tick_;
   FileMark mark_;
   std::map<std::string, Watched> files_;  // of grants
   unsigned ticks_ = 0;

@@ -127,6 +127,7 @@ void greet(const Program& program, const Config& config, const Json& ready, cons
     fmt::print("Note: {} is set; Sluice ignores it and connects to servers directly (--upstream env uses it).\n",
                config.proxy_variable);
   }
+  if (program.home().is_closed()) fmt::print("Note: the gate is closed: every call is denied (`sluice gate open`).\n");
   if (program.password_is_public()) fmt::print("Note: others may read the file of --proxy-auth; chmod 600 it.\n");
   if (program.open_files() < 4096) fmt::print("Note: only {} files may be open at once.\n", program.open_files());
   std::fflush(stdout);
@@ -243,7 +244,8 @@ int attach(const Config& config, const Home& home, FileSystem& files) {
   } else if (config.grant_token) {
     token = config.grant_token->view();
   } else {
-    return report({Code::kRefused, "--grant with --attach needs the grant's token in the environment: SLUICE_GRANT_TOKEN"});
+    return report(
+        {Code::kRefused, "--grant with --attach needs the grant's token in the environment: SLUICE_GRANT_TOKEN"});
   }
   std::string url = config.attach_url;
   if (url.empty()) {
@@ -309,10 +311,9 @@ int run_mcp(const Config& config) {
   if (!who) return report(who.error());
   Signals signals(program.control());
   const GrantGuard guard(program, who->caller);
-  auto transport =
-      gateway::StdioTransport::create(program.control().get_executor(), *who->profile, program.dispatcher(),
-                                      {STDIN_FILENO, STDOUT_FILENO, program.mcp_limits(), who->caller},
-                                      [&program] { program.control().stop(); });
+  auto transport = gateway::StdioTransport::create(
+      program.control().get_executor(), *who->profile, program.dispatcher(),
+      {STDIN_FILENO, STDOUT_FILENO, program.mcp_limits(), who->caller}, [&program] { program.control().stop(); });
   if (!transport) return report(transport.error());
   program.control().run();
   (*transport)->stop();

@@ -99,6 +99,7 @@ Program::Program(const Config& config, Home home)
       rules_(clock_),
       gate_db_(home_.state_db()),
       grant_store_(gate_db_),
+      approvals_(gate_db_),
       grants_(clock_, grant_store_),
       policy_store_(home_.state_db()),
       policy_gate_(clock_, policy_store_) {}
@@ -139,8 +140,8 @@ Status Program::build(const Config& config) {
 
 // gate.md 1: what others can write is nobody's key.
 Status Program::check_key_files() const {
-  for (const std::string& path : {home_.ca() + "/ca-key.pem", home_.ca() + "/ca-cert.pem", home_.token_file(),
-                                  home_.state_db()}) {
+  for (const std::string& path :
+       {home_.ca() + "/ca-key.pem", home_.ca() + "/ca-cert.pem", home_.token_file(), home_.state_db()}) {
     SLUICE_CHECK(check_trusted(path));
   }
   return {};
@@ -338,9 +339,16 @@ Status Program::make_gate(const Config& config) {
   grants_.set_profiles([this](const std::string& grant) { return profile_of(grant); });
   grants_.on_error([this](std::string_view why) { log_.error("grants", {{"reason", why}}); });
   policy_gate_.set_identities(grants_);
-  policy_watch_->start([this] {
+  policy_gate_.set_approvals(approvals_, entropy_);
+  policy_gate_.set_closed([this] { return home_.is_closed(); });
+  const auto changed = [this] {
     offer_what_is_open();
     dispatcher_->changes()->mark(gateway::Changes::kTools);
+  };
+  policy_watch_->start(changed, [this] {
+    // What runs ends, too.
+    if (home_.is_closed() && !was_closed_) dispatcher_->stop_calls();
+    was_closed_ = home_.is_closed();
   });
   ring_->on_change([changes = dispatcher_->changes()] {
     changes->mark(gateway::Changes::kTraffic);

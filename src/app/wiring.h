@@ -119,6 +119,7 @@ class Program {
   std::map<std::string, std::unique_ptr<mcp::ServerProfile>> grant_profiles_;
   gateway::GateDb gate_db_;
   gateway::GrantStore grant_store_;
+  gateway::ApprovalStore approvals_;
   gateway::Grants grants_;
   gateway::PolicyStore policy_store_;
   gateway::PolicyGate policy_gate_;
@@ -128,6 +129,7 @@ class Program {
   std::unique_ptr<gateway::AuditLog> audit_;
   std::unique_ptr<gateway::Dispatcher> dispatcher_;
 
+  bool was_closed_ = false;
   std::atomic<bool> stopping_{false};
   std::thread capture_thread_, disk_thread_, lookup_thread_;
 };

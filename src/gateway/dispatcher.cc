@@ -36,6 +36,14 @@ Dispatcher::~Dispatcher() { state_->close(); }
 
 std::size_t Dispatcher::running() const { return state_->running(); }
 
+void Dispatcher::stop_calls() {
+  for (const auto& all : {state_->jobs, state_->held}) {
+    for (const JobPtr& job : all) {
+      if (job->caller.grant != "owner") job->call->request_stop();
+    }
+  }
+}
+
 std::shared_ptr<RunningCall> Dispatcher::call(const Caller& caller, mcp::OperationBody operation, Progress progress,
                                               Done done) {
   auto job = std::make_shared<Job>();
@@ -131,12 +139,39 @@ void Dispatcher::call_tool(JobPtr job, const mcp::CallTool& call) {
   job->tool = tool;
   job->arguments = *std::move(arguments);
   job->redactor = deps.presenter.redactor_for(job->caller, job->arguments);
+  decide(job);
+}
+
+void Dispatcher::decide(const JobPtr& job) {
+  const DispatcherDeps& deps = state_->deps;
+  const tools::Tool& tool = *job->tool;
   if (state_->is_full()) return answer_later(*job, State::full());
   Decision decision = deps.policy.decide(
-      {job->caller, kServer, "tools/call", tool->name, tool->risk, job->arguments, state_->running(job->caller.grant)});
+      {job->caller, kServer, "tools/call", tool.name, tool.risk, job->arguments, state_->running(job->caller.grant)});
+  if (decision.pending) return wait_for_person(job, decision);
   job->reserved = std::move(decision.reserved);
-  if (!record(*job, "tools/call", tool->name, decision)) return deps.policy.give_back(job->reserved);
-  run(std::move(job), (tool->hints & tools::kSlow) != 0);
+  if (!record(*job, "tools/call", tool.name, decision)) return deps.policy.give_back(job->reserved);
+  run(job, (tool.hints & tools::kSlow) != 0);
+}
+
+void Dispatcher::wait_for_person(const JobPtr& job, const Decision& decision) {
+  const PendingApproval& pending = *decision.pending;
+  if (job->waits_for != pending.id) {  // once for each that the call waits for
+    job->waits_for = pending.id;
+    if (const Status logged = state_->write_decision(*job, "tools/call", job->tool->name, decision); !logged) {
+      (void)record(*job, "tools/call", job->tool->name, decision);
+      return;
+    }
+    job->waits_until = state_->deps.clock.mono() + pending.wait;
+  }
+  const auto left = job->waits_until - state_->deps.clock.mono();
+  if (left > Duration::zero() && state_->hold(job, [this, job] { decide(job); })) return;
+  Json answer = state_->deps.presenter.plain_failure(pending.text, job->redactor);
+  answer["_meta"]["dev.sluice/approval"] = {
+      {"id", pending.id},
+      {"expires_at", iso8601_ms(WallTime(std::chrono::milliseconds(pending.expires_ms)))},
+      {"status", "pending"}};
+  answer_later(*job, std::move(answer));
 }
 
 void Dispatcher::read_resource(JobPtr job, const mcp::ReadResource& read) {

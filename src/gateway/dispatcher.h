@@ -90,6 +90,8 @@ class Dispatcher {
   // Marks from outside: the ring's on_change.
   const std::shared_ptr<Changes>& changes() const { return changes_; }
   std::size_t running() const;
+  // Asks every call to end but the owner's.
+  void stop_calls();
 
  private:
   struct State;
@@ -98,6 +100,9 @@ class Dispatcher {
 
   Result<Json> list(const Caller& caller, const mcp::OperationBody& operation) const;
   void call_tool(JobPtr job, const mcp::CallTool& call);
+  // Of parsed arguments: runs it, denies it, or has it wait for a person.
+  void decide(const JobPtr& job);
+  void wait_for_person(const JobPtr& job, const Decision& decision);
   void read_resource(JobPtr job, const mcp::ReadResource& read);
   // Writes the decision; false: it is a denial, or could not be written, and the answer was given.
   bool record(Job& job, std::string_view method, std::string_view name, const Decision& decision);

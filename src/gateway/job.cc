@@ -6,6 +6,19 @@
 #include "base/ids.h"
 
 namespace sluice::gateway {
+namespace {
+
+constexpr std::size_t kMostHeld = 64;            // calls that wait for a person with their connection open
+constexpr std::chrono::milliseconds kLook{250};  // a decision reaches them within a second (gate.md 5)
+constexpr std::chrono::seconds kNotice{1};
+
+std::string_view word_for(const Decision& decision) {
+  if (decision.pending) return "ask";
+  if (!decision.allow) return "deny";
+  return decision.would_deny ? "would_deny" : "allow";
+}
+
+}  // namespace
 
 void Dispatcher::State::begin(const JobPtr& job) {
   jobs.insert(job);
@@ -24,6 +37,31 @@ void Dispatcher::State::begin(const JobPtr& job) {
   });
 }
 
+bool Dispatcher::State::hold(const JobPtr& job, std::function<void()> again) {
+  if (held.size() >= kMostHeld) return false;
+  if (job->held_since == MonoTime{}) job->held_since = job->last_progress = deps.clock.mono();
+  held.insert(job);
+  job->timer.emplace(deps.control, kLook);
+  job->timer->async_wait(
+      [weak = weak_from_this(), job, again = std::move(again)](const boost::system::error_code& error) {
+        const auto state = weak.lock();
+        if (error || !state || state->closed_) return;
+        state->held.erase(job);
+        if (job->call->stop_.stop_requested()) {
+          return job->done(state->deps.presenter.plain_failure("The call was cancelled.", job->redactor));
+        }
+        const MonoTime now = state->deps.clock.mono();
+        if (job->progress && now - job->last_progress >= kNotice) {
+          const auto seconds = [](Duration time) { return std::chrono::duration<double>(time).count(); };
+          job->last_progress = now;
+          job->progress(seconds(now - job->held_since), seconds(job->waits_until - job->held_since),
+                        "Waiting for a person to decide");
+        }
+        again();
+      });
+  return true;
+}
+
 std::size_t Dispatcher::State::running(std::string_view grant) const {
   return static_cast<std::size_t>(
       std::count_if(jobs.begin(), jobs.end(), [&](const JobPtr& job) { return job->caller.grant == grant; }));
@@ -39,12 +77,12 @@ Status Dispatcher::State::write_decision(Job& job, std::string_view method, std:
                             .method = method,
                             .tool = name,
                             .arguments = &job.arguments,
-                            .decision = !decision.allow       ? "deny"
-                                        : decision.would_deny ? "would_deny"
-                                                              : "allow",
+                            .decision = word_for(decision),
                             .rule = decision.rule,
                             .message = decision.message,
-                            .policy_revision = decision.revision});
+                            .policy_revision = decision.revision,
+                            .approval = decision.approval,
+                            .approver = decision.approver});
 }
 
 void Dispatcher::State::finish(const JobPtr& job, Result<Json> answer, std::string_view status) {
@@ -75,8 +113,10 @@ void Dispatcher::State::close() {
     job->call->request_stop();
     job->timer.reset();
   }
+  for (const JobPtr& job : held) job->timer.reset();
   pool.join();
   jobs.clear();
+  held.clear();
 }
 
 Json Dispatcher::State::perform(Job& job, tools::CallContext& context, std::string& status) const {

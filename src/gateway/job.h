@@ -27,6 +27,8 @@ struct Dispatcher::Job {
   bool finished = false;                           // control thread: answered
   policy::Reservation reserved;                    // given back if it never ran
   std::atomic<bool> ran{false};
+  std::string waits_for;  // the approval's id
+  MonoTime held_since, waits_until;
 };
 
 struct Dispatcher::State : std::enable_shared_from_this<State> {
@@ -40,6 +42,9 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
   std::size_t running(std::string_view grant) const;
   bool is_full() const { return running() >= limits.max_running; }
   static tl::unexpected<Error> full() { return fail(Code::kUnavailable, "too many calls are running; try again"); }
+  // Has `again` called a quarter of a second later; false: too many are held already. A call that is asked to stop
+  // meanwhile is answered.
+  bool hold(const JobPtr& job, std::function<void()> again);
   // The audit record; gives the job its id.
   Status write_decision(Job& job, std::string_view method, std::string_view name, const Decision& decision);
   bool closed() const { return closed_; }
@@ -53,6 +58,7 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
   DispatcherLimits limits;
   std::shared_ptr<Changes> changes;
   std::unordered_set<JobPtr> jobs;
+  std::unordered_set<JobPtr> held;  // until a person decides
   boost::asio::thread_pool pool;
 
  private:

@@ -2,7 +2,9 @@
 // then counters. What a policy says is policy/'s matter; policy_gate.h joins the two.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -31,6 +33,14 @@ struct Subject {
   std::size_t in_flight = 0;  // calls of this grant that run
 };
 
+// A call that a person must decide about first.
+struct PendingApproval {
+  std::string id;
+  std::int64_t expires_ms = 0;
+  std::chrono::seconds wait{0};  // how long the call may be held
+  std::string text;              // what the caller is told
+};
+
 struct Decision {
   bool allow = true;
   std::string rule;         // what decided: a JSON pointer or "(default deny)"; empty when allowed
@@ -38,7 +48,10 @@ struct Decision {
   bool as_unknown = false;  // denied, but answered as if there were no such name
   bool would_deny = false;  // allowed only because the policy's mode is monitor
   std::uint64_t revision = 0;
-  policy::Reservation reserved;  // of limits; consumed unless given back
+  policy::Reservation reserved;            // of limits; consumed unless given back
+  std::string approval;                    // its id, where a person was asked
+  std::string approver;                    // who let the call pass
+  std::optional<PendingApproval> pending;  // denied only for now
 };
 
 // Control thread only.

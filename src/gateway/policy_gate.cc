@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "policy/canonical.h"
+
 namespace sluice::gateway {
 namespace {
 
@@ -20,6 +22,17 @@ Decision denied(std::string rule, std::string message) {
   decision.rule = std::move(rule);
   decision.message = std::move(message);
   return decision;
+}
+
+Decision gate_closed() { return denied("(gate closed)", "The gate is closed"); }
+
+// gate.md 5. Nothing here says how to decide.
+std::string waiting_text(const Approval& approval) {
+  std::string_view message = approval.message;
+  while (message.ends_with('.') || message.ends_with(' ')) message.remove_suffix(1);
+  return fmt::format("[APPROVAL REQUIRED] {} expires {}{}{}. A person must decide; repeat the same call afterwards.",
+                     approval.id, iso8601_ms(WallTime(std::chrono::milliseconds(approval.expires_ms))),
+                     message.empty() ? "" : ": ", message);
 }
 
 }  // namespace
@@ -85,6 +98,7 @@ bool PolicyGate::may_see(const Caller& caller, std::string_view, std::string_vie
 
 Decision PolicyGate::judge_method(const Caller& caller, std::string_view method) const {
   if (!is_governed(caller) || !policy::is_governed_method(method)) return {};
+  if (is_closed()) return gate_closed();
   const auto found = engine_for(caller);
   if (!found) return found.error();
   const EnginePtr& engine = *found;
@@ -97,14 +111,19 @@ Decision PolicyGate::judge_method(const Caller& caller, std::string_view method)
 
 Decision PolicyGate::judge_name(const Caller& caller, std::string_view, std::string_view name, tools::Risk risk) const {
   if (!is_governed(caller)) return {};
+  if (is_closed()) return gate_closed();
   const auto found = engine_for(caller);
   if (!found) return found.error();
   const EnginePtr& engine = *found;
   return settle(*engine, engine->judged_name(name, engine->judge_name(name, policy_risk(risk))));
 }
 
-policy::Decision PolicyGate::reserve(const policy::Engine& engine, policy::Decision decided,
+policy::Decision PolicyGate::reserve(const Subject& subject, const policy::Engine& engine, policy::Decision decided,
                                      policy::Reservation& reserved) {
+  const auto& most = engine.document().max_in_flight;
+  if (most && subject.in_flight >= *most) {
+    return deny("/max_in_flight", fmt::format("{} calls of this grant run already; try again", *most));
+  }
   if (decided.uses.empty()) return decided;
   auto outcome = store_.reserve(decided.uses, clock_.wall());
   // A44: a store that cannot be used never reads as zero.
@@ -119,29 +138,96 @@ policy::Decision PolicyGate::reserve(const policy::Engine& engine, policy::Decis
   return decided;
 }
 
+Decision PolicyGate::ask_person(const Subject& subject, const policy::Engine& engine, policy::Decision decided) {
+  const policy::ApprovalNeed& need = *decided.approval;
+  const std::int64_t now = unix_ms(clock_.wall());
+  Approval wanted;
+  wanted.arguments = policy::canonical_json(subject.arguments);
+  if (wanted.arguments.size() > ApprovalStore::kMostArguments) {
+    return settle(engine, deny(decided.rule,
+                               "A person would have to approve this call, and its arguments are longer "
+                               "than anybody can look at (64 KiB)"));
+  }
+  wanted.digest = approval_digest(subject.server, subject.name, wanted.arguments, subject.caller.grant, need.rules);
+  wanted.id = "apr_" + random_token(*entropy_, 9);
+  wanted.grant = subject.caller.grant;
+  wanted.server = subject.server;
+  wanted.tool = subject.name;
+  wanted.rule = decided.rule;
+  wanted.message = need.message;
+  wanted.created_ms = now;
+  wanted.expires_ms = now + std::chrono::milliseconds(need.timeout).count();
+  const auto asked = approvals_->ask(wanted, now);
+  if (!asked) {
+    return settle(engine, deny(decided.rule, fmt::format("approvals cannot be used, so nobody can be asked ({})",
+                                                         asked.error().message)));
+  }
+  switch (asked->state) {
+    case ApprovalStore::State::kFull:
+      return settle(engine, deny("(approvals full)", "Too many calls wait for a person already"));
+    case ApprovalStore::State::kApproved:
+      return use_approval(subject, engine, std::move(decided), asked->approval);
+    case ApprovalStore::State::kDenied: {
+      Decision decision =
+          settle(engine, deny(decided.rule, fmt::format("A person denied this call ({})", asked->approval.id)));
+      decision.approval = asked->approval.id;
+      decision.approver = asked->approval.approver;
+      return decision;
+    }
+    case ApprovalStore::State::kPending:
+      break;
+  }
+  const Approval& waiting = asked->approval;
+  Decision decision = settle(engine, std::move(decided));
+  decision.approval = waiting.id;
+  decision.pending = PendingApproval{waiting.id, waiting.expires_ms, need.wait, waiting_text(waiting)};
+  return decision;
+}
+
+// First its limits, so that a call that does not fit keeps its approval; then the approval, which only one call gets.
+Decision PolicyGate::use_approval(const Subject& subject, const policy::Engine& engine, policy::Decision decided,
+                                  const Approval& approval) {
+  decided.verdict = policy::Verdict::kAllow;
+  decided.rule.clear();
+  decided.message.clear();
+  policy::Reservation reserved;
+  decided = reserve(subject, engine, std::move(decided), reserved);
+  if (decided.verdict == policy::Verdict::kAllow) {
+    const auto used = approvals_->use(approval.id, unix_ms(clock_.wall()));
+    if (!used || !*used) {
+      give_back(reserved);
+      reserved = {};
+      decided = deny(approval.rule, used ? "This approval was used or has ended; try again"
+                                         : fmt::format("the approval cannot be used ({})", used.error().message));
+    }
+  }
+  Decision decision = settle(engine, std::move(decided));
+  decision.reserved = std::move(reserved);
+  decision.approval = approval.id;
+  if (decision.allow) decision.approver = approval.approver;
+  return decision;
+}
+
 Decision PolicyGate::decide(const Subject& subject) {
   if (!is_governed(subject.caller)) return {};
+  if (is_closed()) return gate_closed();
   const auto found = engine_for(subject.caller);
   if (!found) return found.error();
   const EnginePtr& engine = *found;
   const policy::RiskClass risk = policy_risk(subject.risk);
   const policy::NameAnswer name = engine->judge_name(subject.name, risk);
-  policy::Reservation reserved;
-  policy::Decision decided;
-  if (name != policy::NameAnswer::kListed) {
-    decided = engine->judged_name(subject.name, name);
-  } else {
-    decided = engine->decide({.grant = subject.caller.grant,
-                              .server = subject.server,
-                              .tool = subject.name,
-                              .risk = risk,
-                              .arguments = subject.arguments});
-    const auto& most = engine->document().max_in_flight;
-    if (decided.verdict == policy::Verdict::kAllow && most && subject.in_flight >= *most) {
-      decided = deny("/max_in_flight", fmt::format("{} calls of this grant run already; try again", *most));
-    }
-    if (decided.verdict == policy::Verdict::kAllow) decided = reserve(*engine, std::move(decided), reserved);
+  if (name != policy::NameAnswer::kListed) return settle(*engine, engine->judged_name(subject.name, name));
+  policy::Decision decided = engine->decide({.grant = subject.caller.grant,
+                                             .server = subject.server,
+                                             .tool = subject.name,
+                                             .risk = risk,
+                                             .arguments = subject.arguments});
+  const bool enforced = engine->document().mode == policy::Mode::kEnforce;
+  if (decided.verdict == policy::Verdict::kAskPerson && approvals_ && enforced) {
+    return ask_person(subject, *engine, std::move(decided));
   }
+  policy::Reservation reserved;
+  if (decided.verdict == policy::Verdict::kAllow) decided = reserve(subject, *engine, std::move(decided), reserved);
   Decision decision = settle(*engine, std::move(decided));
   decision.reserved = std::move(reserved);
   return decision;

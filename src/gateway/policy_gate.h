@@ -1,15 +1,18 @@
-// Puts compiled policies in front of the dispatcher: which one governs a grant, monitor mode, limits in the state store.
-// `owner` is never limited; a grant without a policy, or one that has ended, is denied everything. gate.md 2-4.
+// Puts compiled policies in front of the dispatcher: which one governs a grant, monitor mode, limits in the state
+// store. `owner` is never limited; a grant without a policy, or one that has ended, is denied everything. gate.md 2-4.
 // Control thread only: a call is judged by one revision from its name to its counters, since the policy changes
 // between calls only.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <tl/expected.hpp>
 
 #include "base/clock.h"
+#include "base/entropy.h"
+#include "gateway/approval_store.h"
 #include "gateway/identity.h"
 #include "gateway/policy.h"
 #include "policy/engine.h"
@@ -26,6 +29,13 @@ class PolicyGate final : public Policy {
   const EnginePtr& policy() const { return engine_; }
   // Of all other grants, by name; null: none that can be put in force.
   void set_grant_policies(std::map<std::string, EnginePtr, std::less<>> engines) { engines_ = std::move(engines); }
+  // Where calls wait for a person; outlive the gate. Without them such a call is denied.
+  void set_approvals(ApprovalStore& approvals, Entropy& entropy) {
+    approvals_ = &approvals;
+    entropy_ = &entropy;
+  }
+  // Asked for each call: true denies all of them, whatever any policy says (`sluice gate close`).
+  void set_closed(std::function<bool()> closed) { closed_ = std::move(closed); }
   // Asked for each call; outlives the gate. Without it every grant holds.
   void set_identities(Identities& identities) { identities_ = &identities; }
 
@@ -41,17 +51,26 @@ class PolicyGate final : public Policy {
  private:
   bool is_governed(const Caller& caller) const { return caller.grant != "owner"; }
   EnginePtr find_engine(std::string_view grant) const;
+  bool is_closed() const { return closed_ && closed_(); }
   // The policy to ask, held for as long as the call is judged; or the denial before any is asked.
   tl::expected<EnginePtr, Decision> engine_for(const Caller& caller) const;
   // The engine's answer in the gate's words; in monitor mode a denial becomes would_deny.
   static Decision settle(const policy::Engine& engine, policy::Decision decided);
-  policy::Decision reserve(const policy::Engine& engine, policy::Decision decided, policy::Reservation& reserved);
+  policy::Decision reserve(const Subject& subject, const policy::Engine& engine, policy::Decision decided,
+                           policy::Reservation& reserved);
+  // Of a call that a person must decide about: runs it once they have, and else says what it waits for.
+  Decision ask_person(const Subject& subject, const policy::Engine& engine, policy::Decision decided);
+  Decision use_approval(const Subject& subject, const policy::Engine& engine, policy::Decision decided,
+                        const Approval& approval);
 
   const Clock& clock_;
   policy::StateStore& store_;
   EnginePtr engine_;
   std::map<std::string, EnginePtr, std::less<>> engines_;
   Identities* identities_ = nullptr;
+  std::function<bool()> closed_;
+  ApprovalStore* approvals_ = nullptr;
+  Entropy* entropy_ = nullptr;
 };
 
 policy::RiskClass policy_risk(tools::Risk risk);

@@ -80,7 +80,7 @@ Engine::Engine(Document document)
 
 Engine::~Engine() = default;
 
-Result<Engine::CompiledEntry> Engine::compile_entry(const Entry& entry) {
+Result<Engine::CompiledEntry> Engine::compile_entry(const Entry& entry) const {
   CompiledEntry made;
   made.source = &entry;
   made.pointer = "/tools/" + pointer_segment(entry.name);
@@ -92,6 +92,11 @@ Result<Engine::CompiledEntry> Engine::compile_entry(const Entry& entry) {
       SLUICE_TRY(auto compiled, CompiledCondition::compile(condition));
       made.approval_when.push_back(std::move(compiled));
     }
+    const Node* tools = document_.source.find("tools");
+    const Node* written = tools ? tools->find(entry.name) : nullptr;
+    const Node* approval = written ? written->find("require_approval") : nullptr;
+    if (!approval) return fail(Code::kInternal, "an approval without its text");
+    made.approval_text = fmt::format("{}\n{}\n", made.pointer, dump_source(*approval));
   }
   return made;
 }

@@ -33,6 +33,7 @@ struct Engine::CompiledEntry {
   std::string pointer;
   std::vector<CompiledRule> require, deny_if;
   std::vector<CompiledCondition> approval_when;
+  std::string approval_text;  // where it stands, and as it was written
   std::vector<CompiledLimit> limits;
 };
 

@@ -162,6 +162,33 @@ void Engine::add_uses(const Call& call, const std::vector<CompiledLimit>& limits
   }
 }
 
+void Engine::ask_for(const Entries& entries, const Call& call, Decision& decision) {
+  std::shared_ptr<ApprovalNeed> need;
+  for (const CompiledEntry* entry : entries) {
+    const auto& approval = entry->source->approval;
+    if (!approval) continue;
+    const bool asked = std::all_of(
+        entry->approval_when.begin(), entry->approval_when.end(),
+        [&](const CompiledCondition& one) { return one.holds(call.arguments, call.spellings, List::kDenyIf); });
+    if (!asked) continue;
+    const auto& who = approval->approvers;
+    const bool caller = std::find(who.begin(), who.end(), "caller") != who.end();
+    if (!need) {
+      need = std::make_shared<ApprovalNeed>(ApprovalNeed{approval->timeout, approval->wait, caller, "", ""});
+      decision.rule = entry->pointer + "/require_approval";
+    }
+    need->timeout = std::min(need->timeout, approval->timeout);
+    need->wait = std::min(need->wait, approval->wait);
+    need->caller = need->caller && caller;
+    if (need->message.empty()) need->message = approval->message;
+    need->rules += entry->approval_text;
+  }
+  if (!need) return;
+  decision.verdict = Verdict::kAskPerson;
+  decision.message = need->message;
+  decision.approval = std::move(need);
+}
+
 Decision Engine::decide(const Call& call) const {
   Decision decision;
   Entries entries;
@@ -182,19 +209,7 @@ Decision Engine::decide(const Call& call) const {
       return denial("/tools/" + pointer_segment(call.tool) + "/result/raw", "show_secrets is not allowed by policy");
     }
   }
-  for (const CompiledEntry* entry : entries) {
-    const auto& approval = entry->source->approval;
-    if (!approval) continue;
-    const bool asked = std::all_of(
-        entry->approval_when.begin(), entry->approval_when.end(),
-        [&](const CompiledCondition& one) { return one.holds(call.arguments, call.spellings, List::kDenyIf); });
-    if (!asked) continue;
-    decision.verdict = Verdict::kAskPerson;
-    decision.rule = entry->pointer + "/require_approval";
-    decision.message = approval->message;
-    decision.approval = &*approval;
-    break;
-  }
+  ask_for(entries, call, decision);
   for (const CompiledEntry* entry : entries) {
     add_uses(call, entry->limits, decision);
     if (decision.verdict == Verdict::kDeny) return decision;

@@ -9,6 +9,7 @@
 // Immutable after compile(); thread-safe.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -37,13 +38,21 @@ struct Call {
 
 enum class Verdict { kAllow, kDeny, kAskPerson };
 
+// What a person is asked, put together from every entry that asks: restrictions only add up.
+struct ApprovalNeed {
+  std::chrono::seconds timeout{0}, wait{0};  // the shortest
+  bool caller = false;                       // the caller's own user may decide: every one of them says so
+  std::string message;                       // of the first that has one
+  std::string rules;                         // the texts of all: what an approval is bound to
+};
+
 struct Decision {
   Verdict verdict = Verdict::kAllow;
-  std::string rule;                             // what decided; empty when allowed
-  std::string message;                          // for the caller, without "[POLICY DENIED] "
-  const Approval* approval = nullptr;           // of kAskPerson; lives as long as the engine
-  std::vector<LimitUse> uses;                   // of kAllow: to be reserved together
-  std::vector<const std::string*> limit_rules;  // the rule of each; live as long as the engine
+  std::string rule;                              // what decided; empty when allowed
+  std::string message;                           // for the caller, without "[POLICY DENIED] "
+  std::shared_ptr<const ApprovalNeed> approval;  // of kAskPerson
+  std::vector<LimitUse> uses;                    // of kAllow: to be reserved together
+  std::vector<const std::string*> limit_rules;   // the rule of each; live as long as the engine
 };
 
 class Engine {
@@ -73,10 +82,11 @@ class Engine {
 
   explicit Engine(Document document);
   Status compile_entries();
-  static Result<CompiledEntry> compile_entry(const Entry& entry);
+  Result<CompiledEntry> compile_entry(const Entry& entry) const;
   bool is_hidden(std::string_view tool) const;
   void find_entries(std::string_view tool, std::optional<RiskClass> risk, Entries& out) const;
   void add_uses(const Call& call, const std::vector<CompiledLimit>& limits, Decision& decision) const;
+  static void ask_for(const Entries& entries, const Call& call, Decision& decision);
   static bool denied_by(const CompiledEntry& entry, const Call& call, Decision& decision);
 
   Document document_;

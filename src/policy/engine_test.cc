@@ -66,6 +66,24 @@ TEST(Precedence, ADenialBeforeApprovalBeforeLimits) {
   EXPECT_EQ(decide(*engine, "t", R"({"n":"2"})").verdict, Verdict::kDeny);
 }
 
+TEST(Precedence, EveryEntryThatAsksForAPersonCounts) {
+  const auto engine = make_engine(R"({"version":"1","default":"deny","tools":{
+      "t":{"require_approval":{"timeout":"10m","wait":"5s","approvers":["caller"]}},
+      "t*":{"require_approval":{"timeout":"1h","approvers":["admin","caller"],"message":"Second."}},
+      "u":{"require_approval":{"approvers":["caller"]}},
+      "risk:destructive":{"require_approval":{"when":[{"path":"args.n","op":"gt","value":1}],"timeout":"5m"}}}})");
+  const Decision both = decide(*engine, "t", "{}");
+  EXPECT_EQ(both.rule, "/tools/t/require_approval");
+  EXPECT_EQ(both.approval->timeout, std::chrono::minutes(10));
+  EXPECT_EQ(both.approval->wait, std::chrono::seconds(0));
+  EXPECT_EQ(both.approval->message, "Second.");
+  EXPECT_TRUE(both.approval->caller);
+  EXPECT_NE(both.approval->rules, decide(*engine, "u", "{}").approval->rules);
+  const Decision all = decide(*engine, "t", R"({"n":2})", RiskClass::kDestructive);
+  EXPECT_FALSE(all.approval->caller) << "one of them says admin";
+  EXPECT_EQ(all.approval->timeout, std::chrono::minutes(5));
+}
+
 TEST(Rules, AllOfRequireAndAnyOfDenyIf) {
   const auto engine = make_engine(policy_of(R"({
       "require":[{"conditions":[{"path":"args.a","op":"exists","value":true},{"path":"args.b","op":"eq","value":1}]},

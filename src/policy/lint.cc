@@ -180,7 +180,6 @@ std::vector<Problem> unenforced(const Document& document) {
   if (document.max_denials) refuse(line_of("max_denials"), "/max_denials", "max_denials");
   for (const Entry& entry : document.tools) {
     const std::string path = "/tools/" + pointer_segment(entry.name);
-    if (entry.approval) refuse(entry.line, path + "/require_approval", "require_approval");
     if (!entry.result) continue;
     if (!entry.result->redact.empty()) refuse(entry.line, path + "/result/redact", "result.redact");
     if (!entry.result->block.empty()) refuse(entry.line, path + "/result/block", "result.block");

@@ -11,6 +11,7 @@ import time
 import unittest
 import urllib.parse
 
+from test_docs import Documented, blocks
 from harness import PATIENCE, SLUICE, Serve, ToolError, clean_environment, json_of, poll, run, sluice
 
 META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
@@ -89,7 +90,7 @@ class Admin(unittest.TestCase):
         lines = []
         for path in sorted(self.home.glob("audit/*.jsonl")):
             lines += [json.loads(line) for line in path.read_text().splitlines()]
-        return [line for line in lines if line["type"] == "decision"]
+        return sorted((line for line in lines if line["type"] == "decision"), key=lambda line: line["time"])
 
 
 class Credential(Admin):
@@ -349,6 +350,19 @@ class Stdio(Admin):
         self.assertIn("running", self.text(self.ask("--attach", "--grant", "bot", token=bot)))
         self.assertIn("not permitted", self.text(self.ask("--attach", "--grant", "bot", token=bot, tool="proxy_stop")))
         self.assertEqual(self.ask("--attach", "--grant", "bot").returncode, 1)
+
+
+class Page(Documented):
+    """docs/grants.md as a new reader tries it."""
+
+    def test_its_commands_run_as_they_stand(self):
+        first, second, third, fourth = blocks("grants.md", "sh")
+        self.bash("set -e\n" + first)
+        serve = self.start()
+        call = second.replace("http://127.0.0.1:8790/mcp", serve.mcp_url)
+        self.bash("set -e\n" + call + third)
+        self.bash(fourth)
+        self.assertEqual(self.bash(call.split("call proxy_list")[0] + "call proxy_status").strip(), serve.post({}, {"Authorization": "Bearer x"})[2].strip())
 
 
 if __name__ == "__main__":

@@ -261,13 +261,13 @@ class Reload(Gate):
         self.write(deny(proxy_status={}, proxy_list_rules={}))
         poll(lambda: "proxy_list_rules" in self.names(serve), 5, "the edit")
         serve.call("proxy_list_rules")
-        for bad in ('{"version": "1", "defualt": "deny"}', "", deny(proxy_status={"require_approval": {}})):
+        for bad in ('{"version": "1", "defualt": "deny"}', "", deny(proxy_status={}) | {"own_only": True}):
             before = serve.output().count("is not taken")
             self.write(bad)
             poll(lambda before=before: serve.output().count("is not taken") > before, 5, "the complaint")
             serve.call("proxy_list_rules")
         self.assertIn('did you mean "default"?', serve.output())
-        self.assertIn("require_approval cannot be enforced", serve.output())
+        self.assertIn("own_only cannot be enforced", serve.output())
         self.path.unlink()
         poll(lambda: "cannot be read" in serve.output(), 5, "the complaint")
         serve.call("proxy_list_rules")
@@ -306,7 +306,7 @@ class Start(Gate):
         for more, name in rows:
             with self.subTest(name):
                 self.refused(deny() | more, f"{name} cannot be enforced by this version")
-        for entry, name in (({"require_approval": {}}, "require_approval"), ({"result": {"redact": [{"path": "$.a"}]}}, "result.redact"),
+        for entry, name in (({"result": {"redact": [{"path": "$.a"}]}}, "result.redact"),
                             ({"result": {"block": [{"op": "contains", "value": "x"}]}}, "result.block"), ({"result": {"max_bytes": 1}}, "result.max_bytes")):
             with self.subTest(name):
                 self.refused(deny(proxy_status=entry), f"{name} cannot be enforced by this version")

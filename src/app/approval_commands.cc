@@ -1,0 +1,134 @@
+// `sluice approvals list|show|approve|deny`: calls that wait for a person (gate.md 5). A running `serve` or `mcp` sees
+// the decision in state.db.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "app/admin.h"
+#include "app/commands.h"
+#include "app/visible_text.h"
+#include "gateway/approval_store.h"
+
+namespace sluice::app {
+namespace {
+
+using gateway::Approval;
+
+constexpr std::size_t kMostShown = 2'000;  // characters of one argument on a terminal
+
+std::string time_text(std::int64_t ms) { return iso8601_ms(WallTime(std::chrono::milliseconds(ms))); }
+
+std::string_view status_of(const Approval& approval, std::int64_t now_ms) {
+  const bool undecided = approval.status == "pending" || approval.status == "approved";
+  return undecided && now_ms >= approval.expires_ms ? std::string_view("expired") : approval.status;
+}
+
+Json to_json(const Approval& approval, std::int64_t now_ms) {
+  const auto arguments = parse_json(approval.arguments);
+  return Json{{"id", approval.id},
+              {"status", status_of(approval, now_ms)},
+              {"grant", approval.grant},
+              {"server", approval.server},
+              {"tool", approval.tool},
+              {"arguments", arguments ? *arguments : Json(nullptr)},
+              {"rule", approval.rule},
+              {"message", approval.message},
+              {"created_at", time_text(approval.created_ms)},
+              {"expires_at", time_text(approval.expires_ms)},
+              {"approver", approval.approver.empty() ? Json(nullptr) : Json(approval.approver)},
+              {"decided_at", approval.decided_ms == 0 ? Json(nullptr) : Json(time_text(approval.decided_ms))}};
+}
+
+void print_whole(const Approval& approval, std::int64_t now_ms) {
+  fmt::print("id       {}\nstatus   {}{}\ngrant    {}\ntool     {} of {}\nrule     {}\nexpires  {}\n", approval.id,
+             status_of(approval, now_ms), approval.approver.empty() ? "" : ", by " + approval.approver, approval.grant,
+             visible_text(approval.tool), visible_text(approval.server), visible_text(approval.rule),
+             time_text(approval.expires_ms));
+  if (!approval.message.empty()) fmt::print("message  {}\n", visible_json(Json(approval.message), kMostShown));
+  const auto arguments = parse_json(approval.arguments);
+  if (!arguments) {
+    fmt::print("arguments are not kept any more\n");
+  } else if (arguments->empty()) {
+    fmt::print("without arguments\n");
+  } else {
+    fmt::print("arguments\n");
+    for (const auto& [name, value] : arguments->items()) {
+      fmt::print("  {}: {}\n", visible_json(Json(name), kMostShown), visible_json(value, kMostShown));
+    }
+  }
+}
+
+int list(AdminSession& session, gateway::ApprovalStore& store) {
+  const auto all = store.load();
+  if (!all) return report(all.error());
+  const std::int64_t now = session.now_ms();
+  Json rows = Json::array();
+  for (const Approval& one : *all) {
+    if (!one.is_open(now)) continue;
+    if (session.config().json) {
+      rows.push_back(to_json(one, now));
+    } else {
+      fmt::print("{}  {:<16} {:<32} {}\n", one.id, one.grant, visible_text(one.tool),
+                 visible_json(parse_json(one.arguments).value_or(Json()), 80));
+    }
+  }
+  if (session.config().json) fmt::print("{}\n", dump_json(rows, JsonStyle::kIndented));
+  return 0;
+}
+
+int show(AdminSession& session, gateway::ApprovalStore& store) {
+  const auto approval = store.find(session.config().subject);
+  if (!approval) return report(approval.error());
+  if (session.config().json) {
+    fmt::print("{}\n", dump_json(to_json(*approval, session.now_ms()), JsonStyle::kIndented));
+  } else {
+    print_whole(*approval, session.now_ms());
+  }
+  return 0;
+}
+
+// Whether whoever asked may still act.
+Status check_grant(AdminSession& session, const Approval& approval) {
+  if (approval.grant == "default") return {};
+  SLUICE_TRY(const auto grants, session.grants().load());
+  const auto found =
+      std::find_if(grants.begin(), grants.end(), [&](const auto& grant) { return grant.name == approval.grant; });
+  if (found != grants.end() && found->is_live(session.now_ms())) return {};
+  return fail(Code::kRefused, fmt::format("the grant {} has ended, and its call with it", approval.grant));
+}
+
+int decide(AdminSession& session, gateway::ApprovalStore& store, bool approve) {
+  const std::string& id = session.config().subject;
+  const auto waiting = store.find(id);
+  if (!waiting) return report(waiting.error());
+  if (const Status live = check_grant(session, *waiting); !live) return report(live.error());
+  const std::string method = approve ? "approvals/approve" : "approvals/deny";
+  if (const Status proven = session.require_admin(method, waiting->tool); !proven) return report(proven.error());
+  if (const Status logged = session.record(method, waiting->tool, "allow", waiting->rule, id); !logged) {
+    return report(logged.error());
+  }
+  const auto decided = store.decide(id, approve, "admin", session.now_ms());
+  if (!decided) return report(decided.error());
+  if (session.config().json) {
+    fmt::print("{}\n", dump_json(to_json(*decided, session.now_ms())));
+  } else {
+    fmt::print("{} is {}: {} of the grant {}\n", id, decided->status, visible_text(decided->tool), decided->grant);
+  }
+  return 0;
+}
+
+}  // namespace
+
+int run_approvals(const Config& config) {
+  if (config.action != "list" && config.subject.empty()) {
+    return report({Code::kInvalid, "`sluice approvals " + config.action + "` needs an ID (`sluice approvals list`)"});
+  }
+  auto session = AdminSession::open(config);
+  if (!session) return report(session.error());
+  gateway::ApprovalStore store((*session)->db());
+  if (config.action == "list") return list(**session, store);
+  if (config.action == "show") return show(**session, store);
+  return decide(**session, store, config.action == "approve");
+}
+
+}  // namespace sluice::app
