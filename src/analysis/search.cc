@@ -41,6 +41,7 @@ class Search {
       look(glance);
       return !query_.stop.stop_requested();
     });
+    if (query_.newest_first) std::reverse(candidates_.begin(), candidates_.end());
     SearchResult result;
     for (const Candidate& candidate : candidates_) {
       SLUICE_CHECK(go_on());

@@ -27,6 +27,7 @@ struct SearchQuery {
   capture::Filter filter;
   const FilterExpression* expression = nullptr;  // null: none; else it must hold too
   std::size_t offset = 0, limit = 20;
+  bool newest_first = false;           // else in the order of Ring::list
   ByteCount body_budget = 8 * kMiB;    // decoded octets of each body that are looked at
   const Redactor* redactor = nullptr;  // null: everything is visible
   std::stop_token stop;
@@ -41,7 +42,7 @@ struct SearchHit {
 };
 
 struct SearchResult {
-  std::vector<SearchHit> hits;  // [offset, offset + limit), in the order of Ring::list
+  std::vector<SearchHit> hits;  // [offset, offset + limit)
   std::size_t total = 0;        // exchanges that hold the text
   std::size_t searched = 0;     // exchanges that passed the filter
   bool whole = true;            // false: `enough` ended it

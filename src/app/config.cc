@@ -15,8 +15,10 @@
 namespace sluice::app {
 namespace {
 
-const std::map<std::string, tools::Toolset> kToolsets{
-    {"proxy", tools::Toolset::kProxy}, {"core", tools::Toolset::kCore}, {"all", tools::Toolset::kAll}};
+const std::map<std::string, tools::Toolset> kToolsets{{"proxy", tools::Toolset::kProxy},
+                                                      {"core", tools::Toolset::kCore},
+                                                      {"mitmproxy", tools::Toolset::kMitmproxy},
+                                                      {"all", tools::Toolset::kAll}};
 const std::map<std::string, tls::Version> kTlsVersions{
     {"1.0", tls::Version::k1_0}, {"1.1", tls::Version::k1_1}, {"1.2", tls::Version::k1_2}, {"1.3", tls::Version::k1_3}};
 constexpr std::uint16_t kServeProxyPort = 8080;
@@ -61,7 +63,7 @@ void add_engine_options(CLI::App& app, EngineConfig& engine, std::uint16_t proxy
   app.add_option("--host-options", engine.host_options,
                  "HOST={option: value, …}: as proxy_set_host_options takes them (docs/tls.md); repeats");
   app.add_option("--allow-root", engine.allow_root, "Where paths given by tools may read or write; repeats");
-  app.add_option("--toolset", engine.toolset, "Which tools agents see: proxy, core or all")
+  app.add_option("--toolset", engine.toolset, "Which tools agents see: proxy, core, mitmproxy or all")
       ->transform(CLI::CheckedTransformer(kToolsets).description(""));
   app.add_option("--policy", engine.policy, "What agents may call (docs/policy.md); without it everything")
       ->option_text("FILE");
@@ -150,7 +152,7 @@ struct Parser {
 
     auto* tools = add("tools", Command::kTools, "List the tools");
     tools->add_flag("--markdown", config.markdown, "The text of docs/tools.md");
-    tools->add_option("--toolset", config.engine.toolset, "proxy, core or all")
+    tools->add_option("--toolset", config.engine.toolset, "proxy, core, mitmproxy or all")
         ->transform(CLI::CheckedTransformer(kToolsets).description(""));
 
     auto* policy = add("policy", Command::kPolicy, "Work on policies without running them (docs/policy.md)");

@@ -103,7 +103,7 @@ int run_tools(const Config& config) {
   }
   Json list = Json::array();
   for (const tools::Tool& tool : all) {
-    if (config.engine.toolset == tools::Toolset::kCore && !(tool.hints & tools::kCore)) continue;
+    if (!tools::belongs_to(tool, config.engine.toolset)) continue;
     if (config.json) {
       list.push_back(Json{{"name", tool.name},
                           {"group", tool.group},

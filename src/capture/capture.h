@@ -39,8 +39,11 @@ struct Filter {
   std::string host_contains;  // any case
   std::optional<int> status;
   std::optional<flow::Source> source;
-  std::vector<flow::State> states;         // empty: ended ones (done, failed, aborted, dropped)
-  std::optional<std::uint64_t> after_rev;  // records of every state (unless `states` narrows) with a greater rev
+  std::vector<flow::State> states;          // empty: ended ones (done, failed, aborted, dropped)
+  std::optional<std::uint64_t> after_rev;   // records of every state (unless `states` narrows) with a greater rev
+  std::optional<std::uint64_t> before_rev;  // records with a smaller rev: for pages from the newest back
+  // Asked of each record's host; empty: all pass. Called with the ring locked: be quick, call nothing of it.
+  std::function<bool(std::string_view host, std::uint16_t port)> host_passes;
   // Changes a URL that holds `url_contains` to what is shown of it, which must hold it too: who is not shown a secret
   // shall not find it by asking for one letter more. Called with the ring locked: be quick, call nothing of it. Empty:
   // the URL as it was.

@@ -42,7 +42,8 @@ void fill_ending(flow::Exchange& exchange, const Entry& entry) {
 FilterMatcher::FilterMatcher(const Filter& filter)
     : filter_(filter),
       states_(states_of(filter)),
-      reads_opened_(!filter.method.empty() || !filter.url_contains.empty() || !filter.host_contains.empty()),
+      reads_opened_(!filter.method.empty() || !filter.url_contains.empty() || !filter.host_contains.empty() ||
+                    filter.host_passes),
       url_needle_(filter.url_contains),
       host_needle_(filter.host_contains) {}
 
@@ -55,6 +56,7 @@ bool FilterMatcher::passes(const Entry& entry) {
   if (!opened) return false;
   if (!filter_.method.empty() && !iequals(opened->method, filter_.method)) return false;
   if (!filter_.host_contains.empty() && !host_needle_.is_in(opened->host)) return false;
+  if (filter_.host_passes && !filter_.host_passes(opened->host, opened->port)) return false;
   if (filter_.url_contains.empty()) return true;
   url_.clear();
   flow::append_url(url_, opened->scheme, opened->host, opened->port, opened->target);

@@ -331,13 +331,20 @@ std::vector<const Entry*> RingIndex::select(const Filter& filter) const {
     begin = std::upper_bound(ended_.begin(), ended_.end(), *filter.after_rev,
                              [](std::uint64_t rev, const Entry* entry) { return rev < entry->rev; });
   }
-  selected.reserve(static_cast<std::size_t>(ended_.end() - begin));
-  for (auto at = begin; at != ended_.end(); ++at) {
+  auto end = ended_.end();
+  if (filter.before_rev) {
+    end = std::lower_bound(begin, end, *filter.before_rev,
+                           [](const Entry* entry, std::uint64_t rev) { return entry->rev < rev; });
+  }
+  selected.reserve(static_cast<std::size_t>(end - begin));
+  for (auto at = begin; at != end; ++at) {
     if (matcher.passes(**at)) selected.push_back(*at);
   }
   const auto first_open = static_cast<std::ptrdiff_t>(selected.size());
   for (const Entry* const entry : open_) {
-    if ((!filter.after_rev || entry->rev > *filter.after_rev) && matcher.passes(*entry)) selected.push_back(entry);
+    if (filter.after_rev && entry->rev <= *filter.after_rev) continue;
+    if (filter.before_rev && entry->rev >= *filter.before_rev) continue;
+    if (matcher.passes(*entry)) selected.push_back(entry);
   }
   std::sort(selected.begin() + first_open, selected.end(),
             [](const Entry* a, const Entry* b) { return a->seq < b->seq; });

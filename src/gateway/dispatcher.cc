@@ -61,13 +61,9 @@ std::shared_ptr<RunningCall> Dispatcher::call(const Caller& caller, mcp::Operati
 
 Result<Json> Dispatcher::list(const Caller& caller, const mcp::OperationBody& operation) const {
   const Registry& registry = state_->deps.registry;
-  const Policy& policy = state_->deps.policy;
   Json items = Json::array();
   if (std::holds_alternative<mcp::ListTools>(operation)) {
-    for (const tools::Tool& tool : registry.tools()) {
-      if (policy.may_see(caller, kServer, tool.name, tool.risk)) items.push_back(registry.tool_entry(tool));
-    }
-    return Json{{"tools", std::move(items)}};
+    return Json{{"tools", state_->tools_for(caller)}};
   }
   if (std::holds_alternative<mcp::ListResources>(operation)) {
     for (const Resource& resource : registry.resources()) items.push_back(Registry::resource_entry(resource));

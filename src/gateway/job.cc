@@ -130,7 +130,15 @@ Json Dispatcher::State::perform(Job& job, tools::CallContext& context, std::stri
   auto result = job.tool->function(job.arguments, context);
   if (result) return deps.presenter.success(*job.tool, job.arguments, job.redactor, *std::move(result));
   status = result.error().code == Code::kCancelled ? "cancelled" : "error";
-  return deps.presenter.failure(result.error().message, job.redactor);
+  return deps.presenter.failure(*job.tool, result.error(), job.redactor);
+}
+
+Json Dispatcher::State::tools_for(const Caller& caller) const {
+  Json entries = Json::array();
+  for (const tools::Tool& tool : deps.registry.tools()) {
+    if (deps.policy.may_see(caller, kServer, tool.name, tool.risk)) entries.push_back(deps.registry.tool_entry(tool));
+  }
+  return entries;
 }
 
 void Dispatcher::State::work(const JobPtr& job) {
@@ -141,6 +149,7 @@ void Dispatcher::State::work(const JobPtr& job) {
   context.stop = job->call->stop_.get_token();
   context.deadline = job->started + limits.soft_deadline;
   context.services = &deps.services;
+  context.list_tools = [this, &job] { return tools_for(job->caller); };
   if (job->progress) {
     context.progress = [this, &job](double progress, double total, std::string_view message) {
       report(job, progress, total, message);

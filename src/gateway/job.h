@@ -41,6 +41,7 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
   std::size_t running() const { return jobs.size(); }
   std::size_t running(std::string_view grant) const;
   bool is_full() const { return running() >= limits.max_running; }
+  Json tools_for(const Caller& caller) const;  // entries of tools/list
   static tl::unexpected<Error> full() { return fail(Code::kUnavailable, "too many calls are running; try again"); }
   // Has `again` called a quarter of a second later; false: too many are held already. A call that is asked to stop
   // meanwhile is answered.

@@ -19,8 +19,9 @@ Meaning meaning_of(std::string_view name, const Json& value) {
     return headers && flat ? Meaning::kHeaders : Meaning::kMember;
   }
   if (name == "url" || name == "path" || name == "location") return Meaning::kUrl;
-  if (name == "startLine") return Meaning::kHead;
-  if (name == "bodyPreview" || name == "body" || name == "text" || name == "expected" || name == "actual") {
+  if (name == "startLine" || name == "start_line") return Meaning::kHead;
+  if (name == "bodyPreview" || name == "body_preview" || name == "body" || name == "text" || name == "expected" ||
+      name == "actual") {
     return Meaning::kBody;
   }
   return Meaning::kMember;
@@ -85,6 +86,8 @@ class Walker {
         put(member, masked(name, text_of(member), meaning, header, type), pointer);
       } else if (meaning == Meaning::kHeaders) {
         walk_headers(member, pointer);
+      } else if (member.is_array() && (name == "headers" || name == "header_pairs")) {
+        walk_pairs(member, pointer);
       } else {
         walk(member, pointer);
       }
@@ -122,6 +125,22 @@ class Walker {
       if (!value.is_string()) continue;
       descend(pointer, name);
       put(value, redactor_.mask_header_value(name, text_of(value)), pointer);
+      pointer.resize(length);
+    }
+  }
+
+  // [[name, value], …]; what is no pair is looked into as anything else.
+  void walk_pairs(Json& pairs, std::string& pointer) {
+    const std::size_t length = pointer.size();
+    for (std::size_t i = 0; i < pairs.size(); ++i) {
+      Json& pair = pairs[i];
+      pointer += "/" + std::to_string(i);
+      if (pair.is_array() && pair.size() == 2 && pair[0].is_string() && pair[1].is_string()) {
+        pointer += "/1";
+        put(pair[1], redactor_.mask_header_value(text_of(pair[0]), text_of(pair[1])), pointer);
+      } else {
+        walk(pair, pointer);
+      }
       pointer.resize(length);
     }
   }

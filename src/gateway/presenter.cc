@@ -74,11 +74,41 @@ std::string Presenter::safe_text(std::string_view text, const Redactor* redactor
 }
 
 Json Presenter::success(const tools::Tool& tool, const Json& arguments, const Redactor* redactor, Json result) const {
+  if (tool.hints & tools::kMitmproxy) {
+    make_safe(result, redactor, limit_for(tool, arguments));
+    return mitmproxy_success(tool, std::move(result));
+  }
   Json answer = {{"status", "success"}};
   for (auto& [name, member] : result.get_ref<Json::object_t&>()) answer[name] = std::move(member);
   make_safe(answer, redactor, limit_for(tool, arguments));
   Json presented = {{"content", text_content(dump_json(answer))}};
   presented["structuredContent"] = std::move(answer);
+  return presented;
+}
+
+// The text is what mitm.md prints; what we say beside it is a second one.
+Json Presenter::mitmproxy_success(const tools::Tool& tool, Json answer) const {
+  Json content;
+  if (tool.hints & tools::kWrapped) {
+    const Json& shown = answer["result"];
+    content = text_content(shown.is_string() ? shown.get<std::string>() : dump_json(shown, JsonStyle::kIndented));
+    Json notes = Json::object();
+    for (const auto& [name, member] : answer.items()) {
+      if (name != "result" && name != "redacted") notes[name] = member;
+    }
+    if (!notes.empty()) content.push_back({{"type", "text"}, {"text", dump_json(notes)}});
+  } else {
+    content = text_content(dump_json(answer, JsonStyle::kIndented));
+  }
+  Json presented = {{"content", std::move(content)}};
+  presented["structuredContent"] = std::move(answer);
+  return presented;
+}
+
+Json Presenter::failure(const tools::Tool& tool, const Error& error, const Redactor* redactor) const {
+  if ((tool.hints & tools::kMitmproxy) == 0) return failure(error.message, redactor);
+  Json presented = plain_failure(error.message, redactor);
+  presented["_meta"] = {{"dev.sluice/error", {{"code", to_string(error.code)}}}};
   return presented;
 }
 

@@ -25,6 +25,8 @@ class Presenter {
   Json success(const tools::Tool& tool, const Json& arguments, const Redactor* redactor, Json result) const;
   // CallToolResult of a failure: {"status":"error","error":…} as text, isError, no structuredContent.
   Json failure(std::string_view message, const Redactor* redactor) const;
+  // The same as the tool's contract has it: of the toolset `mitmproxy` the sentence alone, with the code in _meta.
+  Json failure(const tools::Tool& tool, const Error& error, const Redactor* redactor) const;
   // The same with the text as it is: refused arguments, denials.
   Json plain_failure(std::string_view text, const Redactor* redactor) const;
   // {"contents": […]} of resources/read.
@@ -32,6 +34,7 @@ class Presenter {
 
  private:
   std::size_t limit_for(const tools::Tool& tool, const Json& arguments) const;
+  Json mitmproxy_success(const tools::Tool& tool, Json answer) const;
   void make_safe(Json& answer, const Redactor* redactor, std::size_t units) const;
   std::string safe_text(std::string_view text, const Redactor* redactor) const;
 

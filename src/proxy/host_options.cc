@@ -189,8 +189,39 @@ bool HostOptionsStore::remove(std::string_view host) {
 std::vector<HostEntry> HostOptionsStore::list() const {
   const std::lock_guard lock(mutex_);
   std::vector<HostEntry> list;
-  for (const auto& [pattern, held] : entries_) list.push_back(held.entry);
+  for (const Entries* entries : {&entries_, &scope_}) {
+    for (const auto& [pattern, held] : *entries) list.push_back(held.entry);
+  }
   return list;
+}
+
+HostOptionsStore::Entries HostOptionsStore::with_scope(Entries entries, const Entries& scope) {
+  for (const auto& [pattern, held] : scope) {
+    HostOptions& options = entries.try_emplace(pattern, held).first->second.entry.options;
+    if (!options.record) options.record = held.entry.options.record;
+    if (!options.tls) options.tls = held.entry.options.tls;
+  }
+  return entries;
+}
+
+Status HostOptionsStore::set_scope(const std::vector<std::pair<std::string, HostOptions>>& given) {
+  if (given.size() > kMostEntries) return fail(Code::kTooLarge, "a scope has at most 10,000 patterns");
+  Entries scope;
+  for (const auto& [host, options] : given) {
+    SLUICE_TRY(const std::string pattern, HostTable::normal_pattern(host));
+    HostEntry& entry =
+        scope.try_emplace(pattern, Held{{pattern, {}, HostOrigin::kScope}, nullptr, nullptr}).first->second.entry;
+    if (options.record) entry.options.record = options.record;
+    if (options.tls) entry.options.tls = options.tls;
+  }
+  const std::lock_guard serial(change_);
+  Entries unchanged = entries();
+  {
+    const std::lock_guard lock(mutex_);
+    scope_ = std::move(scope);
+  }
+  publish(std::move(unchanged));
+  return {};
 }
 
 // All hosts for which one entry is the most specific have the same wider ones, so what holds for them can be decided
@@ -224,7 +255,7 @@ HostBookPtr HostOptionsStore::make_book(const Entries& entries) {
 }
 
 void HostOptionsStore::publish(Entries entries) {
-  HostBookPtr book = make_book(entries);
+  HostBookPtr book = make_book(scope_.empty() ? entries : with_scope(entries, scope_));
   const std::lock_guard lock(mutex_);
   book_ = std::move(book);
   entries_ = std::move(entries);

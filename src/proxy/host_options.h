@@ -89,7 +89,7 @@ class HostBook {
 };
 using HostBookPtr = std::shared_ptr<const HostBook>;
 
-enum class HostOrigin : std::uint8_t { kStart, kTool };  // who made an entry, or changed it last
+enum class HostOrigin : std::uint8_t { kStart, kTool, kScope };  // who made an entry, or changed it last
 
 struct HostEntry {
   std::string host;  // the pattern, lower case
@@ -119,8 +119,11 @@ class HostOptionsStore {
   // Entries of the start; all or nothing. The same option of one pattern may not be given twice with different values:
   // kConflict.
   Status start(const std::vector<std::pair<std::string, HostOptions>>& entries);
-  bool remove(std::string_view host);   // false: there was none
-  std::vector<HostEntry> list() const;  // by pattern
+  bool remove(std::string_view host);  // false: there was none
+  // What set_scope says of `record` and `tls`, in place of what it said before: all or nothing. It holds where no entry
+  // of the same pattern names the option. kInvalid, kTooLarge.
+  Status set_scope(const std::vector<std::pair<std::string, HostOptions>>& scope);
+  std::vector<HostEntry> list() const;  // by pattern, those of the scope last
 
  private:
   struct Held {  // an entry with what was read for it
@@ -133,6 +136,7 @@ class HostOptionsStore {
                         const std::vector<std::string>& reset, FileAccess access) const;
   Status load(Held& held, const HostOptions& given, FileAccess access) const;
   static HostBookPtr make_book(const Entries& entries);
+  static Entries with_scope(Entries entries, const Entries& scope);
   Entries entries() const;
   void publish(Entries entries);  // change_ held
 
@@ -140,7 +144,7 @@ class HostOptionsStore {
   const MockFiles& roots_;
   std::mutex change_;         // one change at a time: it may read slow files
   mutable std::mutex mutex_;  // guards what follows; held for moments only
-  Entries entries_;
+  Entries entries_, scope_;
   HostBookPtr book_;
   std::atomic<std::uint64_t> generation_{1};
 };

@@ -128,6 +128,7 @@ struct RuleSpec {
   OnMatch on_match = OnMatch::kStop;
   bool persist = false;  // kept over a restart
   std::string grant;     // who made it
+  std::string name;      // its id in the toolset `mitmproxy`, unique among rules; empty: none
 };
 
 class HitCounter {  // one stripe for each worker; summed on reading

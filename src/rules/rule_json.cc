@@ -140,6 +140,7 @@ Json contract_json(const RuleSpec& spec) {
 void put_our_own(const RuleSpec& spec, Json& made) {
   if (spec.on_match == OnMatch::kContinue) made["on_match"] = "continue";
   if (spec.persist) made["persist"] = true;
+  if (!spec.name.empty()) made["name"] = spec.name;
 }
 
 }  // namespace

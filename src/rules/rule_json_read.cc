@@ -272,8 +272,8 @@ Result<Handler> handler_from_json(const Json& json) {
 }
 
 Result<RuleSpec> spec_from_json(const Json& json) {
-  static constexpr std::array<std::string_view, 8> kKeys{"description", "priority", "enabled", "matcher",
-                                                         "handler",     "on_match", "persist", "grant"};
+  static constexpr std::array<std::string_view, 9> kKeys{"description", "priority", "enabled", "matcher", "handler",
+                                                         "on_match",    "persist",  "grant",   "name"};
   SLUICE_CHECK(check_object(json, "rule", kKeys));
   const auto flag = [&json](const char* key, bool otherwise) {
     const Json* value = find_member(json, key);
@@ -299,6 +299,8 @@ Result<RuleSpec> spec_from_json(const Json& json) {
   }
   SLUICE_TRY(const auto grant, text_member(json, "rule", "grant"));
   spec.grant = grant.value_or("");
+  SLUICE_TRY(const auto name, text_member(json, "rule", "name"));
+  spec.name = name.value_or("");
   return spec;
 }
 

@@ -104,6 +104,25 @@ Result<RulePtr> RuleStore::add(RuleSpec spec) {
   return RulePtr(rule);
 }
 
+Result<RulePtr> RuleStore::put(RuleSpec spec) {
+  SLUICE_TRY(auto program, compile_rule(spec));
+  const std::lock_guard change(changing_);
+  std::vector<RulePtr> rules = rules_;
+  const auto found =
+      std::find_if(rules.begin(), rules.end(), [&](const RulePtr& rule) { return rule->spec.name == spec.name; });
+  const bool is_new = found == rules.end();
+  const MadeRule rule = make(std::move(spec), std::move(program), is_new ? next_number_ : (*found)->number);
+  if (is_new) {
+    rules.push_back(rule);
+  } else {
+    rule->saved_row = (*found)->saved_row;
+    *found = rule;
+  }
+  SLUICE_CHECK(commit(std::move(rules), {rule}, {}));
+  if (is_new) ++next_number_;
+  return RulePtr(rule);
+}
+
 Result<RuleStore::Imported> RuleStore::import(std::vector<RuleSpec> specs, bool replace) {
   std::vector<std::shared_ptr<const RuleProgram>> programs;
   for (const RuleSpec& spec : specs) {

@@ -34,6 +34,8 @@ class RuleStore {
   Result<std::size_t> restore(RuleArchive& archive, std::vector<std::string>& problems);
 
   Result<RulePtr> add(RuleSpec spec);
+  // In the place of the rule of the same name, or as add() where there is none.
+  Result<RulePtr> put(RuleSpec spec);
   struct Imported {
     std::vector<RulePtr> added;
     std::size_t removed = 0;

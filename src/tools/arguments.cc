@@ -140,7 +140,7 @@ Result<Json> parse_object(const std::vector<Field>& fields, const Json& value, c
       SLUICE_TRY(parsed[std::string(field.name)], parse_value(field, *member, join(path, field.name)));
     } else if (field.required) {
       return refuse(fmt::format("{} is required", join(path, field.name)));
-    } else if (!field.default_value.is_null()) {
+    } else if (field.default_filled && !field.default_value.is_null()) {
       parsed[std::string(field.name)] = field.default_value;
     }
   }

@@ -30,12 +30,23 @@ ToolResult set_host_options(const Json& arguments, CallContext& context) {
               {"options", proxy::to_json(entry->options)}};
 }
 
+std::string_view origin_name(proxy::HostOrigin origin) {
+  switch (origin) {
+    case proxy::HostOrigin::kStart:
+      return "start";
+    case proxy::HostOrigin::kTool:
+      return "tool";
+    case proxy::HostOrigin::kScope:
+      return "scope";
+  }
+  return "";
+}
+
 ToolResult list_host_options(const Json&, CallContext& context) {
   Json list = Json::array();
   for (const proxy::HostEntry& entry : context.services->engine.host_options().list()) {
-    list.push_back({{"host", entry.host},
-                    {"options", proxy::to_json(entry.options)},
-                    {"from", entry.origin == proxy::HostOrigin::kStart ? "start" : "tool"}});
+    list.push_back(
+        {{"host", entry.host}, {"options", proxy::to_json(entry.options)}, {"from", origin_name(entry.origin)}});
   }
   for (const proxy::LearnedPassthrough& one : context.services->engine.learned_passthrough()) {
     list.push_back({{"host", one.host},
@@ -132,7 +143,7 @@ std::vector<Tool> host_options_tools() {
                           false,
                           {{"host", "string", ""},
                            {"options", "object", "what it names", false, false, options_result()},
-                           {"from", "string", "start, tool or learned"},
+                           {"from", "string", "start, tool, scope or learned"},
                            {"clientAddress", "string", "learned: for this client alone", true},
                            {"ja4", "string", "... with this print", true},
                            {"until", "number", "... ms", true}}}},

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "base/url.h"
+#include "tools/listening.h"
 #include "tools/status.h"
 #include "tools/subjects.h"
 
@@ -29,22 +30,6 @@ Json start_answer(const Services& services, const proxy::EngineStatus& status) {
   return answer;
 }
 
-tl::unexpected<Error> already_running() {
-  return fail(Code::kConflict, "Error: Proxy is already running. Stop it first.");
-}
-
-Status open_listeners(Services& services, const proxy::EngineStatus& before, std::optional<std::int64_t> port) {
-  proxy::ListenAddress first = services.default_listen;
-  if (port) {
-    first.port = static_cast<std::uint16_t>(*port);
-  } else if (services.start_mode == StartMode::kAdopt && before.last_port != 0) {
-    first.port = before.last_port;  // engine.md 9: port absent, the same one
-  }
-  std::vector<proxy::ListenAddress> addresses{first};
-  addresses.insert(addresses.end(), services.more_listeners.begin(), services.more_listeners.end());
-  return services.engine.start(addresses);
-}
-
 ToolResult proxy_start(const Json& arguments, CallContext& context) {
   Services& services = *context.services;
   if (flag_argument(arguments, "persistence_enabled")) {
@@ -52,23 +37,13 @@ ToolResult proxy_start(const Json& arguments, CallContext& context) {
                 "Error: Recordings do not exist yet in this version. Start without persistence_enabled: full bodies "
                 "are kept in the ring anyway. Nothing was started.");
   }
-  const auto port = integer_argument(arguments, "port");
-  const proxy::EngineStatus before = services.engine.status();
-  if (before.running) {
-    if (services.start_mode != StartMode::kAdopt || !services.adoptions) return already_running();
-    const bool same = !port || *port == 0 || *port == before.last_port;
-    if (!same || !services.adoptions->adopt(context)) return already_running();
-    return start_answer(services, before);
-  }
-  if (const Status started = open_listeners(services, before, port); !started) return thrown(started.error());
-  if (services.adoptions) services.adoptions->adopt(context);
-  return start_answer(services, services.engine.status());
+  const auto status = start_listening(context, integer_argument(arguments, "port"));
+  if (!status) return thrown(status.error());
+  return start_answer(services, *status);
 }
 
 ToolResult proxy_stop(const Json&, CallContext& context) {
-  Services& services = *context.services;
-  if (const Status stopped = services.engine.stop(services.stop_drain); !stopped) return thrown(stopped.error());
-  if (services.adoptions) services.adoptions->clear();
+  if (const Status stopped = stop_listening(context); !stopped) return thrown(stopped.error());
   return Json{{"message", "Proxy stopped. Traffic and cert retained."}};
 }
 

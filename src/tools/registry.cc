@@ -21,6 +21,7 @@ std::vector<Tool> all_tools() {
   take(all, tls_tools());
   take(all, host_options_tools());
   take(all, transparent_tools());
+  take(all, mitmproxy_tools());
   for (Tool& tool : all) {
     if ((tool.hints & kReturnsTraffic) == 0) continue;
     tool.fields.push_back({.name = "show_secrets",

@@ -75,7 +75,8 @@ std::vector<ResultField> rule_result() {
           {"hitCount", "number", "requests it applied to"},
           {"createdAt", "number", "ms"},
           {"on_match", "string", "where it is continue", true},
-          {"persist", "boolean", "where it is true", true}};
+          {"persist", "boolean", "where it is true", true},
+          {"name", "string", "its id in the toolset mitmproxy", true}};
 }
 
 }  // namespace sluice::tools

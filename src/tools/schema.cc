@@ -118,14 +118,28 @@ std::string_view to_string(Risk risk) {
 std::optional<Toolset> find_toolset(std::string_view name) {
   if (name == "proxy") return Toolset::kProxy;
   if (name == "core") return Toolset::kCore;
+  if (name == "mitmproxy") return Toolset::kMitmproxy;
   if (name == "all") return Toolset::kAll;
   return std::nullopt;
 }
 
-bool belongs_to(const Tool& tool, Toolset toolset) { return toolset != Toolset::kCore || (tool.hints & kCore) != 0; }
+bool belongs_to(const Tool& tool, Toolset toolset) {
+  const bool mitmproxy = (tool.hints & kMitmproxy) != 0;
+  switch (toolset) {
+    case Toolset::kProxy:
+      return !mitmproxy;
+    case Toolset::kCore:
+      return (tool.hints & kCore) != 0;
+    case Toolset::kMitmproxy:
+      return mitmproxy;
+    case Toolset::kAll:
+      return true;
+  }
+  return false;
+}
 
 Json input_schema(const Tool& tool) { return object_schema(tool.fields); }
 
-Json output_schema(const Tool& tool) { return result_object(tool.result, true); }
+Json output_schema(const Tool& tool) { return result_object(tool.result, (tool.hints & kMitmproxy) == 0); }
 
 }  // namespace sluice::tools

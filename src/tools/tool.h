@@ -28,8 +28,8 @@ struct Services;  // services.h
 enum class Risk { kRead, kWrite, kExecute, kDestructive };
 std::string_view to_string(Risk risk);
 
-enum class Toolset { kProxy, kCore, kAll };
-std::optional<Toolset> find_toolset(std::string_view name);  // "proxy", "core", "all"
+enum class Toolset { kProxy, kCore, kMitmproxy, kAll };
+std::optional<Toolset> find_toolset(std::string_view name);  // "proxy", "core", "mitmproxy", "all"
 
 enum class FieldType {
   kString,
@@ -51,6 +51,7 @@ struct Field {
   std::string_view meaning;  // one line
   bool required = false;
   Json default_value = nullptr;            // null: none
+  bool default_filled = true;              // false: advertised, but what is absent stays absent
   std::vector<std::string_view> choices;   // enum
   std::vector<Field> fields;               // of an object
   std::optional<double> minimum, maximum;  // clamped, never refused
@@ -78,6 +79,9 @@ struct CallContext {
   std::optional<MonoTime> deadline;
   std::function<void(double progress, double total, std::string_view message)> progress;  // may be empty
   Services* services = nullptr;
+  // The entries of tools/list as this caller sees them. Only for tools that are not slow: they run where it may be
+  // asked. Empty in tests.
+  std::function<Json()> list_tools;
 };
 
 // The members beside `status`, in the contract's order. A failure's text goes to the caller as the contract prints it,
@@ -94,6 +98,9 @@ enum ToolHints : unsigned {
   kIdempotent = 1u << 4,
   kOpenWorld = 1u << 5,  // reaches beyond this machine
   kSlow = 1u << 6,       // may pass 5 ms: runs on the background pool
+  // Of the toolset `mitmproxy`: answers as mitm.md has them, prose or indented JSON, without `status`.
+  kMitmproxy = 1u << 7,
+  kWrapped = 1u << 8,  // the contract's answer is the member `result`: a sentence or an array (engine.md 8)
 };
 
 struct Tool {

@@ -48,7 +48,7 @@ class ReadOnly(Gate):
         self.addCleanup(self.trap.server_close)
         self.trap.socket.setblocking(False)
         serve = self.start((POLICIES / "read-only.json").read_text(), "--toolset", "all", "--allow-root", self.directory)
-        tools = json.loads(run(SLUICE, "tools", "--json").stdout)
+        tools = json.loads(run(SLUICE, "tools", "--json", "--toolset", "all").stdout)
         before = self.state(serve)
         for tool in tools:
             properties = tool["inputSchema"].get("properties", {})

@@ -1,0 +1,117 @@
+// The toolset `mitmproxy` against its published catalogue: names, parameters, types, required flags, enums, defaults.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "tools/tool.h"
+
+namespace sluice::tools {
+namespace {
+
+// What analysis.md and mitm.md's W1 and W18 add.
+const std::set<std::string> kExtraArguments = {
+    "set_scope.decrypt_domains", "set_scope.ignore",        "get_traffic_summary.cursor", "search_traffic.cursor",
+    "inspect_flow.offset",       "inspect_flow.limit",      "inspect_flows.offset",       "inspect_flows.limit"};
+
+Json catalogue() {
+  std::ifstream file(SLUICE_VECTORS "/mitm-tools.json");
+  std::stringstream text;
+  text << file.rdbuf();
+  return *parse_json(text.str());
+}
+
+std::string json_type(const std::string& published) {
+  if (published == "integer") return "number";
+  return published.substr(0, published.find('<'));
+}
+
+void compare(const Json& entry, const Tool& tool) {
+  const Json schema = input_schema(tool);
+  std::set<std::string> required, known{"show_secrets"};
+  for (const Json& name : schema.value("required", Json::array())) required.insert(name.get<std::string>());
+  for (const Json& parameter : entry["params"]) {
+    const auto name = parameter["name"].get<std::string>();
+    const std::string where = std::string(tool.name) + "." + name;
+    known.insert(name);
+    ASSERT_TRUE(schema["properties"].contains(name)) << where;
+    const Json& property = schema["properties"][name];
+    EXPECT_EQ(property["type"], json_type(parameter["type"])) << where;
+    EXPECT_EQ(required.contains(name), parameter["required"].get<bool>()) << where;
+    EXPECT_EQ(property.value("default", Json()), parameter.value("default", Json())) << where;
+    // Columns are one string with commas between: they cannot be an enum of it.
+    if (where != "inspect_flows.fields") {
+      EXPECT_EQ(property.value("enum", Json()), parameter.value("enum", Json())) << where;
+    }
+  }
+  for (const auto& [name, property] : schema["properties"].items()) {
+    const std::string where = std::string(tool.name) + "." + name;
+    EXPECT_TRUE(known.contains(name) || kExtraArguments.contains(where)) << where;
+    EXPECT_FALSE(!known.contains(name) && required.contains(name)) << where;
+  }
+}
+
+TEST(MitmproxyContract, EveryParameterIsThatOfTheCatalogueInItsOrder) {
+  std::map<std::string, Json> published;
+  std::vector<std::string> order, ours;
+  const Json entries = catalogue();
+  EXPECT_EQ(entries.size(), 25u);
+  for (const Json& entry : entries) {
+    order.push_back(entry["name"]);
+    published.emplace(order.back(), entry);
+  }
+  for (const Tool& tool : all_tools()) {
+    if (!belongs_to(tool, Toolset::kMitmproxy)) continue;
+    ASSERT_TRUE(published.contains(std::string(tool.name))) << tool.name;
+    compare(published[std::string(tool.name)], tool);
+    ours.emplace_back(tool.name);
+  }
+  std::erase_if(order,
+                [&](const std::string& name) { return std::find(ours.begin(), ours.end(), name) == ours.end(); });
+  EXPECT_EQ(ours, order);
+}
+
+TEST(MitmproxyContract, W21EveryToolIsDescribedAndNamesWhatItTakes) {
+  for (const Tool& tool : all_tools()) {
+    if (!belongs_to(tool, Toolset::kMitmproxy)) continue;
+    EXPECT_GE(tool.summary.size(), 20u) << tool.name;
+    for (const Field& field : tool.fields) {
+      EXPECT_FALSE(field.meaning.empty() && field.choices.empty()) << tool.name << "." << field.name;
+    }
+  }
+}
+
+TEST(MitmproxyContract, TheToolsetsDoNotMixAndAllHasBoth) {
+  for (const Tool& tool : all_tools()) {
+    EXPECT_NE(belongs_to(tool, Toolset::kProxy), belongs_to(tool, Toolset::kMitmproxy)) << tool.name;
+    EXPECT_EQ(belongs_to(tool, Toolset::kProxy), tool.name.starts_with("proxy_")) << tool.name;
+    EXPECT_TRUE(belongs_to(tool, Toolset::kAll)) << tool.name;
+  }
+}
+
+// gate.md 3: a policy that speaks of a class means both.
+TEST(MitmproxyContract, TwinsOfTheTwoToolsetsShareOneClass) {
+  const std::map<std::string, std::string> kTwins = {{"start_proxy", "proxy_start"},
+                                                     {"stop_proxy", "proxy_stop"},
+                                                     {"get_traffic_summary", "proxy_list_traffic"},
+                                                     {"inspect_flow", "proxy_get_exchange"},
+                                                     {"inspect_flows", "proxy_get_exchange"},
+                                                     {"search_traffic", "proxy_search_traffic"},
+                                                     {"clear_traffic", "proxy_clear_traffic"},
+                                                     {"add_interception_rule", "proxy_add_rule"},
+                                                     {"set_global_header", "proxy_inject_headers"},
+                                                     {"set_scope", "proxy_set_host_options"},
+                                                     {"clear_rules", "proxy_remove_rule"},
+                                                     {"list_rules", "proxy_list_rules"}};
+  std::map<std::string, Risk> risks;
+  for (const Tool& tool : all_tools()) risks.emplace(tool.name, tool.risk);
+  for (const auto& [ours, theirs] : kTwins) {
+    ASSERT_TRUE(risks.contains(ours) && risks.contains(theirs)) << ours;
+    EXPECT_EQ(to_string(risks[ours]), to_string(risks[theirs])) << ours;
+  }
+}
+
+}  // namespace
+}  // namespace sluice::tools
