@@ -14,7 +14,8 @@ namespace {
 // What analysis.md and mitm.md's W1 and W18 add.
 const std::set<std::string> kExtraArguments = {
     "set_scope.decrypt_domains", "set_scope.ignore",        "get_traffic_summary.cursor", "search_traffic.cursor",
-    "inspect_flow.offset",       "inspect_flow.limit",      "inspect_flows.offset",       "inspect_flows.limit"};
+    "inspect_flow.offset",       "inspect_flow.limit",      "inspect_flows.offset",       "inspect_flows.limit",
+    "extract_from_flow.offset",  "extract_from_flow.limit", "extract_from_flow.paths"};
 
 Json catalogue() {
   std::ifstream file(SLUICE_VECTORS "/mitm-tools.json");

@@ -16,6 +16,8 @@ std::vector<Tool> mitmproxy_tools() {
   take(rules, "set_global_header");
   take(rules, "remove_global_header");
   for (const std::string_view name : {"get_traffic_summary", "inspect_flow", "inspect_flows"}) take(traffic, name);
+  all.push_back(get_flow_schema_tool());
+  all.push_back(extract_tool());
   take(traffic, "search_traffic");
   take(traffic, "clear_traffic");
   for (const std::string_view name : {"add_interception_rule", "list_rules", "clear_rules"}) take(rules, name);

@@ -14,6 +14,8 @@ Tool start_proxy_tool();
 Tool stop_proxy_tool();
 Tool set_scope_tool();
 Tool list_tools_tool();
+Tool get_flow_schema_tool();
+Tool extract_tool();
 std::vector<Tool> mitm_rule_tools();     // set_global_header … clear_rules
 std::vector<Tool> mitm_traffic_tools();  // get_traffic_summary … clear_traffic
 

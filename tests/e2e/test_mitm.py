@@ -1,4 +1,5 @@
 """The toolset `mitmproxy` over MCP with real traffic. W1 … W21 are the weaknesses of the published server that it must not have."""
+import http.client
 import json
 import unittest
 
@@ -126,10 +127,107 @@ class Mitm(E2E):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(self.serve.call("search_traffic", query="ignored")["result"], [])
 
+    def echo(self, mark, body, content_type="application/json"):
+        path = self.directory / "body"
+        path.write_bytes(body if isinstance(body, bytes) else json.dumps(body).encode())
+        self.get(f"/echo?{mark}", "--data-binary", f"@{path}", "-H", f"Content-Type: {content_type}", "-o", "/dev/null")
+        return self.flow(f"echo?{mark}")["id"]
+
+    def extract(self, identifier, **arguments):
+        return self.serve.call("extract_from_flow", flow_id=identifier, **arguments)
+
+    def test_W1_JSONPath_sees_the_whole_body_and_pages(self):
+        identifier = self.echo("path", {"pad": "x" * 100_000, "items": [{"n": n, "name": f"item {n}"} for n in range(500)]})
+        self.assertEqual(self.extract(identifier, json_path="$.items[?@.n >= 498].name")["result"], ["item 498", "item 499"])
+        self.assertEqual(self.extract(identifier, json_path="items[-1].n")["result"], [499])
+        page = self.extract(identifier, json_path="$..n", offset=490, limit=5, paths=True)
+        self.assertEqual((page["result"], page["total"], page["next_offset"]), (list(range(490, 495)), 500, 495))
+        self.assertEqual(page["paths"][0], "$['items'][490]['n']")
+        self.assertEqual(self.serve.call("get_flow_schema", flow_id=identifier), {"pad": "str", "items": "list"})
+        for path, words in (("$[", "octet"), ("$.a|$.b", r"\$\['a','b'\]"), ("$.a.`parent`", "parent")):
+            with self.assertRaisesRegex(ToolError, words):
+                self.extract(identifier, json_path=path)
+        with self.assertRaisesRegex(ToolError, "json_path or css_selector"):
+            self.extract(identifier)
+
+    def test_get_flow_schema_says_why_not(self):
+        for mark, body, text in (("list", [1], "Response is JSON but not an object (it's list)."), ("none", b"nothing", "Response body is not valid JSON."),
+                                 ("deep", b"[" * 5000, "deep")):
+            with self.assertRaises(ToolError) as caught:
+                self.serve.call("get_flow_schema", flow_id=self.echo(mark, body))
+            self.assertIn(text, str(caught.exception))
+
+    def test_filters_are_no_oracle_for_masked_secrets(self):
+        secret = "Zq8redXw3tokenL"
+        identifier = self.echo("oracle", {"password": secret, "pin": 4711, "user": "ada", "tokens": {"access_token": secret}})
+        for path in ("$", "$.password", "$..access_token", f"$[?@=='{secret}']", "$[?match(@,'Zq8.*')]"):
+            with self.subTest(path):
+                self.assertNotIn(secret[:6], json.dumps(self.whole("extract_from_flow", flow_id=identifier, json_path=path)))
+        self.assertEqual(self.extract(identifier, json_path="$[?match(@,'Zq8.*')]")["result"], [])
+        self.assertEqual(self.extract(identifier, json_path="$.password", show_secrets=True)["result"], [secret])
+
+    def test_CSS_on_a_page(self):
+        page = b"<!doctype html><ul id=l><li class='a b'>one<li>two &amp; <b>three</b></ul>" + b"<p>pad</p>" * 2000 + b"<a href=/end>end</a>"
+        identifier = self.echo("page", page, "text/html")
+        self.assertEqual(self.extract(identifier, css_selector="#l > li.a")["result"],
+                         [{"text": "one", "html": '<li class="a b">one</li>', "attrs": {"class": ["a", "b"]}}])
+        self.assertEqual(self.extract(identifier, css_selector="li:has(b)")["result"][0]["text"], "two & three")
+        self.assertEqual(self.extract(identifier, css_selector="a[href^='/']")["result"][0]["attrs"], {"href": "/end"})
+        self.assertEqual(self.extract(identifier, css_selector="p", limit=3)["total"], 2000)
+        with self.assertRaisesRegex(ToolError, "pseudo-element"):
+            self.extract(identifier, css_selector="li::marker")
+
+    def test_hostile_pages_are_given_up_in_time(self):
+        identifier = self.echo("hostile", b"<div>" * 300_000, "text/html")
+        try:
+            found = self.extract(identifier, css_selector="div", limit=1)
+            self.assertTrue(found["truncated"])
+        except ToolError as error:
+            self.assertIn("too long", str(error))
+        self.assertTrue(self.serve.call("get_traffic_summary")["result"])
+
     def test_list_tools_is_what_tools_list_says(self):
         listed = self.serve.call("list_tools")["result"]
         self.assertEqual([(tool["name"], tool["input_schema"]) for tool in listed],
                          [(tool["name"], tool["inputSchema"]) for tool in self.serve.rpc("tools/list")["tools"]])
+
+
+class Compliance(E2E):
+    """The public JSONPath compliance suite, over MCP: every document is an answer that passed the proxy."""
+    flags = ("--toolset", "all")
+
+    def test_every_case_of_the_suite(self):
+        path = HERE / "node_modules" / "jsonpath-rfc9535" / "src" / "__tests__" / "jsonpath-compliance-test-suite" / "cts.json"
+        if not path.exists():
+            raise unittest.SkipTest("tests/e2e/node_modules has no jsonpath-rfc9535 (npm ci)")
+        origin = self.new_origin(plain=True)
+        cases = json.loads(path.read_text())["tests"]
+        flows = {}
+        for text in {json.dumps(case.get("document")) for case in cases}:
+            proxy = http.client.HTTPConnection("127.0.0.1", self.serve.proxy_port, timeout=20)
+            proxy.request("POST", f"http://127.0.0.1:{origin.port}/echo?cts-{len(flows)}.", text, {"Content-Type": "application/json"})
+            self.assertEqual(proxy.getresponse().read().decode(), text)
+            proxy.close()
+            flows[text] = f"cts-{len(flows)}."
+        ids = {}
+        for text, mark in flows.items():
+            ids[text] = poll(lambda: self.serve.call("search_traffic", query=mark)["result"], 5, mark)[0]["id"]  # pylint: disable=cell-var-from-loop
+        wrong = [case["name"] for case in cases if not self.passes(case, ids[json.dumps(case.get("document"))])]
+        self.assertGreater(len(cases), 600)
+        self.assertEqual(wrong, [])
+
+    def passes(self, case, identifier):
+        if case.get("invalid_selector") and not case["selector"].startswith("$"):
+            return True  # extract_from_flow puts "$." in front
+        try:
+            found = self.serve.call("extract_from_flow", flow_id=identifier, json_path=case["selector"], paths=True, show_secrets=True)
+        except ToolError:
+            return bool(case.get("invalid_selector"))
+        if case.get("invalid_selector"):
+            return False
+        results = case.get("results", [case.get("result")])
+        paths = case.get("results_paths", [case.get("result_paths")])
+        return found["result"] in results and found.get("paths", []) in paths
 
 
 class Toolset(E2E):
@@ -164,6 +262,7 @@ class Toolset(E2E):
                 self.assertIn("everywhere", seen["head"])
                 self.assertEqual(seen["flow"]["response"]["body"], "hello through the origin\n")
                 self.assertEqual(seen["found"], 1)
+                self.assertEqual((seen["schema"], seen["extracted"]), ({"items": "list", "ok": "bool"}, [2]))
                 self.assertEqual(seen["failure"], {"isError": True, "text": "Flow not found.", "structured": None, "code": "not_found"})
 
 

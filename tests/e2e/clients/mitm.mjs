@@ -48,6 +48,10 @@ const row = await until("a flow", async () => (await call("get_traffic_summary")
 seen.flow = await call("inspect_flow", { flow_id: row.id, full_body: true });
 seen.flows = (await call("inspect_flows", { flow_ids: row.id, fields: "url,response_body" })).result;
 seen.found = (await call("search_traffic", { query: "hello", domain: "localhost", limit: 10 })).result.length;
+await fetch(`${ORIGIN}/echo?json`, { dispatcher: agent, method: "POST", body: '{"items":[{"n":1},{"n":2}],"ok":true}', headers: { "content-type": "application/json" } });
+const json = await until("the JSON", async () => (await call("search_traffic", { query: "echo?json" })).result.find((one) => one.status_code === 200));
+seen.schema = await call("get_flow_schema", { flow_id: json.id });
+seen.extracted = (await call("extract_from_flow", { flow_id: json.id, json_path: "$.items[?@.n > 1].n" })).result;
 await call("remove_global_header", { key: "x-global" });
 await call("clear_rules");
 seen.listed = (await call("list_tools")).result.map((tool) => tool.name);

@@ -1,0 +1,103 @@
+#include "analysis/css.h"
+
+#include <gtest/gtest.h>
+
+namespace sluice::analysis {
+namespace {
+
+constexpr std::string_view kShop = R"(<!doctype html><title>Shop</title>
+<div id=main class="a shop"><h1>Offers</h1>
+<table class=prices><tr><th>Name<th>Price<tr><td>Tea<td data-cents=250>2.50<tr><td>Milk<td data-cents=99>0.99</table>
+<form><input name=csrf type=hidden value="T&amp;1"><input type=checkbox checked disabled><select><option selected>x<option>y</select></form>
+<p lang=en-GB>one <b>two</b></p><p></p><a href="/next?a=1&amp;b=2" rel="nofollow NEXT">next</a></div>)";
+
+std::string found(std::string_view selector, std::string_view html = kShop) {
+  const auto parsed = CssSelector::parse(selector);
+  if (!parsed) return parsed.error().message;
+  const auto page = HtmlPage::parse(html);
+  EXPECT_TRUE(page);
+  std::string out;
+  for (const HtmlNode* node : parsed->find(*page, 100).elements) {
+    out += (out.empty() ? "" : "|") + std::string(node->name) + ":" + text_of(*node);
+  }
+  return out;
+}
+
+TEST(Css, TypesClassesIdsAndCombinators) {
+  EXPECT_EQ(found("h1"), "h1:Offers");
+  EXPECT_EQ(found("#main > h1, TITLE"), "title:Shop|h1:Offers");
+  EXPECT_EQ(found("div.shop.a table.prices td"), "td:Tea|td:2.50|td:Milk|td:0.99");
+  EXPECT_EQ(found("table > tr"), "") << "the parser puts in a tbody";
+  EXPECT_EQ(found("table > tbody > tr + tr > td:first-child"), "td:Tea|td:Milk");
+  EXPECT_EQ(found("h1 ~ p"), "p:one two|p:");
+  EXPECT_EQ(found("div:not(.shop)"), "");
+}
+
+TEST(Css, Attributes) {
+  EXPECT_EQ(found("[data-cents]"), "td:2.50|td:0.99");
+  EXPECT_EQ(found("td[data-cents='99']"), "td:0.99");
+  EXPECT_EQ(found("a[rel~=nofollow]"), "a:next");
+  EXPECT_EQ(found("a[rel~=next]"), "");
+  EXPECT_EQ(found("a[rel~=next i]"), "a:next");
+  EXPECT_EQ(found("p[lang|=en]"), "p:one two");
+  EXPECT_EQ(found("a[href^='/next'][href$='b=2'][href*='&']"), "a:next");
+  EXPECT_EQ(found("[class^='']"), "");
+}
+
+TEST(Css, PseudoClasses) {
+  EXPECT_EQ(found("tr:nth-child(2n+1) td"), "td:Milk|td:0.99");
+  EXPECT_EQ(found("td:nth-last-child(1)"), "td:2.50|td:0.99");
+  EXPECT_EQ(found("p:nth-of-type(2)"), "p:");
+  EXPECT_EQ(found("tr:nth-child(-n+2) th:last-of-type"), "th:Price");
+  EXPECT_EQ(found("tr:nth-child(1 of :has(td)) td:first-child"), "td:Tea");
+  EXPECT_EQ(found("p:empty"), "p:");
+  EXPECT_EQ(found(":checked"), "input:|option:x");
+  EXPECT_EQ(found("input:enabled"), "input:");
+  EXPECT_EQ(found("tr:has(> td[data-cents='250']) td:first-child"), "td:Tea");
+  EXPECT_EQ(found("h1:has(+ table)"), "h1:Offers");
+  EXPECT_EQ(found(":is(h1, title):not(:root *)"), "");
+  EXPECT_EQ(found("b:only-child, :any-link"), "b:two|a:next");
+}
+
+TEST(Css, WhatCannotBeSelectedIsRefusedByName) {
+  for (const char* selector :
+       {"",      " ",  "a,", "a >", "> a", "a::before", "a:hover", "svg|a", "*|a", "[a=]", "[a", ":nth-child()",
+        ":not(", "a{", "#",  ".",   "..a", "a b >",     ":has(",   "'a'",   "1a"}) {
+    EXPECT_FALSE(CssSelector::parse(selector)) << selector;
+  }
+  std::string deep = "a";
+  for (int i = 0; i < 30; ++i) deep = ":not(" + deep + ")";
+  EXPECT_FALSE(CssSelector::parse(deep));
+}
+
+TEST(Html, ElementsAreWrittenSoThatTheyReadTheSame) {
+  const auto page = HtmlPage::parse(kShop);
+  const auto selector = CssSelector::parse("input[name=csrf], a");
+  const auto nodes = selector->find(*page, 10).elements;
+  ASSERT_EQ(nodes.size(), 2u);
+  EXPECT_EQ(outer_html(*nodes[0], 1'000), R"(<input name="csrf" type="hidden" value="T&amp;1">)");
+  EXPECT_EQ(outer_html(*nodes[1], 1'000), R"(<a href="/next?a=1&amp;b=2" rel="nofollow NEXT">next</a>)");
+}
+
+TEST(Html, HostilePagesCostABoundedPrice) {
+  std::string deep;
+  for (int i = 0; i < 5'000; ++i) deep += "<div>";
+  const auto nested = HtmlPage::parse(deep);
+  ASSERT_TRUE(nested);
+  EXPECT_TRUE(nested->is_cut());
+  EXPECT_LE(nested->elements().size(), kMaxHtmlDepth + 3);
+  EXPECT_EQ(found("div div:not(:has(*)) ~ x", deep), "");
+  EXPECT_FALSE(HtmlPage::parse(std::string(9 * kMiB, 'x')));
+  int asked = 0;
+  const auto endless = HtmlPage::parse(deep, [&asked] { return ++asked == 3; });
+  ASSERT_FALSE(endless);
+  EXPECT_EQ(endless.error().code, Code::kTimeout);
+  EXPECT_EQ(asked, 3);
+  std::string bytes;
+  for (int i = 0; i < 4'096; ++i) bytes += static_cast<char>(i * 7919 >> 3);
+  EXPECT_TRUE(HtmlPage::parse(bytes));
+  EXPECT_TRUE(HtmlPage::parse(""));
+}
+
+}  // namespace
+}  // namespace sluice::analysis

@@ -1,0 +1,275 @@
+#include "analysis/html.h"
+
+#include <gumbo.h>
+
+#include <array>
+#include <csetjmp>
+#include <cstdlib>
+#include <deque>
+
+#include "base/text.h"
+
+namespace sluice::analysis {
+namespace {
+
+// Gives memory until the page is gone, so that gumbo's own way of freeing, which recurses, is not needed; where it
+// passes the budget it leaves gumbo by a jump: what it would have freed lies here.
+class Arena {
+ public:
+  Arena() = default;
+  enum Ending : int { kMemory = 1, kTime = 2 };
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+  ~Arena() {
+    while (last_) {
+      Block* const before = last_->before;
+      std::free(last_);
+      last_ = before;
+    }
+  }
+  static void* allocate(void* self, std::size_t size) { return static_cast<Arena*>(self)->take(size); }
+  static void release(void*, void*) {}
+
+  std::jmp_buf ending;
+  const std::function<bool()>* enough = nullptr;  // while gumbo runs
+
+ private:
+  struct Block {
+    Block* before;
+  };
+  static constexpr std::size_t kBlock = 256 * 1024, kAlign = alignof(std::max_align_t);
+  static constexpr std::size_t kAskEvery = 256;
+  static constexpr std::size_t kHead = (sizeof(Block) + kAlign - 1) / kAlign * kAlign;
+
+  void* take(std::size_t size) {
+    size = (size + kAlign - 1) / kAlign * kAlign;
+    if (++calls_ % kAskEvery == 0 && *enough && (*enough)()) std::longjmp(ending, kTime);
+    if (size > left_) {
+      const std::size_t wanted = std::max(size, kBlock);
+      void* const raw = taken_ + wanted > kMaxHtmlMemory ? nullptr : std::malloc(kHead + wanted);
+      if (!raw) std::longjmp(ending, kMemory);
+      last_ = ::new (raw) Block{last_};
+      taken_ += wanted;
+      next_ = static_cast<char*>(raw) + kHead;
+      left_ = wanted;
+    }
+    void* const given = next_;
+    next_ += size;
+    left_ -= size;
+    return given;
+  }
+
+  Block* last_ = nullptr;
+  char* next_ = nullptr;
+  std::size_t left_ = 0, taken_ = 0, calls_ = 0;
+};
+
+// Nothing with a destructor may live in this frame or in gumbo's, which is C. Null: it ended early, `ending` says why.
+const GumboOutput* run_gumbo(Arena& arena, const char* html, std::size_t size, int& ending) {
+  switch (setjmp(arena.ending)) {  // C allows no assignment of it
+    case 0:
+      break;
+    case Arena::kTime:
+      ending = Arena::kTime;
+      return nullptr;
+    default:
+      ending = Arena::kMemory;
+      return nullptr;
+  }
+  GumboOptions options = kGumboDefaultOptions;
+  options.allocator = Arena::allocate;
+  options.deallocator = Arena::release;
+  options.userdata = &arena;
+  options.max_errors = 0;
+  return gumbo_parse_with_options(&options, html, size);
+}
+
+// Of an element that gumbo has no name for: as it is written.
+std::string own_name(const GumboElement& element) {
+  GumboStringPiece tag = element.original_tag;
+  gumbo_tag_from_original_text(&tag);
+  return to_lower(std::string_view(tag.data ? tag.data : "", tag.data ? tag.length : 0));
+}
+
+bool is_void(std::string_view name) {
+  static constexpr std::array<std::string_view, 14> kVoid{"area",  "base", "br",   "col",   "embed",  "hr",    "img",
+                                                          "input", "link", "meta", "param", "source", "track", "wbr"};
+  return std::find(kVoid.begin(), kVoid.end(), name) != kVoid.end();
+}
+
+bool is_raw(std::string_view name) { return name == "script" || name == "style"; }
+
+void append_escaped(std::string& out, std::string_view text, bool quoted) {
+  for (const char c : text) {
+    if (c == '&') {
+      out += "&amp;";
+    } else if (c == '<' && !quoted) {
+      out += "&lt;";
+    } else if (c == '>' && !quoted) {
+      out += "&gt;";
+    } else if (c == '"' && quoted) {
+      out += "&quot;";
+    } else {
+      out += c;
+    }
+  }
+}
+
+// Visits `node` and all in it, in document order, without recursion: enter(node), and leave(node) behind its children.
+template <class Enter, class Leave>
+void walk(const HtmlNode& node, const Enter& enter, const Leave& leave) {
+  std::vector<std::pair<const HtmlNode*, std::size_t>> path{{&node, 0}};
+  if (!enter(node)) return;
+  while (!path.empty()) {
+    auto& [at, next] = path.back();
+    if (next == at->children.size()) {
+      leave(*at);
+      path.pop_back();
+      continue;
+    }
+    const HtmlNode* const child = at->children[next++];
+    if (!enter(*child)) return;
+    path.emplace_back(child, 0);
+  }
+}
+
+}  // namespace
+
+struct HtmlPage::Memory {
+  std::string html;
+  Arena arena;
+  std::deque<HtmlNode> nodes;
+  std::deque<std::string> names;
+  std::vector<const HtmlNode*> elements;
+  bool cut = false;
+
+  std::string_view name_of(const GumboElement& element) {
+    if (element.tag != GUMBO_TAG_UNKNOWN) return gumbo_normalized_tagname(element.tag);
+    return names.emplace_back(own_name(element));
+  }
+
+  HtmlNode* add(const GumboNode& from, HtmlNode* parent) {
+    if (nodes.size() == kMaxHtmlNodes) {
+      cut = true;
+      return nullptr;
+    }
+    HtmlNode& node = nodes.emplace_back();
+    node.parent = parent;
+    if (parent) {
+      node.place = parent->children.size();
+      parent->children.push_back(&node);
+    }
+    if (from.type != GUMBO_NODE_ELEMENT && from.type != GUMBO_NODE_TEMPLATE) {
+      node.text = from.v.text.text;
+      return &node;
+    }
+    node.name = name_of(from.v.element);
+    if (node.name.empty()) node.name = "?";
+    for (unsigned i = 0; i < from.v.element.attributes.length; ++i) {
+      const auto* attribute = static_cast<const GumboAttribute*>(from.v.element.attributes.data[i]);
+      node.attributes.emplace_back(attribute->name, attribute->value);
+    }
+    elements.push_back(&node);
+    return &node;
+  }
+
+  static bool is_kept(const GumboNode& node) {
+    return node.type == GUMBO_NODE_ELEMENT || node.type == GUMBO_NODE_TEMPLATE || node.type == GUMBO_NODE_TEXT ||
+           node.type == GUMBO_NODE_WHITESPACE || node.type == GUMBO_NODE_CDATA;
+  }
+
+  // Of gumbo's tree, in document order.
+  void copy(const GumboNode& root) {
+    struct At {
+      const GumboNode* from;
+      HtmlNode* to;
+      unsigned next;
+    };
+    std::vector<At> path{{&root, add(root, nullptr), 0}};
+    while (!path.empty() && !(cut && nodes.size() == kMaxHtmlNodes)) {
+      At& at = path.back();
+      if (at.next == at.from->v.element.children.length) {
+        path.pop_back();
+        continue;
+      }
+      const auto* child = static_cast<const GumboNode*>(at.from->v.element.children.data[at.next++]);
+      if (!is_kept(*child)) continue;
+      if (path.size() >= kMaxHtmlDepth) {
+        cut = true;
+        continue;
+      }
+      HtmlNode* const made = add(*child, at.to);
+      if (made && made->is_element()) path.push_back({child, made, 0});
+    }
+  }
+};
+
+const std::string_view* HtmlNode::attribute(std::string_view wanted) const {
+  for (const auto& [known, value] : attributes) {
+    if (known == wanted) return &value;
+  }
+  return nullptr;
+}
+
+Result<HtmlPage> HtmlPage::parse(std::string_view html, const std::function<bool()>& enough) {
+  if (html.size() > kMaxHtml) return fail(Code::kTooLarge, "a page of more than 8 MiB is not taken apart");
+  auto memory = std::make_shared<Memory>();
+  memory->html = repair_utf8(html);
+  memory->arena.enough = &enough;
+  int ending = 0;
+  const GumboOutput* const output = run_gumbo(memory->arena, memory->html.data(), memory->html.size(), ending);
+  memory->arena.enough = nullptr;
+  if (ending == Arena::kTime) return fail(Code::kTimeout, "the page takes too long to be taken apart");
+  if (!output) return fail(Code::kTooLarge, "the page needs more than 512 MiB to be taken apart");
+  memory->copy(*output->root);
+  HtmlPage page;
+  page.memory_ = std::move(memory);
+  return page;
+}
+
+const HtmlNode& HtmlPage::root() const { return memory_->nodes.front(); }
+const std::vector<const HtmlNode*>& HtmlPage::elements() const { return memory_->elements; }
+bool HtmlPage::is_cut() const { return memory_->cut; }
+
+std::string text_of(const HtmlNode& node) {
+  std::string out;
+  walk(
+      node,
+      [&](const HtmlNode& one) {
+        if (!one.is_element()) out += one.text;
+        return true;
+      },
+      [](const HtmlNode&) {});
+  constexpr std::string_view kBlank = " \t\n\r\f";
+  const std::size_t begin = out.find_first_not_of(kBlank);
+  if (begin == std::string::npos) return "";
+  return out.substr(begin, out.find_last_not_of(kBlank) + 1 - begin);
+}
+
+std::string outer_html(const HtmlNode& node, std::size_t most) {
+  std::string out;
+  walk(
+      node,
+      [&](const HtmlNode& one) {
+        if (!one.is_element()) {
+          const bool raw = one.parent && is_raw(one.parent->name);
+          raw ? void(out += one.text) : append_escaped(out, one.text, false);
+          return out.size() < most;
+        }
+        out += "<" + std::string(one.name);
+        for (const auto& [name, value] : one.attributes) {
+          out += " " + std::string(name) + "=\"";
+          append_escaped(out, value, true);
+          out += '"';
+        }
+        out += '>';
+        return out.size() < most;
+      },
+      [&](const HtmlNode& one) {
+        if (one.is_element() && !is_void(one.name)) out += "</" + std::string(one.name) + ">";
+      });
+  if (out.size() > most) out.resize(most);
+  return out;
+}
+
+}  // namespace sluice::analysis

@@ -1,0 +1,56 @@
+// A page as a tree, by the HTML 5 parsing rules (gumbo), within bounds: hostile pages cost at most so much memory, and
+// nothing here recurses. Immutable once parsed; thread-safe; nodes live as long as the page.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+
+namespace sluice::analysis {
+
+inline constexpr ByteCount kMaxHtml = 8 * kMiB;          // of one page
+inline constexpr ByteCount kMaxHtmlMemory = 512 * kMiB;  // what parsing may take: formatting elements can multiply
+inline constexpr std::size_t kMaxHtmlNodes = 1'000'000;
+inline constexpr std::size_t kMaxHtmlDepth = 1'000;  // deeper elements are left out
+
+struct HtmlNode {
+  std::string_view name;                                                  // lower case; empty: text
+  std::string_view text;                                                  // of a text
+  std::vector<std::pair<std::string_view, std::string_view>> attributes;  // names in lower case
+  const HtmlNode* parent = nullptr;                                       // null: the root
+  std::vector<const HtmlNode*> children;
+  std::size_t place = 0;  // among the parent's children
+
+  bool is_element() const { return !name.empty(); }
+  // Null: there is none.
+  const std::string_view* attribute(std::string_view wanted) const;
+};
+
+class HtmlPage {
+ public:
+  // `enough` is asked now and then, and true ends it: a page of elements inside each other takes gumbo quadratic time.
+  // May be empty. kTooLarge: one sentence with the limit; kTimeout.
+  static Result<HtmlPage> parse(std::string_view html, const std::function<bool()>& enough = {});
+
+  const HtmlNode& root() const;                          // the element html
+  const std::vector<const HtmlNode*>& elements() const;  // in document order
+  bool is_cut() const;                                   // elements were left out
+
+ private:
+  struct Memory;
+  std::shared_ptr<const Memory> memory_;
+};
+
+// Texts in it, joined; white space at both ends taken off.
+std::string text_of(const HtmlNode& node);
+// As HTML, at most `most` octets.
+std::string outer_html(const HtmlNode& node, std::size_t most);
+
+}  // namespace sluice::analysis

@@ -1,0 +1,232 @@
+// extract_from_flow and get_flow_schema (mitm-tools.json) on whole decoded bodies.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "analysis/body.h"
+#include "analysis/css.h"
+#include "analysis/html.h"
+#include "analysis/jsonpath.h"
+#include "base/redact.h"
+#include "base/text.h"
+#include "tools/mitm_flow.h"
+
+namespace sluice::tools {
+namespace {
+
+using flow::Direction;
+
+constexpr ByteCount kMostBody = 32 * kMiB;         // decoded octets that are taken apart
+constexpr std::size_t kMostOuterHtml = 64 * kKiB;  // octets of one element
+constexpr std::chrono::seconds kMostHtmlTime{3};   // for taking a page apart: 8 MiB take half a second
+constexpr std::size_t kMostTaken = 10'000;         // results of one call
+// Separate from those of JSON-RPC (analysis.md): a body is somebody else's.
+constexpr JsonLimits kBodyJson{.max_depth = 256, .max_members = 20'000, .refuse_duplicate_keys = false};
+
+// Masked where the context says so, before anything is looked for: what a filter may ask of a secret it could find out
+// letter by letter.
+Result<std::string> response_text(const flow::Exchange& exchange, const CallContext& context) {
+  if (exchange.status == 0 || exchange.response.body.size == 0)
+    return fail(Code::kNotFound, "Flow has no response body.");
+  SLUICE_TRY(
+      analysis::BodyWindow window,
+      analysis::read_window(context.services->ring, exchange, Direction::kResponse,
+                            {.limit = kMostBody, .measure = false, .budget = kMostBody + 1, .stop = context.stop}));
+  if (window.more || window.octets.size() >= kMostBody) {
+    return fail(Code::kTooLarge, "A response body of more than 32 MiB is not taken apart: read it with inspect_flow.");
+  }
+  if (!context.redactor) return std::move(window.octets);
+  const std::string type = content_type_or_unknown(exchange, Direction::kResponse);
+  return context.redactor->mask_body(window.octets, type).text;
+}
+
+Result<Json> response_json(const flow::Exchange& exchange, const CallContext& context) {
+  SLUICE_TRY(const std::string text, response_text(exchange, context));
+  auto json = parse_json(text, kBodyJson);
+  if (json) return json;
+  Error error = std::move(json).error();
+  if (error.code == Code::kInvalid) error.message = "Response body is not valid JSON.";
+  return fail(std::move(error));
+}
+
+// --- extract_from_flow ---
+
+// What other dialects write otherwise.
+std::string dialect_hint(std::string_view path) {
+  if (path.find('`') != std::string_view::npos)
+    return " RFC 9535 has no `parent`: filter the parent by what is in it, $..[?@.name].";
+  if (path.find(" where ") != std::string_view::npos) return " For where write a filter: $..[?@.name].";
+  if (path.find('|') != std::string_view::npos) return " For two members write $['a','b'].";
+  return "";
+}
+
+// Without "$" in front the expression is taken as if "$." stood there.
+Result<analysis::JsonPath> parse_path(const std::string& text) {
+  auto path = analysis::JsonPath::parse(text);
+  if (path) return path;
+  if (!text.starts_with('$')) {
+    if (auto relative = analysis::JsonPath::parse("$." + text)) return relative;
+  }
+  return fail(Code::kInvalid,
+              fmt::format("json_path is no JSONPath (RFC 9535): {}.{}", path.error().message, dialect_hint(text)));
+}
+
+struct Taken {
+  Json items = Json::array(), paths = Json::array();
+  std::size_t total = 0;
+  bool truncated = false;
+};
+
+struct Window {
+  std::size_t offset = 0, limit = 0;
+};
+
+Result<Taken> take_json(const flow::Exchange& exchange, const std::string& text, const Window& window, bool with_paths,
+                        const CallContext& context) {
+  SLUICE_TRY(const analysis::JsonPath path, parse_path(text));
+  SLUICE_TRY(const Json document, response_json(exchange, context));
+  const analysis::JsonPathFound found = path.find(document, {.paths = with_paths, .stop = context.stop});
+  Taken taken;
+  taken.total = found.values.size();
+  taken.truncated = found.truncated;
+  for (std::size_t i = window.offset; i < found.values.size() && taken.items.size() < window.limit; ++i) {
+    taken.items.push_back(*found.values[i]);
+    if (with_paths) taken.paths.push_back(found.paths[i]);
+  }
+  return taken;
+}
+
+// class is a list, as in the contract.
+Json attributes_json(const analysis::HtmlNode& node) {
+  Json attributes = Json::object();
+  for (const auto& [name, value] : node.attributes) {
+    if (name != "class") {
+      attributes[std::string(name)] = value;
+      continue;
+    }
+    Json& classes = attributes["class"] = Json::array();
+    std::string_view rest = value;
+    constexpr std::string_view kBlank = " \t\n\r\f";
+    for (std::size_t begin; (begin = rest.find_first_not_of(kBlank)) != std::string_view::npos;) {
+      rest.remove_prefix(begin);
+      const std::size_t end = std::min(rest.find_first_of(kBlank), rest.size());
+      classes.push_back(rest.substr(0, end));
+      rest.remove_prefix(end);
+    }
+  }
+  return attributes;
+}
+
+Result<Taken> take_html(const flow::Exchange& exchange, const std::string& text, const Window& window,
+                        const CallContext& context) {
+  auto selector = analysis::CssSelector::parse(text);
+  if (!selector) return fail(Code::kInvalid, fmt::format("css_selector cannot be used: {}.", selector.error().message));
+  SLUICE_TRY(const std::string body, response_text(exchange, context));
+  const Clock& clock = context.services->clock;
+  const MonoTime end = clock.mono() + kMostHtmlTime;
+  const auto enough = [&] { return context.stop.stop_requested() || clock.mono() >= end; };
+  SLUICE_TRY(const analysis::HtmlPage page, analysis::HtmlPage::parse(body, enough));
+  const analysis::CssFound found = selector->find(page, kMostTaken, context.stop);
+  Taken taken;
+  taken.total = found.elements.size();
+  taken.truncated = found.truncated;
+  for (std::size_t i = window.offset; i < found.elements.size() && taken.items.size() < window.limit; ++i) {
+    const analysis::HtmlNode& node = *found.elements[i];
+    taken.items.push_back(
+        {{"text", text_of(node)}, {"html", outer_html(node, kMostOuterHtml)}, {"attrs", attributes_json(node)}});
+  }
+  return taken;
+}
+
+ToolResult extract_from_flow(const Json& arguments, CallContext& context) {
+  const auto path = text_argument(arguments, "json_path"), selector = text_argument(arguments, "css_selector");
+  if (!path && !selector) return fail(Code::kInvalid, "Give json_path or css_selector.");
+  SLUICE_TRY(const flow::Exchange exchange, find_flow(context, *text_argument(arguments, "flow_id")));
+  const Window window{static_cast<std::size_t>(*integer_argument(arguments, "offset")),
+                      static_cast<std::size_t>(*integer_argument(arguments, "limit"))};
+  SLUICE_TRY(Taken taken, path ? take_json(exchange, *path, window, flag_argument(arguments, "paths"), context)
+                               : take_html(exchange, *selector, window, context));
+  if (context.stop.stop_requested()) return fail(Code::kCancelled, "The call was cancelled.");
+  const std::size_t next = window.offset + taken.items.size();
+  Json answer = {{"result", std::move(taken.items)}};
+  if (!taken.paths.empty()) answer["paths"] = std::move(taken.paths);
+  answer["total"] = taken.total;
+  answer["offset"] = window.offset;
+  if (next < taken.total) answer["next_offset"] = next;
+  if (taken.truncated) answer["truncated"] = true;
+  return answer;
+}
+
+// --- get_flow_schema ---
+
+std::string_view type_name(const Json& value) {
+  if (value.is_boolean()) return "bool";
+  if (value.is_number_integer()) return "int";
+  if (value.is_number()) return "float";
+  if (value.is_string()) return "str";
+  if (value.is_array()) return "list";
+  if (value.is_object()) return "dict";
+  return "null";
+}
+
+ToolResult get_flow_schema(const Json& arguments, CallContext& context) {
+  SLUICE_TRY(const flow::Exchange exchange, find_flow(context, *text_argument(arguments, "flow_id")));
+  SLUICE_TRY(const Json document, response_json(exchange, context));
+  if (!document.is_object()) {
+    return fail(Code::kInvalid, fmt::format("Response is JSON but not an object (it's {}).", type_name(document)));
+  }
+  Json schema = Json::object();
+  for (const auto& [name, value] : document.get_ref<const Json::object_t&>()) schema[name] = type_name(value);
+  return schema;
+}
+
+}  // namespace
+
+Tool get_flow_schema_tool() {
+  return {.name = "get_flow_schema",
+          .title = "Members of a JSON answer",
+          .summary = "The types of the top-level members of a flow's JSON answer, whatever its length.",
+          .group = "traffic",
+          .risk = Risk::kRead,
+          .hints = kMitmproxy | kSlow | kReturnsTraffic | kIdempotent,
+          .fields = {flow_id_field()},
+          .function = get_flow_schema};
+}
+
+Tool extract_tool() {
+  return {.name = "extract_from_flow",
+          .title = "Parts of an answer",
+          .summary =
+              "Values out of a flow's whole decoded answer: of JSON by JSONPath (RFC 9535), of HTML by a CSS selector. "
+              "Filters see what is shown: secrets as their masks.",
+          .group = "traffic",
+          .risk = Risk::kRead,
+          .hints = kMitmproxy | kWrapped | kSlow | kReturnsTraffic | kIdempotent,
+          .fields = {flow_id_field(),
+                     {.name = "json_path", .meaning = "$.items[?@.price < 10].name; it wins where both are given."},
+                     {.name = "css_selector", .meaning = "table.prices > tbody td:first-child"},
+                     {.name = "paths",
+                      .type = FieldType::kBoolean,
+                      .meaning = "json_path: also where each value stands, as a normalised path.",
+                      .default_value = false},
+                     {.name = "offset",
+                      .type = FieldType::kInteger,
+                      .meaning = "Results to skip.",
+                      .default_value = 0,
+                      .minimum = 0},
+                     {.name = "limit",
+                      .type = FieldType::kInteger,
+                      .meaning = "At most so many.",
+                      .default_value = kMostTaken,
+                      .minimum = 0,
+                      .maximum = static_cast<double>(kMostTaken)}},
+          .result = {{"result", "array", "values, or {text, html, attrs}"},
+                     {"paths", "string[]", "of the values", true},
+                     {"total", "number", "found"},
+                     {"offset", "number", ""},
+                     {"next_offset", "number", "there are more", true},
+                     {"truncated", "boolean", "a limit ended the search, or the answer was too long", true}},
+          .function = extract_from_flow};
+}
+
+}  // namespace sluice::tools
