@@ -6,13 +6,15 @@
 
 #include "app/admin.h"
 #include "app/commands.h"
-#include "app/visible_text.h"
 #include "gateway/approval_store.h"
+#include "gateway/visible_text.h"
 
 namespace sluice::app {
 namespace {
 
 using gateway::Approval;
+using gateway::visible_json;
+using gateway::visible_text;
 
 constexpr std::size_t kMostShown = 2'000;  // characters of one argument on a terminal
 

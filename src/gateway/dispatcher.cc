@@ -132,6 +132,9 @@ void Dispatcher::call_tool(JobPtr job, const mcp::CallTool& call) {
   if (!arguments) {
     return answer_later(*job, deps.presenter.plain_failure(arguments.error().message, job->redactor));
   }
+  if (call.retry.request_state) {
+    deps.policy.take_answer(job->caller, *call.retry.request_state, call.retry.input_responses);
+  }
   job->tool = tool;
   job->arguments = *std::move(arguments);
   job->redactor = deps.presenter.redactor_for(job->caller, job->arguments);
@@ -150,6 +153,22 @@ void Dispatcher::decide(const JobPtr& job) {
   run(job, (tool.hints & tools::kSlow) != 0);
 }
 
+// MCP 2026-07-28, multi round-trip requests: the client asks its user, and calls again with the answer.
+Json Dispatcher::ask_user(const Job& job, const PendingApproval& pending) const {
+  // The presenter's hand on the question, too: it quotes arguments.
+  const Json safe = state_->deps.presenter.plain_failure(pending.question, job.redactor);
+  const Json schema = {
+      {"type", "object"},
+      {"properties",
+       {{"decision", {{"type", "string"}, {"title", "Decision"}, {"enum", Json::array({"approve", "deny"})}}}}},
+      {"required", Json::array({"decision"})}};
+  Json requests = Json::object();
+  requests[std::string(kQuestion)] = {
+      {"method", "elicitation/create"},
+      {"params", {{"mode", "form"}, {"message", safe["content"][0]["text"]}, {"requestedSchema", schema}}}};
+  return {{"resultType", "input_required"}, {"inputRequests", std::move(requests)}, {"requestState", pending.state}};
+}
+
 void Dispatcher::wait_for_person(const JobPtr& job, const Decision& decision) {
   const PendingApproval& pending = *decision.pending;
   if (job->waits_for != pending.id) {  // once for each that the call waits for
@@ -160,6 +179,7 @@ void Dispatcher::wait_for_person(const JobPtr& job, const Decision& decision) {
     }
     job->waits_until = state_->deps.clock.mono() + pending.wait;
   }
+  if (!pending.state.empty()) return answer_later(*job, ask_user(*job, pending));
   const auto left = job->waits_until - state_->deps.clock.mono();
   if (left > Duration::zero() && state_->hold(job, [this, job] { decide(job); })) return;
   Json answer = state_->deps.presenter.plain_failure(pending.text, job->redactor);

@@ -102,6 +102,7 @@ class Dispatcher {
   void call_tool(JobPtr job, const mcp::CallTool& call);
   // Of parsed arguments: runs it, denies it, or has it wait for a person.
   void decide(const JobPtr& job);
+  Json ask_user(const Job& job, const PendingApproval& pending) const;
   void wait_for_person(const JobPtr& job, const Decision& decision);
   void read_resource(JobPtr job, const mcp::ReadResource& read);
   // Writes the decision; false: it is a denial, or could not be written, and the answer was given.

@@ -19,6 +19,7 @@ struct Caller {
   std::string grant = "default";
   std::string session;  // legacy session id or connection; empty for stateless calls
   bool unmasked = false;
+  bool can_ask_user = false;    // this request's client takes input_required with a form (MCP 2026-07-28)
   std::string credential = {};  // the hash of the token that was shown; empty: none was needed
 };
 
@@ -33,12 +34,16 @@ struct Subject {
   std::size_t in_flight = 0;  // calls of this grant that run
 };
 
+// The key of the question among a result's inputRequests, and of its answer among inputResponses.
+inline constexpr std::string_view kQuestion = "approval";
+
 // A call that a person must decide about first.
 struct PendingApproval {
   std::string id;
   std::int64_t expires_ms = 0;
   std::chrono::seconds wait{0};  // how long the call may be held
   std::string text;              // what the caller is told
+  std::string question, state;   // not empty: the caller's own user may decide, and is asked
 };
 
 struct Decision {
@@ -68,6 +73,9 @@ class Policy {
                               tools::Risk risk) const = 0;
   // Of a tool call whose name passed; reserves.
   virtual Decision decide(const Subject& subject) = 0;
+  // What a caller's own user answered to a question, before the call is decided: the state that was given with it, and
+  // the responses. What does not verify changes nothing.
+  virtual void take_answer(const Caller&, std::string_view /*state*/, const Json& /*responses*/) {}
   // The call did not run.
   virtual void give_back(policy::Reservation& reserved) = 0;
 };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "gateway/visible_text.h"
 #include "policy/canonical.h"
 
 namespace sluice::gateway {
@@ -33,6 +34,14 @@ std::string waiting_text(const Approval& approval) {
   return fmt::format("[APPROVAL REQUIRED] {} expires {}{}{}. A person must decide; repeat the same call afterwards.",
                      approval.id, iso8601_ms(WallTime(std::chrono::milliseconds(approval.expires_ms))),
                      message.empty() ? "" : ": ", message);
+}
+
+constexpr std::size_t kMostAsked = 2'000;  // characters of the arguments in a question
+
+std::string question_text(const Approval& approval) {
+  return fmt::format("{}{}The tool {} is to be called with {}", visible_text(approval.message),
+                     approval.message.empty() ? "" : " ", approval.tool,
+                     visible_json(parse_json(approval.arguments).value_or(Json()), kMostAsked));
 }
 
 }  // namespace
@@ -180,8 +189,34 @@ Decision PolicyGate::ask_person(const Subject& subject, const policy::Engine& en
   const Approval& waiting = asked->approval;
   Decision decision = settle(engine, std::move(decided));
   decision.approval = waiting.id;
-  decision.pending = PendingApproval{waiting.id, waiting.expires_ms, need.wait, waiting_text(waiting)};
+  decision.message = need.message;
+  PendingApproval pending{waiting.id, waiting.expires_ms, need.wait, waiting_text(waiting), "", ""};
+  // Never what destroys, whatever the policy says (gate.md 1).
+  if (need.caller && subject.caller.can_ask_user && subject.risk != tools::Risk::kDestructive) {
+    pending.question = question_text(waiting);
+    pending.state = seal_->close(
+        {{"id", waiting.id}, {"grant", waiting.grant}, {"digest", waiting.digest}, {"until", waiting.expires_ms}});
+  }
+  decision.pending = std::move(pending);
   return decision;
+}
+
+void PolicyGate::take_answer(const Caller& caller, std::string_view state, const Json& responses) {
+  if (!approvals_ || !is_governed(caller) || is_closed() || !engine_for(caller)) return;
+  const auto given = seal_->open(state);
+  const std::int64_t now = unix_ms(clock_.wall());
+  if (!given || (*given)["grant"] != caller.grant || (*given)["until"].get<std::int64_t>() <= now) return;
+  const auto approval = approvals_->find((*given)["id"].get<std::string>());
+  if (!approval || approval->digest != (*given)["digest"].get<std::string>() || approval->grant != caller.grant) return;
+  const Json* answer = find_member(responses, kQuestion);
+  const Json* action = answer ? find_member(*answer, "action") : nullptr;
+  const Json* content = answer ? find_member(*answer, "content") : nullptr;
+  const Json* decision = content ? find_member(*content, "decision") : nullptr;
+  if (!action) return;
+  const bool approved = *action == "accept" && decision && *decision == "approve";
+  const bool denied = *action == "decline" || (*action == "accept" && decision && *decision == "deny");
+  // Once: a second one finds it decided.
+  if (approved || denied) (void)approvals_->decide(approval->id, approved, "caller, unverified", now);
 }
 
 // First its limits, so that a call that does not fit keeps its approval; then the approval, which only one call gets.

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <tl/expected.hpp>
 
@@ -15,6 +16,7 @@
 #include "gateway/approval_store.h"
 #include "gateway/identity.h"
 #include "gateway/policy.h"
+#include "gateway/seal.h"
 #include "policy/engine.h"
 
 namespace sluice::gateway {
@@ -33,6 +35,7 @@ class PolicyGate final : public Policy {
   void set_approvals(ApprovalStore& approvals, Entropy& entropy) {
     approvals_ = &approvals;
     entropy_ = &entropy;
+    seal_.emplace(entropy);
   }
   // Asked for each call: true denies all of them, whatever any policy says (`sluice gate close`).
   void set_closed(std::function<bool()> closed) { closed_ = std::move(closed); }
@@ -44,6 +47,7 @@ class PolicyGate final : public Policy {
   Decision judge_name(const Caller& caller, std::string_view server, std::string_view name,
                       tools::Risk risk) const override;
   Decision decide(const Subject& subject) override;
+  void take_answer(const Caller& caller, std::string_view state, const Json& responses) override;
   void give_back(policy::Reservation& reserved) override;
   // Whether the grant's policy leaves the method open, whoever shows which token: for what is offered.
   bool is_open(std::string_view grant, std::string_view method) const;
@@ -71,6 +75,7 @@ class PolicyGate final : public Policy {
   std::function<bool()> closed_;
   ApprovalStore* approvals_ = nullptr;
   Entropy* entropy_ = nullptr;
+  std::optional<Seal> seal_;
 };
 
 policy::RiskClass policy_risk(tools::Risk risk);

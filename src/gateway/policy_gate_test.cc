@@ -48,6 +48,51 @@ TEST_F(PolicyGateTest, TheOwnerIsNotLimitedAndOtherGrantsHaveNoPolicy) {
   EXPECT_EQ(empty.judge_name({}, "sluice", "y", Risk::kRead).rule, "(no policy)") << "before there is one";
 }
 
+// Says who has ended.
+class TestIdentities final : public Identities {
+ public:
+  std::optional<Identity> identify(std::optional<std::string_view>) override { return std::nullopt; }
+  bool is_valid(const Caller& caller) override { return caller.grant != ended; }
+  std::string ended;
+};
+
+TEST_F(PolicyGateTest, AGrantHasItsOwnPolicyUntilItEnds) {
+  use(R"({"version":"1","default":"allow"})");
+  policy::Parsed parsed = policy::parse_policy(R"({"version":"1","default":"deny","tools":{"x":{}}})");
+  gate_.set_grant_policies({{"bot", *policy::Engine::compile(*std::move(parsed.document))}});
+  TestIdentities identities;
+  gate_.set_identities(identities);
+  EXPECT_TRUE(decide("x", Json::object(), "bot").allow);
+  EXPECT_EQ(decide("y", Json::object(), "bot").rule, "(default deny)");
+  EXPECT_FALSE(gate_.is_open("bot", "resources/read"));
+  EXPECT_TRUE(gate_.is_open("default", "resources/read"));
+  identities.ended = "bot";
+  EXPECT_EQ(decide("x", Json::object(), "bot").rule, "(grant ended)");
+  EXPECT_FALSE(gate_.may_see({"bot", "", false}, "sluice", "x", Risk::kRead));
+  EXPECT_TRUE(decide("y").allow) << "the default's";
+}
+
+TEST_F(PolicyGateTest, AClosedGateDeniesWhateverAPolicySaysButTheOwner) {
+  use(R"({"version":"1","default":"allow","mode":"monitor"})");
+  bool closed = true;
+  gate_.set_closed([&] { return closed; });
+  EXPECT_EQ(decide("x").rule, "(gate closed)");
+  EXPECT_EQ(gate_.judge_name({}, "sluice", "x", Risk::kRead).rule, "(gate closed)");
+  EXPECT_FALSE(gate_.judge_method({}, "resources/read").allow);
+  EXPECT_TRUE(decide("x", Json::object(), "owner").allow);
+  EXPECT_TRUE(gate_.may_see({}, "sluice", "x", Risk::kRead)) << "lists stay as they were";
+  closed = false;
+  EXPECT_TRUE(decide("x").allow);
+}
+
+TEST_F(PolicyGateTest, WithoutAStoreForApprovalsNobodyIsAskedAndTheCallIsDenied) {
+  use(R"({"version":"1","default":"deny","tools":{"t":{"require_approval":{}}}})");
+  const Decision decision = decide("t");
+  EXPECT_FALSE(decision.allow);
+  EXPECT_FALSE(decision.pending);
+  EXPECT_EQ(decision.rule, "/tools/t/require_approval");
+}
+
 TEST_F(PolicyGateTest, HiddenNamesAreDeniedOrUnknown) {
   use(R"({"version":"1","default":"allow","hide":["x"]})");
   EXPECT_FALSE(gate_.judge_name({}, "sluice", "x", Risk::kRead).as_unknown);

@@ -1,6 +1,16 @@
 #include "gateway/session_driver.h"
 
 namespace sluice::gateway {
+namespace {
+
+// An empty `elicitation` means forms (MCP 2025-11-25 "Elicitation: Capabilities").
+bool asks_by_form(const mcp::RequestContext& context) {
+  if (context.era() != mcp::Era::kModern) return false;
+  const Json* elicitation = find_member(context.client_capabilities, "elicitation");
+  return elicitation && elicitation->is_object() && (elicitation->empty() || elicitation->contains("form"));
+}
+
+}  // namespace
 
 std::shared_ptr<SessionDriver> SessionDriver::create(const mcp::ServerProfile& profile, mcp::Scope scope,
                                                      Dispatcher& dispatcher, Caller caller, Send send) {
@@ -40,12 +50,12 @@ void SessionDriver::begin(mcp::Operation operation) {
     complete(key, Json::object());
     return watch_again();
   }
-  call(key, operation.context.wants_progress, std::move(operation.body));
+  call(key, operation.context, std::move(operation.body));
 }
 
-void SessionDriver::call(mcp::OperationKey key, bool wants_progress, mcp::OperationBody body) {
+void SessionDriver::call(mcp::OperationKey key, const mcp::RequestContext& context, mcp::OperationBody body) {
   Dispatcher::Progress progress;
-  if (wants_progress) {
+  if (context.wants_progress) {
     progress = [weak = weak_from_this(), key](double done, double total, const std::string& message) {
       const auto self = weak.lock();
       if (!self || self->closed_) return;
@@ -54,7 +64,9 @@ void SessionDriver::call(mcp::OperationKey key, bool wants_progress, mcp::Operat
       }
     };
   }
-  calls_[key] = dispatcher_.call(caller_, std::move(body), std::move(progress),
+  Caller caller = caller_;
+  caller.can_ask_user = asks_by_form(context);
+  calls_[key] = dispatcher_.call(caller, std::move(body), std::move(progress),
                                  [weak = weak_from_this(), key](Result<Json> outcome) {
                                    if (const auto self = weak.lock()) self->complete(key, std::move(outcome));
                                  });

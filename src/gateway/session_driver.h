@@ -46,7 +46,7 @@ class SessionDriver : public std::enable_shared_from_this<SessionDriver> {
   SessionDriver(const mcp::ServerProfile& profile, mcp::Scope scope, Dispatcher& dispatcher, Caller caller, Send send)
       : session_(profile, scope), dispatcher_(dispatcher), caller_(std::move(caller)), send_(std::move(send)) {}
 
-  void call(mcp::OperationKey key, bool wants_progress, mcp::OperationBody body);
+  void call(mcp::OperationKey key, const mcp::RequestContext& context, mcp::OperationBody body);
   void listen(mcp::OperationKey key, mcp::SubscriptionFilter filter);
   void complete(mcp::OperationKey key, Result<Json> outcome);
   void watch_again();

@@ -229,6 +229,69 @@ class Waiting(Approvals):
         self.assertIn("[APPROVAL REQUIRED]", lines[-1]["result"]["content"][0]["text"])
 
 
+class Caller(Approvals):
+    """approvers: ["caller"]: the client's own user is asked (MCP 2026-07-28, input_required)."""
+
+    def ask(self, serve, token, tool="proxy_list_traffic", arguments=None, elicits=True, **more):
+        meta = META | {"io.modelcontextprotocol/clientCapabilities": {"elicitation": {}} if elicits else {}}
+        _, _, text = serve.post({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments or {}, "_meta": meta, **more}},
+                                {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": tool, "Authorization": f"Bearer {token}"})
+        return json_of(text)["result"]
+
+    def answer(self, question, decision="approve", action="accept"):
+        return {"requestState": question["requestState"],
+                "inputResponses": {"approval": {"action": action, "content": {"decision": decision}}}}
+
+    def test_the_callers_user_decides_and_the_audit_says_that_nobody_checked_who(self):
+        token = self.bot(approvers=["caller"], message="Lists are private.")
+        serve = self.start()
+        question = self.ask(serve, token, arguments={"limit": 3})
+        self.assertEqual(question["resultType"], "input_required")
+        request = question["inputRequests"]["approval"]
+        self.assertEqual((request["method"], request["params"]["mode"]), ("elicitation/create", "form"))
+        schema = request["params"]["requestedSchema"]
+        self.assertEqual((schema["required"], schema["properties"]["decision"]["enum"]), (["decision"], ["approve", "deny"]))
+        self.assertNotIn("default", schema["properties"]["decision"])
+        self.assertIn('Lists are private. The tool proxy_list_traffic is to be called with {', request["params"]["message"])
+        self.assertIn('"limit":3', request["params"]["message"])
+        self.assertIn("structuredContent", self.ask(serve, token, arguments={"limit": 3}, **self.answer(question)))
+        self.assertEqual(self.ask(serve, token, arguments={"limit": 3}, **self.answer(question))["resultType"], "input_required", "once")
+        self.assertEqual([d["approver"] for d in self.audit() if d.get("approver") and d["method"] == "tools/call"], ["caller, unverified"])
+
+    def test_a38_an_answer_is_for_its_question_its_grant_and_its_call(self):
+        one, two = self.bot(approvers=["caller"]), self.bot(approvers=["caller"], name="two")
+        serve = self.start()
+        question, other = self.ask(serve, one, arguments={"limit": 3}), self.ask(serve, two, arguments={"limit": 3})
+        state = question["requestState"]
+        for token, arguments, more in ((one, {"limit": 4}, self.answer(question)), (two, {"limit": 3}, self.answer(question)),
+                                       (one, {"limit": 3}, self.answer(other)),
+                                       (one, {"limit": 3}, self.answer({"requestState": state[:20] + ("A" if state[20] != "A" else "B") + state[21:]})),
+                                       (one, {"limit": 3}, self.answer(question, "yes")), (one, {"limit": 3}, self.answer(question, action="cancel")),
+                                       (one, {"limit": 3}, {"requestState": state, "inputResponses": {"approval": {"action": "accept"}}})):
+            self.assertNotIn("structuredContent", self.ask(serve, token, arguments=arguments, **more))
+        two_decided = self.ask(serve, two, arguments={"limit": 3})
+        self.assertEqual(two_decided["resultType"], "input_required", "nothing of all this was an answer of the other's")
+
+    def test_the_user_may_deny(self):
+        token = self.bot(approvers=["caller"])
+        serve = self.start()
+        for action, decision, limit in (("accept", "deny", 1), ("decline", "approve", 2)):
+            question = self.ask(serve, token, arguments={"limit": limit})
+            result = self.ask(serve, token, arguments={"limit": limit}, **self.answer(question, decision, action))
+            self.assertIn("A person denied this call", result["content"][0]["text"])
+
+    def test_it_is_not_asked_where_it_cannot_or_must_not_be(self):
+        entry = {"require_approval": {"approvers": ["caller"]}}
+        token = self.grant("bot", deny(proxy_list_traffic=entry, proxy_clear_traffic=entry, proxy_list_rules=entry, **{
+            "proxy_list_r*": {"require_approval": {"approvers": ["admin"]}}}))
+        serve = self.start()
+        self.assertIn("[APPROVAL REQUIRED]", self.ask(serve, token, elicits=False)["content"][0]["text"])
+        for tool in ("proxy_clear_traffic", "proxy_list_rules"):  # destructive; and a rule that says admin
+            self.assertIn("[APPROVAL REQUIRED]", self.ask(serve, token, tool)["content"][0]["text"], tool)
+        admin_only = self.bot(name="strict")
+        self.assertIn("[APPROVAL REQUIRED]", self.ask(serve, admin_only)["content"][0]["text"])
+
+
 class Brake(Approvals):
     def test_a_closed_gate_denies_every_grant_and_only_the_admin_opens_it(self):
         token = self.bot()

@@ -4,6 +4,8 @@ import http.client
 import json
 import os
 import pathlib
+import pty
+import select
 import shutil
 import subprocess
 import tempfile
@@ -125,6 +127,28 @@ class Credential(Admin):
         self.assertEqual([g["name"] for g in json.loads(sluice("grant", "list", "--json", home=self.home).stdout)], ["bot"])
         denied = [line for line in self.audit() if line["decision"] == "deny"]
         self.assertEqual({(line["rule"], line["grant"]) for line in denied}, {("(admin credential)", "owner")})
+
+    def test_the_terminal_is_asked_and_shows_nothing_of_it(self):
+        self.grant("bot", deny())
+        child, terminal = pty.fork()
+        if child == 0:
+            os.execve(SLUICE, [SLUICE, "grant", "revoke", "bot", "--home", str(self.home)], clean_environment())
+        seen = b""
+        try:
+            while select.select([terminal], [], [], 20 * PATIENCE)[0]:
+                try:
+                    part = os.read(terminal, 4096)
+                except OSError:  # the other end is closed
+                    break
+                seen += part
+                if seen.endswith(b"Admin credential: "):
+                    os.write(terminal, self.admin.encode() + b"\n")
+        finally:
+            os.close(terminal)
+            _, status = os.waitpid(child, 0)
+        self.assertEqual(os.waitstatus_to_exitcode(status), 0, seen)
+        self.assertIn(b"bot is revoked", seen)
+        self.assertNotIn(self.admin[20:].encode(), seen)
 
     def test_a_new_one_needs_the_old_one(self):
         first = self.make_admin()

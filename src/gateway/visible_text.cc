@@ -1,4 +1,4 @@
-#include "app/visible_text.h"
+#include "gateway/visible_text.h"
 
 #include <fmt/format.h>
 
@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 
-namespace sluice::app {
+namespace sluice::gateway {
 namespace {
 
 struct Range {
@@ -60,4 +60,4 @@ std::string visible_json(const Json& value, std::size_t most) {
   return fmt::format("{} … CUT: {} more characters", visible_text(utf16_prefix(text, most)), length - most);
 }
 
-}  // namespace sluice::app
+}  // namespace sluice::gateway

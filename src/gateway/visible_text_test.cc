@@ -1,8 +1,8 @@
-#include "app/visible_text.h"
+#include "gateway/visible_text.h"
 
 #include <gtest/gtest.h>
 
-namespace sluice::app {
+namespace sluice::gateway {
 namespace {
 
 TEST(VisibleText, WhatWouldDeceiveTheEyeIsEscaped) {
@@ -29,4 +29,4 @@ TEST(VisibleText, ValuesAreQuotedAndCutVisibly) {
 }
 
 }  // namespace
-}  // namespace sluice::app
+}  // namespace sluice::gateway
