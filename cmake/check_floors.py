@@ -20,7 +20,7 @@ WRAPPED = [
     (re.compile(r"^re2/"), {"regex", "rules"}, "RE2 (use regex)"),
     (re.compile(r"^CLI/"), {"app"}, "CLI11"),
     (re.compile(r"^yaml-cpp/"), {"app", "policy"}, "yaml-cpp"),
-    (re.compile(r"^sqlite3\.h$"), {"capture", "gateway", "analysis"}, "SQLite"),
+    (re.compile(r"^sqlite3\.h$"), {"sqlite", "gateway"}, "SQLite"),
     (re.compile(r"^nghttp2/"), {"http2"}, "nghttp2"),
     (re.compile(r"^duktape\.h$"), {"pac"}, "Duktape"),
 ]

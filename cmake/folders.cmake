@@ -49,6 +49,7 @@ set(SLUICE_LIBS_regex PkgConfig::re2)
 set(SLUICE_LIBS_capture OpenSSL::Crypto)
 set(SLUICE_LIBS_analysis PkgConfig::idn2 PkgConfig::gumbo)
 set(SLUICE_LIBS_net OpenSSL::SSL Boost::headers)
+set(SLUICE_LIBS_sqlite PkgConfig::sqlite3)
 set(SLUICE_LIBS_gateway OpenSSL::Crypto Boost::headers PkgConfig::sqlite3)
 set(SLUICE_LIBS_app CLI11::CLI11 PkgConfig::yaml)
 

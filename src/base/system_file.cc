@@ -14,8 +14,9 @@
 
 #include "base/direct_file.h"
 #include "base/file.h"
+#include "base/posix.h"
 
-namespace sluice {
+namespace sluice::posix {
 namespace {
 
 constexpr std::size_t kMaxPieces = 64;  // of one writev: well below IOV_MAX
@@ -39,37 +40,6 @@ Code code_of(int error_number) {
       return Code::kIo;
   }
 }
-
-tl::unexpected<Error> os_error(const std::string& path, int error_number) {
-  return fail(code_of(error_number), fmt::format("{}: {}", path, errno_text(error_number)));
-}
-
-// Repeats a call that a signal interrupted.
-template <class Call>
-auto uninterrupted(Call call) {
-  decltype(call()) result;
-  do {
-    result = call();
-  } while (result == -1 && errno == EINTR);
-  return result;
-}
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  Descriptor& operator=(Descriptor&&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);  // no retry at EINTR: on Linux the descriptor is gone either way
-  }
-  int get() const { return fd_; }
-  int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 class SystemFile final : public File {
  public:
@@ -151,6 +121,12 @@ struct DirectoryCloser {
 };
 using Directory = std::unique_ptr<DIR, DirectoryCloser>;
 
+}  // namespace
+
+tl::unexpected<Error> os_error(const std::string& path, int error_number) {
+  return fail(code_of(error_number), fmt::format("{}: {}", path, errno_text(error_number)));
+}
+
 Result<std::vector<std::string>> names_in(Descriptor fd, const std::string& path) {
   const Directory directory(::fdopendir(fd.get()));
   if (!directory) return os_error(path, errno);
@@ -196,6 +172,23 @@ int flags_of(OpenMode mode) {
   return O_RDONLY;
 }
 
+Result<std::unique_ptr<File>> make_file(Descriptor fd, const std::string& path, OpenMode mode) {
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return os_error(path, errno);
+  if (!S_ISREG(info.st_mode)) return fail(Code::kRefused, path + ": not a regular file");
+  if (mode == OpenMode::kCreateDirect) return make_direct_file(fd.release(), path);
+  return std::make_unique<SystemFile>(std::move(fd), path);
+}
+
+}  // namespace sluice::posix
+
+namespace sluice {
+namespace {
+
+using posix::Descriptor;
+using posix::os_error;
+using posix::uninterrupted;
+
 // So that the new name survives a power cut. Some file systems cannot do this: not an error.
 void sync_directory_of(const std::string& path) {
   const std::size_t slash = path.rfind('/');
@@ -210,15 +203,10 @@ void sync_directory_of(const std::string& path) {
 
 Result<std::unique_ptr<File>> SystemFileSystem::open(const std::string& path, OpenMode mode) {
   // O_NONBLOCK: opening a FIFO by mistake must not hang; it means nothing to a regular file.
-  const int flags = flags_of(mode) | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+  const int flags = posix::flags_of(mode) | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
   const int fd = uninterrupted([&] { return ::open(path.c_str(), flags, 0600); });
   if (fd < 0) return os_error(path, errno);
-  Descriptor holder(fd);
-  struct stat info {};
-  if (::fstat(fd, &info) != 0) return os_error(path, errno);
-  if (!S_ISREG(info.st_mode)) return fail(Code::kRefused, path + ": not a regular file");
-  if (mode == OpenMode::kCreateDirect) return make_direct_file(holder.release(), path);
-  return std::make_unique<SystemFile>(std::move(holder), path);
+  return posix::make_file(Descriptor(fd), path, mode);
 }
 
 Status SystemFileSystem::make_directories(const std::string& path) {
@@ -241,7 +229,7 @@ Status SystemFileSystem::make_directories(const std::string& path) {
 Result<std::vector<std::string>> SystemFileSystem::list(const std::string& directory) {
   const int fd = uninterrupted([&] { return ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
   if (fd < 0) return os_error(directory, errno);
-  return names_in(Descriptor(fd), directory);
+  return posix::names_in(Descriptor(fd), directory);
 }
 
 Status SystemFileSystem::rename(const std::string& from, const std::string& to) {
@@ -256,7 +244,7 @@ Status SystemFileSystem::remove(const std::string& path) {
 }
 
 Status SystemFileSystem::remove_tree(const std::string& directory) {
-  return remove_below(AT_FDCWD, directory, directory, 0);
+  return posix::remove_below(AT_FDCWD, directory, directory);
 }
 
 bool SystemFileSystem::exists(const std::string& path) {

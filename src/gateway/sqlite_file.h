@@ -1,88 +1,11 @@
-// One connection to a SQLite file of the home (0600, WAL), shared by any number of processes, and its statements.
-// Private to this folder. One thread at a time: who owns it locks.
+// SQLite as this folder names it.
 #pragma once
 
-#include <chrono>
-#include <cstdint>
-#include <functional>
-#include <string>
-#include <string_view>
-
-#include "base/result.h"
-
-struct sqlite3;
-struct sqlite3_stmt;
+#include "sqlite/sqlite_file.h"
 
 namespace sluice::gateway {
 
-class SqliteFile {
- public:
-  enum class IfMissing { kCreate, kLeave };
-  enum class Sync { kNormal, kFull };  // what survives a power loss: all but the newest transactions, or all
-  // `patience`: how long to wait for another process's transaction.
-  SqliteFile(std::string path, std::chrono::milliseconds patience, Sync sync);
-  ~SqliteFile();
-  SqliteFile(const SqliteFile&) = delete;
-  SqliteFile& operator=(const SqliteFile&) = delete;
-
-  // Does nothing where it is open. `prepare` makes the tables that are missing; if that fails it is closed again.
-  // kNotFound: there is no file, and none was to be made; kIo.
-  Status open(IfMissing missing, const std::function<Status()>& prepare);
-  bool is_open() const { return db_ != nullptr; }
-  Status run(const char* sql);
-  // What SQLite said last: "… cannot be read: …".
-  Error error(std::string_view doing) const;
-  const std::string& path() const { return path_; }
-  sqlite3* handle() const { return db_; }
-
-  // `work` in one transaction, undone where it fails. It answers a Status or a Result.
-  template <class Work>
-  auto transact(const Work& work) -> decltype(work()) {
-    SLUICE_CHECK(run("BEGIN IMMEDIATE"));
-    auto done = work();
-    Status ended = run(done ? "COMMIT" : "ROLLBACK");
-    if (done && !ended) {
-      (void)run("ROLLBACK");
-      return fail(std::move(ended).error());
-    }
-    return done;
-  }
-
- private:
-  Status find_or_make(IfMissing missing) const;
-  Status connect(const std::function<Status()>& prepare);
-  void close();
-
-  const std::string path_;
-  const std::chrono::milliseconds patience_;
-  const Sync sync_;
-  sqlite3* db_ = nullptr;
-};
-
-// Finalised with its scope, which must end before the file's. What is bound stays until it is bound anew; texts must
-// live until the next step.
-class Statement {
- public:
-  enum class Life { kOnce, kKept };
-  Statement(const SqliteFile& file, const char* sql, Life life = Life::kOnce);
-  ~Statement();
-  Statement(const Statement&) = delete;
-  Statement& operator=(const Statement&) = delete;
-
-  bool is_good() const { return statement_ != nullptr; }
-  void bind(int at, std::int64_t value);
-  void bind_null(int at);
-  void bind_text(int at, const std::string& text);
-  void bind_blob(int at, const std::string& octets);
-  enum class Step { kRow, kDone, kFailed };
-  Step step();
-  void reset();
-  bool run();  // to its end, and ready for the next time; false: it failed
-  std::int64_t integer(int column);
-  std::string text(int column);
-
- private:
-  sqlite3_stmt* statement_ = nullptr;
-};
+using sqlite::SqliteFile;
+using sqlite::Statement;
 
 }  // namespace sluice::gateway

@@ -1,4 +1,4 @@
-#include "gateway/sqlite_file.h"
+#include "sqlite/sqlite_file.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -8,7 +8,7 @@
 
 #include <cerrno>
 
-namespace sluice::gateway {
+namespace sluice::sqlite {
 
 SqliteFile::SqliteFile(std::string path, std::chrono::milliseconds patience, Sync sync)
     : path_(std::move(path)), patience_(patience), sync_(sync) {}
@@ -71,6 +71,21 @@ Status SqliteFile::connect(const std::function<Status()>& prepare) {
   return prepare();
 }
 
+Status SqliteFile::open_read_only() {
+  if (db_) return {};
+  if (::access(path_.c_str(), F_OK) != 0) return fail(Code::kNotFound, path_ + " does not exist");
+  constexpr int kFlags = SQLITE_OPEN_READONLY | SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_NOFOLLOW;
+  if (sqlite3_open_v2(path_.c_str(), &db_, kFlags, nullptr) != SQLITE_OK) {
+    Error failed = error("opened");
+    close();
+    return fail(std::move(failed));
+  }
+  sqlite3_busy_timeout(db_, static_cast<int>(patience_.count()));
+  return {};
+}
+
+std::int64_t SqliteFile::changes() const { return sqlite3_changes64(db_); }
+
 Statement::Statement(const SqliteFile& file, const char* sql, Life life) {
   const unsigned flags = life == Life::kKept ? SQLITE_PREPARE_PERSISTENT : 0;
   sqlite3_prepare_v3(file.handle(), sql, -1, flags, &statement_, nullptr);
@@ -108,9 +123,16 @@ bool Statement::run() {
 
 std::int64_t Statement::integer(int column) { return sqlite3_column_int64(statement_, column); }
 
+bool Statement::is_null(int column) { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
+
+std::string Statement::blob(int column) {
+  const auto* at = static_cast<const char*>(sqlite3_column_blob(statement_, column));
+  return at ? std::string(at, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))) : std::string();
+}
+
 std::string Statement::text(int column) {
   const auto* at = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
   return at ? std::string(at, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))) : std::string();
 }
 
-}  // namespace sluice::gateway
+}  // namespace sluice::sqlite
