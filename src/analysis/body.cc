@@ -44,7 +44,7 @@ const flow::BodyInfo& body_info(const flow::Exchange& exchange, flow::Direction 
   return direction == flow::Direction::kRequest ? exchange.request.body : exchange.response.body;
 }
 
-BodyStream::BodyStream(const capture::Ring& ring, std::string id, flow::Direction direction,
+BodyStream::BodyStream(const capture::BodySource& ring, std::string id, flow::Direction direction,
                        std::string_view content_encoding, StreamOptions options)
     : ring_(ring),
       id_(std::move(id)),
@@ -136,8 +136,8 @@ Result<std::string_view> BodyStream::next() {
   return std::string_view(decoded_);
 }
 
-Result<BodyWindow> read_window(const capture::Ring& ring, const flow::Exchange& exchange, flow::Direction direction,
-                               const BodyOptions& options) {
+Result<BodyWindow> read_window(const capture::BodySource& ring, const flow::Exchange& exchange,
+                               flow::Direction direction, const BodyOptions& options) {
   const http::FieldList fields = flow::parse_fields(shown_head(exchange, direction));
   BodyOptions wide = options;
   const ByteCount before = options.redactor ? std::min(options.offset, kMaskContext) : 0;
@@ -167,7 +167,7 @@ Result<BodyWindow> read_window(const capture::Ring& ring, const flow::Exchange& 
   return window;
 }
 
-BodyWindow read_prefix(const capture::Ring& ring, const flow::Exchange& exchange, flow::Direction direction,
+BodyWindow read_prefix(const capture::BodySource& ring, const flow::Exchange& exchange, flow::Direction direction,
                        ByteCount limit, const Redactor* redactor) {
   auto window = read_window(ring, exchange, direction, {.limit = limit, .measure = false, .redactor = redactor});
   return window ? *std::move(window) : BodyWindow{};

@@ -41,8 +41,8 @@ class BodyStream {
  public:
   // `content_encoding`: of the head that belongs to the body; one that is not known is as none, and a problem(). What
   // says that it is coded and turns out to be plain text is read as that, which is a problem() too.
-  BodyStream(const capture::Ring& ring, std::string id, flow::Direction direction, std::string_view content_encoding,
-             StreamOptions options);
+  BodyStream(const capture::BodySource& ring, std::string id, flow::Direction direction,
+             std::string_view content_encoding, StreamOptions options);
 
   // The next piece (256 KiB or less, of a bomb as much as is wanted); empty: the end, or a problem().
   // kNotFound: the body left the ring meanwhile; kIo.
@@ -58,7 +58,7 @@ class BodyStream {
   Status take(Bytes piece);
   bool read_as_plain();
 
-  const capture::Ring& ring_;
+  const capture::BodySource& ring_;
   std::string id_;
   flow::Direction direction_;
   ByteCount from_, most_;
@@ -95,10 +95,10 @@ struct BodyWindow {
 };
 
 // The body of the request as it came, of the answer as it was sent. kNotFound: it left the ring; kCancelled; kIo.
-Result<BodyWindow> read_window(const capture::Ring& ring, const flow::Exchange& exchange, flow::Direction direction,
-                               const BodyOptions& options);
+Result<BodyWindow> read_window(const capture::BodySource& ring, const flow::Exchange& exchange,
+                               flow::Direction direction, const BodyOptions& options);
 // As much as can be had of the first `limit` decoded octets; never fails.
-BodyWindow read_prefix(const capture::Ring& ring, const flow::Exchange& exchange, flow::Direction direction,
+BodyWindow read_prefix(const capture::BodySource& ring, const flow::Exchange& exchange, flow::Direction direction,
                        ByteCount limit, const Redactor* redactor = nullptr);
 
 }  // namespace sluice::analysis

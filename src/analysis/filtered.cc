@@ -20,7 +20,7 @@ tl::unexpected<Error> cancelled() { return fail(Code::kCancelled, "The call was 
 // What is shown of one exchange's bodies; each is read once, however many terms ask.
 class RingBodies : public FilterBodies {
  public:
-  RingBodies(const capture::Ring& ring, const flow::Exchange& exchange, const FilterReading& reading)
+  RingBodies(const capture::BodySource& ring, const flow::Exchange& exchange, const FilterReading& reading)
       : ring_(ring), exchange_(exchange), reading_(reading) {}
 
   Result<bool> hold(Direction direction, const TextPattern& pattern) override {
@@ -86,7 +86,7 @@ class RingBodies : public FilterBodies {
     return false;
   }
 
-  const capture::Ring& ring_;
+  const capture::BodySource& ring_;
   const flow::Exchange& exchange_;
   const FilterReading& reading_;
   std::array<Body, 2> bodies_;
@@ -94,7 +94,7 @@ class RingBodies : public FilterBodies {
 
 }  // namespace
 
-Result<bool> passes(const FilterExpression& expression, const capture::Ring& ring, const flow::Exchange& exchange,
+Result<bool> passes(const FilterExpression& expression, const capture::BodySource& ring, const flow::Exchange& exchange,
                     const FilterReading& reading) {
   RingBodies bodies(ring, exchange, reading);
   return expression.matches(exchange, reading.redactor, bodies);

@@ -19,7 +19,7 @@ struct FilterReading {
 };
 
 // kCancelled. A body that left the ring holds nothing.
-Result<bool> passes(const FilterExpression& expression, const capture::Ring& ring, const flow::Exchange& exchange,
+Result<bool> passes(const FilterExpression& expression, const capture::BodySource& ring, const flow::Exchange& exchange,
                     const FilterReading& reading);
 
 struct FilterQuery {

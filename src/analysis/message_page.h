@@ -28,6 +28,6 @@ class PageFiller {
   bool full_ = false;
 };
 
-Status read_socket_messages(const capture::Ring& ring, const flow::Exchange& exchange, PageFiller& filler);
+Status read_socket_messages(const capture::BodySource& ring, const flow::Exchange& exchange, PageFiller& filler);
 
 }  // namespace sluice::analysis

@@ -30,7 +30,7 @@ std::optional<GrpcForm> form_of(const flow::Exchange& exchange, Direction direct
   return grpc_form(field_of(exchange, direction, "content-type"));
 }
 
-BodyStream open(const capture::Ring& ring, const flow::Exchange& exchange, Direction direction) {
+BodyStream open(const capture::BodySource& ring, const flow::Exchange& exchange, Direction direction) {
   return {ring, exchange.id, direction, field_of(exchange, direction, "content-encoding"), {}};
 }
 
@@ -52,7 +52,7 @@ void add_event(PageFiller& filler, ServerEvent event) {
   filler.add(std::move(message), data, is_here);
 }
 
-Status read_events(const capture::Ring& ring, const flow::Exchange& exchange, PageFiller& filler) {
+Status read_events(const capture::BodySource& ring, const flow::Exchange& exchange, PageFiller& filler) {
   if (exchange.response.body.stored == 0) return {};
   BodyStream body = open(ring, exchange, Direction::kResponse);
   EventParser parser(filler.keep());
@@ -117,7 +117,8 @@ Status add_frame(PageFiller& filler, GrpcFrame frame, Direction direction, std::
   return {};
 }
 
-Status read_grpc(const capture::Ring& ring, const flow::Exchange& exchange, Direction direction, PageFiller& filler) {
+Status read_grpc(const capture::BodySource& ring, const flow::Exchange& exchange, Direction direction,
+                 PageFiller& filler) {
   const auto form = form_of(exchange, direction);
   if (!form || body_info(exchange, direction).stored == 0) return {};
   BodyStream body = open(ring, exchange, direction);
@@ -144,7 +145,7 @@ Status read_grpc(const capture::Ring& ring, const flow::Exchange& exchange, Dire
   return {};
 }
 
-Status read_grpc(const capture::Ring& ring, const flow::Exchange& exchange, PageFiller& filler) {
+Status read_grpc(const capture::BodySource& ring, const flow::Exchange& exchange, PageFiller& filler) {
   SLUICE_CHECK(read_grpc(ring, exchange, Direction::kRequest, filler));
   SLUICE_CHECK(read_grpc(ring, exchange, Direction::kResponse, filler));
   MessagePage& page = filler.page();
@@ -200,7 +201,7 @@ std::optional<MessageKind> message_kind(const flow::Exchange& exchange) {
   return std::nullopt;
 }
 
-Result<MessagePage> read_messages(const capture::Ring& ring, const flow::Exchange& exchange,
+Result<MessagePage> read_messages(const capture::BodySource& ring, const flow::Exchange& exchange,
                                   const MessageQuery& query) {
   const auto kind = message_kind(exchange);
   if (!kind) return fail(Code::kInvalid, "This exchange is not made of messages.");

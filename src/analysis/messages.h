@@ -62,6 +62,7 @@ struct MessagePage {
 
 // kInvalid: not an exchange of messages. kRefused: masking is asked for and octets as on the wire too, and a message of
 // the page is compressed. kNotFound: it left the ring; kCancelled; kIo.
-Result<MessagePage> read_messages(const capture::Ring& ring, const flow::Exchange& exchange, const MessageQuery& query);
+Result<MessagePage> read_messages(const capture::BodySource& ring, const flow::Exchange& exchange,
+                                  const MessageQuery& query);
 
 }  // namespace sluice::analysis

@@ -35,7 +35,7 @@ struct Side {
 
 class SocketReader {
  public:
-  SocketReader(const capture::Ring& ring, const flow::Exchange& exchange, PageFiller& filler)
+  SocketReader(const capture::BodySource& ring, const flow::Exchange& exchange, PageFiller& filler)
       : ring_(ring), exchange_(exchange), filler_(filler) {
     const auto agreed = flow::parse_fields(exchange.response.head).joined("sec-websocket-extensions");
     const auto extensions = websocket::parse_extensions(agreed.value_or(""));
@@ -153,7 +153,7 @@ class SocketReader {
     return {};
   }
 
-  const capture::Ring& ring_;
+  const capture::BodySource& ring_;
   const flow::Exchange& exchange_;
   PageFiller& filler_;
   std::array<Side, 2> sides_;
@@ -162,7 +162,7 @@ class SocketReader {
 
 }  // namespace
 
-Status read_socket_messages(const capture::Ring& ring, const flow::Exchange& exchange, PageFiller& filler) {
+Status read_socket_messages(const capture::BodySource& ring, const flow::Exchange& exchange, PageFiller& filler) {
   return SocketReader(ring, exchange, filler).read();
 }
 

@@ -112,7 +112,23 @@ struct Glance {
 // How many.
 std::size_t remove_stale_spools(FileSystem& files, const std::string& spool_root);
 
-class Ring {
+// Where bodies and messages of exchanges are read from, by exchange id: the ring, or a recording. Thread-safe.
+class BodySource {
+ public:
+  virtual ~BodySource() = default;
+  // Content as it was on the wire, [offset, offset + limit). kNotFound: no such exchange, or its segment is gone.
+  virtual Result<BodySlice> read_body(std::string_view id, flow::Direction direction, ByteCount offset,
+                                      ByteCount limit) const = 0;
+  // WebSocket messages, oldest first; a negative offset counts from the end. Of each payload at most `payload` octets;
+  // the rest through read_body(). None are held in memory: those whose segment is gone are left out. kNotFound: no such
+  // exchange.
+  virtual Result<MessagePage> messages(std::string_view id, std::int64_t offset, std::size_t limit,
+                                       ByteCount payload) const = 0;
+};
+
+class Tap;  // tap.h
+
+class Ring final : public BodySource {
  public:
   struct Options {
     CaptureLimits limits;
@@ -121,7 +137,7 @@ class Ring {
     std::size_t queue = 16'384;  // records that wait, for each worker (56 octets each); a small exchange is four
   };
   Ring(Options options, FileSystem& files, const Clock& clock, Entropy& entropy);
-  ~Ring();
+  ~Ring() override;
   Status open();  // before it no body is kept
 
   flow::Sink& sink(std::size_t worker);
@@ -145,12 +161,10 @@ class Ring {
   Page list(const Filter& filter, std::int64_t offset,
             std::size_t limit) const;  // a negative offset counts from the end
   std::optional<flow::Exchange> find(std::string_view id) const;
-  // Content as it was on the wire, [offset, offset + limit). kNotFound: no such exchange, or its segment is gone.
-  Result<BodySlice> read_body(std::string_view id, flow::Direction direction, ByteCount offset, ByteCount limit) const;
-  // WebSocket messages, oldest first; a negative offset counts from the end. Of each payload at most `payload` octets;
-  // the rest through read_body(). None are held in memory: those whose segment is gone are left out. kNotFound: no such
-  // exchange.
-  Result<MessagePage> messages(std::string_view id, std::int64_t offset, std::size_t limit, ByteCount payload) const;
+  Result<BodySlice> read_body(std::string_view id, flow::Direction direction, ByteCount offset,
+                              ByteCount limit) const override;
+  Result<MessagePage> messages(std::string_view id, std::int64_t offset, std::size_t limit,
+                               ByteCount payload) const override;
   // Oldest first; return false to stop. A consistent snapshot of ids; entries evicted meanwhile are skipped.
   void for_each(const Filter& filter, const std::function<bool(const flow::Exchange&)>& visit) const;
   // The same order without copies, for searches. The ring is locked meanwhile: be quick, call nothing of it.
@@ -160,6 +174,10 @@ class Ring {
   std::size_t clear();       // forgets ended exchanges; open ones stay; how many were forgotten
   std::uint64_t last_rev() const;
   Counters counters() const;
+
+  // From the next pump on `tap` is handed all that is taken in; nullptr: nobody is. The one before is not called any
+  // more once this returns.
+  void hand_to(Tap* tap);
 
   // Called from the pump after new revisions were published, at most once for each pump. Set before traffic starts.
   void on_change(std::function<void()> callback);

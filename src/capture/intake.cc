@@ -70,6 +70,7 @@ std::uint64_t Intake::take_some(RecordQueue& queue, std::uint64_t until, Freer& 
 
 void Intake::take(QueuedRecord& record) {
   if (record.type == RecordType::kOpened) return take_opened(record);
+  if (tap_) hand_on(record);
   Entry* const entry = index_.find_open(record.seq);
   if (!entry) return;  // its beginning was lost, or it was evicted
   switch (record.type) {
@@ -88,6 +89,12 @@ void Intake::take(QueuedRecord& record) {
   mark_changed(*entry);
 }
 
+void Intake::hand_on(const QueuedRecord& record) {
+  flow::UpstreamPtr upstream;
+  if (record.type == RecordType::kResponded) upstream = std::static_pointer_cast<const flow::Upstream>(record.attached);
+  tap_->on_record(record.type, record.seq, record.payload(), upstream);
+}
+
 void Intake::take_opened(QueuedRecord& record) {
   Entry& entry = index_.insert(record.seq, random_octets());
   const Bytes payload = record.payload();
@@ -99,6 +106,7 @@ void Intake::take_opened(QueuedRecord& record) {
   }
   const Bytes pieces[] = {Bytes(entry.uuid.data(), entry.uuid.size()), payload};
   if (ready_) spool_.add(record.type, record.seq, pieces);
+  if (tap_) tap_->on_opened(record.seq, pieces[0], payload, entry.connection ? entry.connection->fact : nullptr);
   mark_changed(entry);
 }
 
@@ -152,17 +160,20 @@ std::uint64_t Intake::take_body(RecordQueue& queue, std::uint64_t at, std::uint6
   const ByteCount offered = wanted ? spool_.room(kMostBodyRecord) : 0;
   const ByteCount room = wanted ? std::min(offered, limits_.max_body - body->stored) : 0;
   pieces_.clear();
+  handed_.clear();
   ByteCount passed = 0, kept = 0;
   for (; at != until; ++at) {
     const QueuedRecord& record = queue.at(at);
     if (record.seq != seq || record.type != type) break;
     if (at != first && passed + record.size > (wanted ? offered : kMostBodyRecord)) break;
     passed += record.size;
+    if (tap_) handed_.push_back(record.payload());
     const Bytes piece = record.payload().substr(0, static_cast<std::size_t>(room - kept));
     if (!piece.empty()) pieces_.push_back(piece);
     kept += piece.size();
   }
   if (entry) store_body(*entry, type, passed, kept);
+  if (tap_) tap_->on_body(type, seq, handed_);
   for (std::uint64_t done = first; done != at; ++done) freer.free(queue.at(done));
   return at;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "capture/ring_index.h"
+#include "capture/tap.h"
 #include "capture/worker_sink.h"
 
 namespace sluice::capture {
@@ -14,6 +15,12 @@ class Intake {
  public:
   Intake(const CaptureLimits& limits, const Clock& clock, Entropy& entropy, Spool& spool, RingIndex& index,
          std::mutex& index_mutex);
+
+  // Handed all that is taken from now on; may be null. The caller's until another is set.
+  void set_tap(Tap* tap) { tap_ = tap; }
+  void end_round() {
+    if (tap_) tap_->on_round_done();
+  }
 
   // Takes the records of one worker, as far as they were there when it was called.
   std::size_t drain(WorkerSink& sink);
@@ -46,6 +53,7 @@ class Intake {
 
   std::uint64_t take_some(RecordQueue& queue, std::uint64_t until, Freer& freer);
   void take(QueuedRecord& record);
+  void hand_on(const QueuedRecord& record);
   void take_opened(QueuedRecord& record);
   void take_responded(Entry& entry, QueuedRecord& record);
   void take_message(Entry& entry, const QueuedRecord& record);
@@ -69,7 +77,8 @@ class Intake {
 
   bool ready_ = false;  // the spool is, for what is being taken
   std::vector<QueuedRecord> late_;
-  std::vector<Bytes> pieces_;
+  std::vector<Bytes> pieces_, handed_;
+  Tap* tap_ = nullptr;
   std::vector<Entry*> ended_, changed_;  // to be published
   std::array<Uuid, 256> random_;         // in stock
   std::size_t next_random_ = 256;

@@ -1,4 +1,5 @@
-// Little-endian numbers and counted strings, written into given room and read back with bounds. Private to this folder.
+// Little-endian numbers and counted strings, written into given room and read back with bounds. For this folder and for
+// recordings (session/).
 #pragma once
 
 #include <bit>

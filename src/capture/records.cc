@@ -26,6 +26,17 @@ enum MessageFlag : std::uint8_t { kCompressed = 1, kComplete = 2 };
 
 constexpr std::size_t kMostControl = 125;  // RFC 6455 §5.5
 
+// Where counts stand in the payloads of kEnded and kMessage.
+constexpr std::size_t kCutsAt = 4 + 4 + 4 + sizeof(flow::Timings);
+constexpr std::size_t kMissingAt = 4 + 8 + 8 + 8;
+
+void add_to(char* at, std::uint64_t more) {
+  std::uint64_t value = 0;
+  std::memcpy(&value, at, sizeof(value));
+  value += more;
+  std::memcpy(at, &value, sizeof(value));
+}
+
 }  // namespace
 
 std::string uuid_text(const Uuid& uuid) {
@@ -165,6 +176,11 @@ void write_ended(OctetWriter out, const flow::Ended& ended, const Cuts& cuts) {
   out.counted(kept_message(*ended.failure));
 }
 
+void add_cuts(char* payload, const Cuts& more) {
+  add_to(payload + kCutsAt, more.request);
+  add_to(payload + kCutsAt + 8, more.response);
+}
+
 EndedBrief parse_ended_brief(Bytes payload) {
   OctetReader in(payload);
   EndedBrief brief;
@@ -229,6 +245,8 @@ void write_message(OctetWriter out, const flow::MessageSeen& message, ByteCount 
   out.number(missing);
   out.counted(message.control.substr(0, kMostControl));
 }
+
+void add_missing(char* payload, ByteCount more) { add_to(payload + kMissingAt, more); }
 
 std::optional<MessageParts> parse_message(Bytes payload) {
   OctetReader in(payload);

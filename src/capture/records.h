@@ -1,5 +1,5 @@
 // The payloads of records: what stands in queues and segments, and back. docs/formats/segment.md, "Payloads".
-// Readers ignore octets behind what they know. Private to this folder. Pure.
+// Readers ignore octets behind what they know. For this folder and for recordings (session/). Pure.
 #pragma once
 
 #include <array>
@@ -56,6 +56,8 @@ struct Cuts {
 };
 std::size_t ended_size(const flow::Ended& ended);
 void write_ended(OctetWriter out, const flow::Ended& ended, const Cuts& cuts);
+// More was cut than the payload that stands at `payload` says.
+void add_cuts(char* payload, const Cuts& more);
 struct EndedParts {
   flow::State state = flow::State::kDone;
   flow::Protocol protocol = flow::Protocol::kHttp1;
@@ -82,6 +84,7 @@ EndedBrief parse_ended_brief(Bytes payload);
 std::size_t message_size(const flow::MessageSeen& message);
 // `missing`: octets of its direction's content that passed since the message before and were not handed over.
 void write_message(OctetWriter out, const flow::MessageSeen& message, ByteCount missing);
+void add_missing(char* payload, ByteCount more);
 struct MessageParts {
   flow::MessageSeen seen;  // `control` is a view into the payload
   ByteCount missing = 0;

@@ -101,6 +101,7 @@ std::size_t Ring::Impl::pump() {
       first_wanted = index.first_wanted_segment();
     }
     spool.drop_old(first_wanted);
+    intake.end_round();
     trim_now_and_then();
     const std::lock_guard guard(round_mutex);
     done = round;
@@ -144,6 +145,11 @@ void Ring::set_pump_thread(bool running) {
 
 void Ring::write_until_stopped() { impl_->spool.write_until_stopped(); }
 void Ring::set_disk_thread(bool running) { impl_->spool.set_threaded(running); }
+
+void Ring::hand_to(Tap* tap) {
+  const std::lock_guard no_pump(impl_->pump_mutex);
+  impl_->intake.set_tap(tap);
+}
 
 // ---- reading ----
 

@@ -41,6 +41,7 @@ enum class RecordType : std::uint8_t {
   kResponseTrailers = 9,
   kEnded = 10,
   kMessage = 11,
+  kSession = 12,  // of a recording: what its manifest says of it (docs/formats/session.md)
 };
 
 struct SegmentHeader {

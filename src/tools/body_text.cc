@@ -9,7 +9,7 @@ Json or_null(const std::optional<std::string>& text) { return text ? Json(*text)
 
 }  // namespace
 
-std::string body_preview(const capture::Ring& ring, const flow::Exchange& exchange, flow::Direction direction,
+std::string body_preview(const capture::BodySource& ring, const flow::Exchange& exchange, flow::Direction direction,
                          const Redactor* redactor) {
   // Four octets are the most that one UTF-16 unit can stand for.
   const analysis::BodyWindow body = analysis::read_prefix(ring, exchange, direction, 4 * kPreviewUnits, redactor);
@@ -19,7 +19,7 @@ std::string body_preview(const capture::Ring& ring, const flow::Exchange& exchan
   return std::string(kept) + "...";
 }
 
-Result<Json> body_json(const capture::Ring& ring, const flow::Exchange& exchange, flow::Direction direction,
+Result<Json> body_json(const capture::BodySource& ring, const flow::Exchange& exchange, flow::Direction direction,
                        const analysis::BodyOptions& options) {
   const flow::BodyInfo& info = analysis::body_info(exchange, direction);
   SLUICE_TRY(const analysis::BodyWindow window, analysis::read_window(ring, exchange, direction, options));

@@ -13,11 +13,11 @@ inline constexpr std::size_t kPreviewUnits = 4096;  // UTF-16 units of a bodyPre
 inline constexpr ByteCount kDefaultBodyLimit = 16 * kKiB;
 
 // Decoded, repaired, at most kPreviewUnits and then "...".
-std::string body_preview(const capture::Ring& ring, const flow::Exchange& exchange, flow::Direction direction,
+std::string body_preview(const capture::BodySource& ring, const flow::Exchange& exchange, flow::Direction direction,
                          const Redactor* redactor);
 // {text|base64, contentType, codings, offset, bytes, total, complete, nextOffset?, problem?}. kRefused: masking was
 // asked for and coded octets too, which cannot be masked.
-Result<Json> body_json(const capture::Ring& ring, const flow::Exchange& exchange, flow::Direction direction,
+Result<Json> body_json(const capture::BodySource& ring, const flow::Exchange& exchange, flow::Direction direction,
                        const analysis::BodyOptions& options);
 
 }  // namespace sluice::tools

@@ -140,7 +140,7 @@ Json connection_json(const flow::Exchange& exchange) {
           {"upstream", exchange.upstream ? upstream_json(*exchange.upstream, exchange.upstream_reused) : Json()}};
 }
 
-Result<Json> request_json(const capture::Ring& ring, const flow::Exchange& exchange, const ExchangeView& view) {
+Result<Json> request_json(const capture::BodySource& ring, const flow::Exchange& exchange, const ExchangeView& view) {
   Json json = {{"method", exchange.method},
                {"url", flow::url_of(exchange)},
                {"hostname", exchange.host},
@@ -155,7 +155,7 @@ Result<Json> request_json(const capture::Ring& ring, const flow::Exchange& excha
   return json;
 }
 
-Result<Json> response_json(const capture::Ring& ring, const flow::Exchange& exchange, const ExchangeView& view) {
+Result<Json> response_json(const capture::BodySource& ring, const flow::Exchange& exchange, const ExchangeView& view) {
   const std::string& head = analysis::shown_head(exchange, flow::Direction::kResponse);
   Json json = {{"statusCode", status_of(exchange)},
                {"statusMessage", status_message(exchange)},
@@ -259,7 +259,7 @@ Json search_row(const flow::Exchange& exchange) {
           {"state", flow::to_string(exchange.state)}};
 }
 
-Result<Json> exchange_json(const capture::Ring& ring, const flow::Exchange& exchange, const ExchangeView& view) {
+Result<Json> exchange_json(const capture::BodySource& ring, const flow::Exchange& exchange, const ExchangeView& view) {
   Json json = {{"id", exchange.id}, {"timestamp", timestamp_ms(exchange)}};
   if (Json source = source_json(exchange, false); !source.is_null()) json["source"] = std::move(source);
   SLUICE_TRY(json["request"], request_json(ring, exchange, view));

@@ -41,7 +41,7 @@ Json raw_headers_json(const http::FieldList& fields);
 
 Json list_row(const flow::Exchange& exchange);
 Json search_row(const flow::Exchange& exchange);
-Result<Json> exchange_json(const capture::Ring& ring, const flow::Exchange& exchange, const ExchangeView& view);
+Result<Json> exchange_json(const capture::BodySource& ring, const flow::Exchange& exchange, const ExchangeView& view);
 // {client, server}, or null if nothing of TLS is known. `server`: shown if known.
 Json tls_json(const flow::Exchange& exchange, bool server);
 

@@ -48,7 +48,7 @@ bool has_ended(const flow::Exchange& exchange) {
 
 }  // namespace
 
-Result<Json> messages_json(const capture::Ring& ring, const flow::Exchange& exchange,
+Result<Json> messages_json(const capture::BodySource& ring, const flow::Exchange& exchange,
                            const analysis::MessageQuery& query) {
   if (!analysis::message_kind(exchange)) return Json();
   SLUICE_TRY(const analysis::MessagePage page, analysis::read_messages(ring, exchange, query));

@@ -11,7 +11,7 @@ inline constexpr std::size_t kDefaultMessages = 50, kMostMessages = 1'000;
 
 // {kind, offset, total, complete, nextOffset?, problem?, status?, items}; null for an exchange that is not made of
 // messages.
-Result<Json> messages_json(const capture::Ring& ring, const flow::Exchange& exchange,
+Result<Json> messages_json(const capture::BodySource& ring, const flow::Exchange& exchange,
                            const analysis::MessageQuery& query);
 std::vector<ResultField> messages_result();
 
