@@ -18,6 +18,7 @@ int run_policy(const Config& config);
 int run_grant(const Config& config);
 int run_approvals(const Config& config);
 int run_gate(const Config& config);
+int run_sessions(const Config& config);
 
 // "sluice: <message>" on standard error; 1.
 int report(const Error& error);

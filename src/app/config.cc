@@ -144,6 +144,12 @@ struct Parser {
     rules->add_option("file", config.subject, "JSON; - or absent: standard output, standard input");
     rules->add_flag("--replace", config.replace, "import: in place of the rules that are there");
 
+    auto* sessions = add("sessions", Command::kSessions, "Recordings of this home (docs/sessions.md)");
+    sessions->add_option("action", config.action, "list, show, recover or verify")
+        ->check(CLI::IsMember({"list", "show", "recover", "verify"}).description(""))
+        ->default_val("list");
+    sessions->add_option("id", config.subject, "Which one; recover, verify: absent, all");
+
     auto* ca = add("ca", Command::kCa, "The certificate authority");
     ca->add_option("action", config.action, "show, export or rotate")
         ->check(CLI::IsMember({"show", "export", "rotate"}).description(""))

@@ -19,7 +19,21 @@
 
 namespace sluice::app {
 
-enum class Command { kServe, kMcp, kTraffic, kCall, kRules, kCa, kTools, kDoctor, kPolicy, kGrant, kApprovals, kGate };
+enum class Command {
+  kServe,
+  kMcp,
+  kTraffic,
+  kCall,
+  kRules,
+  kCa,
+  kTools,
+  kDoctor,
+  kPolicy,
+  kGrant,
+  kApprovals,
+  kGate,
+  kSessions
+};
 enum class ControlAuth { kToken, kNone };
 
 // What `serve` and `mcp` share.

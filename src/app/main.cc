@@ -35,6 +35,8 @@ int run(const sluice::app::Config& config) {
       return run_approvals(config);
     case Command::kGate:
       return run_gate(config);
+    case Command::kSessions:
+      return run_sessions(config);
   }
   return 2;
 }
@@ -44,6 +46,7 @@ int run(const sluice::app::Config& config) {
 int main(int argc, char** argv) {
   if (sluice::pac::is_child(argc, argv)) return sluice::pac::run_child(argv);
   std::signal(SIGPIPE, SIG_IGN);              // writes answer EPIPE instead
+  std::signal(SIGXFSZ, SIG_IGN);              // and EFBIG: a full disk by `ulimit -f` ends a recording, not the proxy
   sluice::tls::use_openssl_without_config();  // before anything else uses OpenSSL (engine.md 3)
   sluice::SystemFileSystem files;
   try {

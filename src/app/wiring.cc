@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "app/host_options_config.h"
+#include "app/session_store.h"
 #include "app/timeout_config.h"
 #include "app/trusted_file.h"
 #include "base/text.h"
@@ -97,6 +98,7 @@ Program::Program(const Config& config, Home home)
       processes_(clock_),
       state_(home_.state_db()),
       rules_(clock_),
+      session_roots_(home_.state_db()),
       gate_db_(home_.state_db()),
       grant_store_(gate_db_),
       approvals_(gate_db_),
@@ -129,11 +131,13 @@ Status Program::build(const Config& config) {
   SLUICE_CHECK(restore_rules());
   SLUICE_CHECK(make_engine(config));
   SLUICE_CHECK(set_upstreams(config));
+  make_sessions(config);
   SLUICE_CHECK(make_gate(config));
   ring_->set_pump_thread(true);
   ring_->set_disk_thread(true);
   disk_thread_ = std::thread([this] { run_disk(); });
   capture_thread_ = std::thread([this] { run_capture(); });
+  recorder_thread_ = std::thread([this] { run_recorder(); });
   lookup_thread_ = std::thread([this] { run_lookups(); });
   return {};
 }
@@ -316,12 +320,21 @@ const mcp::ServerProfile* Program::profile_of(const std::string& grant) {
   return profile.get();
 }
 
+void Program::make_sessions(const Config& config) {
+  SessionPlaces places{config.engine.allow_root, {home_.path()}};
+  if (!policy_path().empty()) places.closed.push_back(std::filesystem::path(policy_path()).parent_path().string());
+  session::StoreDeps deps = session_deps(home_, clock_, entropy_, session_roots_, std::move(places));
+  deps.ring = ring_.get();
+  sessions_ = std::make_unique<session::Store>(std::move(deps));
+}
+
 Status Program::make_gate(const Config& config) {
   services_.reset(new tools::Services{clock_, *engine_, *ring_, rules_, authority_, home_.ca_pem()});
   services_->start_mode = config.command == Command::kServe ? tools::StartMode::kAdopt : tools::StartMode::kOpen;
   services_->default_listen = listeners_.front();
   services_->more_listeners.assign(listeners_.begin() + 1, listeners_.end());
   services_->sessions_directory = home_.sessions();
+  services_->sessions = sessions_.get();
   services_->transparent_listen = transparent_listeners_;
   services_->outgoing_mark = config.engine.mark;
   services_->adoptions = &adoptions_;
@@ -370,6 +383,11 @@ void Program::run_disk() {
   ring_->write_until_stopped();
 }
 
+void Program::run_recorder() {
+  ::pthread_setname_np(::pthread_self(), "recorder");
+  sessions_->write_until_stopped();
+}
+
 // Beside the capture thread, not on it: a walk through /proc takes milliseconds, in which a worker fills megabytes.
 void Program::run_lookups() {
   ::pthread_setname_np(::pthread_self(), "lookups");
@@ -382,6 +400,13 @@ void Program::run_lookups() {
 Program::~Program() {
   dispatcher_.reset();
   engine_.reset();
+  if (sessions_) {
+    if (const auto stopped = sessions_->stop(); !stopped) {
+      log_.error("recording_not_closed", {{"reason", stopped.error().message}});
+    }
+    sessions_->end();
+  }
+  if (recorder_thread_.joinable()) recorder_thread_.join();
   stopping_ = true;
   if (lookup_thread_.joinable()) lookup_thread_.join();
   if (capture_thread_.joinable()) capture_thread_.join();

@@ -4,6 +4,7 @@
 //   accept, workers   proxy::Engine's own; one io_context for each worker
 //   capture           Ring::pump every 10 ms
 //   disk              writes what capture formed
+//   recorder          writes what is being recorded
 //   lookups           which local programs the clients are
 //   control           whoever runs control(): MCP, the dispatcher, signals
 //   pool              the dispatcher's: slow tools
@@ -33,12 +34,14 @@
 #include "gateway/policy_store.h"
 #include "gateway/presenter.h"
 #include "gateway/registry.h"
+#include "gateway/session_roots.h"
 #include "gateway/state_db.h"
 #include "mcp/mcp.h"
 #include "net/process_lookup.h"
 #include "proxy/engine.h"
 #include "proxy/upstream_table.h"
 #include "rules/rules.h"
+#include "session/session.h"
 #include "tools/adoptions.h"
 #include "tools/services.h"
 
@@ -86,9 +89,11 @@ class Program {
   const mcp::ServerProfile* profile_of(const std::string& grant);
   void offer_what_is_open();
   void offer_what_is_open(mcp::ServerProfile& profile) const;
+  void make_sessions(const Config& config);
   Status make_gate(const Config& config);
   void run_capture();
   void run_disk();
+  void run_recorder();
   void run_lookups();
 
   Home home_;
@@ -110,6 +115,8 @@ class Program {
   rules::RuleStore rules_;
   proxy::UpstreamStore upstreams_;
   std::unique_ptr<capture::Ring> ring_;
+  gateway::SessionRoots session_roots_;
+  std::unique_ptr<session::Store> sessions_;
   std::unique_ptr<proxy::Engine> engine_;
   tools::Adoptions adoptions_;
   std::unique_ptr<tools::Services> services_;
@@ -131,7 +138,7 @@ class Program {
 
   bool was_closed_ = false;
   std::atomic<bool> stopping_{false};
-  std::thread capture_thread_, disk_thread_, lookup_thread_;
+  std::thread capture_thread_, disk_thread_, recorder_thread_, lookup_thread_;
 };
 
 // "127.0.0.1:8080", "[::1]:8080"; kInvalid, naming the flag.

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "base/text.h"
+#include "session/manifest.h"
 
 namespace sluice::gateway {
 namespace {
@@ -116,6 +117,8 @@ class Walker {
       case Meaning::kHeaders:
         break;
     }
+    // That of a recording is a name that we gave, and no secret as other session ids are.
+    if (name == "sessionId" && session::is_session_id(text)) return {text, false};
     return redactor_.mask_member(name, text);
   }
 

@@ -31,6 +31,14 @@ TEST(Measure, CountsWhatIsWritten) {
   }
 }
 
+TEST(Presenter, ARecordingsIdIsShownAndNoOtherSessionIdIs) {
+  Fixture fixture;
+  const Json answer =
+      fixture.structured({{"sessionId", "20250101000000_abcdefgh"}, {"other", {{"sessionId", "s3cr3t-value"}}}});
+  EXPECT_EQ(answer["sessionId"], "20250101000000_abcdefgh");
+  EXPECT_TRUE(is_mask(answer["other"]["sessionId"].get<std::string>()));
+}
+
 TEST(Presenter, LongListsLoseWholeItemsAndSayHowToGoOn) {
   Fixture fixture;
   Json rows = Json::array();

@@ -1,5 +1,6 @@
 #include "gateway/registry.h"
 
+#include "tools/session_json.h"
 #include "tools/status.h"
 
 namespace sluice::gateway {
@@ -40,6 +41,8 @@ Json read_summary(const tools::Services& services) {
   return tools::traffic_summary(services);
 }
 
+Json read_sessions(const tools::Services& services) { return tools::sessions_resource(services); }
+
 }  // namespace
 
 Registry::Registry(tools::Toolset toolset, std::vector<Tool> all) {
@@ -55,7 +58,9 @@ Registry::Registry(tools::Toolset toolset, std::vector<Tool> all) {
       {"proxy://ca-cert", "proxy_ca_cert", "CA certificate", "The CA that clients must trust, as PEM.",
        "application/x-pem-file", read_certificate},
       {"proxy://traffic/summary", "proxy_traffic_summary", "Traffic summary",
-       "Counts of captured traffic by method, status, host and fingerprint.", "application/json", read_summary}};
+       "Counts of captured traffic by method, status, host and fingerprint.", "application/json", read_summary},
+      {"proxy://sessions", "proxy_sessions", "Recordings", "What is being recorded, and all recordings.",
+       "application/json", read_sessions}};
 }
 
 const Tool* Registry::find_tool(std::string_view name) const {

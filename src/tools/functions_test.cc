@@ -34,10 +34,10 @@ TEST(Lifecycle, APortThatIsTakenStartsNothing) {
   EXPECT_FALSE(bench.engine.status().running);
 }
 
-TEST(Lifecycle, RecordingsDoNotExistYetAndNothingStarts) {
-  Bench bench;
+TEST(Lifecycle, WhatCannotBeRecordedKeepsTheProxyFromStarting) {
+  Bench bench;  // it has no store
   EXPECT_TRUE(
-      bench.error("proxy_start", {{"persistence_enabled", true}}).starts_with("Error: Recordings do not exist"));
+      bench.error("proxy_start", {{"persistence_enabled", true}}).starts_with("Error: Nothing can be recorded"));
   EXPECT_EQ(bench.engine.starts, 0);
 }
 

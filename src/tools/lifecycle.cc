@@ -3,6 +3,7 @@
 
 #include "base/url.h"
 #include "tools/listening.h"
+#include "tools/session_json.h"
 #include "tools/status.h"
 #include "tools/subjects.h"
 
@@ -30,15 +31,35 @@ Json start_answer(const Services& services, const proxy::EngineStatus& status) {
   return answer;
 }
 
+// The recording that a start asks for; nothing of it stays where the start fails.
+class StartedRecording {
+ public:
+  static Result<StartedRecording> begin(const Json& arguments, Services& services) {
+    StartedRecording started;
+    if (!flag_argument(arguments, "persistence_enabled")) return started;
+    if (!services.sessions) return fail(Code::kUnavailable, "Nothing can be recorded here.");
+    SLUICE_TRY(const auto recording, start_recording(arguments, *services.sessions));
+    if (recording.was_active) return started;  // it goes on
+    started.sessions_ = services.sessions;
+    started.id_ = recording.manifest.id;
+    return started;
+  }
+  tl::unexpected<Error> undo(tl::unexpected<Error> error) const {
+    if (sessions_ && sessions_->stop()) (void)sessions_->remove(id_);
+    return error;
+  }
+
+ private:
+  session::Store* sessions_ = nullptr;
+  std::string id_;
+};
+
 ToolResult proxy_start(const Json& arguments, CallContext& context) {
   Services& services = *context.services;
-  if (flag_argument(arguments, "persistence_enabled")) {
-    return fail(Code::kInvalid,
-                "Error: Recordings do not exist yet in this version. Start without persistence_enabled: full bodies "
-                "are kept in the ring anyway. Nothing was started.");
-  }
+  const auto recording = StartedRecording::begin(arguments, services);
+  if (!recording) return thrown(recording.error());
   const auto status = start_listening(context, integer_argument(arguments, "port"));
-  if (!status) return thrown(status.error());
+  if (!status) return recording->undo(thrown(status.error()));
   return start_answer(services, *status);
 }
 
@@ -67,24 +88,11 @@ ToolResult proxy_get_ca_cert(const Json& arguments, CallContext& context) {
   return answer;
 }
 
-const std::vector<ResultField> kPersistence = {
-    {"enabled", "boolean", ""},
-    {"sessionId", "string", "", false, true},
-    {"captureProfile", "string", "", false, true},
-    {"storageDir", "string", ""},
-    {"bytesWritten", "number", ""},
-    {"droppedWrites", "number", ""},
-    {"lastFlushAt", "number", "", false, true},
-    {"maxDiskMb", "number", "", false, true},
-    {"recoveryState", "string", "", false, true},
-    {"lastError", "string", "", false, true},
-};
-
 const std::vector<ResultField> kLearned = {
     {"host", "string", ""}, {"clientAddress", "string", ""}, {"ja4", "string", ""}, {"until", "number", ""}};
 
 Tool start_tool() {
-  return {
+  Tool tool = {
       .name = "proxy_start",
       .title = "Start the proxy",
       .summary =
@@ -100,23 +108,12 @@ Tool start_tool() {
                   .maximum = 65535},
                  {.name = "persistence_enabled",
                   .type = FieldType::kBoolean,
-                  .meaning = "Also record to disk; not available yet.",
-                  .default_value = false},
-                 {.name = "session_name", .meaning = "Name of the recording."},
-                 {.name = "capture_profile",
-                  .meaning = "What is recorded.",
-                  .default_value = "preview",
-                  .choices = {"preview", "full"}},
-                 {.name = "storage_dir", .meaning = "Where it is recorded."},
-                 {.name = "max_disk_mb",
-                  .type = FieldType::kInteger,
-                  .meaning = "Its budget in MiB.",
-                  .default_value = 1024,
-                  .minimum = 1}},
+                  .meaning = "Also record to disk.",
+                  .default_value = false}},
       .result = {{"port", "number", ""},
                  {"url", "string", ""},
                  {"certFingerprint", "string", "base64 SHA-256 of the CA's public key"},
-                 {"persistence", "object", "", false, false, kPersistence},
+                 {"persistence", "object", "", false, false, persistence_result()},
                  {"setup",
                   "object",
                   "",
@@ -125,6 +122,8 @@ Tool start_tool() {
                   {{"proxyHost", "string", ""}, {"proxyPort", "number", ""}, {"instructions", "string[]", ""}}}},
       .function = proxy_start,
   };
+  for (Field& field : recording_fields()) tool.fields.push_back(std::move(field));
+  return tool;
 }
 
 Tool status_tool() {
@@ -144,7 +143,7 @@ Tool status_tool() {
                  {"ruleCount", "number", ""},
                  {"trafficCount", "number", "ended exchanges that can be read"},
                  {"transparentProxy", "object", "", false, false, transparent_result()},
-                 {"persistence", "object", "", false, false, kPersistence},
+                 {"persistence", "object", "", false, false, persistence_result()},
                  {"learnedPassthrough", "object[]", "TLS relayed: a client pins there", false, false, kLearned},
                  {"capture",
                   "object",

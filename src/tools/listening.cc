@@ -41,6 +41,7 @@ Status stop_listening(CallContext& context) {
   Services& services = *context.services;
   SLUICE_CHECK(services.engine.stop(services.stop_drain));
   if (services.adoptions) services.adoptions->clear();
+  if (services.sessions) SLUICE_CHECK(services.sessions->stop());
   return {};
 }
 

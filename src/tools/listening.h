@@ -11,7 +11,7 @@ namespace sluice::tools {
 // kUnavailable and others: it could not be opened, and nothing was started.
 Result<proxy::EngineStatus> start_listening(CallContext& context, std::optional<std::int64_t> port,
                                             std::uint16_t usual_port = 0);
-// For everyone, the transparent one too. kConflict: it does not run.
+// For everyone, the transparent one too; what is recorded is sealed. kConflict: it does not run.
 Status stop_listening(CallContext& context);
 
 }  // namespace sluice::tools

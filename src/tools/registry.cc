@@ -20,6 +20,7 @@ std::vector<Tool> all_tools() {
   take(all, modification_tools());
   take(all, tls_tools());
   take(all, host_options_tools());
+  take(all, session_tools());
   take(all, transparent_tools());
   take(all, mitmproxy_tools());
   for (Tool& tool : all) {

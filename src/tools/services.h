@@ -12,6 +12,7 @@
 #include "proxy/engine.h"
 #include "proxy/upstream_table.h"
 #include "rules/rules.h"
+#include "session/session.h"
 #include "tls/authority.h"
 #include "tools/adoptions.h"
 
@@ -37,6 +38,7 @@ struct Services {
   std::vector<proxy::ListenAddress> transparent_listen;  // hosts for the transparent listener; empty: loopback
   std::uint32_t outgoing_mark = 0;                       // of our own connections, for firewall rules
   proxy::UpstreamStore* upstreams = nullptr;             // the engine's
+  session::Store* sessions = nullptr;                    // null: nothing is recorded (tests)
   // Whether answers show tls.server (engine.md 3). Never null.
   std::shared_ptr<std::atomic<bool>> server_tls_shown = std::make_shared<std::atomic<bool>>(true);
 };

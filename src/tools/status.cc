@@ -40,11 +40,28 @@ Json top(const Counts& counts, std::size_t most, const char* name_key) {
 }  // namespace
 
 Json persistence_json(const Services& services) {
-  return {{"enabled", false},          {"sessionId", nullptr},
-          {"captureProfile", nullptr}, {"storageDir", services.sessions_directory},
-          {"bytesWritten", 0},         {"droppedWrites", 0},
-          {"lastFlushAt", nullptr},    {"maxDiskMb", nullptr},
-          {"recoveryState", nullptr},  {"lastError", nullptr}};
+  const auto active = services.sessions ? services.sessions->active() : std::nullopt;
+  Json json = {{"enabled", active.has_value()},
+               {"sessionId", nullptr},
+               {"captureProfile", nullptr},
+               {"storageDir", services.sessions_directory},
+               {"bytesWritten", 0},
+               {"droppedWrites", 0},
+               {"lastFlushAt", nullptr},
+               {"maxDiskMb", nullptr},
+               {"recoveryState", nullptr},
+               {"lastError", nullptr}};
+  if (!active) return json;
+  json["sessionId"] = active->id;
+  json["captureProfile"] = session::to_string(active->profile);
+  json["storageDir"] = active->root;
+  json["bytesWritten"] = active->bytes_written;
+  json["droppedWrites"] = active->dropped_writes;
+  if (active->last_flush_ms) json["lastFlushAt"] = *active->last_flush_ms;
+  json["maxDiskMb"] = active->max_disk_mb;
+  json["recoveryState"] = session::to_string(active->recovery);
+  if (active->last_error) json["lastError"] = *active->last_error;
+  return json;
 }
 
 Json transparent_json(const Services& services) {

@@ -17,6 +17,8 @@ std::vector<Tool> modification_tools();
 std::vector<Tool> tls_tools();
 std::vector<Tool> host_options_tools();
 std::vector<Tool> transparent_tools();
+std::vector<Tool> session_tools();
+std::vector<Tool> session_query_tools();
 // The toolset `mitmproxy` (mitm.md), in the order of its contract.
 std::vector<Tool> mitmproxy_tools();
 

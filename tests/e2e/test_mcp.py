@@ -271,10 +271,6 @@ class Adoption(E2E):
         socket.create_connection(("127.0.0.1", port)).close()
         self.assertEqual(self.serve.curl(self.origin.url("/hello")).stdout, "hello from the origin\n")
 
-    def test_persistence_says_that_it_is_not_here_yet_and_starts_nothing(self):
-        with self.assertRaises(ToolError):
-            self.serve.call("proxy_start", persistence_enabled=True)
-
 
 class Cancellation(E2E):
     def test_closing_the_stream_of_a_search_stops_its_work(self):

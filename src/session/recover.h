@@ -1,0 +1,43 @@
+// Looks through the segments of a session that nobody writes, and makes again what can be made of them: the index, and
+// a lost manifest. Segments are never changed: damage is reported and passed over, each time in the same words.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "session/manifest.h"
+
+namespace sluice::session {
+
+struct DamagedRange {
+  std::uint32_t segment = 0;
+  ByteCount offset = 0, length = 0;
+  bool torn = false;   // the rest of a write that never finished
+  std::string reason;  // of a whole segment that cannot be read; else empty
+};
+
+struct RecoveryReport {
+  std::string id;
+  std::uint64_t segments = 0, records = 0, exchanges = 0;
+  std::uint64_t cut_exchanges = 0;  // whose end is not there
+  ByteCount bytes = 0;              // of segments
+  ByteCount torn_bytes = 0, damaged_bytes = 0;
+  std::vector<DamagedRange> damaged;  // the first kMostRanges
+  std::uint64_t damaged_ranges = 0;   // all
+  bool rebuilt_manifest = false, rebuilt_index = false;
+  bool index_agrees = true;  // verify: it has as many rows as the segments have exchanges
+  bool good() const { return damaged_ranges == 0 && index_agrees; }
+};
+
+inline constexpr std::size_t kMostRanges = 100;
+
+// kConflict: a live process writes it (or it is of a newer Sluice); kNotFound; kIo. Idempotent.
+Result<RecoveryReport> recover(FileSystem& files, const std::string& root, const std::string& id,
+                               const std::string& index);
+// The same look, changing nothing.
+Result<RecoveryReport> verify(FileSystem& files, const std::string& root, const std::string& id,
+                              const std::string& index);
+
+}  // namespace sluice::session

@@ -1,0 +1,42 @@
+// The segments of a session's directory, as they lie there. Private to this folder.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "capture/segment.h"
+#include "session/row.h"
+
+namespace sluice::session {
+
+// Numbers, ascending. Other files are none of ours.
+Result<std::vector<std::uint32_t>> list_segments(FileSystem& files, const std::string& directory);
+
+// A segment that is read here and there, while it may still be written. One thread at a time.
+class SegmentFile {
+ public:
+  // kNotFound: it was dropped; kInvalid: no segment, or of a later version.
+  static Result<SegmentFile> open(FileSystem& files, const std::string& directory, std::uint32_t number);
+
+  // The payload of the record that stands there. kIo: damaged.
+  Result<std::string> read(const Place& place) const;
+
+  // Records of `subject` in a run: `wanted` is asked with the frame alone, before the payload is read. Ends at damage.
+  struct Frame {
+    capture::RecordType type = capture::RecordType::kOpened;
+    std::uint32_t length = 0;  // of the payload
+  };
+  using Wanted = std::function<bool(const Frame& frame)>;
+  using Visit = std::function<bool(const Frame& frame, Bytes payload)>;  // false: no more
+  // False: `visit` said so, or what stands there is damaged.
+  Result<bool> visit(const Place& run, std::uint64_t subject, const Wanted& wanted, const Visit& visit) const;
+
+ private:
+  std::unique_ptr<File> file_;
+  std::uint32_t seed_ = 0;
+};
+
+}  // namespace sluice::session
