@@ -78,11 +78,14 @@ Result<std::unique_ptr<BeneathFileSystem>> BeneathFileSystem::open(const std::st
 
 BeneathFileSystem::~BeneathFileSystem() { ::close(fd_); }
 
-Result<BeneathFileSystem::Spot> BeneathFileSystem::find(const std::string& path) const {
-  const bool below = path.size() >= path_.size() && path.compare(0, path_.size(), path_) == 0 &&
-                     (path.size() == path_.size() || path[path_.size()] == '/');
+Result<std::vector<std::string>> BeneathFileSystem::steps_to(const std::string& path) const {
+  const bool below = path.starts_with(path_) && (path.size() == path_.size() || path[path_.size()] == '/');
   if (!below) return fail(Code::kRefused, path + " is outside " + path_);
-  SLUICE_TRY(auto steps, steps_of(std::string_view(path).substr(path_.size()), path));
+  return steps_of(std::string_view(path).substr(path_.size()), path);
+}
+
+Result<BeneathFileSystem::Spot> BeneathFileSystem::find(const std::string& path) const {
+  SLUICE_TRY(auto steps, steps_to(path));
   Spot spot{Descriptor(::fcntl(fd_, F_DUPFD_CLOEXEC, 0)), ""};
   if (spot.parent.get() < 0) return os_error(path, errno);
   if (steps.empty()) return spot;
@@ -104,12 +107,8 @@ Result<std::unique_ptr<File>> BeneathFileSystem::open(const std::string& path, O
 }
 
 Status BeneathFileSystem::make_directories(const std::string& path) {
-  SLUICE_TRY(const Spot known, find(path_));
-  if (path.size() < path_.size() || path.compare(0, path_.size(), path_) != 0) {
-    return fail(Code::kRefused, path + " is outside " + path_);
-  }
-  SLUICE_TRY(const auto steps, steps_of(std::string_view(path).substr(path_.size()), path));
-  Descriptor at(::fcntl(known.parent.get(), F_DUPFD_CLOEXEC, 0));
+  SLUICE_TRY(const auto steps, steps_to(path));
+  Descriptor at(::fcntl(fd_, F_DUPFD_CLOEXEC, 0));
   if (at.get() < 0) return os_error(path, errno);
   for (const std::string& step : steps) {
     SLUICE_TRY(Descriptor next, step_into(at.get(), step, path, true));

@@ -39,6 +39,7 @@ class BeneathFileSystem final : public FileSystem {
  private:
   struct Spot;
   BeneathFileSystem(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+  Result<std::vector<std::string>> steps_to(const std::string& path) const;  // from the root; kRefused: it is outside
   Result<Spot> find(const std::string& path) const;
 
   const int fd_;

@@ -132,11 +132,12 @@ void Dispatcher::call_tool(JobPtr job, const mcp::CallTool& call) {
   if (!arguments) {
     return answer_later(*job, deps.presenter.plain_failure(arguments.error().message, job->redactor));
   }
-  if (call.retry.request_state) {
-    deps.policy.take_answer(job->caller, *call.retry.request_state, call.retry.input_responses);
-  }
   job->tool = tool;
   job->arguments = *std::move(arguments);
+  if (call.retry.request_state) {
+    deps.policy.take_answer({job->caller, kServer, "tools/call", tool->name, tool->risk, job->arguments},
+                            *call.retry.request_state, call.retry.input_responses);
+  }
   job->redactor = deps.presenter.redactor_for(job->caller, job->arguments);
   decide(job);
 }

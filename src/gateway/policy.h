@@ -73,9 +73,9 @@ class Policy {
                               tools::Risk risk) const = 0;
   // Of a tool call whose name passed; reserves.
   virtual Decision decide(const Subject& subject) = 0;
-  // What a caller's own user answered to a question, before the call is decided: the state that was given with it, and
-  // the responses. What does not verify changes nothing.
-  virtual void take_answer(const Caller&, std::string_view /*state*/, const Json& /*responses*/) {}
+  // What a caller's own user answered to the question about this call, before it is decided: the state that was given
+  // with it, and the responses. What does not verify changes nothing.
+  virtual void take_answer(const Subject&, std::string_view /*state*/, const Json& /*responses*/) {}
   // The call did not run.
   virtual void give_back(policy::Reservation& reserved) = 0;
 };

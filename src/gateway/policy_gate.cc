@@ -201,13 +201,18 @@ Decision PolicyGate::ask_person(const Subject& subject, const policy::Engine& en
   return decision;
 }
 
-void PolicyGate::take_answer(const Caller& caller, std::string_view state, const Json& responses) {
+void PolicyGate::take_answer(const Subject& subject, std::string_view state, const Json& responses) {
+  const Caller& caller = subject.caller;
   if (!approvals_ || !is_governed(caller) || is_closed() || !engine_for(caller)) return;
   const auto given = seal_->open(state);
   const std::int64_t now = unix_ms(clock_.wall());
   if (!given || (*given)["grant"] != caller.grant || (*given)["until"].get<std::int64_t>() <= now) return;
   const auto approval = approvals_->find((*given)["id"].get<std::string>());
   if (!approval || approval->digest != (*given)["digest"].get<std::string>() || approval->grant != caller.grant) return;
+  // The call that it comes with is the one that was asked about.
+  const bool same = approval->server == subject.server && approval->tool == subject.name &&
+                    approval->arguments == policy::canonical_json(subject.arguments);
+  if (!same) return;
   const Json* answer = find_member(responses, kQuestion);
   const Json* action = answer ? find_member(*answer, "action") : nullptr;
   const Json* content = answer ? find_member(*answer, "content") : nullptr;

@@ -47,7 +47,7 @@ class PolicyGate final : public Policy {
   Decision judge_name(const Caller& caller, std::string_view server, std::string_view name,
                       tools::Risk risk) const override;
   Decision decide(const Subject& subject) override;
-  void take_answer(const Caller& caller, std::string_view state, const Json& responses) override;
+  void take_answer(const Subject& subject, std::string_view state, const Json& responses) override;
   void give_back(policy::Reservation& reserved) override;
   // Whether the grant's policy leaves the method open, whoever shows which token: for what is offered.
   bool is_open(std::string_view grant, std::string_view method) const;

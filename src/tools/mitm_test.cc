@@ -142,7 +142,7 @@ TEST(Mitmproxy, W20NoHeaderFieldIsLost) {
 TEST(Mitmproxy, InspectFlowsAnswersInTheOrderAskedAndNamesWhatIsMissing) {
   Bench bench;
   bench.capture.exchange({.target = "/1"});
-  bench.capture.exchange({.target = "/2", .request_fields = "Content-Type: text/x\r\n", .request_body = "ping"});
+  bench.capture.exchange({.target = "/2", .request_body = "ping", .request_fields = "Content-Type: text/x\r\n"});
   const Json rows = bench.rows();
   const std::string first = rows[0]["id"], second = rows[1]["id"];
   const Json all = bench.ok("inspect_flows", {{"flow_ids", second + ", nope ," + first}});
