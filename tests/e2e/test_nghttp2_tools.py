@@ -335,7 +335,7 @@ class BareTls(ToolsTest):
                        "https://localhost/hello?bare", check=0).stdout
             self.assertIn("status codes: 400 2xx, 0 3xx, 0 4xx, 0 5xx", said)
             with namespaces.inside(self.name):
-                self.assertEqual(serve.call("proxy_search_traffic", query="/hello?bare", limit=1)["total"], 400)
+                poll(lambda: serve.call("proxy_search_traffic", query="/hello?bare", limit=1)["total"] == 400, 5, "all records")
                 exchange = serve.exchange("/hello?bare", include=["connection"])
             self.assertEqual(exchange["connection"]["client"]["destination"], "localhost:443")
             self.assertEqual((exchange["protocol"], exchange["request"]["url"]), ("h2", "https://localhost/hello?bare"))
