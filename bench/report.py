@@ -8,7 +8,7 @@ import subprocess
 from rows import EchoRow, Http2Row, HttpRow, IdleRow
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
 # What each table compares with: a peer's name, or the row's own limit.
 TABLES = [((HttpRow,), ("nginx", "mitmdump")), ((Http2Row, EchoRow), ("limit",))]
 
@@ -86,19 +86,25 @@ def machine():
 
 
 def report(rows, results, rounds):
-    commit = version(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"])
     programs = [version(command) for command in (
         ["/usr/sbin/nginx", "-v"], ["/usr/sbin/nghttpx", "--version"], ["/usr/sbin/squid", "-v"],
         ["mitmdump", "--version"], ["openssl", "version"])]
-    return "\n".join([
-        f"Measured {datetime.date.today().isoformat()} at {commit} on {machine()}; {'; '.join(programs)}; "
-        f"{rounds} alternating rounds, medians.", "", tables(rows, results), ""])
+    return "\n".join([header(f"{'; '.join(programs)}; {rounds} alternating rounds, medians"), "", tables(rows, results), ""])
 
 
-def write(text):
+def write(text, section="measured"):
+    """Into docs/benchmarks.md, between the marks of its section."""
     path = ROOT / "docs" / "benchmarks.md"
     page = path.read_text()
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    path.write_text(f"{before}{BEGIN}\n{text}{END}{after}")
+    begin, end = (f"<!-- {section}: {edge} -->" for edge in ("begin", "end"))
+    before, _, rest = page.partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise RuntimeError(f"docs/benchmarks.md has no section {section}")
+    path.write_text(f"{before}{begin}\n{text}{end}{after}")
     return path.relative_to(ROOT)
+
+
+def header(more):
+    commit = version(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"])
+    return f"Measured {datetime.date.today().isoformat()} at {commit} on {machine()}; {more}."

@@ -62,8 +62,8 @@ if(SLUICE_BENCH)
   find_package(benchmark REQUIRED)
 endif()
 
-# What a fuzz program exercises is built for speed and with its instrumentation; of these folders that is only a part.
-set(SLUICE_FUZZED_OPTIONS -O1 -fsanitize=fuzzer-no-link)
+# What a fuzz program exercises is built with its instrumentation; of these folders that is only a part.
+set(SLUICE_FUZZED_OPTIONS -fsanitize=fuzzer-no-link)
 set(SLUICE_FUZZED_tls hello hello_names server_hello_reader)
 set(SLUICE_FUZZED_pac answer script_text wire)
 set(SLUICE_FUZZED_capture records segment_format segment_reader)

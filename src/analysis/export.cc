@@ -8,6 +8,7 @@
 #include "analysis/clip.h"
 #include "analysis/export_formats.h"
 #include "analysis/filtered.h"
+#include "analysis/pcapng.h"
 #include "base/text.h"
 
 namespace sluice::analysis {
@@ -92,7 +93,7 @@ class Pager {
 
   Status add(const flow::Exchange& exchange) {
     ExportSink sink(cursor_.place, query_.room - std::min(query_.room, page_.text.size()));
-    sink.put(cursor_.written == 0 ? export_prologue(query_.format) : export_separator(query_.format));
+    sink.put(cursor_.written == 0 ? export_prologue(query_.format) : std::string(export_separator(query_.format)));
     SLUICE_CHECK(write_export(query_.format, {ring_, exchange, query_.redactor, query_.stop}, sink));
     if (sink.stopped()) {
       cursor_.partial_rev = exchange.rev;
@@ -119,7 +120,8 @@ class Pager {
 }  // namespace
 
 std::optional<ExportFormat> find_export_format(std::string_view name) {
-  static constexpr auto kNames = std::to_array<std::string_view>({"har", "curl", "raw", "jsonl"});
+  static constexpr auto kNames =
+      std::to_array<std::string_view>({"har", "curl", "raw", "jsonl", "mitmproxy", "pcapng"});
   for (std::size_t i = 0; i < kNames.size(); ++i) {
     if (kNames[i] == name) return static_cast<ExportFormat>(i);
   }
@@ -141,6 +143,16 @@ void ExportSink::put(Bytes octets) {
     stopped_ = true;
   }
   text_ += fits;
+  hand_on_some();
+}
+
+Status ExportSink::finish() {
+  if (hand_on_ && handed_on_ && !text_.empty()) {
+    handed_on_ = hand_on_(text_);
+    if (!handed_on_) stopped_ = true;
+  }
+  text_.clear();
+  return handed_on_;
 }
 
 std::optional<ByteCount> ExportSink::begin() {
@@ -157,10 +169,13 @@ void ExportSink::stop(ByteCount offset) {
   stopped_ = true;
 }
 
-std::string_view export_prologue(ExportFormat format) { return format == ExportFormat::kHar ? kHarPrologue : ""; }
+std::string export_prologue(ExportFormat format) {
+  if (format == ExportFormat::kPcapng) return pcapng_prologue();
+  return format == ExportFormat::kHar ? std::string(kHarPrologue) : "";
+}
 std::string_view export_separator(ExportFormat format) {
   if (format == ExportFormat::kHar) return ",\n";
-  return format == ExportFormat::kJsonl ? "" : "\n";
+  return format == ExportFormat::kCurl || format == ExportFormat::kRaw ? "\n" : "";
 }
 std::string_view export_epilogue(ExportFormat format) { return format == ExportFormat::kHar ? "\n]}}\n" : ""; }
 
@@ -181,6 +196,10 @@ Status write_export(ExportFormat format, const ExportSource& source, ExportSink&
       SLUICE_CHECK(write_har_entry(source, sink));
       sink.put("\n");
       return {};
+    case ExportFormat::kMitmproxy:
+      return write_flow(source, sink);
+    case ExportFormat::kPcapng:
+      return write_packets(source, sink);
   }
   return {};
 }

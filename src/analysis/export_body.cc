@@ -48,7 +48,7 @@ ExportBody::ExportBody(const ExportSource& source, flow::Direction direction, Fo
 }
 
 BodyStream ExportBody::open(ByteCount from) const {
-  return {source_.ring,
+  return {source_.bodies,
           source_.exchange.id,
           direction_,
           coding_,

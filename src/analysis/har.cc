@@ -15,6 +15,9 @@ using flow::Direction;
 
 constexpr std::size_t kMessagesAtOnce = 500;
 constexpr ByteCount kMessageBudget = 1 * kMiB;  // of messages read at once; a longer one is cut, and says so
+constexpr ByteCount kFileBudget = 16 * kMiB;    // the same, into a file
+// `text` must be there (HAR 1.2, postData).
+constexpr std::string_view kLeftOut = ",\"text\":\"\",\"comment\":\"Left out: without bodies.\"";
 
 class HarWriter {
  public:
@@ -30,7 +33,7 @@ class HarWriter {
     sink_.put(",\"response\":");
     SLUICE_CHECK(write_response());
     if (sink_.stopped()) return {};
-    if (exchange_.protocol == flow::Protocol::kWebSocket) SLUICE_CHECK(write_messages());
+    if (exchange_.protocol == flow::Protocol::kWebSocket && source_.with_bodies) SLUICE_CHECK(write_messages());
     if (sink_.stopped()) return {};
     Json rest = {{"cache", Json::object()}, {"timings", timings}};
     if (exchange_.upstream && !exchange_.upstream->address.empty()) {
@@ -38,6 +41,7 @@ class HarWriter {
     }
     if (exchange_.connection) rest["connection"] = std::to_string(exchange_.connection->id.value);
     if (exchange_.protocol == flow::Protocol::kWebSocket) rest["_resourceType"] = "websocket";
+    if (message_kind(exchange_) == MessageKind::kEvents) rest["_resourceType"] = "eventsource";
     add_har_extras(rest, exchange_);
     const std::string text = dump_json(rest);
     sink_.put(",");
@@ -72,13 +76,23 @@ class HarWriter {
     if (exchange_.request.body.size > 0 && exchange_.protocol != flow::Protocol::kWebSocket) {
       sink_.put(",\"postData\":");
       open({{"mimeType", repair_utf8(fields.joined("content-type").value_or(""))}});
-      ExportBody body(source_, Direction::kRequest, Form::kDecoded);
-      SLUICE_CHECK(measure(body, Direction::kRequest));
-      SLUICE_CHECK(write_text(body, Direction::kRequest, ",\"_encoding\":\"base64\""));
+      if (source_.with_bodies) {
+        ExportBody body(source_, Direction::kRequest, Form::kDecoded);
+        SLUICE_CHECK(measure(body, Direction::kRequest));
+        SLUICE_CHECK(write_text(body, Direction::kRequest, ",\"_encoding\":\"base64\""));
+      } else {
+        sink_.put(kLeftOut);
+      }
       sink_.put("}");
     }
+    write_trailers(exchange_.request);
     sink_.put("}");
     return {};
+  }
+
+  void write_trailers(const flow::Message& message) {
+    if (message.trailers.empty()) return;
+    sink_.put(",\"_trailers\":" + dump_json(har_headers(flow::parse_fields(message.trailers), source_.redactor)));
   }
 
   Status write_response() {
@@ -98,6 +112,7 @@ class HarWriter {
     if (exchange_.failure) sink_.put(",\"_error\":" + dump_json(exchange_.failure->message));
     sink_.put(",\"content\":");
     SLUICE_CHECK(write_content(fields.joined("content-type").value_or("x-unknown")));
+    write_trailers(exchange_.response);
     sink_.put("}");
     return {};
   }
@@ -105,6 +120,11 @@ class HarWriter {
   Status write_content(std::string_view type) {
     ExportBody body(source_, Direction::kResponse, Form::kDecoded);
     const bool has_body = exchange_.response.body.size > 0 && exchange_.protocol != flow::Protocol::kWebSocket;
+    if (has_body && !source_.with_bodies) {
+      open({{"size", exchange_.response.body.size}, {"mimeType", repair_utf8(type)}});
+      sink_.put(",\"comment\":\"Left out: without bodies.\"}");
+      return {};
+    }
     if (has_body) SLUICE_CHECK(measure(body, Direction::kResponse));
     Json content = {{"size", body.size()}, {"mimeType", repair_utf8(type)}};
     const ByteCount wire = exchange_.response.body.size;
@@ -147,11 +167,11 @@ class HarWriter {
     any_message_ = from.value_or(0) > 0;
     MessageQuery query{.offset = from.value_or(0),
                        .limit = kMessagesAtOnce,
-                       .budget = kMessageBudget,
+                       .budget = sink_.hands_on() ? kFileBudget : kMessageBudget,
                        .redactor = source_.redactor,
                        .stop = source_.stop};
     for (bool more = from.has_value(); more && !sink_.stopped();) {
-      const auto page = read_messages(source_.ring, exchange_, query);
+      const auto page = read_messages(source_.bodies, exchange_, query);
       if (!page && page.error().code == Code::kCancelled) return fail(page.error());
       if (!page) break;  // it left the spool
       more = page->next_offset && !page->messages.empty();
@@ -169,7 +189,11 @@ class HarWriter {
     return {};
   }
 
-  static Json message_json(const SeenMessage& message) {
+  std::string masked(const std::string& text) const {
+    return source_.redactor ? source_.redactor->mask_text(text).text : text;
+  }
+
+  Json message_json(const SeenMessage& message) const {
     const bool binary = message.type == "binary" || !is_utf8(message.content);
     const int opcode = message.type == "text"     ? 1
                        : message.type == "binary" ? 2
@@ -180,6 +204,9 @@ class HarWriter {
                  {"time", message.at ? static_cast<double>(unix_ms(*message.at)) / 1000.0 : 0.0},
                  {"opcode", opcode},
                  {"data", binary ? base64_encode(message.content) : message.content}};
+    if (binary && opcode != 2) json["_encoding"] = "base64";
+    if (message.close_code) json["_closeCode"] = *message.close_code;
+    if (!message.close_reason.empty()) json["_closeReason"] = repair_utf8(masked(message.close_reason));
     if (message.cut) json["_cut"] = true;
     if (!message.complete) json["_complete"] = false;
     if (!message.problem.empty()) json["_problem"] = message.problem;

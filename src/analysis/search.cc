@@ -15,12 +15,14 @@ using capture::Needle;
 using flow::Direction;
 
 constexpr std::size_t kProgressEvery = 64;
+constexpr std::uint64_t kFirstStretch = 512;  // revisions: a few for each exchange
 // Of a body that holds the text somewhere, looked at masked first; then twice as much, and so on.
 constexpr ByteCount kFirstMasked = 64 * kKiB;
 
 // An exchange after the quick look: found, or with bodies to look into.
 struct Candidate {
   std::array<char, 16> id{};
+  std::uint64_t rev = 0;
   std::optional<Place> place;  // found here, in raw octets
   bool request_body = false, response_body = false;
   std::string request_coding, response_coding;
@@ -37,35 +39,58 @@ class Search {
   Search(const capture::Ring& ring, const SearchQuery& query) : ring_(ring), query_(query), needle_(query.text) {}
 
   Result<SearchResult> run() {
-    ring_.glance(query_.filter, [&](const capture::Glance& glance) {
+    if (query_.newest_first) return run_backwards();
+    SLUICE_CHECK(look_at(query_.filter));
+    SLUICE_CHECK(go_on());
+    return std::move(result_);
+  }
+
+ private:
+  // A stretch of revisions at a time: a page of what is in most exchanges is full after a few.
+  Result<SearchResult> run_backwards() {
+    capture::Filter part = query_.filter;
+    const std::uint64_t first = part.after_rev.value_or(0);
+    std::uint64_t end = std::min(part.before_rev.value_or(UINT64_MAX), ring_.last_rev() + 1);
+    for (std::uint64_t stretch = kFirstStretch; end > first + 1 && result_.whole; stretch *= 2) {
+      part.before_rev = end;
+      part.after_rev = end - 1 > first + stretch ? end - 1 - stretch : first;
+      SLUICE_CHECK(look_at(part));
+      end = *part.after_rev + 1;
+    }
+    SLUICE_CHECK(go_on());
+    return std::move(result_);
+  }
+
+  Status look_at(const capture::Filter& filter) {
+    candidates_.clear();
+    ring_.glance(filter, [&](const capture::Glance& glance) {
       look(glance);
       return !query_.stop.stop_requested();
     });
     if (query_.newest_first) std::reverse(candidates_.begin(), candidates_.end());
-    SearchResult result;
     for (const Candidate& candidate : candidates_) {
       SLUICE_CHECK(go_on());
-      if (query_.enough && query_.enough()) {
-        result.whole = false;
+      const bool full = query_.newest_first && result_.hits.size() >= query_.limit;
+      if (full || (query_.enough && query_.enough())) {
+        result_.whole = false;
         break;
       }
-      if (++result.searched % kProgressEvery == 0 && query_.progress) {
-        query_.progress(result.searched, candidates_.size());
+      result_.rev = candidate.rev;
+      if (++result_.searched % kProgressEvery == 0 && query_.progress) {
+        query_.progress(result_.searched, candidates_.size());
       }
       SLUICE_TRY(const bool passed, passes_expression(candidate));
       if (!passed) continue;
       SLUICE_TRY(const std::optional<Place> place, find_in(candidate));
       if (!place) continue;
-      if (result.total >= query_.offset && result.hits.size() < query_.limit) {
-        result.hits.push_back({name_of(candidate), *place});
+      if (result_.total >= query_.offset && result_.hits.size() < query_.limit) {
+        result_.hits.push_back({name_of(candidate), candidate.rev, *place});
       }
-      ++result.total;
+      ++result_.total;
     }
-    SLUICE_CHECK(go_on());
-    return result;
+    return {};
   }
 
- private:
   Status go_on() const {
     if (query_.stop.stop_requested()) return fail(Code::kCancelled, "The search was cancelled.");
     return {};
@@ -83,6 +108,7 @@ class Search {
   void look(const capture::Glance& glance) {
     Candidate& candidate = candidates_.emplace_back();
     glance.raw_id.copy(candidate.id.data(), candidate.id.size());
+    candidate.rev = glance.rev;
     if (query_.in_url && needle_.is_in(glance.url)) candidate.place = Place::kUrl;
     if (query_.in_headers) {
       const bool folded = (glance.anomalies & http::bit(http::Anomaly::kObsFold)) != 0;
@@ -224,6 +250,7 @@ class Search {
   Needle needle_;
   Needle coding_name_{"content-encoding"};
   std::vector<Candidate> candidates_;
+  SearchResult result_;
   std::string window_;
 };
 

@@ -27,7 +27,9 @@ struct SearchQuery {
   capture::Filter filter;
   const FilterExpression* expression = nullptr;  // null: none; else it must hold too
   std::size_t offset = 0, limit = 20;
-  bool newest_first = false;           // else in the order of Ring::list
+  // Else in the order of Ring::list. Newest first, no more is looked at once `limit` hits are found: the next page is
+  // asked for with filter.before_rev.
+  bool newest_first = false;
   ByteCount body_budget = 8 * kMiB;    // decoded octets of each body that are looked at
   const Redactor* redactor = nullptr;  // null: everything is visible
   std::stop_token stop;
@@ -38,6 +40,7 @@ struct SearchQuery {
 
 struct SearchHit {
   std::string id;
+  std::uint64_t rev = 0;
   Place place = Place::kUrl;
 };
 
@@ -45,7 +48,8 @@ struct SearchResult {
   std::vector<SearchHit> hits;  // [offset, offset + limit)
   std::size_t total = 0;        // exchanges that hold the text
   std::size_t searched = 0;     // exchanges that passed the filter
-  bool whole = true;            // false: `enough` ended it
+  bool whole = true;            // false: `enough` ended it, or the page is full
+  std::uint64_t rev = 0;        // of the exchange looked at last
 };
 
 // An empty text is in everything. kCancelled. Bodies that left the ring are passed over.

@@ -72,6 +72,28 @@ TEST_F(SearchTest, FindsATextAcrossAnyTwoPieces) {
   EXPECT_EQ(find({.text = "needle"}).total, 9u);
 }
 
+TEST_F(SearchTest, NewestFirstLooksNoFurtherThanAPage) {
+  for (int i = 0; i < 1'000; ++i) exchange({.target = i % 10 == 0 ? "/needle/" + std::to_string(i) : "/hay"});
+  std::vector<std::string> seen;
+  SearchQuery query{.text = "needle", .limit = 30, .newest_first = true};
+  std::size_t searched = 0;
+  for (int page = 0; page < 4; ++page) {
+    const SearchResult found = find(query);
+    for (const SearchHit& hit : found.hits) seen.push_back(ring->find(hit.id)->target);
+    EXPECT_EQ(found.whole, page == 3);
+    searched += found.searched;
+    query.filter.before_rev = found.rev;
+    exchange({.target = "/needle/later"});
+  }
+  ASSERT_EQ(seen.size(), 100u);
+  EXPECT_EQ(seen.front(), "/needle/990");
+  EXPECT_EQ(seen.back(), "/needle/0");
+  EXPECT_EQ(searched, 1'000u);
+  query.filter.before_rev.reset();
+  query.enough = [] { return true; };
+  EXPECT_FALSE(find(query).whole);
+}
+
 TEST_F(SearchTest, PagesAndFilters) {
   for (int i = 0; i < 10; ++i) exchange({.host = i % 2 == 0 ? "a.example" : "b.example", .response_body = "needle"});
   const SearchResult page = find({.text = "needle", .offset = 8, .limit = 5});

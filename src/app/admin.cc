@@ -106,7 +106,9 @@ Status AdminSession::require_admin(std::string_view method, std::string_view sub
 Status AdminSession::record(std::string_view method, std::string_view subject, std::string_view decision,
                             std::string_view rule, std::string_view approval) {
   if (!audit_) {
-    SLUICE_TRY(audit_, gateway::AuditLog::create(files_, clock_, entropy_, {home_->audit(), ::getpid(), ""}));
+    SLUICE_TRY(audit_, gateway::AuditLog::create(
+                           files_, clock_, entropy_,
+                           {.directory = home_->audit(), .key_file = home_->audit_key(), .pid = ::getpid()}));
   }
   gateway::AuditLog::DecisionRecord line;
   const std::string id = make_uuid(entropy_);
@@ -118,6 +120,7 @@ Status AdminSession::record(std::string_view method, std::string_view subject, s
   line.decision = decision;
   line.rule = rule;
   line.approval = approval;
+  line.has_outcome = false;
   if (proven_) line.approver = "admin";
   return audit_->append(line);
 }

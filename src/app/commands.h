@@ -19,6 +19,9 @@ int run_grant(const Config& config);
 int run_approvals(const Config& config);
 int run_gate(const Config& config);
 int run_sessions(const Config& config);
+int run_audit(const Config& config);
+int run_gateway(const Config& config);
+int run_pins(const Config& config);
 
 // "sluice: <message>" on standard error; 1.
 int report(const Error& error);

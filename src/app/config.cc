@@ -26,6 +26,26 @@ constexpr std::uint16_t kMcpProxyPort =
     0;  // any number of `mcp` run at once: proxy_start without a port takes a free one
 const std::map<std::string, ControlAuth> kAuths{{"token", ControlAuth::kToken}, {"none", ControlAuth::kNone}};
 
+// What every program with a gate in it has.
+void add_gate_options(CLI::App& app, EngineConfig& engine) {
+  app.add_option("--policy", engine.policy, "What agents may call (docs/policy.md); without it everything")
+      ->option_text("FILE");
+  app.add_flag("--no-reload", engine.no_reload, "Keep the policy of the start, whatever becomes of its file");
+  app.add_option("--audit-failure", engine.audit_optional, "When the audit log cannot be written: deny calls, or allow")
+      ->transform(
+          CLI::CheckedTransformer(std::map<std::string, bool>{{"deny", false}, {"allow", true}}).description(""))
+      ->option_text("deny|allow");
+  app.add_option("--audit-max-mb", engine.audit_max_mb,
+                 "Audit files together, in MiB; then calls are denied; 0: no bound")
+      ->capture_default_str();
+  app.add_option("--audit-head", engine.audit_head,
+                 "Keep the signed heads of the audit elsewhere, too: a file or syslog")
+      ->option_text("FILE|syslog");
+  app.add_option("--log-level", engine.log_level, "debug, info, warning or error")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}).description(""))
+      ->capture_default_str();
+}
+
 void add_engine_options(CLI::App& app, EngineConfig& engine, std::uint16_t proxy_port) {
   app.add_option("--proxy-port", engine.proxy_port, "Port of the proxy on 127.0.0.1; 0: any free one")
       ->default_str(std::to_string(proxy_port));
@@ -65,10 +85,15 @@ void add_engine_options(CLI::App& app, EngineConfig& engine, std::uint16_t proxy
   app.add_option("--allow-root", engine.allow_root, "Where paths given by tools may read or write; repeats");
   app.add_option("--toolset", engine.toolset, "Which tools agents see: proxy, core, mitmproxy or all")
       ->transform(CLI::CheckedTransformer(kToolsets).description(""));
-  app.add_option("--policy", engine.policy, "What agents may call (docs/policy.md); without it everything")
-      ->option_text("FILE");
-  app.add_flag("--no-reload", engine.no_reload, "Keep the policy of the start, whatever becomes of its file");
+  add_gate_options(app, engine);
   app.add_option("--workers", engine.workers, "Threads that move traffic; 0: one for each core, at most 8");
+  app.add_option("--sessions-max-disk-mb", engine.sessions_max_disk_mb,
+                 "What all recordings of a folder may take together, in MiB; 0: no cap")
+      ->capture_default_str();
+  app.add_option("--sessions-on-cap", engine.sessions_on_cap,
+                 "There: stop (nothing new is recorded) or drop_oldest (whole recordings, the oldest first)")
+      ->check(CLI::IsMember({"stop", "drop_oldest"}).description(""))
+      ->capture_default_str();
   app.add_option("--max-connections", engine.max_connections, "Client connections at once")->capture_default_str();
   app.add_option("--timeout", engine.timeout,
                  "NAME=SECONDS: connect, tls, client-head, first-byte, idle, … (docs/security.md); repeats");
@@ -76,9 +101,6 @@ void add_engine_options(CLI::App& app, EngineConfig& engine, std::uint16_t proxy
   app.add_option("--ring-mb", engine.ring_mb, "Memory for their heads and index, in MiB")->capture_default_str();
   app.add_option("--spool-mb", engine.spool_mb, "Disk for their bodies, in MiB")->capture_default_str();
   app.add_flag("--keep-alt-svc", engine.keep_alt_svc, "Pass Alt-Svc fields on (clients may then leave for HTTP/3)");
-  app.add_option("--log-level", engine.log_level, "debug, info, warning or error")
-      ->check(CLI::IsMember({"debug", "info", "warning", "error"}).description(""))
-      ->capture_default_str();
 }
 
 struct Parser {
@@ -145,10 +167,19 @@ struct Parser {
     rules->add_flag("--replace", config.replace, "import: in place of the rules that are there");
 
     auto* sessions = add("sessions", Command::kSessions, "Recordings of this home (docs/sessions.md)");
-    sessions->add_option("action", config.action, "list, show, recover or verify")
-        ->check(CLI::IsMember({"list", "show", "recover", "verify"}).description(""))
+    sessions->add_option("action", config.action, "list, show, export, import, recover or verify")
+        ->check(CLI::IsMember({"list", "show", "export", "import", "recover", "verify"}).description(""))
         ->default_val("list");
-    sessions->add_option("id", config.subject, "Which one; recover, verify: absent, all");
+    sessions->add_option("id", config.subject, "Which one; import: a HAR file; recover, verify: absent, all");
+    sessions->add_option("file", config.file, "export: a new file (- or absent: standard output)");
+    sessions->add_option("--format", config.format, "export: har, jsonl, curl, raw, mitmproxy or pcapng")
+        ->check(CLI::IsMember({"har", "jsonl", "curl", "raw", "mitmproxy", "pcapng"}).description(""))
+        ->capture_default_str();
+    sessions->add_option("--filter", config.filter, "export: only these, as '~d example.com ~c 5..' (docs/filters.md)");
+    sessions->add_flag("--redact", config.redact, "export: mask secrets");
+    sessions->add_option("--name", config.session_name, "import: what the recording is called");
+    sessions->add_option("--max-disk-mb", config.max_disk_mb, "import: its budget in MiB")->capture_default_str();
+    sessions->add_flag("--strict", config.strict, "import: fail at the first damaged entry");
 
     auto* ca = add("ca", Command::kCa, "The certificate authority");
     ca->add_option("action", config.action, "show, export or rotate")
@@ -162,11 +193,14 @@ struct Parser {
         ->transform(CLI::CheckedTransformer(kToolsets).description(""));
 
     auto* policy = add("policy", Command::kPolicy, "Work on policies without running them (docs/policy.md)");
-    policy->add_option("action", config.action, "check, explain or test")
+    policy->add_option("action", config.action, "check, explain, test, simulate or scan")
         ->required()
-        ->check(CLI::IsMember({"check", "explain", "test"}).description(""));
+        ->check(CLI::IsMember({"check", "explain", "test", "simulate", "scan"}).description(""));
     policy->add_option("file", config.arguments, "The policy; check takes several");
     policy->add_option("--tool", config.policy_tool, "test: which tool is called");
+    policy->add_option("--audit", config.policy_audit, "simulate: audit files, or one of them: what was called");
+    policy->add_option("--toolset", config.engine.toolset, "scan: which tools: proxy, core or all")
+        ->transform(CLI::CheckedTransformer(kToolsets).description(""));
     policy->add_option("--args", config.policy_args, "test: its arguments, one JSON object");
 
     auto* grant = add("grant", Command::kGrant, "Who may call: tokens, each with a policy of its own (docs/grants.md)");
@@ -197,7 +231,47 @@ struct Parser {
         ->check(CLI::IsMember({"close", "open", "status"}).description(""));
     admin(gate);
 
+    build_gateway();
+
+    auto* audit = add("audit", Command::kAudit, "Verify, follow or export the log of who called what (docs/audit.md)");
+    audit->add_option("action", config.action, "verify, tail or export")
+        ->required()
+        ->check(CLI::IsMember({"verify", "tail", "export"}).description(""));
+    audit->add_option("directory", config.audit_directory, "The files (default <home>/audit)");
+    audit->add_option("--key", config.audit_key,
+                      "verify: the signer's key, private or public (default <home>/audit.key)");
+    audit->add_option("--head", config.audit_head, "verify: heads that --audit-head kept elsewhere");
+    audit->add_option("--from", config.audit_from, "verify: the number of the first file; those before were moved away")
+        ->capture_default_str();
+    audit->add_flag("-f,--follow", config.follow, "tail: go on with what is written");
+    audit->add_option("--limit", config.limit, "tail: lines")->capture_default_str();
+    audit->add_option("--format", config.audit_format, "export: jsonl, csv, ocsf or ecs")
+        ->check(CLI::IsMember({"jsonl", "csv", "ocsf", "ecs"}).description(""))
+        ->capture_default_str();
+
     add("doctor", Command::kDoctor, "Check this machine and the set-up, and say what to do");
+  }
+
+  void build_gateway() {
+    auto* gateway = add("gateway", Command::kGateway, "The policy gate in front of another MCP server: -- CMD ARGS…");
+    add_gate_options(*gateway, config.engine);
+    gateway->add_option("--grant", config.grant, "Whose calls these are: a grant (its token in SLUICE_GRANT_TOKEN)")
+        ->option_text("NAME");
+    gateway->add_option("--name", config.server_name, "What the server is called in grants, counters, pins and audit")
+        ->capture_default_str();
+    gateway->add_flag("--pins-strict", config.pins_strict, "Quarantine the tools of the first list, too");
+    gateway->footer("The server's command stands behind `--`: sluice gateway --policy FILE -- CMD ARGS…");
+
+    auto* pins = gateway->add_subcommand("pins", "Tools of servers that are new or have changed (docs/gateway.md)");
+    common(pins);
+    // The outer one is called last.
+    gateway->callback([this, pins] { config.command = pins->parsed() ? Command::kPins : Command::kGateway; });
+    pins->add_option("action", config.action, "list, diff, accept or reject")
+        ->check(CLI::IsMember({"list", "diff", "accept", "reject"}).description(""))
+        ->default_str("list");
+    pins->add_option("tool", config.pinned_tools, "Which; absent: all that are in quarantine");
+    pins->add_option("--name", config.server_name, "Of which server")->capture_default_str();
+    admin(pins);
   }
 
   CLI::App* add(const std::string& name, Command command, const std::string& text) {
@@ -339,6 +413,13 @@ void read_environment(Config& config) {
 ConfigOutcome read_config(int argc, char** argv, FileSystem& files) {
   Config config;
   Parser parser(config);
+  // What stands behind `--` is the server's command, whatever it looks like.
+  if (argc > 1 && std::string_view(argv[1]) == "gateway") {
+    char** const end = argv + argc;
+    char** const mark = std::find(argv, end, std::string_view("--"));
+    if (mark != end) config.server_command.assign(mark + 1, end);
+    argc = static_cast<int>(mark - argv);
+  }
   try {
     parser.app.parse(argc, argv);
   } catch (const CLI::ExtrasError& extra) {
@@ -369,7 +450,7 @@ ConfigOutcome read_config(int argc, char** argv, FileSystem& files) {
   config.attach = sub->get_name() == "mcp" && sub->count("--attach") > 0;
   if (config.action.empty()) config.action = config.command == Command::kCa ? "show" : "list";
 
-  if (config.command == Command::kServe || config.command == Command::kMcp) {
+  if (config.command == Command::kServe || config.command == Command::kMcp || config.command == Command::kGateway) {
     std::string path = config.config_file;
     if (path.empty()) {
       const auto home = Home::open(files, config.home);

@@ -32,7 +32,10 @@ enum class Command {
   kGrant,
   kApprovals,
   kGate,
-  kSessions
+  kSessions,
+  kAudit,
+  kGateway,
+  kPins
 };
 enum class ControlAuth { kToken, kNone };
 
@@ -58,8 +61,13 @@ struct EngineConfig {
   bool keep_alt_svc = false;
   tools::Toolset toolset = tools::Toolset::kProxy;
   std::string log_level = "warning";
-  std::string policy;      // --policy FILE; empty: the built-in one that allows everything
-  bool no_reload = false;  // the policy stays as it was at the start
+  std::string policy;           // --policy FILE; empty: the built-in one that allows everything
+  bool no_reload = false;       // the policy stays as it was at the start
+  bool audit_optional = false;  // --audit-failure allow: calls run though they cannot be written down
+  std::uint64_t audit_max_mb = 10'240;
+  std::uint64_t sessions_max_disk_mb = 0;  // 0: no cap over all
+  std::string sessions_on_cap = "stop";
+  std::string audit_head;  // --audit-head FILE|syslog
 };
 
 struct Config {
@@ -87,15 +95,32 @@ struct Config {
   int pid = 0;                         // --pid: which running serve
   std::size_t limit = 50;
   std::string filter;                    // traffic: an expression (docs/filters.md); empty: none
-  std::string format = "har", exchange;  // traffic export
+  std::string format = "har", exchange;  // traffic export; sessions export
+  std::string file;                      // sessions export
+  bool redact = false, strict = false;   // sessions export, import
+  std::string session_name;              // sessions import
+  std::uint64_t max_disk_mb = 1024;      // sessions import
   bool markdown = false, response = true;
   bool replace = false;                  // rules import: in place of those that are there
   std::string policy_tool, policy_args;  // policy test; its files are `arguments`
+  std::string policy_audit;              // policy simulate
   // grant: its name is `subject`, its policy `engine.policy`
   std::string admin_token_file;   // --admin-token-file; empty: the terminal is asked
   std::string server = "sluice";  // create: whose tools
   std::string expires, grace;     // "30d", "12h"
   bool stdio = false;
+
+  // gateway
+  std::vector<std::string> server_command;  // behind --
+  std::string server_name = "upstream";     // --name
+  bool pins_strict = false;
+  std::vector<std::string> pinned_tools;  // gateway pins
+
+  // audit
+  std::string audit_directory, audit_key, audit_head;  // verify: kept heads
+  std::uint64_t audit_from = 1;
+  std::string audit_format = "jsonl";
+  bool follow = false;
 
   std::string key_log_file;  // $SSLKEYLOGFILE
   // The proxy variables, for `--upstream env` and, where they are ignored, for a notice that names the first.

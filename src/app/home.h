@@ -26,6 +26,7 @@ class Home {
   std::string sessions() const { return path_ + "/sessions"; }
   std::string spool() const { return path_ + "/spool"; }
   std::string audit() const { return path_ + "/audit"; }
+  std::string audit_key() const { return path_ + "/audit.key"; }
   std::string run() const { return path_ + "/run"; }
   std::string state_db() const { return path_ + "/state.db"; }
   std::string closed_file() const { return path_ + "/gate-closed"; }  // there: every call is denied

@@ -37,6 +37,12 @@ int run(const sluice::app::Config& config) {
       return run_gate(config);
     case Command::kSessions:
       return run_sessions(config);
+    case Command::kAudit:
+      return run_audit(config);
+    case Command::kGateway:
+      return run_gateway(config);
+    case Command::kPins:
+      return run_pins(config);
   }
   return 2;
 }

@@ -1,4 +1,4 @@
-// `sluice policy check|explain|test`: work on policies without running them.
+// `sluice policy check|explain|test|simulate|scan`: work on policies without running them.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -6,6 +6,7 @@
 #include "app/commands.h"
 #include "app/home.h"
 #include "app/policy_file.h"
+#include "app/policy_simulate.h"
 #include "gateway/policy_gate.h"
 #include "policy/memory_store.h"
 
@@ -192,12 +193,23 @@ int test(const Config& config) {
                       judge(**engine, {.tool = config.policy_tool, .risk = risk, .arguments = effective}));
 }
 
+int simulate(const Config& config) {
+  if (config.policy_audit.empty()) return usage("`policy simulate` needs --audit LOG");
+  auto document = load(config.arguments.front());
+  if (!document) return 2;
+  const auto engine = policy::Engine::compile(*std::move(document));
+  return engine ? simulate_policy(config, **engine) : report(engine.error());
+}
+
 }  // namespace
 
 int run_policy(const Config& config) {
+  if (config.action == "scan")
+    return config.arguments.empty() ? scan_policy(config) : usage("`policy scan` takes no FILE");
   if (config.arguments.empty()) return usage("`policy " + config.action + "` needs a FILE");
   if (config.action == "check") return check(config);
   if (config.arguments.size() > 1) return usage("`policy " + config.action + "` takes one FILE");
+  if (config.action == "simulate") return simulate(config);
   return config.action == "explain" ? explain(config) : test(config);
 }
 

@@ -43,9 +43,9 @@ LoadedPolicy compile_policy(std::string_view text, const std::string& name, Warn
 
 LoadedPolicy load_full_policy() { return compile_policy(full_policy_text(), "policies/full.json", Warn::kNo); }
 
-LoadedPolicy load_policy(const std::string& path, FileMark* mark) {
+LoadedPolicy load_policy(const std::string& path, FileMark* mark, ToolsOf whose) {
   const auto text = load_policy_text(path, mark);
-  if (text) return compile_policy(*text, path, Warn::kYes);
+  if (text) return compile_policy(*text, path, whose == ToolsOf::kOurs ? Warn::kYes : Warn::kNo);
   LoadedPolicy loaded;
   loaded.errors.push_back(text.error().message);
   return loaded;

@@ -23,8 +23,10 @@ struct LoadedPolicy {
   std::shared_ptr<const policy::Engine> engine;  // null: see `errors`
   std::vector<std::string> errors, warnings;
 };
+// Whose tools it names: of others' nothing is known, so nothing is warned of.
+enum class ToolsOf { kOurs, kOthers };
 // Refuses what this program cannot enforce, too (policy::unenforced).
-LoadedPolicy load_policy(const std::string& path, FileMark* mark = nullptr);
+LoadedPolicy load_policy(const std::string& path, FileMark* mark = nullptr, ToolsOf whose = ToolsOf::kOurs);
 LoadedPolicy load_full_policy();
 
 // For warnings; refers to `tools`.

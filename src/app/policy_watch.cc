@@ -19,7 +19,7 @@ void print_lines(const std::vector<std::string>& lines, std::string_view kind) {
 }  // namespace
 
 Status PolicyWatch::load() {
-  const LoadedPolicy loaded = path().empty() ? load_full_policy() : load_policy(path(), &mark_);
+  const LoadedPolicy loaded = path().empty() ? load_full_policy() : load_policy(path(), &mark_, options_.tools);
   print_lines(loaded.warnings, "warning: ");
   if (loaded.engine) {
     gate_.set_policy(loaded.engine);
@@ -58,7 +58,7 @@ void PolicyWatch::wait() {
 }
 
 gateway::PolicyGate::EnginePtr PolicyWatch::take(const std::string& path, FileMark& mark, bool first) {
-  LoadedPolicy loaded = load_policy(path, &mark);
+  LoadedPolicy loaded = load_policy(path, &mark, options_.tools);
   if (loaded.engine) {
     if (const Status placed = check_place(path); !placed) {
       loaded.engine.reset();

@@ -1,6 +1,6 @@
-// The policies of `serve` and `mcp`, that of `default` and those of grants: loaded at the start or when a grant is
-// made, loaded again when their files change. An edit that cannot be taken keeps the one in force, is told once, and is
-// looked at again when the file changes again. gate.md 2, policy.md 1.1. Control thread only.
+// The policies of `serve`, `mcp` and `gateway`, that of `default` and those of grants: loaded at the start or when a
+// grant is made, loaded again when their files change. An edit that cannot be taken keeps the one in force, is told
+// once, and is looked at again when the file changes again. gate.md 2, policy.md 1.1. Control thread only.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -27,6 +27,7 @@ class PolicyWatch {
     // Tools read beneath these, so no grant's policy may lie there, unless it is beneath `home`, which is closed.
     std::vector<std::string> tool_roots;
     std::string home;
+    ToolsOf tools = ToolsOf::kOurs;
   };
   PolicyWatch(boost::asio::io_context& control, gateway::PolicyGate& gate, gateway::PolicyStore& store,
               gateway::Grants& grants, Log& log, Options options)

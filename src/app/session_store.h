@@ -6,16 +6,16 @@
 #include <vector>
 
 #include "app/home.h"
+#include "base/allowed_roots.h"
 #include "session/session.h"
 
 namespace sluice::app {
 
-struct SessionPlaces {
-  std::vector<std::string> allowed;  // --allow-root: where a storage_dir may lie
-  std::vector<std::string> closed;   // Sluice's own folder, the policy's: nothing is recorded beneath
-};
+// Where paths given by tools may lead: `allowed` (--allow-root) and recordings, not the rest of Sluice's own folder,
+// nor `policy_folder` (may be empty).
+AllowedRoots tool_roots(const Home& home, std::vector<std::string> allowed, const std::string& policy_folder);
 
 session::StoreDeps session_deps(const Home& home, const Clock& clock, Entropy& entropy, session::RootArchive& archive,
-                                SessionPlaces places);
+                                const AllowedRoots& roots);
 
 }  // namespace sluice::app

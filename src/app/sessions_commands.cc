@@ -1,4 +1,4 @@
-// `sluice sessions list|show|recover|verify`: recordings of this home, with or without a running `serve`.
+// `sluice sessions list|show|export|import|recover|verify`: recordings of this home, with or without a running `serve`.
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
@@ -6,6 +6,7 @@
 
 #include "app/commands.h"
 #include "app/home.h"
+#include "app/session_files.h"
 #include "app/session_store.h"
 #include "base/text.h"
 #include "gateway/session_roots.h"
@@ -108,7 +109,10 @@ int run_sessions(const Config& config) {
   SystemClock clock;
   SystemEntropy entropy;
   gateway::SessionRoots roots(home->state_db());
-  session::Store store(session_deps(*home, clock, entropy, roots, {}));
+  const AllowedRoots allowed = tool_roots(*home, {}, "");
+  session::Store store(session_deps(*home, clock, entropy, roots, allowed));
+  if (config.action == "export") return export_session_file(store, config, entropy);
+  if (config.action == "import") return import_session_file(store, config, clock);
   if (config.action == "show") {
     if (config.subject.empty()) return report({Code::kInvalid, "say which: sluice sessions show ID"});
     return show(store, config.subject);

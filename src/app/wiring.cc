@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "app/audit_open.h"
 #include "app/host_options_config.h"
 #include "app/session_store.h"
 #include "app/timeout_config.h"
@@ -138,6 +139,7 @@ Status Program::build(const Config& config) {
   disk_thread_ = std::thread([this] { run_disk(); });
   capture_thread_ = std::thread([this] { run_capture(); });
   recorder_thread_ = std::thread([this] { run_recorder(); });
+  sealer_thread_ = std::thread([this] { run_sealer(); });
   lookup_thread_ = std::thread([this] { run_lookups(); });
   return {};
 }
@@ -158,7 +160,7 @@ Status Program::make_ring(const Config& config) {
   options.limits.ring_memory = config.engine.ring_mb * kMiB;
   options.limits.spool_disk = config.engine.spool_mb * kMiB;
   options.spool_directory = home_.spool() + "/" + std::to_string(::getpid()) + "-" + random_token(entropy_, 6);
-  options.workers = workers_;
+  options.workers = workers_ + 1;  // the last one's sink is the loader's
   ring_ = std::make_unique<capture::Ring>(std::move(options), files_, clock_, entropy_);
   return ring_->open();
 }
@@ -321,10 +323,13 @@ const mcp::ServerProfile* Program::profile_of(const std::string& grant) {
 }
 
 void Program::make_sessions(const Config& config) {
-  SessionPlaces places{config.engine.allow_root, {home_.path()}};
-  if (!policy_path().empty()) places.closed.push_back(std::filesystem::path(policy_path()).parent_path().string());
-  session::StoreDeps deps = session_deps(home_, clock_, entropy_, session_roots_, std::move(places));
+  std::string policy_folder;
+  if (!policy_path().empty()) policy_folder = std::filesystem::path(policy_path()).parent_path().string();
+  tool_roots_ = std::make_unique<const AllowedRoots>(tool_roots(home_, config.engine.allow_root, policy_folder));
+  session::StoreDeps deps = session_deps(home_, clock_, entropy_, session_roots_, *tool_roots_);
   deps.ring = ring_.get();
+  deps.disk_cap = {config.engine.sessions_max_disk_mb,
+                   session::find_on_cap(config.engine.sessions_on_cap).value_or(session::OnCap::kStop)};
   sessions_ = std::make_unique<session::Store>(std::move(deps));
 }
 
@@ -335,18 +340,23 @@ Status Program::make_gate(const Config& config) {
   services_->more_listeners.assign(listeners_.begin() + 1, listeners_.end());
   services_->sessions_directory = home_.sessions();
   services_->sessions = sessions_.get();
+  services_->roots = tool_roots_.get();
+  loader_ = std::make_unique<tools::TrafficLoader>(*ring_, ring_->sink(workers_));
+  services_->loader = loader_.get();
+  services_->redactor = &redactor_;
   services_->transparent_listen = transparent_listeners_;
   services_->outgoing_mark = config.engine.mark;
   services_->adoptions = &adoptions_;
   services_->upstreams = &upstreams_;
+  policy_gate_.set_rules(rules_);
   agent_profile_ = make_profile("default", entropy_);
   owner_profile_ = make_profile("owner", entropy_);
   offer_what_is_open();
   registry_ = std::make_unique<gateway::Registry>(config.engine.toolset);
   presenter_ = std::make_unique<gateway::Presenter>(redactor_, mcp_limits_);
-  SLUICE_TRY(audit_, gateway::AuditLog::create(files_, clock_, entropy_, {home_.audit(), ::getpid(), ""}));
+  SLUICE_TRY(audit_, open_audit(config.engine, home_, files_, clock_, entropy_, log_));
   gateway::DispatcherDeps deps{
-      control_.get_executor(), clock_, entropy_, *services_, *registry_, policy_gate_, *presenter_, *audit_, {}};
+      control_.get_executor(), clock_, entropy_, services_.get(), *registry_, policy_gate_, *presenter_, *audit_, {}};
   deps.on_bug = [this](std::string_view what) { log_.error("tool_bug", {{"what", what}}); };
   dispatcher_ = std::make_unique<gateway::Dispatcher>(std::move(deps), gateway::DispatcherLimits{});
   grants_.set_profiles([this](const std::string& grant) { return profile_of(grant); });
@@ -360,8 +370,12 @@ Status Program::make_gate(const Config& config) {
   };
   policy_watch_->start(changed, [this] {
     // What runs ends, too.
-    if (home_.is_closed() && !was_closed_) dispatcher_->stop_calls();
+    if (home_.is_closed() && !was_closed_) {
+      dispatcher_->stop_calls();
+      services_->replays->cancel_all();
+    }
     was_closed_ = home_.is_closed();
+    if (++ticks_ % 4 == 0) dispatcher_->each_second();
   });
   ring_->on_change([changes = dispatcher_->changes()] {
     changes->mark(gateway::Changes::kTraffic);
@@ -388,6 +402,12 @@ void Program::run_recorder() {
   sessions_->write_until_stopped();
 }
 
+void Program::run_sealer() {
+  ::pthread_setname_np(::pthread_self(), "sealer");
+  (void)::setpriority(PRIO_PROCESS, 0, 19);  // of this thread alone, on Linux
+  sessions_->seal_until_stopped();
+}
+
 // Beside the capture thread, not on it: a walk through /proc takes milliseconds, in which a worker fills megabytes.
 void Program::run_lookups() {
   ::pthread_setname_np(::pthread_self(), "lookups");
@@ -399,6 +419,7 @@ void Program::run_lookups() {
 
 Program::~Program() {
   dispatcher_.reset();
+  if (services_) services_->replays->stop();
   engine_.reset();
   if (sessions_) {
     if (const auto stopped = sessions_->stop(); !stopped) {
@@ -407,6 +428,7 @@ Program::~Program() {
     sessions_->end();
   }
   if (recorder_thread_.joinable()) recorder_thread_.join();
+  if (sealer_thread_.joinable()) sealer_thread_.join();
   stopping_ = true;
   if (lookup_thread_.joinable()) lookup_thread_.join();
   if (capture_thread_.joinable()) capture_thread_.join();

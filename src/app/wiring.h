@@ -21,6 +21,7 @@
 #include "app/config.h"
 #include "app/home.h"
 #include "app/policy_watch.h"
+#include "base/allowed_roots.h"
 #include "base/clock.h"
 #include "base/entropy.h"
 #include "base/file.h"
@@ -44,6 +45,7 @@
 #include "session/session.h"
 #include "tools/adoptions.h"
 #include "tools/services.h"
+#include "tools/traffic_loader.h"
 
 namespace sluice::app {
 
@@ -94,6 +96,7 @@ class Program {
   void run_capture();
   void run_disk();
   void run_recorder();
+  void run_sealer();
   void run_lookups();
 
   Home home_;
@@ -116,6 +119,8 @@ class Program {
   proxy::UpstreamStore upstreams_;
   std::unique_ptr<capture::Ring> ring_;
   gateway::SessionRoots session_roots_;
+  std::unique_ptr<const AllowedRoots> tool_roots_;
+  std::unique_ptr<tools::TrafficLoader> loader_;
   std::unique_ptr<session::Store> sessions_;
   std::unique_ptr<proxy::Engine> engine_;
   tools::Adoptions adoptions_;
@@ -137,8 +142,9 @@ class Program {
   std::unique_ptr<gateway::Dispatcher> dispatcher_;
 
   bool was_closed_ = false;
+  unsigned ticks_ = 0;
   std::atomic<bool> stopping_{false};
-  std::thread capture_thread_, disk_thread_, recorder_thread_, lookup_thread_;
+  std::thread capture_thread_, disk_thread_, recorder_thread_, sealer_thread_, lookup_thread_;
 };
 
 // "127.0.0.1:8080", "[::1]:8080"; kInvalid, naming the flag.

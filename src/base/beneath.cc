@@ -12,7 +12,6 @@
 namespace sluice {
 namespace {
 
-using posix::Descriptor;
 using posix::os_error;
 using posix::uninterrupted;
 

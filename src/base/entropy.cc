@@ -25,6 +25,14 @@ void SeededEntropy::fill(MutableBytes out) {
   for (char& octet : out) octet = static_cast<char>(engine_());
 }
 
+std::uint64_t random_number(Entropy& entropy) {
+  char octets[8];
+  entropy.fill(octets);
+  std::uint64_t number = 0;
+  std::memcpy(&number, octets, sizeof(number));
+  return number;
+}
+
 std::string random_token(Entropy& entropy, std::size_t octets) {
   std::string raw(octets, '\0');
   entropy.fill(raw);

@@ -30,6 +30,7 @@ class SeededEntropy final : public Entropy {
   std::mt19937_64 engine_;
 };
 
+std::uint64_t random_number(Entropy& entropy);
 // `octets` random octets in base64url without padding: for tokens (32 octets) and handles (16).
 std::string random_token(Entropy& entropy, std::size_t octets);
 

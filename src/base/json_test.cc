@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "base/json_spelling.h"
+
 namespace sluice {
 namespace {
 
@@ -136,6 +138,32 @@ TEST(Json, ReadsBackWhatItWrote) {
     const std::string written = dump_json(once);
     EXPECT_EQ(dump_json(parse_json(written).value()), written);
   }
+}
+
+TEST(SpelledJson, EveryNumberIsWrittenAsItWasRead) {
+  for (const char* text :
+       {"-0", "0", "1.0", "1.10", "1e2", "1E+02", "-0.0", "9007199254740993", "12345678901234567890123", "0.1",
+        "1e-400", R"({"a":[1.50,{"b":-0}],"c":{},"d":[],"e":"\u0000x"})", "[[],{},1.0]"}) {
+    const auto value = parse_spelled_json(text);
+    ASSERT_TRUE(value) << text;
+    EXPECT_EQ(dump_spelled_json(*value), text);
+  }
+  EXPECT_FALSE(parse_spelled_json("1e400"));
+  EXPECT_FALSE(parse_spelled_json(R"({"a":1.0,"a":2})"));
+}
+
+TEST(SpelledJson, APlainCopyHasOrdinaryNumbersAndKnowsTheirSpelling) {
+  const auto value = parse_spelled_json(R"({"a":[1.50,2],"b":-0,"c":1e-400,"d":12345678901234567890123})");
+  ASSERT_TRUE(value);
+  const Json plain = plain_json(*value);
+  EXPECT_EQ(plain["a"][0], 1.5);
+  EXPECT_EQ(plain["b"], 0);
+  EXPECT_EQ(plain["c"], 0.0);
+  const NumberSpellings spellings = spellings_of(*value, plain);
+  EXPECT_EQ(spellings.size(), 4u);
+  EXPECT_EQ(spellings.at(&plain["a"][0]), "1.50");
+  EXPECT_EQ(spellings.at(&plain["d"]), "12345678901234567890123");
+  EXPECT_TRUE(spellings_of(plain, plain).empty());
 }
 
 }  // namespace

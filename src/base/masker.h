@@ -13,8 +13,11 @@ class Masker {
  public:
   explicit Masker(const Redactor& redactor) : redactor_(redactor) {}
 
-  void put(std::string_view text) { out_.append(text); }
-  void put(char c) { out_.push_back(c); }
+  void put(std::string_view text) {
+    flush();
+    out_.append(text);
+  }
+  void put(char c) { put(std::string_view(&c, 1)); }
   // `plain` is the value without its escapes: it is what is hashed.
   void secret(std::string_view kind, std::string_view value, std::string_view plain);
   void secret(std::string_view kind, std::string_view value) { secret(kind, value, value); }
@@ -50,8 +53,14 @@ class Masker {
   std::size_t json_value(std::string_view text, std::size_t at, std::size_t level, const SecretName& name);
   std::size_t json_array(std::string_view text, std::size_t at, std::size_t level, const SecretName& name);
 
+  void flush() {
+    out_.append(pending_);
+    pending_ = {};
+  }
+
   const Redactor& redactor_;
   std::string out_;
+  std::string_view pending_;  // stands before whatever is put next
   bool masked_ = false;
   const SecretName* named_ = nullptr;  // {"name": "password", "value": …}: what the next "value" holds
 };

@@ -1,5 +1,6 @@
 // Tokens, credentials and URLs in running text, and JSON members wherever they stand.
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/masker.h"
@@ -73,12 +74,26 @@ std::string plain_string(std::string_view escaped) {
   return plain;
 }
 
+// Where something may begin that Masker::text() has to look at; most characters are none of these.
+constexpr auto kMarks = [] {
+  std::array<bool, 256> marks{};
+  for (const char c : std::string_view("ebB:\"{}")) marks[static_cast<unsigned char>(c)] = true;
+  return marks;
+}();
+
+std::size_t next_mark(std::string_view text, std::size_t at) {
+  while (at < text.size() && !kMarks[static_cast<unsigned char>(text[at])]) ++at;
+  return at;
+}
+
 }  // namespace
 
 void Masker::text(std::string_view text, Members members) {
+  flush();
+  out_.reserve(out_.size() + text.size());
   std::size_t from = 0;  // not yet put
   std::size_t at = 0;
-  while (at < text.size()) {
+  for (; (at = next_mark(text, at)) < text.size(); ++at) {
     std::size_t (Masker::*look)(std::string_view, std::size_t) = nullptr;
     const char next = at + 1 < text.size() ? ascii_lower(text[at + 1]) : '\0';
     switch (text[at]) {
@@ -95,21 +110,19 @@ void Masker::text(std::string_view text, Members members) {
       case '"':
         if (members == Members::kMask) look = &Masker::json_member;
         break;
-      case '{':
-      case '}':
+      default:
         named_ = nullptr;
         break;
-      default:
-        break;
     }
-    if (look == nullptr) {
-      ++at;
-      continue;
-    }
-    put(text.substr(from, at - from));
+    if (look == nullptr) continue;
+    pending_ = text.substr(from, at - from);  // left out again where nothing is recognised
     const std::size_t end = (this->*look)(text, at);
-    from = end;
-    at = end == at ? at + 1 : end;
+    if (end != at) {
+      flush();
+      from = end;
+      at = end - 1;
+    }
+    pending_ = {};
   }
   put(text.substr(from));
 }

@@ -1,14 +1,12 @@
 // What FileSystems over POSIX calls share. Private to base.
 #pragma once
 
-#include <unistd.h>
-
 #include <cerrno>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "base/descriptor.h"
 #include "base/file.h"
 
 namespace sluice::posix {
@@ -24,26 +22,6 @@ auto uninterrupted(Call call) {
   } while (result == -1 && errno == EINTR);
   return result;
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);  // no retry at EINTR: on Linux the descriptor is gone either way
-  }
-  int get() const { return fd_; }
-  int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 int flags_of(OpenMode mode);
 // `fd` was opened with the flags of `mode`. kRefused: not a regular file.

@@ -185,7 +185,6 @@ Result<std::unique_ptr<File>> make_file(Descriptor fd, const std::string& path, 
 namespace sluice {
 namespace {
 
-using posix::Descriptor;
 using posix::os_error;
 using posix::uninterrupted;
 

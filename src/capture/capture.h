@@ -98,6 +98,7 @@ struct Counters {
 // What is cheap to look at without making an Exchange: views that live as long as the visit.
 struct Glance {
   Bytes raw_id;
+  std::uint64_t rev = 0;
   flow::State state = flow::State::kOpen;
   http::AnomalySet anomalies = 0;
   std::string_view url, host;
@@ -160,7 +161,11 @@ class Ring final : public BodySource {
 
   Page list(const Filter& filter, std::int64_t offset,
             std::size_t limit) const;  // a negative offset counts from the end
+  // At most `limit`, newest first by revision; what is older costs nothing. The filter has after_rev.
+  std::vector<flow::Exchange> newest(const Filter& filter, std::size_t limit) const;
   std::optional<flow::Exchange> find(std::string_view id) const;
+  // The id of an exchange that has ended; "" if it is not there (any more).
+  std::string id_of(ExchangeSeq seq) const;
   Result<BodySlice> read_body(std::string_view id, flow::Direction direction, ByteCount offset,
                               ByteCount limit) const override;
   Result<MessagePage> messages(std::string_view id, std::int64_t offset, std::size_t limit,

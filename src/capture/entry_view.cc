@@ -28,15 +28,6 @@ std::string joined(const Entry& entry, RecordType type) {
   return all;
 }
 
-void fill_ending(flow::Exchange& exchange, const Entry& entry) {
-  auto parts = parse_ended(entry.records.find(RecordType::kEnded));
-  if (!parts) return;
-  exchange.timings = parts->timings;
-  exchange.failure = std::move(parts->failure);
-  exchange.rule_ids = std::move(parts->rule_ids);
-  exchange.matched_rule = parts->matched_rule;
-}
-
 }  // namespace
 
 FilterMatcher::FilterMatcher(const Filter& filter)
@@ -46,6 +37,10 @@ FilterMatcher::FilterMatcher(const Filter& filter)
                     filter.host_passes),
       url_needle_(filter.url_contains),
       host_needle_(filter.host_contains) {}
+
+bool FilterMatcher::passes_all_ended() const {
+  return (states_ | bit_of(flow::State::kOpen)) == ~0u && !filter_.status && !filter_.source && !reads_opened_;
+}
 
 bool FilterMatcher::passes(const Entry& entry) {
   if ((states_ & bit_of(entry.state)) == 0) return false;
@@ -74,35 +69,23 @@ Bytes shown_response_head(const Entry& entry) {
 
 flow::Exchange make_exchange(const Entry& entry, std::uint32_t first_segment) {
   flow::Exchange exchange;
-  exchange.id = uuid_text(entry.uuid);
+  exchange.id = id_text(entry.uuid);
   exchange.seq = ExchangeSeq{entry.seq};
   exchange.rev = entry.rev;
   exchange.state = entry.state;
   exchange.protocol = entry.protocol;
   exchange.status = entry.status;
-  if (const auto opened = parse_opened(entry.records.find(RecordType::kOpened))) {
-    exchange.started = WallTime(Duration(opened->started_ns));
-    exchange.method = opened->method;
-    exchange.scheme = opened->scheme;
-    exchange.host = opened->host;
-    exchange.target = opened->target;
-    exchange.port = opened->port;
-    exchange.request.head = opened->head;
-  }
+  fill(exchange, parse_opened(entry.records.find(RecordType::kOpened)));
   exchange.request.effective = entry.records.find(RecordType::kRequestSent);
   exchange.request.trailers = joined(entry, RecordType::kRequestTrailers);
   fill_body(exchange.request.body, entry.request, first_segment);
-  if (const auto responded = parse_responded(entry.records.find(RecordType::kResponded))) {
-    exchange.response.head = responded->head;
-    exchange.response.effective = responded->effective;
-    exchange.upstream_reused = responded->upstream_reused;
-  }
+  fill(exchange, parse_responded(entry.records.find(RecordType::kResponded)));
   exchange.response.trailers = joined(entry, RecordType::kResponseTrailers);
   fill_body(exchange.response.body, entry.response, first_segment);
   if (entry.connection) exchange.connection = entry.connection->fact;
   if (entry.upstream) exchange.upstream = entry.upstream->fact;
+  if (entry.state != flow::State::kOpen) fill(exchange, parse_ended(entry.records.find(RecordType::kEnded)));
   exchange.anomalies = entry.anomalies;
-  if (entry.state != flow::State::kOpen) fill_ending(exchange, entry);
   return exchange;
 }
 

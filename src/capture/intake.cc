@@ -96,12 +96,14 @@ void Intake::hand_on(const QueuedRecord& record) {
 }
 
 void Intake::take_opened(QueuedRecord& record) {
-  Entry& entry = index_.insert(record.seq, random_octets());
+  const auto connection = std::static_pointer_cast<const flow::Connection>(std::move(record.attached));
+  const bool own = connection && connection->source == flow::Source::kInternal;
+  Entry& entry = index_.insert(record.seq, random_octets(), own);
   const Bytes payload = record.payload();
   entry.protocol = protocol_of_opened(payload);
   entry.records.append(record.type, payload);
-  if (record.attached) {
-    index_.set_connection(entry, std::static_pointer_cast<const flow::Connection>(std::move(record.attached)));
+  if (connection) {
+    index_.set_connection(entry, connection);
     mention(RecordType::kConnection, entry.connection->fact->id.value, *entry.connection, format_connection);
   }
   const Bytes pieces[] = {Bytes(entry.uuid.data(), entry.uuid.size()), payload};

@@ -1,5 +1,7 @@
 #include "capture/records.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/text.h"
@@ -30,6 +32,8 @@ constexpr std::size_t kMostControl = 125;  // RFC 6455 §5.5
 constexpr std::size_t kCutsAt = 4 + 4 + 4 + sizeof(flow::Timings);
 constexpr std::size_t kMissingAt = 4 + 8 + 8 + 8;
 
+constexpr std::uint64_t kImported = 9;  // a version of UUIDs that RFC 9562 §4.2 leaves open
+
 void add_to(char* at, std::uint64_t more) {
   std::uint64_t value = 0;
   std::memcpy(&value, at, sizeof(value));
@@ -37,11 +41,67 @@ void add_to(char* at, std::uint64_t more) {
   std::memcpy(at, &value, sizeof(value));
 }
 
+// A UUID's octets as two numbers.
+std::pair<std::uint64_t, std::uint64_t> halves_of(const Uuid& uuid) {
+  std::pair<std::uint64_t, std::uint64_t> halves;
+  for (std::size_t i = 0; i < uuid.size(); ++i) {
+    std::uint64_t& half = i < 8 ? halves.first : halves.second;
+    half = half << 8 | static_cast<unsigned char>(uuid[i]);
+  }
+  return halves;
+}
+
+std::string imported_text(std::uint64_t high, std::uint64_t low) {
+  std::uint64_t letters = (high & 0xFFF) << 30 | (low >> 32 & 0x3FFF'FFFF);
+  std::string name(8, '0');
+  for (std::size_t i = name.size(); i-- > 0; letters /= 36) {
+    name[i] = "0123456789abcdefghijklmnopqrstuvwxyz"[letters % 36];
+  }
+  return fmt::format("har_{:014}_{}_{}", high >> 16, name, static_cast<std::uint32_t>(low));
+}
+
+std::optional<Uuid> parse_imported(std::string_view text) {
+  const std::string_view session = text.substr(4, 23), number = text.substr(std::min<std::size_t>(text.size(), 28));
+  const auto digits = [](std::string_view part) {
+    return !part.empty() && part.find_first_not_of("0123456789") == part.npos;
+  };
+  const bool whole = session.size() == 23 && session[14] == '_' && text.size() > 28 && text[27] == '_' &&
+                     digits(session.substr(0, 14)) && digits(number) && number.size() <= 10 &&
+                     session.substr(15).find_first_not_of("0123456789abcdefghijklmnopqrstuvwxyz") == session.npos;
+  if (!whole) return std::nullopt;
+  std::uint64_t n = 0;
+  for (const char c : number) n = n * 10 + static_cast<std::uint64_t>(c - '0');
+  if (n > UINT32_MAX) return std::nullopt;
+  return imported_uuid(session, static_cast<std::uint32_t>(n));
+}
+
+constexpr std::string_view kReplay = "replay_";
+
 }  // namespace
 
-std::string uuid_text(const Uuid& uuid) {
+Uuid imported_uuid(std::string_view session, std::uint32_t n) {
+  std::uint64_t digits = 0, letters = 0;
+  for (const char c : session.substr(0, 14)) digits = digits * 10 + static_cast<std::uint64_t>(c - '0');
+  for (const char c : session.substr(std::min<std::size_t>(session.size(), 15))) {
+    letters = letters * 36 + static_cast<std::uint64_t>(c <= '9' ? c - '0' : c - 'a' + 10);
+  }
+  const std::uint64_t halves[] = {digits << 16 | kImported << 12 | (letters >> 30 & 0xFFF),
+                                  std::uint64_t{2} << 62 | (letters & 0x3FFF'FFFF) << 32 | n};
+  Uuid uuid{};
+  for (std::size_t i = 0; i < uuid.size(); ++i) {
+    uuid[i] = static_cast<char>(halves[i / 8] >> (56 - i % 8 * 8) & 0xFF);
+  }
+  return uuid;
+}
+
+std::string id_text(const Uuid& uuid) {
+  if ((static_cast<unsigned char>(uuid[6]) >> 4) == kImported) {
+    const auto [high, low] = halves_of(uuid);
+    return imported_text(high, low);
+  }
   std::string text;
-  text.reserve(36);
+  text.reserve(kReplay.size() + 36);
+  if ((static_cast<unsigned char>(uuid[6]) >> 4) == 8) text = kReplay;
   for (std::size_t i = 0; i < uuid.size(); ++i) {
     if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
     const auto octet = static_cast<unsigned char>(uuid[i]);
@@ -51,7 +111,9 @@ std::string uuid_text(const Uuid& uuid) {
   return text;
 }
 
-std::optional<Uuid> parse_uuid(std::string_view text) {
+std::optional<Uuid> parse_id(std::string_view text) {
+  if (text.starts_with("har_")) return parse_imported(text);
+  if (text.starts_with(kReplay)) text.remove_prefix(kReplay.size());
   if (text.size() != 36) return std::nullopt;
   std::string hex;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -227,6 +289,33 @@ std::optional<EndedParts> parse_ended(Bytes payload) {
   }
   if (!in.ok()) return std::nullopt;
   return parts;
+}
+
+void fill(flow::Exchange& exchange, const std::optional<OpenedParts>& opened) {
+  if (!opened) return;
+  exchange.started = WallTime(Duration(opened->started_ns));
+  exchange.method = opened->method;
+  exchange.scheme = opened->scheme;
+  exchange.host = opened->host;
+  exchange.target = opened->target;
+  exchange.port = opened->port;
+  exchange.request.head = opened->head;
+}
+
+void fill(flow::Exchange& exchange, const std::optional<RespondedParts>& responded) {
+  if (!responded) return;
+  exchange.response.head = responded->head;
+  exchange.response.effective = responded->effective;
+  exchange.upstream_reused = responded->upstream_reused;
+}
+
+void fill(flow::Exchange& exchange, std::optional<EndedParts> ended) {
+  if (!ended) return;
+  exchange.timings = ended->timings;
+  exchange.failure = std::move(ended->failure);
+  exchange.anomalies = ended->anomalies;
+  exchange.rule_ids = std::move(ended->rule_ids);
+  exchange.matched_rule = ended->matched_rule;
 }
 
 std::size_t message_size(const flow::MessageSeen& message) {

@@ -14,8 +14,13 @@ namespace sluice::capture {
 
 using Uuid = std::array<char, 16>;
 
-std::string uuid_text(const Uuid& uuid);
-std::optional<Uuid> parse_uuid(std::string_view text);
+// The id of an exchange: a UUID as text; of one that Sluice itself sent (version 8, RFC 9562 §5.8) with "replay_" in
+// front; of an import (version 9, which RFC 9562 §4.2 leaves open) har_<session>_<n> (engine.md 10).
+std::string id_text(const Uuid& uuid);
+std::optional<Uuid> parse_id(std::string_view text);
+// The n-th exchange of an import, whose session's id is 14 digits, '_' and 8 of 0-9a-z. It holds them: 48 bits are the
+// digits, then after the version 12 and after the variant 62 bits: 42 of the letters, 32 of n.
+Uuid imported_uuid(std::string_view session, std::uint32_t n);
 
 // --- kOpened: the exchange's UUID (16 octets, put in front by the capture thread) and then:
 std::size_t opened_size(const flow::Opened& opened);
@@ -70,6 +75,10 @@ struct EndedParts {
   std::optional<flow::Failure> failure;
 };
 std::optional<EndedParts> parse_ended(Bytes payload);
+// What the parts say of an exchange; a damaged payload says nothing.
+void fill(flow::Exchange& exchange, const std::optional<OpenedParts>& opened);
+void fill(flow::Exchange& exchange, const std::optional<RespondedParts>& responded);
+void fill(flow::Exchange& exchange, std::optional<EndedParts> ended);
 // What the index needs of it, without an allocation.
 struct EndedBrief {
   flow::State state = flow::State::kDone;

@@ -25,7 +25,7 @@ constexpr const char* kNoExchange = "There is no such exchange.";
 std::string Glance::id() const {
   Uuid uuid{};
   raw_id.copy(uuid.data(), uuid.size());
-  return uuid_text(uuid);
+  return id_text(uuid);
 }
 
 struct Ring::Impl {
@@ -171,8 +171,18 @@ Page Ring::list(const Filter& filter, std::int64_t offset, std::size_t limit) co
   return page;
 }
 
+std::vector<flow::Exchange> Ring::newest(const Filter& filter, std::size_t limit) const {
+  const std::uint32_t first_segment = impl_->spool.first_segment();
+  const std::lock_guard guard(impl_->index_mutex);
+  std::vector<flow::Exchange> exchanges;
+  for (const Entry* const entry : impl_->index.newest(filter, limit)) {
+    exchanges.push_back(make_exchange(*entry, first_segment));
+  }
+  return exchanges;
+}
+
 std::optional<flow::Exchange> Ring::find(std::string_view id) const {
-  const auto uuid = parse_uuid(id);
+  const auto uuid = parse_id(id);
   if (!uuid) return std::nullopt;
   const std::uint32_t first_segment = impl_->spool.first_segment();
   const std::lock_guard guard(impl_->index_mutex);
@@ -181,9 +191,15 @@ std::optional<flow::Exchange> Ring::find(std::string_view id) const {
   return make_exchange(*entry, first_segment);
 }
 
+std::string Ring::id_of(ExchangeSeq seq) const {
+  const std::lock_guard guard(impl_->index_mutex);
+  const Entry* const entry = impl_->index.find_ended(seq.value);
+  return entry ? id_text(entry->uuid) : "";
+}
+
 Result<BodySlice> Ring::read_body(std::string_view id, flow::Direction direction, ByteCount offset,
                                   ByteCount limit) const {
-  const auto uuid = parse_uuid(id);
+  const auto uuid = parse_id(id);
   BodySlice slice;
   slice.offset = offset;
   BodyPlaces places;
@@ -211,7 +227,7 @@ Result<BodySlice> Ring::read_body(std::string_view id, flow::Direction direction
 
 Result<MessagePage> Ring::messages(std::string_view id, std::int64_t offset, std::size_t limit,
                                    ByteCount payload) const {
-  const auto uuid = parse_uuid(id);
+  const auto uuid = parse_id(id);
   const auto entry_of = [&] { return uuid ? impl_->index.find(*uuid) : nullptr; };
   const std::uint32_t first_segment = impl_->spool.first_segment();
   MessagePlaces places;
@@ -272,6 +288,7 @@ void Ring::glance(const Filter& filter, const std::function<bool(const Glance&)>
     flow::append_url(url, opened->scheme, opened->host, opened->port, opened->target);
     Glance glance;
     glance.raw_id = Bytes(entry->uuid.data(), entry->uuid.size());
+    glance.rev = entry->rev;
     glance.state = entry->state;
     glance.anomalies = entry->anomalies;
     glance.url = url;

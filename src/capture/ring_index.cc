@@ -47,10 +47,10 @@ std::uint32_t slot_of(const Uuid& uuid) {
   std::memcpy(&masked, uuid.data() + uuid.size() - sizeof(masked), sizeof(masked));
   return masked ^ mask_of(uuid);
 }
-Uuid make_uuid(const Uuid& random, std::uint32_t slot) {
+Uuid make_uuid(const Uuid& random, std::uint32_t slot, bool own) {
   Uuid uuid = random;
-  // RFC 9562 §5.4: version 4, variant 10.
-  uuid[6] = static_cast<char>((uuid[6] & 0x0f) | 0x40);
+  // RFC 9562 §5.4, §5.8: version 4, or 8 for what says that it is our own; variant 10.
+  uuid[6] = static_cast<char>((uuid[6] & 0x0f) | (own ? 0x80 : 0x40));
   uuid[8] = static_cast<char>((uuid[8] & 0x3f) | 0x80);
   const std::uint32_t masked = slot ^ mask_of(uuid);
   std::memcpy(uuid.data() + uuid.size() - sizeof(masked), &masked, sizeof(masked));
@@ -74,7 +74,7 @@ std::uint32_t segment_of_extent(const Extent& extent) { return extent.segment; }
 
 // ---- entries ----
 
-Entry& RingIndex::insert(std::uint64_t seq, const Uuid& random) {
+Entry& RingIndex::insert(std::uint64_t seq, const Uuid& random, bool own) {
   if (free_.empty()) {
     auto& block = *blocks_.emplace_back(std::make_unique<std::array<Entry, kBlock>>());
     for (std::size_t i = kBlock; i-- > 0;) {
@@ -85,7 +85,7 @@ Entry& RingIndex::insert(std::uint64_t seq, const Uuid& random) {
   Entry& entry = *free_.back();
   free_.pop_back();
   entry.seq = seq;
-  entry.uuid = make_uuid(random, entry.slot);
+  entry.uuid = make_uuid(random, entry.slot, own);
   by_seq_.insert(seq, &entry);
   return entry;
 }
@@ -100,6 +100,12 @@ const Entry* RingIndex::find(const Uuid& uuid) const {
   if (slot >= blocks_.size() * kBlock) return nullptr;
   const Entry& entry = (*blocks_[slot / kBlock])[slot % kBlock];
   return entry.rev != 0 && entry.uuid == uuid ? &entry : nullptr;
+}
+
+const Entry* RingIndex::find_ended(std::uint64_t seq) const {
+  const auto found =
+      std::find_if(ended_.rbegin(), ended_.rend(), [seq](const Entry* entry) { return entry->seq == seq; });
+  return found == ended_.rend() ? nullptr : *found;
 }
 
 void RingIndex::set_connection(Entry& entry, flow::ConnectionPtr connection) {
@@ -323,9 +329,7 @@ std::size_t RingIndex::clear() {
   return count;
 }
 
-std::vector<const Entry*> RingIndex::select(const Filter& filter) const {
-  std::vector<const Entry*> selected;
-  FilterMatcher matcher(filter);
+RingIndex::EndedRange RingIndex::ended_between(const Filter& filter) const {
   auto begin = ended_.begin();
   if (filter.after_rev) {
     begin = std::upper_bound(ended_.begin(), ended_.end(), *filter.after_rev,
@@ -336,20 +340,62 @@ std::vector<const Entry*> RingIndex::select(const Filter& filter) const {
     end = std::lower_bound(begin, end, *filter.before_rev,
                            [](const Entry* entry, std::uint64_t rev) { return entry->rev < rev; });
   }
+  return {begin, end};
+}
+
+std::vector<const Entry*> RingIndex::open_between(const Filter& filter, FilterMatcher& matcher) const {
+  std::vector<const Entry*> open;
+  for (const Entry* const entry : open_) {
+    if (filter.after_rev && entry->rev <= *filter.after_rev) continue;
+    if (filter.before_rev && entry->rev >= *filter.before_rev) continue;
+    if (matcher.passes(*entry)) open.push_back(entry);
+  }
+  return open;
+}
+
+std::vector<const Entry*> RingIndex::newest(const Filter& filter, std::size_t most) const {
+  FilterMatcher matcher(filter);
+  const auto [begin, end] = ended_between(filter);
+  std::vector<const Entry*> open = open_between(filter, matcher), newest;
+  std::sort(open.begin(), open.end(), [](const Entry* a, const Entry* b) { return a->rev < b->rev; });
+  for (auto at = end; newest.size() < most;) {
+    if (!open.empty() && (at == begin || open.back()->rev > (*std::prev(at))->rev)) {
+      newest.push_back(open.back());
+      open.pop_back();
+    } else if (at == begin) {
+      break;
+    } else if (matcher.passes(**--at)) {
+      newest.push_back(*at);
+    }
+  }
+  return newest;
+}
+
+std::vector<const Entry*> RingIndex::select(const Filter& filter) const {
+  std::vector<const Entry*> selected;
+  FilterMatcher matcher(filter);
+  auto [begin, end] = ended_between(filter);
   selected.reserve(static_cast<std::size_t>(end - begin));
+  if (matcher.passes_all_ended()) {
+    selected.assign(begin, end);
+    begin = end;
+  }
   for (auto at = begin; at != end; ++at) {
     if (matcher.passes(**at)) selected.push_back(*at);
   }
   const auto first_open = static_cast<std::ptrdiff_t>(selected.size());
-  for (const Entry* const entry : open_) {
-    if (filter.after_rev && entry->rev <= *filter.after_rev) continue;
-    if (filter.before_rev && entry->rev >= *filter.before_rev) continue;
-    if (matcher.passes(*entry)) selected.push_back(entry);
+  const std::vector<const Entry*> open_ones = open_between(filter, matcher);
+  selected.insert(selected.end(), open_ones.begin(), open_ones.end());
+  const auto open = selected.begin() + first_open;
+  if (!filter.after_rev) {
+    std::sort(open, selected.end(), [](const Entry* a, const Entry* b) { return a->seq < b->seq; });
+    return selected;
   }
-  std::sort(selected.begin() + first_open, selected.end(),
-            [](const Entry* a, const Entry* b) { return a->seq < b->seq; });
-  if (filter.after_rev) {
-    std::sort(selected.begin(), selected.end(), [](const Entry* a, const Entry* b) { return a->rev < b->rev; });
+  // The ended ones are in this order already, and most are older than any open one.
+  const auto earlier = [](const Entry* a, const Entry* b) { return a->rev < b->rev; };
+  std::sort(open, selected.end(), earlier);
+  if (open != selected.end()) {
+    std::inplace_merge(std::lower_bound(selected.begin(), open, *open, earlier), open, selected.end(), earlier);
   }
   return selected;
 }

@@ -70,11 +70,13 @@ struct Entry {
   bool ending = false;  // the pump's: its end is here, becomes visible with its rev
 };
 
+class FilterMatcher;
+
 class RingIndex {
  public:
   // --- the pump ---
-  // `random` becomes the UUID but for a few bits.
-  Entry& insert(std::uint64_t seq, const Uuid& random);
+  // `random` becomes the UUID but for a few bits. `own`: Sluice itself is the client.
+  Entry& insert(std::uint64_t seq, const Uuid& random, bool own = false);
   Entry* find_open(std::uint64_t seq);  // whose end has not been here; nullptr: unknown
   void close(Entry& entry) { by_seq_.erase(entry.seq); }
   void set_connection(Entry& entry, flow::ConnectionPtr connection);
@@ -99,14 +101,22 @@ class RingIndex {
   // --- readers ---
   std::size_t clear();
   const Entry* find(const Uuid& uuid) const;
+  const Entry* find_ended(std::uint64_t seq) const;  // newest first
   // Published entries that pass the filter, in the order of Ring::list.
   std::vector<const Entry*> select(const Filter& filter) const;
+  // The last `most` of those that a filter with after_rev selects, newest first; older ones are not looked at.
+  std::vector<const Entry*> newest(const Filter& filter, std::size_t most) const;
   std::size_t ended() const { return ended_.size(); }
   std::uint64_t last_rev() const { return last_rev_; }
   ByteCount memory() const { return memory_ + connections_.memory() + upstreams_.memory(); }
 
  private:
   static constexpr std::size_t kBlock = 64;
+  struct EndedRange {
+    std::deque<Entry*>::const_iterator begin, end;
+  };
+  EndedRange ended_between(const Filter& filter) const;  // by revision
+  std::vector<const Entry*> open_between(const Filter& filter, FilterMatcher& matcher) const;
   static bool join(Extent& last, const Extent& extent);
   static std::uint32_t last_segment(const StoredBody& body);
   void charge(Entry& entry);
@@ -136,6 +146,7 @@ class FilterMatcher {
  public:
   explicit FilterMatcher(const Filter& filter);
   bool passes(const Entry& entry);
+  bool passes_all_ended() const;  // without a look at them
 
  private:
   const Filter& filter_;

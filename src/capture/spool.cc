@@ -17,14 +17,6 @@ constexpr ByteCount kLeastSegment = 256 * kKiB;
 constexpr std::chrono::seconds kRetry{1};
 constexpr const char* kLockName = "lock";
 
-std::uint64_t random_number(Entropy& entropy) {
-  char octets[8];
-  entropy.fill(octets);
-  std::uint64_t number = 0;
-  std::memcpy(&number, octets, sizeof(number));
-  return number;
-}
-
 }  // namespace
 
 Spool::Spool(FileSystem& files, Entropy& entropy, ChunkPool& pool, std::string directory, ByteCount budget)

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/json_pointer.h"
 #include "base/text.h"
 
 namespace sluice::gateway {
@@ -58,19 +59,6 @@ std::string_view written_prefix(std::string_view text, std::size_t units) {
   return text.substr(0, std::min(end, text.size()));
 }
 
-std::string escape_pointer(std::string_view name) {
-  std::string out;
-  for (const char c : name) {
-    if (c == '~')
-      out += "~0";
-    else if (c == '/')
-      out += "~1";
-    else
-      out += c;
-  }
-  return out;
-}
-
 // The size of a value and of everything in it, kept so that nothing is measured twice.
 struct Sizes {
   std::size_t units = 0;
@@ -113,9 +101,9 @@ void find_longest(Json& object, const Sizes& sizes, const std::string& pointer, 
   for (auto& [name, member] : object.get_ref<Json::object_t&>()) {
     const Sizes& size = sizes.children[i++];
     if (member.is_array() && member.size() > 1 && (!longest.sizes || size.units > longest.sizes->units)) {
-      longest = {&object, name, pointer + "/" + escape_pointer(name), &size};
+      longest = {&object, name, pointer + "/" + pointer_segment(name), &size};
     } else if (member.is_object() && depth < kArrayDepth) {
-      find_longest(member, size, pointer + "/" + escape_pointer(name), depth + 1, longest);
+      find_longest(member, size, pointer + "/" + pointer_segment(name), depth + 1, longest);
     }
   }
 }
@@ -221,7 +209,7 @@ class Shrinker {
     const std::size_t level = level_for(children, budget > names ? budget - names : 0);
     std::size_t i = 0;
     for (auto& [member_name, member] : members) {
-      shrink(member, children[i++], level, pointer + "/" + escape_pointer(member_name));
+      shrink(member, children[i++], level, pointer + "/" + pointer_segment(member_name));
     }
   }
 

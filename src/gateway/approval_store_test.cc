@@ -63,7 +63,8 @@ TEST_F(ApprovalStoreTest, A38AnApprovalIsUsedOnceByWhoeverComesFirst) {
     threads.emplace_back([&] {
       GateDb db(path_);
       ApprovalStore store(db);
-      used += *store.use("apr_botd", 2);
+      const auto got = store.use("apr_botd", 2);  // who waits too long on a busy machine gets an error
+      used += got && *got;
     });
   }
   for (std::thread& thread : threads) thread.join();

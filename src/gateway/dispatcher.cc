@@ -7,6 +7,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 
+#include "base/memory.h"
 #include "base/text.h"
 #include "gateway/job.h"
 
@@ -44,38 +45,72 @@ void Dispatcher::stop_calls() {
   }
 }
 
-std::shared_ptr<RunningCall> Dispatcher::call(const Caller& caller, mcp::OperationBody operation, Progress progress,
-                                              Done done) {
+std::optional<WallTime> Dispatcher::shut_out_until(const Caller& caller) {
+  return state_->denials.shut_out_until(caller.grant);
+}
+
+void Dispatcher::each_second() {
+  state_->denials.each_second();
+  state_->deps.audit.checkpoint();
+  boost::asio::post(state_->pool, [] { give_back_memory(); });
+}
+
+Dispatcher::JobPtr Dispatcher::make_job(const Caller& caller, Progress progress, Done done) const {
   auto job = std::make_shared<Job>();
   job->caller = caller;
   job->call = std::make_shared<RunningCall>();
   job->progress = std::move(progress);
   job->done = std::move(done);
   job->redactor = state_->deps.presenter.redactor_for(caller, Json::object());
+  return job;
+}
+
+bool Dispatcher::shut_out(const JobPtr& job) {
+  const auto until = shut_out_until(job->caller);
+  if (!until) return false;
+  answer_later(*job, state_->failure(*job, Code::kRefused,
+                                     "[POLICY DENIED] too many calls were denied; nothing is answered before " +
+                                         iso8601_ms(*until)));
+  return true;
+}
+
+std::shared_ptr<RunningCall> Dispatcher::call(const Caller& caller, CalleePtr callee, const Json& arguments,
+                                              mcp::Retry retry, Progress progress, Done done) {
+  const JobPtr job = make_job(caller, std::move(progress), std::move(done));
+  job->callee = callee;
+  if (!shut_out(job)) judge(job, std::move(callee), arguments, retry);
+  return job->call;
+}
+
+std::shared_ptr<RunningCall> Dispatcher::call(const Caller& caller, mcp::OperationBody operation, Progress progress,
+                                              Done done) {
+  const JobPtr job = make_job(caller, std::move(progress), std::move(done));
+  if (const auto until = shut_out_until(caller); until && !std::holds_alternative<mcp::CallTool>(operation)) {
+    answer_later(*job, fail(Code::kRefused, "[POLICY DENIED] too many calls were denied; nothing is answered before " +
+                                                iso8601_ms(*until)));
+    return job->call;
+  }
+  if (shut_out(job)) return job->call;
   std::visit(Overloaded{[&](mcp::CallTool& call) { call_tool(job, call); },
                         [&](mcp::ReadResource& read) { read_resource(job, read); },
+                        [&](mcp::ListResources&) { list_slowly(job, state_->deps.registry.resource_listing()); },
+                        [&](mcp::Complete& complete) { this->complete(job, complete); },
                         [&](auto&) { answer_later(*job, list(caller, operation)); }},
              operation);
   return job->call;
 }
 
 Result<Json> Dispatcher::list(const Caller& caller, const mcp::OperationBody& operation) const {
-  const Registry& registry = state_->deps.registry;
-  Json items = Json::array();
+  const Json items = Json::array();
   if (std::holds_alternative<mcp::ListTools>(operation)) {
     return Json{{"tools", state_->tools_for(caller)}};
   }
-  if (std::holds_alternative<mcp::ListResources>(operation)) {
-    for (const Resource& resource : registry.resources()) items.push_back(Registry::resource_entry(resource));
-    return Json{{"resources", std::move(items)}};
+  if (std::holds_alternative<mcp::ListResourceTemplates>(operation)) {
+    return Json{{"resourceTemplates", Registry::template_entries()}};
   }
-  if (std::holds_alternative<mcp::ListResourceTemplates>(operation)) return Json{{"resourceTemplates", items}};
   if (std::holds_alternative<mcp::ListPrompts>(operation)) return Json{{"prompts", items}};
   if (const auto* prompt = std::get_if<mcp::GetPrompt>(&operation)) {
     return fail(Code::kNotFound, fmt::format("Prompt {} not found", echo_name(prompt->name)));
-  }
-  if (const auto* complete = std::get_if<mcp::Complete>(&operation)) {
-    return fail(Code::kNotFound, fmt::format("There is nothing to complete for {}", echo_name(complete->target)));
   }
   return fail(Code::kInvalid, "subscriptions are not calls");
 }
@@ -87,6 +122,7 @@ Dispatcher::Subscription Dispatcher::watch_tools(std::function<void()> changed) 
 }
 
 bool Dispatcher::offers(const Caller& caller, std::string_view method) {
+  if (shut_out_until(caller)) return true;  // and call() answers so
   const Decision decision = state_->deps.policy.judge_method(caller, method);
   // What is let pass only because nothing is enforced yet is written down here, but for reads, which have a record.
   if (decision.allow && (!decision.would_deny || method == "resources/read")) return true;
@@ -96,12 +132,15 @@ bool Dispatcher::offers(const Caller& caller, std::string_view method) {
   return decision.allow;
 }
 
-bool Dispatcher::record(Job& job, std::string_view method, std::string_view name, const Decision& decision) {
-  const DispatcherDeps& deps = state_->deps;
-  const Status logged = state_->write_decision(job, method, name, decision);
+Error Dispatcher::unknown_tool(std::string_view name) const {
+  return {Code::kNotFound, fmt::format("Tool {} not found", echo_name(name))};
+}
+
+bool Dispatcher::record(Job& job, const Decision& decision) {
+  const Status logged = state_->write_decision(job, job.callee->method(), job.callee->name(), decision);
   if (decision.allow && logged) return true;
   if (!decision.allow && decision.as_unknown) {
-    answer_later(job, fail(Code::kNotFound, fmt::format("Tool {} not found", echo_name(name))));
+    answer_later(job, fail(unknown_tool(job.callee->name())));
     return false;
   }
   // gate.md 8: no log, no call.
@@ -109,49 +148,54 @@ bool Dispatcher::record(Job& job, std::string_view method, std::string_view name
       "[POLICY DENIED] " + (decision.allow
                                 ? "the audit log cannot be written, so nothing may run (" + logged.error().message + ")"
                                 : decision.message);
-  if (job.resource) {
-    answer_later(job, fail(Code::kRefused, text));
-  } else {
-    answer_later(job, deps.presenter.plain_failure(text, job.redactor));
-  }
+  answer_later(job, state_->failure(job, Code::kRefused, text));
   return false;
 }
 
-void Dispatcher::call_tool(JobPtr job, const mcp::CallTool& call) {
+void Dispatcher::call_tool(const JobPtr& job, const mcp::CallTool& call) {
+  const tools::Tool* tool = state_->deps.registry.find_tool(call.name);
+  if (!tool) return answer_later(*job, fail(unknown_tool(call.name)));
+  judge(job, Registry::callee_of(*tool), call.arguments, call.retry);
+}
+
+void Dispatcher::judge(const JobPtr& job, CalleePtr found, const Json& given, const mcp::Retry& retry) {
   const DispatcherDeps& deps = state_->deps;
-  const tools::Tool* tool = deps.registry.find_tool(call.name);
-  if (!tool) {
-    return answer_later(*job, fail(Code::kNotFound, fmt::format("Tool {} not found", echo_name(call.name))));
-  }
-  const Decision name = deps.policy.judge_name(job->caller, kServer, tool->name, tool->risk);
+  job->callee = std::move(found);
+  const Callee& callee = *job->callee;
+  if (!callee.is_tool()) return begin_request(job);
+  const Decision name = deps.policy.judge_name(job->caller, callee.server(), callee.name(), callee.risk());
   if (!name.allow) {
-    (void)record(*job, "tools/call", tool->name, name);
+    (void)record(*job, name);
     return;
   }
-  auto arguments = tools::parse_arguments(*tool, call.arguments);
+  if (const auto barred = callee.barred()) {
+    (void)record(*job, *barred);
+    return;
+  }
+  auto arguments = callee.parse(given);
   if (!arguments) {
     return answer_later(*job, deps.presenter.plain_failure(arguments.error().message, job->redactor));
   }
-  job->tool = tool;
   job->arguments = *std::move(arguments);
-  if (call.retry.request_state) {
-    deps.policy.take_answer({job->caller, kServer, "tools/call", tool->name, tool->risk, job->arguments},
-                            *call.retry.request_state, call.retry.input_responses);
-  }
+  job->spellings = callee.spellings(job->arguments);
   job->redactor = deps.presenter.redactor_for(job->caller, job->arguments);
+  if (retry.request_state) {
+    const Subject subject = state_->subject_of(*job);
+    if (deps.policy.take_answer(subject, *retry.request_state, retry.input_responses)) job->callee->drop_retry();
+  }
   decide(job);
 }
 
 void Dispatcher::decide(const JobPtr& job) {
   const DispatcherDeps& deps = state_->deps;
-  const tools::Tool& tool = *job->tool;
   if (state_->is_full()) return answer_later(*job, State::full());
-  Decision decision = deps.policy.decide(
-      {job->caller, kServer, "tools/call", tool.name, tool.risk, job->arguments, state_->running(job->caller.grant)});
+  Decision decision = deps.policy.decide(state_->subject_of(*job));
   if (decision.pending) return wait_for_person(job, decision);
   job->reserved = std::move(decision.reserved);
-  if (!record(*job, "tools/call", tool.name, decision)) return deps.policy.give_back(job->reserved);
-  run(job, (tool.hints & tools::kSlow) != 0);
+  job->results = decision.results;
+  job->results_observed = decision.results_observed;
+  if (!record(*job, decision)) return deps.policy.give_back(job->reserved);
+  run(job);
 }
 
 // MCP 2026-07-28, multi round-trip requests: the client asks its user, and calls again with the answer.
@@ -174,8 +218,8 @@ void Dispatcher::wait_for_person(const JobPtr& job, const Decision& decision) {
   const PendingApproval& pending = *decision.pending;
   if (job->waits_for != pending.id) {  // once for each that the call waits for
     job->waits_for = pending.id;
-    if (const Status logged = state_->write_decision(*job, "tools/call", job->tool->name, decision); !logged) {
-      (void)record(*job, "tools/call", job->tool->name, decision);
+    if (const Status logged = state_->write_decision(*job, "tools/call", job->callee->name(), decision); !logged) {
+      (void)record(*job, decision);
       return;
     }
     job->waits_until = state_->deps.clock.mono() + pending.wait;
@@ -191,26 +235,54 @@ void Dispatcher::wait_for_person(const JobPtr& job, const Decision& decision) {
   answer_later(*job, std::move(answer));
 }
 
-void Dispatcher::read_resource(JobPtr job, const mcp::ReadResource& read) {
-  const DispatcherDeps& deps = state_->deps;
-  const Resource* resource = deps.registry.find_resource(read.uri);
-  const Decision decision = deps.policy.judge_method(job->caller, "resources/read");
-  if (!resource || !decision.allow) {
-    if (resource) (void)state_->write_decision(*job, "resources/read", resource->uri, decision);
+void Dispatcher::read_resource(const JobPtr& job, const mcp::ReadResource& read) {
+  auto resource = state_->deps.registry.find_resource(read.uri);
+  if (!resource) {
     return answer_later(*job, fail(Code::kNotFound, fmt::format("Resource {} not found", echo_name(read.uri))));
   }
-  job->resource = resource;
-  if (state_->is_full()) return answer_later(*job, State::full());
-  if (!record(*job, "resources/read", resource->uri, decision)) return;
-  run(std::move(job), true);
+  judge(job, Registry::callee_of(std::move(resource)), Json::object(), {});
 }
 
-void Dispatcher::run(JobPtr job, bool slow) {
+void Dispatcher::begin_request(const JobPtr& job) {
+  const Callee& callee = *job->callee;
+  const Decision decision = state_->deps.policy.judge_method(job->caller, callee.method());
+  if (!decision.allow) {
+    (void)state_->write_decision(*job, callee.method(), callee.name(), decision);
+    return answer_later(*job, fail(Code::kNotFound, fmt::format("Resource {} not found", echo_name(callee.name()))));
+  }
+  job->results = decision.results;
+  job->results_observed = decision.results_observed;
+  if (state_->is_full()) return answer_later(*job, State::full());
+  if (record(*job, decision)) run(job);
+}
+
+void Dispatcher::complete(const JobPtr& job, const mcp::Complete& complete) {
+  if (complete.of != mcp::Complete::Of::kResourceTemplate) {
+    return answer_later(
+        *job, fail(Code::kNotFound, fmt::format("There is nothing to complete for {}", echo_name(complete.target))));
+  }
+  list_slowly(job, Registry::completion(complete.target, complete.argument, complete.value));
+}
+
+// What a list shows is looked for on the disk. As the other lists it has no record: offers() has judged it.
+void Dispatcher::list_slowly(const JobPtr& job, CalleePtr listing) {
+  job->callee = std::move(listing);
+  if (state_->is_full()) return answer_later(*job, State::full());
+  run(job);
+}
+
+void Dispatcher::run(const JobPtr& job) {
   state_->begin(job);
-  if (slow) {
-    boost::asio::post(state_->pool, [state = state_, job] { state->work(job); });
-  } else {
-    state_->work(job);
+  switch (job->callee->place()) {
+    case Callee::Place::kPool:
+      boost::asio::post(state_->pool, [state = state_, job] { state->work(job); });
+      break;
+    case Callee::Place::kHere:
+      state_->work(job);
+      break;
+    case Callee::Place::kElsewhere:
+      state_->send(job);
+      break;
   }
 }
 
@@ -226,7 +298,7 @@ std::vector<std::string> Dispatcher::watchable(const Caller& caller, std::span<c
   std::vector<std::string> granted;
   if (!state_->deps.policy.judge_method(caller, "resources/subscribe").allow) return granted;
   for (const std::string& uri : uris) {
-    if (state_->deps.registry.find_resource(uri)) granted.push_back(uri);
+    if (state_->deps.registry.is_fixed(uri)) granted.push_back(uri);
   }
   return granted;
 }

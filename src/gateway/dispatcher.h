@@ -21,6 +21,7 @@
 #include "base/limits.h"
 #include "base/result.h"
 #include "gateway/audit.h"
+#include "gateway/callee.h"
 #include "gateway/changes.h"
 #include "gateway/policy.h"
 #include "gateway/presenter.h"
@@ -42,12 +43,13 @@ struct DispatcherDeps {
   boost::asio::any_io_executor control;
   const Clock& clock;
   Entropy& entropy;
-  tools::Services& services;
+  tools::Services* services;  // of our own tools; null where there are none
   const Registry& registry;
   Policy& policy;
   const Presenter& presenter;
   AuditLog& audit;
   std::function<void(std::string_view)> on_bug;  // an exception that escaped a tool; any thread; may be empty
+  std::string_view server = kServer;             // whose methods are refused, for the audit
 };
 
 // A call under way. Dropping it changes nothing; request_stop() asks the work to end (any thread).
@@ -69,6 +71,10 @@ class Dispatcher {
   Dispatcher(DispatcherDeps deps, DispatcherLimits limits);
   ~Dispatcher();  // stops what runs and waits for it
 
+  // A request to an upstream server, of any method, through the same gate: what is closed was refused with offers().
+  // A tool's denial is a result with isError, every other one an error.
+  std::shared_ptr<RunningCall> call(const Caller& caller, CalleePtr callee, const Json& arguments, mcp::Retry retry,
+                                    Progress progress, Done done);
   // Lists, tools/call, resources/read, prompts/get, completion. Subscriptions are the other verb: kInvalid.
   std::shared_ptr<RunningCall> call(const Caller& caller, mcp::OperationBody operation, Progress progress, Done done);
 
@@ -86,6 +92,13 @@ class Dispatcher {
   // Whether this method may be used by this caller at all; a refusal is written down. What is refused does not exist
   // (-32601).
   bool offers(const Caller& caller, std::string_view method);
+  // A refused name that nothing stands for here, such as a tool of an upstream server that its list does not have.
+  Error unknown_tool(std::string_view name) const;
+
+  // A caller that was denied too often (max_denials) gets no answers until then: HTTP 429. Asking counts as a denial.
+  std::optional<WallTime> shut_out_until(const Caller& caller);
+  // Audit: what was counted is written, what was written is signed.
+  void each_second();
 
   // Marks from outside: the ring's on_change.
   const std::shared_ptr<Changes>& changes() const { return changes_; }
@@ -99,15 +112,21 @@ class Dispatcher {
   using JobPtr = std::shared_ptr<Job>;
 
   Result<Json> list(const Caller& caller, const mcp::OperationBody& operation) const;
-  void call_tool(JobPtr job, const mcp::CallTool& call);
+  JobPtr make_job(const Caller& caller, Progress progress, Done done) const;
+  bool shut_out(const JobPtr& job);  // true: it was answered so
+  void call_tool(const JobPtr& job, const mcp::CallTool& call);
+  void judge(const JobPtr& job, CalleePtr callee, const Json& arguments, const mcp::Retry& retry);
   // Of parsed arguments: runs it, denies it, or has it wait for a person.
   void decide(const JobPtr& job);
   Json ask_user(const Job& job, const PendingApproval& pending) const;
   void wait_for_person(const JobPtr& job, const Decision& decision);
-  void read_resource(JobPtr job, const mcp::ReadResource& read);
+  void read_resource(const JobPtr& job, const mcp::ReadResource& read);
+  void begin_request(const JobPtr& job);  // of no tool
+  void list_slowly(const JobPtr& job, CalleePtr listing);
+  void complete(const JobPtr& job, const mcp::Complete& complete);
   // Writes the decision; false: it is a denial, or could not be written, and the answer was given.
-  bool record(Job& job, std::string_view method, std::string_view name, const Decision& decision);
-  void run(JobPtr job, bool slow);
+  bool record(Job& job, const Decision& decision);
+  void run(const JobPtr& job);
   void answer_later(Job& job, Result<Json> answer);
 
   std::shared_ptr<Changes> changes_;

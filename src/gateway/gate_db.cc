@@ -5,7 +5,7 @@ namespace {
 
 constexpr int kSchema = 1;
 
-std::int64_t row_of(GateDb::Part part) { return part == GateDb::Part::kGrants ? 1 : 2; }
+std::int64_t row_of(GateDb::Part part) { return static_cast<std::int64_t>(part) + 1; }
 
 }  // namespace
 
@@ -36,7 +36,7 @@ Status GateDb::prepare_schema() {
       "CREATE TABLE IF NOT EXISTS gate_schema (version INTEGER NOT NULL) STRICT;"
       "INSERT INTO gate_schema SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM gate_schema);"
       "CREATE TABLE IF NOT EXISTS gate_revisions (part INTEGER PRIMARY KEY, revision INTEGER NOT NULL) STRICT;"
-      "INSERT OR IGNORE INTO gate_revisions VALUES (1, 0), (2, 0);"
+      "INSERT OR IGNORE INTO gate_revisions VALUES (1, 0), (2, 0), (3, 0);"
       "CREATE TABLE IF NOT EXISTS gate_admin (one INTEGER PRIMARY KEY CHECK (one = 1), hash TEXT NOT NULL) STRICT;"
       "CREATE TABLE IF NOT EXISTS gate_grants (name TEXT PRIMARY KEY, server TEXT NOT NULL, policy TEXT NOT NULL,"
       " hash TEXT NOT NULL, old_hash TEXT NOT NULL, old_until_ms INTEGER NOT NULL, created_ms INTEGER NOT NULL,"
@@ -46,6 +46,9 @@ Status GateDb::prepare_schema() {
       " created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, status TEXT NOT NULL, approver TEXT NOT NULL,"
       " decided_ms INTEGER NOT NULL) STRICT;"
       "CREATE INDEX IF NOT EXISTS gate_approvals_digest ON gate_approvals (digest);"
+      "CREATE TABLE IF NOT EXISTS gate_pins (server TEXT NOT NULL, target TEXT NOT NULL, tool TEXT NOT NULL,"
+      " accepted TEXT NOT NULL, seen TEXT NOT NULL, rejected TEXT NOT NULL, changed_ms INTEGER NOT NULL,"
+      " PRIMARY KEY (server, target, tool)) STRICT;"
       "COMMIT"));
   {
     Statement asked(file_, "SELECT max(version) FROM gate_schema");

@@ -1,6 +1,7 @@
-// The part of `$SLUICE_HOME/state.db` that says who may act: the admin credential's hash, grants, approvals, and a
-// revision of each that tells other processes that it changed. One connection; the stores on it (grant_store.h,
-// approval_store.h) are used by one thread at a time. Changes are on the disk before they are answered. gate.md 2, 5.
+// The part of `$SLUICE_HOME/state.db` that says who may act: the admin credential's hash, grants, approvals, pins, and
+// a revision of each that tells other processes that it changed. One connection; the stores on it (grant_store.h,
+// approval_store.h, pin_store.h) are used by one thread at a time. Changes are on the disk before they are answered.
+// gate.md 2, 5.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,7 @@ namespace sluice::gateway {
 
 class GateDb {
  public:
-  enum class Part { kGrants, kApprovals };
+  enum class Part { kGrants, kApprovals, kPins };
   explicit GateDb(std::string path, std::chrono::milliseconds patience = std::chrono::seconds(2));
 
   // Makes the file, where it is missing. kConflict: another version's; kIo.

@@ -23,17 +23,40 @@ std::string_view word_for(const Decision& decision) {
 void Dispatcher::State::begin(const JobPtr& job) {
   jobs.insert(job);
   job->started = deps.clock.mono();
-  job->timer.emplace(deps.control, limits.hard_deadline);
+  job->timer.emplace(deps.control, job->callee->deadline().value_or(limits.hard_deadline));
   job->timer->async_wait([weak = weak_from_this(), job](const boost::system::error_code& error) {
     const auto state = weak.lock();
     if (error || !state || state->closed_) return;
     job->call->request_stop();
-    const char* text = "The call took too long and was stopped.";
-    if (job->resource) {
-      state->finish(job, fail(Code::kTimeout, text), "timeout");
-    } else {
-      state->finish(job, state->deps.presenter.plain_failure(text, job->redactor), "timeout");
-    }
+    state->finish(job, state->failure(*job, Code::kTimeout, "The call took too long and was stopped."),
+                  {"timeout", ""});
+  });
+}
+
+Result<Json> Dispatcher::State::failure(const Job& job, Code code, std::string_view text) const {
+  if (!job.callee || job.callee->is_tool()) return deps.presenter.plain_failure(text, job.redactor);
+  return fail(code, std::string(text));
+}
+
+void Dispatcher::State::send(const JobPtr& job) {
+  job->ran = true;
+  job->view.emplace(job->redactor, job->results.get(), job->results_observed, &job->end.rule);
+  job->on_stop.emplace(job->call->stop_.get_token(), [weak = weak_from_this(), job] {
+    const auto state = weak.lock();
+    if (!state) return;
+    boost::asio::post(state->deps.control, [weak, job] {
+      const auto now = weak.lock();
+      if (!now || now->closed_ || job->finished) return;
+      now->finish(job, now->failure(*job, Code::kCancelled, "The call was cancelled."), {"cancelled", ""});
+    });
+  });
+  job->callee->send(deps.presenter, *job->view, [weak = weak_from_this(), job](Result<Json> answer, CallEnd end) {
+    const auto state = weak.lock();
+    if (!state || state->closed_ || job->finished) return;
+    if (!job->end.rule.empty()) end.rule = job->end.rule;
+    if (!end.rule.empty() && !job->results_observed) end.status = "withheld";
+    job->ran = end.consumed;
+    state->finish(job, std::move(answer), end);
   });
 }
 
@@ -67,13 +90,24 @@ std::size_t Dispatcher::State::running(std::string_view grant) const {
       std::count_if(jobs.begin(), jobs.end(), [&](const JobPtr& job) { return job->caller.grant == grant; }));
 }
 
+Subject Dispatcher::State::subject_of(const Job& job) const {
+  const Callee& callee = *job.callee;
+  return {job.caller,    callee.server(),           callee.method(), callee.name(),        callee.risk(),
+          job.arguments, running(job.caller.grant), &job.spellings,  callee.input_schema()};
+}
+
 Status Dispatcher::State::write_decision(Job& job, std::string_view method, std::string_view name,
                                          const Decision& decision) {
   job.id = make_uuid(deps.entropy);
+  if (!decision.allow && !decision.pending) {
+    const bool own_line = denials.add(job.caller.grant, decision.rule);
+    if (const auto until = deps.policy.count_denial(job.caller)) denials.shut_out(job.caller.grant, *until);
+    if (!own_line) return {};
+  }
   return deps.audit.append({.id = job.id,
                             .grant = job.caller.grant,
                             .session = job.caller.session,
-                            .server = kServer,
+                            .server = job.callee ? job.callee->server() : deps.server,
                             .method = method,
                             .tool = name,
                             .arguments = &job.arguments,
@@ -82,36 +116,46 @@ Status Dispatcher::State::write_decision(Job& job, std::string_view method, std:
                             .message = decision.message,
                             .policy_revision = decision.revision,
                             .approval = decision.approval,
-                            .approver = decision.approver});
+                            .approver = decision.approver,
+                            .has_outcome = job.done != nullptr});
 }
 
-void Dispatcher::State::finish(const JobPtr& job, Result<Json> answer, std::string_view status) {
+void Dispatcher::State::finish(const JobPtr& job, Result<Json> answer, const CallEnd& end) {
   if (job->finished || closed_) return;
   job->finished = true;
   job->timer.reset();
   jobs.erase(job);
+  job->on_stop.reset();
+  if (job->callee->place() == Callee::Place::kElsewhere) job->callee->stop();  // the deadline, or the caller
   // Stopped before it began: it provably did nothing. Asked to stop first, so that it cannot begin now.
   if (!job->ran) deps.policy.give_back(job->reserved);
   ByteCount bytes = 0;
   if (answer) {
-    if (const Json* content = find_member(*answer, "content"); content && !content->empty()) {
-      bytes = (*content)[0]["text"].get_ref<const std::string&>().size();
-    }
+    const Json* content = find_member(*answer, "content");
+    const Json* text =
+        content && content->is_array() && !content->empty() ? find_member((*content)[0], "text") : nullptr;
+    if (text && text->is_string()) bytes = text->get_ref<const std::string&>().size();
   }
-  deps.audit.append(AuditLog::OutcomeRecord{job->id, status, deps.clock.mono() - job->started, bytes});
-  if (job->tool && job->tool->risk != tools::Risk::kRead) {
+  if (!job->id.empty()) {  // a list has no record
+    deps.audit.append(AuditLog::OutcomeRecord{job->id, end.status, deps.clock.mono() - job->started, bytes, end.rule});
+  }
+  const auto risk = job->callee->risk();
+  if (risk && *risk != tools::Risk::kRead) {
     changes->mark(Changes::kStatus);
-    if (job->tool->risk == tools::Risk::kDestructive) changes->mark(Changes::kTraffic);
+    if (*risk == tools::Risk::kDestructive) changes->mark(Changes::kTraffic);
   }
   const Done done = std::move(job->done);
   done(std::move(answer));
 }
 
 void Dispatcher::State::close() {
+  denials.each_second();  // what was counted since the last time
   closed_ = true;
   for (const JobPtr& job : jobs) {
     job->call->request_stop();
     job->timer.reset();
+    job->on_stop.reset();
+    if (job->callee->place() == Callee::Place::kElsewhere) job->callee->stop();  // it holds the job
   }
   for (const JobPtr& job : held) job->timer.reset();
   pool.join();
@@ -119,18 +163,15 @@ void Dispatcher::State::close() {
   held.clear();
 }
 
-Json Dispatcher::State::perform(Job& job, tools::CallContext& context, std::string& status) const {
+Result<Json> Dispatcher::State::perform(Job& job, tools::CallContext& context) const {
   job.ran = true;  // before the look at the token: see finish()
   if (context.stop.stop_requested()) {
     job.ran = false;
-    status = "cancelled";
+    job.end.status = "cancelled";
     return deps.presenter.plain_failure("The call was cancelled.", job.redactor);
   }
-  if (job.resource) return deps.presenter.resource(*job.resource, job.redactor, job.resource->read(deps.services));
-  auto result = job.tool->function(job.arguments, context);
-  if (result) return deps.presenter.success(*job.tool, job.arguments, job.redactor, *std::move(result));
-  status = result.error().code == Code::kCancelled ? "cancelled" : "error";
-  return deps.presenter.failure(*job.tool, result.error(), job.redactor);
+  const Presenter::View view{job.redactor, job.results.get(), job.results_observed, &job.end.rule};
+  return job.callee->run({job.arguments, context, deps.presenter, view, job.end});
 }
 
 Json Dispatcher::State::tools_for(const Caller& caller) const {
@@ -148,24 +189,24 @@ void Dispatcher::State::work(const JobPtr& job) {
   context.redactor = job->redactor;
   context.stop = job->call->stop_.get_token();
   context.deadline = job->started + limits.soft_deadline;
-  context.services = &deps.services;
+  context.services = deps.services;
   context.list_tools = [this, &job] { return tools_for(job->caller); };
   if (job->progress) {
     context.progress = [this, &job](double progress, double total, std::string_view message) {
       report(job, progress, total, message);
     };
   }
-  std::string status = "ok";
-  Json answer;
+  Result<Json> answer = Json();
   try {
-    answer = perform(*job, context, status);
+    answer = perform(*job, context);
+    if (!job->end.rule.empty() && !job->results_observed) job->end.status = "withheld";
   } catch (const std::exception& bug) {
     if (deps.on_bug) deps.on_bug(bug.what());
-    status = "error";
+    job->end = {"error", ""};
     answer = deps.presenter.failure("Error: internal error", job->redactor);
   }
-  boost::asio::post(deps.control, [weak = weak_from_this(), job, answer = std::move(answer), status]() mutable {
-    if (const auto state = weak.lock()) state->finish(job, std::move(answer), status);
+  boost::asio::post(deps.control, [weak = weak_from_this(), job, answer = std::move(answer)]() mutable {
+    if (const auto state = weak.lock()) state->finish(job, std::move(answer), job->end);
   });
 }
 
@@ -173,7 +214,9 @@ void Dispatcher::State::report(const JobPtr& job, double progress, double total,
   const MonoTime now = deps.clock.mono();
   if (now - job->last_progress < limits.progress_interval) return;
   job->last_progress = now;
-  boost::asio::post(deps.control, [weak = weak_from_this(), job, progress, total, text = std::string(message)] {
+  const Presenter::View view{job->redactor, job->results.get(), job->results_observed, nullptr};
+  auto said = deps.presenter.progress(message, view);
+  boost::asio::post(deps.control, [weak = weak_from_this(), job, progress, total, text = std::move(said)] {
     const auto state = weak.lock();
     if (state && !state->closed_ && !job->finished) job->progress(progress, total, text);
   });

@@ -6,19 +6,23 @@
 #include <boost/asio/thread_pool.hpp>
 #include <unordered_set>
 
+#include "gateway/denials.h"
 #include "gateway/dispatcher.h"
 
 namespace sluice::gateway {
 
-inline constexpr std::string_view kServer = "sluice";  // our own tools' server (gate.md 2)
-
 struct Dispatcher::Job {
   Caller caller;
-  std::string id;                     // of the audit records
-  const tools::Tool* tool = nullptr;  // or
-  const Resource* resource = nullptr;
+  std::string id;                   // of the audit records
+  CalleePtr callee;                 // null: only for a denial
   Json arguments = Json::object();  // effective
+  policy::Spellings spellings;      // of numbers in them
   const Redactor* redactor = nullptr;
+  std::shared_ptr<const policy::ResultFilter> results;  // null: nothing more happens to the answer
+  bool results_observed = false;
+  CallEnd end;
+  std::optional<Presenter::View> view;  // while it runs
+  std::optional<std::stop_callback<std::function<void()>>> on_stop;
   std::shared_ptr<RunningCall> call;
   Progress progress;
   Done done;
@@ -37,9 +41,14 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
 
   // --- control thread ---
   void begin(const JobPtr& job);
-  void finish(const JobPtr& job, Result<Json> answer, std::string_view status);
+  void finish(const JobPtr& job, Result<Json> answer, const CallEnd& end);
+  // What runs elsewhere.
+  void send(const JobPtr& job);
+  // Of a call that ends early: a tool's is a result.
+  Result<Json> failure(const Job& job, Code code, std::string_view text) const;
   std::size_t running() const { return jobs.size(); }
   std::size_t running(std::string_view grant) const;
+  Subject subject_of(const Job& job) const;
   bool is_full() const { return running() >= limits.max_running; }
   Json tools_for(const Caller& caller) const;  // entries of tools/list
   static tl::unexpected<Error> full() { return fail(Code::kUnavailable, "too many calls are running; try again"); }
@@ -60,10 +69,11 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
   std::shared_ptr<Changes> changes;
   std::unordered_set<JobPtr> jobs;
   std::unordered_set<JobPtr> held;  // until a person decides
+  Denials denials{deps.clock, deps.audit};
   boost::asio::thread_pool pool;
 
  private:
-  Json perform(Job& job, tools::CallContext& context, std::string& status) const;
+  Result<Json> perform(Job& job, tools::CallContext& context) const;
   bool closed_ = false;
 };
 

@@ -1,8 +1,10 @@
 #include "gateway/masking.h"
 
 #include <algorithm>
+#include <array>
 #include <string_view>
 
+#include "base/json_pointer.h"
 #include "base/text.h"
 #include "session/manifest.h"
 
@@ -64,24 +66,12 @@ class Walker {
     pointers_.push_back(pointer);
   }
 
-  static void descend(std::string& pointer, std::string_view name) {
-    pointer += '/';
-    for (const char c : name) {
-      if (c == '~')
-        pointer += "~0";
-      else if (c == '/')
-        pointer += "~1";
-      else
-        pointer += c;
-    }
-  }
-
   void walk_object(Json& object, std::string& pointer) {
     const std::size_t length = pointer.size();
     const std::string type = content_type_of(object);
     const std::string header = pair_name(object);
     for (auto& [name, member] : object.get_ref<Json::object_t&>()) {
-      descend(pointer, name);
+      pointer += "/" + pointer_segment(name);
       const Meaning meaning = meaning_of(name, member);
       if (member.is_string()) {
         put(member, masked(name, text_of(member), meaning, header, type), pointer);
@@ -96,8 +86,19 @@ class Walker {
     }
   }
 
+  // An entry of `extract` of proxy_replay_session says where a value is to be taken from, and holds none.
+  static bool is_extract(const Json& object) {
+    constexpr std::array<std::string_view, 5> kMembers{"name", "exchange_id", "header", "regex", "pointer"};
+    const auto known = [&](const auto& member) {
+      return std::find(kMembers.begin(), kMembers.end(), member.first) != kMembers.end();
+    };
+    const auto& members = object.get_ref<const Json::object_t&>();
+    return object.contains("exchange_id") && std::all_of(members.begin(), members.end(), known);
+  }
+
   // {"name": N, "value": V} and {"header": N, "expected": V, "actual": V}: N, or "".
   static std::string pair_name(const Json& object) {
+    if (is_extract(object)) return "";
     const Json* name = find_member(object, "header");
     if (!name && object.size() == 2 && object.contains("value")) name = find_member(object, "name");
     return name && name->is_string() ? name->get<std::string>() : "";
@@ -118,7 +119,7 @@ class Walker {
         break;
     }
     // That of a recording is a name that we gave, and no secret as other session ids are.
-    if (name == "sessionId" && session::is_session_id(text)) return {text, false};
+    if ((name == "sessionId" || name == "session_id") && session::is_session_id(text)) return {text, false};
     return redactor_.mask_member(name, text);
   }
 
@@ -126,7 +127,7 @@ class Walker {
     const std::size_t length = pointer.size();
     for (auto& [name, value] : headers.get_ref<Json::object_t&>()) {
       if (!value.is_string()) continue;
-      descend(pointer, name);
+      pointer += "/" + pointer_segment(name);
       put(value, redactor_.mask_header_value(name, text_of(value)), pointer);
       pointer.resize(length);
     }

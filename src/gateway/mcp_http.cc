@@ -122,6 +122,13 @@ void McpHttp::handle(HttpRequest request, std::shared_ptr<HttpReply> reply) {
 }
 
 void McpHttp::post(const Identity& who, const mcp::HttpHead& head, const std::string& body, const ReplyPtr& reply) {
+  if (const auto until = deps_.dispatcher.shut_out_until(who.caller)) {
+    const auto wait = std::chrono::ceil<std::chrono::seconds>(*until - deps_.clock.wall()).count();
+    HttpAnswer answer =
+        text_answer(429, "Too many calls were denied. Nothing is answered before " + iso8601_ms(*until));
+    answer.fields.emplace_back("Retry-After", std::to_string(std::max<std::int64_t>(wait, 1)));
+    return reply->respond(std::move(answer));
+  }
   mcp::Message message = mcp::parse_message(body);
   const auto route = mcp::route_post(head, message);
   if (!route) return reply->respond(refusal_answer(route.error()));

@@ -4,11 +4,15 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "base/json.h"
+#include "policy/result_filter.h"
+#include "policy/source.h"
 #include "policy/state_store.h"
 #include "tools/tool.h"
 
@@ -27,11 +31,13 @@ struct Caller {
 struct Subject {
   const Caller& caller;
   std::string_view server;
-  std::string_view method;  // "tools/call", "resources/read", …
-  std::string_view name;    // the tool's name or the resource's URI
-  tools::Risk risk = tools::Risk::kRead;
+  std::string_view method;          // "tools/call", "resources/read", …
+  std::string_view name;            // the tool's name or the resource's URI
+  std::optional<tools::Risk> risk;  // absent: a foreign tool's, see the policy's `risk`
   const Json& arguments;
-  std::size_t in_flight = 0;  // calls of this grant that run
+  std::size_t in_flight = 0;                     // calls of this grant that run
+  const policy::Spellings* spellings = nullptr;  // of numbers in `arguments`
+  const Json* schema = nullptr;                  // a foreign tool's, for `"args": "closed"`
 };
 
 // The key of the question among a result's inputRequests, and of its answer among inputResponses.
@@ -57,6 +63,9 @@ struct Decision {
   std::string approval;                    // its id, where a person was asked
   std::string approver;                    // who let the call pass
   std::optional<PendingApproval> pending;  // denied only for now
+  // What happens to the answer; null: nothing. In monitor mode it is only looked at.
+  std::shared_ptr<const policy::ResultFilter> results;
+  bool results_observed = false;
 };
 
 // Control thread only.
@@ -65,17 +74,22 @@ class Policy {
   virtual ~Policy() = default;
   // Whether lists name this tool.
   virtual bool may_see(const Caller& caller, std::string_view server, std::string_view name,
-                       tools::Risk risk) const = 0;
-  // Of methods that are no tool calls.
+                       std::optional<tools::Risk> risk) const = 0;
+  // Of methods that are no tool calls. What no policy knows is closed under `"default": "deny"`.
   virtual Decision judge_method(const Caller& caller, std::string_view method) const = 0;
   // Of a tool's name, before anything else of the call is read.
   virtual Decision judge_name(const Caller& caller, std::string_view server, std::string_view name,
-                              tools::Risk risk) const = 0;
+                              std::optional<tools::Risk> risk) const = 0;
   // Of a tool call whose name passed; reserves.
   virtual Decision decide(const Subject& subject) = 0;
   // What a caller's own user answered to the question about this call, before it is decided: the state that was given
-  // with it, and the responses. What does not verify changes nothing.
-  virtual void take_answer(const Subject&, std::string_view /*state*/, const Json& /*responses*/) {}
+  // with it, and the responses. What does not verify changes nothing. False: the state is none of ours.
+  virtual bool take_answer(const Subject&, std::string_view /*state*/, const Json& /*responses*/) { return false; }
+  // What becomes of tools that changed since they were accepted (gate.md 6).
+  enum class Pins { kOff, kWarn, kEnforce };
+  virtual Pins pins(const Caller&) const { return Pins::kOff; }
+  // A denial of this caller was given. An answer: it has passed `max_denials`, and nothing is answered until then.
+  virtual std::optional<WallTime> count_denial(const Caller&) { return std::nullopt; }
   // The call did not run.
   virtual void give_back(policy::Reservation& reserved) = 0;
 };

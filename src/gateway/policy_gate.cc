@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "base/json_pointer.h"
+#include "gateway/callee.h"
 #include "gateway/visible_text.h"
 #include "policy/canonical.h"
 
@@ -60,6 +62,10 @@ policy::RiskClass policy_risk(tools::Risk risk) {
   return policy::RiskClass::kDestructive;
 }
 
+std::optional<policy::RiskClass> policy_risk(std::optional<tools::Risk> risk) {
+  return risk ? std::optional(policy_risk(*risk)) : std::nullopt;
+}
+
 PolicyGate::EnginePtr PolicyGate::find_engine(std::string_view grant) const {
   if (grant == "default") return engine_;
   const auto found = engines_.find(grant);
@@ -96,7 +102,8 @@ Decision PolicyGate::settle(const policy::Engine& engine, policy::Decision decid
   return decision;
 }
 
-bool PolicyGate::may_see(const Caller& caller, std::string_view, std::string_view name, tools::Risk risk) const {
+bool PolicyGate::may_see(const Caller& caller, std::string_view, std::string_view name,
+                         std::optional<tools::Risk> risk) const {
   if (!is_governed(caller)) return true;
   const auto found = engine_for(caller);
   if (!found) return false;
@@ -106,19 +113,33 @@ bool PolicyGate::may_see(const Caller& caller, std::string_view, std::string_vie
 }
 
 Decision PolicyGate::judge_method(const Caller& caller, std::string_view method) const {
-  if (!is_governed(caller) || !policy::is_governed_method(method)) return {};
+  if (!is_governed(caller) || policy::is_open_method(method)) return {};
   if (is_closed()) return gate_closed();
   const auto found = engine_for(caller);
   if (!found) return found.error();
   const EnginePtr& engine = *found;
-  if (engine->allows_method(method)) return settle(*engine, {});
+  if (engine->allows_method(method)) {
+    Decision decision = settle(*engine, {});
+    decision.results = engine->results_of_others();
+    decision.results_observed = engine->document().mode == policy::Mode::kMonitor;
+    return decision;
+  }
   for (const policy::MethodEntry& entry : engine->document().methods) {
-    if (entry.name == method) return settle(*engine, deny("/methods/" + policy::pointer_segment(method), "closed"));
+    if (entry.name == method) return settle(*engine, deny("/methods/" + pointer_segment(method), "closed"));
   }
   return settle(*engine, deny("(default deny)", "closed"));
 }
 
-Decision PolicyGate::judge_name(const Caller& caller, std::string_view, std::string_view name, tools::Risk risk) const {
+PolicyGate::Pins PolicyGate::pins(const Caller& caller) const {
+  const EnginePtr engine = find_engine(caller.grant);
+  if (!engine) return Pins::kEnforce;
+  const policy::Document& document = engine->document();
+  if (!document.pins) return document.otherwise == policy::Default::kDeny ? Pins::kEnforce : Pins::kOff;
+  return *document.pins == "off" ? Pins::kOff : *document.pins == "warn" ? Pins::kWarn : Pins::kEnforce;
+}
+
+Decision PolicyGate::judge_name(const Caller& caller, std::string_view, std::string_view name,
+                                std::optional<tools::Risk> risk) const {
   if (!is_governed(caller)) return {};
   if (is_closed()) return gate_closed();
   const auto found = engine_for(caller);
@@ -151,7 +172,7 @@ Decision PolicyGate::ask_person(const Subject& subject, const policy::Engine& en
   const policy::ApprovalNeed& need = *decided.approval;
   const std::int64_t now = unix_ms(clock_.wall());
   Approval wanted;
-  wanted.arguments = policy::canonical_json(subject.arguments);
+  wanted.arguments = policy::canonical_json(subject.arguments, subject.spellings);
   if (wanted.arguments.size() > ApprovalStore::kMostArguments) {
     return settle(engine, deny(decided.rule,
                                "A person would have to approve this call, and its arguments are longer "
@@ -192,7 +213,9 @@ Decision PolicyGate::ask_person(const Subject& subject, const policy::Engine& en
   decision.message = need.message;
   PendingApproval pending{waiting.id, waiting.expires_ms, need.wait, waiting_text(waiting), "", ""};
   // Never what destroys, whatever the policy says (gate.md 1).
-  if (need.caller && subject.caller.can_ask_user && subject.risk != tools::Risk::kDestructive) {
+  const policy::RiskClass risk = subject.risk ? policy_risk(*subject.risk) : engine.class_of(subject.name);
+  const bool destroys = risk == policy::RiskClass::kDestructive || risk == policy::RiskClass::kUnclassified;
+  if (need.caller && subject.caller.can_ask_user && !destroys) {
     pending.question = question_text(waiting);
     pending.state = seal_->close(
         {{"id", waiting.id}, {"grant", waiting.grant}, {"digest", waiting.digest}, {"until", waiting.expires_ms}});
@@ -201,17 +224,24 @@ Decision PolicyGate::ask_person(const Subject& subject, const policy::Engine& en
   return decision;
 }
 
-void PolicyGate::take_answer(const Subject& subject, std::string_view state, const Json& responses) {
+bool PolicyGate::take_answer(const Subject& subject, std::string_view state, const Json& responses) {
   const Caller& caller = subject.caller;
-  if (!approvals_ || !is_governed(caller) || is_closed() || !engine_for(caller)) return;
+  if (!approvals_) return false;
   const auto given = seal_->open(state);
+  if (!given) return false;
+  if (is_governed(caller) && !is_closed() && engine_for(caller)) use_answer(subject, *given, responses);
+  return true;
+}
+
+void PolicyGate::use_answer(const Subject& subject, const Json& given, const Json& responses) {
+  const Caller& caller = subject.caller;
   const std::int64_t now = unix_ms(clock_.wall());
-  if (!given || (*given)["grant"] != caller.grant || (*given)["until"].get<std::int64_t>() <= now) return;
-  const auto approval = approvals_->find((*given)["id"].get<std::string>());
-  if (!approval || approval->digest != (*given)["digest"].get<std::string>() || approval->grant != caller.grant) return;
+  if (given.at("grant") != caller.grant || given.at("until").get<std::int64_t>() <= now) return;
+  const auto approval = approvals_->find(given.at("id").get<std::string>());
+  if (!approval || approval->digest != given.at("digest").get<std::string>() || approval->grant != caller.grant) return;
   // The call that it comes with is the one that was asked about.
   const bool same = approval->server == subject.server && approval->tool == subject.name &&
-                    approval->arguments == policy::canonical_json(subject.arguments);
+                    approval->arguments == policy::canonical_json(subject.arguments, subject.spellings);
   if (!same) return;
   const Json* answer = find_member(responses, kQuestion);
   const Json* action = answer ? find_member(*answer, "action") : nullptr;
@@ -248,29 +278,86 @@ Decision PolicyGate::use_approval(const Subject& subject, const policy::Engine& 
   return decision;
 }
 
+std::optional<policy::Decision> PolicyGate::others_rule(const Subject& subject) const {
+  if (subject.server != kServer || subject.risk == tools::Risk::kRead) return std::nullopt;
+  const Json* replace = find_member(subject.arguments, "replace");
+  const Json* given = find_member(subject.arguments, "rules");
+  // Whoever adds a rule meanwhile would lose it, so that even a look at all of them would not do.
+  if (given && given->is_array() && replace && replace->is_boolean() && replace->get<bool>()) {
+    return deny("/own_only", "replace would remove rules that this grant has not made; remove your own one by one");
+  }
+  const Json* id = find_member(subject.arguments, "rule_id");
+  if (!id || !id->is_string()) return std::nullopt;
+  // Numbers are never given twice and a rule keeps its grant: what is true now is true when the call runs.
+  const rules::RulePtr rule = rules_ ? rules_->find(id->get_ref<const std::string&>()) : nullptr;
+  if (rules_ && (!rule || rule->spec.grant == subject.caller.grant)) return std::nullopt;
+  return deny("/own_only", "this rule was made by another grant; only its own may be changed here");
+}
+
+std::optional<policy::Decision> PolicyGate::unknown_arguments(const Subject& subject, const policy::Engine& engine) {
+  if (!engine.document().closed_args || !subject.schema) return std::nullopt;
+  const Json* known = find_member(*subject.schema, "properties");
+  for (const auto& [name, value] : subject.arguments.items()) {
+    if (known && known->is_object() && known->contains(name)) continue;
+    return deny("/args", fmt::format("The tool's schema has no argument \"{}\"", visible_text(name)));
+  }
+  const auto shape = policy::Shape::compile(*subject.schema);  // what it cannot say is left to the server
+  if (shape && !shape->fits(subject.arguments))
+    return deny("/args", "The arguments are not what the tool's schema says");
+  return std::nullopt;
+}
+
 Decision PolicyGate::decide(const Subject& subject) {
   if (!is_governed(subject.caller)) return {};
   if (is_closed()) return gate_closed();
   const auto found = engine_for(subject.caller);
   if (!found) return found.error();
   const EnginePtr& engine = *found;
-  const policy::RiskClass risk = policy_risk(subject.risk);
+  const std::optional<policy::RiskClass> risk = policy_risk(subject.risk);
   const policy::NameAnswer name = engine->judge_name(subject.name, risk);
   if (name != policy::NameAnswer::kListed) return settle(*engine, engine->judged_name(subject.name, name));
   policy::Decision decided = engine->decide({.grant = subject.caller.grant,
                                              .server = subject.server,
                                              .tool = subject.name,
                                              .risk = risk,
-                                             .arguments = subject.arguments});
+                                             .arguments = subject.arguments,
+                                             .spellings = subject.spellings});
+  if (decided.verdict != policy::Verdict::kDeny) {
+    if (auto denied = unknown_arguments(subject, *engine)) decided = *std::move(denied);
+  }
+  if (decided.verdict != policy::Verdict::kDeny && engine->document().own_only) {
+    if (auto denied = others_rule(subject)) decided = *std::move(denied);
+  }
   const bool enforced = engine->document().mode == policy::Mode::kEnforce;
   if (decided.verdict == policy::Verdict::kAskPerson && approvals_ && enforced) {
-    return ask_person(subject, *engine, std::move(decided));
+    Decision decision = ask_person(subject, *engine, std::move(decided));
+    decision.results = engine->results_of(subject.name, risk);
+    return decision;
   }
   policy::Reservation reserved;
   if (decided.verdict == policy::Verdict::kAllow) decided = reserve(subject, *engine, std::move(decided), reserved);
   Decision decision = settle(*engine, std::move(decided));
   decision.reserved = std::move(reserved);
+  decision.results = engine->results_of(subject.name, risk);
+  decision.results_observed = engine->document().mode == policy::Mode::kMonitor;
   return decision;
+}
+
+std::optional<WallTime> PolicyGate::count_denial(const Caller& caller) {
+  if (!is_governed(caller)) return std::nullopt;
+  const auto engine_found = engine_for(caller);
+  if (!engine_found || !*engine_found || !(*engine_found)->document().max_denials) return std::nullopt;
+  const EnginePtr& engine = *engine_found;
+  const policy::MaxDenials& most = *engine->document().max_denials;
+  policy::Limit limit;
+  limit.counter = "denials";
+  limit.window = most.window;
+  const policy::LimitUse use{policy::limit_key(policy::Scope::kGrant, caller.grant, "", "/max_denials", limit),
+                             most.window, false, static_cast<policy::Micro>(most.max) * policy::kMicro, policy::kMicro};
+  const auto counted = store_.reserve(std::span(&use, 1), clock_.wall());
+  // A store that cannot be used denies limited calls anyway; it shuts nobody out.
+  const auto* reached = counted ? std::get_if<policy::LimitReached>(&*counted) : nullptr;
+  return reached ? std::optional(reached->again) : std::nullopt;
 }
 
 void PolicyGate::give_back(policy::Reservation& reserved) {

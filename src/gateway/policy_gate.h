@@ -18,6 +18,7 @@
 #include "gateway/policy.h"
 #include "gateway/seal.h"
 #include "policy/engine.h"
+#include "rules/rule_store.h"
 
 namespace sluice::gateway {
 
@@ -41,13 +42,18 @@ class PolicyGate final : public Policy {
   void set_closed(std::function<bool()> closed) { closed_ = std::move(closed); }
   // Asked for each call; outlives the gate. Without it every grant holds.
   void set_identities(Identities& identities) { identities_ = &identities; }
+  // For `own_only`: who made which rule. Outlives the gate; without it such a policy denies every change of a rule.
+  void set_rules(const rules::RuleStore& rules) { rules_ = &rules; }
 
-  bool may_see(const Caller& caller, std::string_view server, std::string_view name, tools::Risk risk) const override;
+  bool may_see(const Caller& caller, std::string_view server, std::string_view name,
+               std::optional<tools::Risk> risk) const override;
   Decision judge_method(const Caller& caller, std::string_view method) const override;
   Decision judge_name(const Caller& caller, std::string_view server, std::string_view name,
-                      tools::Risk risk) const override;
+                      std::optional<tools::Risk> risk) const override;
   Decision decide(const Subject& subject) override;
-  void take_answer(const Subject& subject, std::string_view state, const Json& responses) override;
+  bool take_answer(const Subject& subject, std::string_view state, const Json& responses) override;
+  Pins pins(const Caller& caller) const override;
+  std::optional<WallTime> count_denial(const Caller& caller) override;
   void give_back(policy::Reservation& reserved) override;
   // Whether the grant's policy leaves the method open, whoever shows which token: for what is offered.
   bool is_open(std::string_view grant, std::string_view method) const;
@@ -62,6 +68,11 @@ class PolicyGate final : public Policy {
   static Decision settle(const policy::Engine& engine, policy::Decision decided);
   policy::Decision reserve(const Subject& subject, const policy::Engine& engine, policy::Decision decided,
                            policy::Reservation& reserved);
+  void use_answer(const Subject& subject, const Json& given, const Json& responses);
+  // `"args": "closed"` for a foreign tool: the denial of what its schema does not know.
+  static std::optional<policy::Decision> unknown_arguments(const Subject& subject, const policy::Engine& engine);
+  // own_only: the denial of a call that changes another grant's rule.
+  std::optional<policy::Decision> others_rule(const Subject& subject) const;
   // Of a call that a person must decide about: runs it once they have, and else says what it waits for.
   Decision ask_person(const Subject& subject, const policy::Engine& engine, policy::Decision decided);
   Decision use_approval(const Subject& subject, const policy::Engine& engine, policy::Decision decided,
@@ -69,6 +80,7 @@ class PolicyGate final : public Policy {
 
   const Clock& clock_;
   policy::StateStore& store_;
+  const rules::RuleStore* rules_ = nullptr;
   EnginePtr engine_;
   std::map<std::string, EnginePtr, std::less<>> engines_;
   Identities* identities_ = nullptr;
@@ -79,5 +91,6 @@ class PolicyGate final : public Policy {
 };
 
 policy::RiskClass policy_risk(tools::Risk risk);
+std::optional<policy::RiskClass> policy_risk(std::optional<tools::Risk> risk);
 
 }  // namespace sluice::gateway

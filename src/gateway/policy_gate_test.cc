@@ -151,5 +151,34 @@ TEST_F(PolicyGateTest, WithoutItsStoreALimitedCallIsDeniedAndOthersGoOn) {
   EXPECT_TRUE(gate.decide({caller, "sluice", "tools/call", "other", Risk::kRead, none}).allow);
 }
 
+TEST_F(PolicyGateTest, OwnOnlyDeniesChangesOfOthersRulesAndAllOfThemWithoutTheRules) {
+  use(R"({"version":"1","default":"allow","own_only":true})");
+  EXPECT_EQ(decide("t", {{"rule_id", "rule_1"}}).rule, "/own_only") << "nobody knows whose it is";
+  rules::RuleStore rules(clock_);
+  rules::RuleSpec spec;
+  spec.description = "d";
+  spec.grant = "owner";
+  ASSERT_TRUE(rules.add(spec));
+  spec.grant = "default";
+  ASSERT_TRUE(rules.add(spec));
+  gate_.set_rules(rules);
+  EXPECT_EQ(decide("t", {{"rule_id", "rule_1"}}).rule, "/own_only");
+  EXPECT_TRUE(decide("t", {{"rule_id", "rule_2"}}).allow);
+  EXPECT_TRUE(decide("t", {{"rule_id", "rule_3"}}).allow) << "there is none: the tool says so";
+  EXPECT_EQ(decide("t", {{"rules", Json::array()}, {"replace", true}}).rule, "/own_only");
+  EXPECT_TRUE(decide("t", {{"rules", Json::array()}, {"replace", false}}).allow);
+}
+
+TEST_F(PolicyGateTest, BeyondMaxDenialsAGrantIsShutOutUntilTheWindowEnds) {
+  use(R"({"version":"1","default":"deny","max_denials":{"window":"minute","max":2}})");
+  EXPECT_FALSE(gate_.count_denial({}));
+  EXPECT_FALSE(gate_.count_denial({}));
+  const auto until = gate_.count_denial({});
+  ASSERT_TRUE(until);
+  EXPECT_GT(*until, clock_.wall());
+  EXPECT_LE(*until, clock_.wall() + std::chrono::minutes(1));
+  EXPECT_FALSE(gate_.count_denial({"owner", "", true}));
+}
+
 }  // namespace
 }  // namespace sluice::gateway

@@ -1,5 +1,8 @@
 #include "gateway/presenter.h"
 
+#include <algorithm>
+
+#include "base/json_spelling.h"
 #include "base/text.h"
 #include "gateway/answer_cut.h"
 #include "gateway/masking.h"
@@ -14,6 +17,12 @@ constexpr std::size_t kMaxRedacted = 100;
 constexpr std::size_t kMaxRedactedUnits = 4'000;
 
 Json text_content(std::string text) { return Json::array({{{"type", "text"}, {"text", std::move(text)}}}); }
+
+// Whether an answer still has the shape that tools/list promises.
+bool fits_schema(const tools::Tool& tool, const Json& answer) {
+  const auto shape = policy::Shape::compile(tools::output_schema(tool));
+  return shape && shape->fits(answer);
+}
 
 // How many of the pointers are listed, and what they cost.
 std::size_t listed(const std::vector<std::string>& pointers, std::size_t& units) {
@@ -51,19 +60,48 @@ std::size_t Presenter::limit_for(const tools::Tool& tool, const Json& arguments)
   return included ? 3 * body + limits_.answer_units : limits_.answer_units;
 }
 
-void Presenter::make_safe(Json& answer, const Redactor* redactor, std::size_t units) const {
+// Withheld: the denial, or nothing in monitor mode, where it is only told.
+std::string Presenter::withhold(const View& view, std::string rule, const std::string& message) {
+  if (view.withheld) *view.withheld = std::move(rule);
+  return view.observed ? "" : "[POLICY DENIED] " + message;
+}
+
+Presenter::Made Presenter::make_safe(Json& answer, const View& view, std::size_t units) const {
+  Made made;
   std::vector<std::string> pointers;
-  if (redactor) mask_answer(answer, *redactor, pointers);
+  if (view.redactor) mask_answer(answer, *view.redactor, pointers);
   repair_strings(answer);
+  if (view.results) {
+    // Before anything is cut: half of what a rule looks for is not found.
+    if (const auto blocked = view.results->blocked(answer)) {
+      made.denial = withhold(view, blocked->rule, blocked->message);
+      if (!made.denial.empty()) return made;
+    }
+    if (!view.observed) made.redacted = view.results->redact(answer) > 0;
+  }
+  const auto most = view.results ? view.results->max_bytes() : std::nullopt;
+  if (most && !view.observed) units = std::min<std::size_t>(units, most->bytes);
   std::size_t reserved = 0;
   listed(pointers, reserved);
   cut_answer(answer, units > reserved ? units - reserved : 0, pointers);
   const std::size_t count = listed(pointers, reserved);
-  if (pointers.empty()) return;
-  Json names = Json::array();
-  for (std::size_t i = 0; i < count; ++i) names.push_back(repair_utf8(pointers[i]));
-  answer["redacted"] = std::move(names);
-  if (count < pointers.size()) answer["redacted_more"] = pointers.size() - count;
+  if (!pointers.empty()) {
+    Json names = Json::array();
+    for (std::size_t i = 0; i < count; ++i) names.push_back(repair_utf8(pointers[i]));
+    answer["redacted"] = std::move(names);
+    if (count < pointers.size()) answer["redacted_more"] = pointers.size() - count;
+  }
+  if (!most) return made;
+  std::size_t size = dump_json(answer).size();
+  if (size > most->bytes && !view.observed) {  // octets, not units: once more
+    std::vector<std::string> none;
+    cut_answer(answer, most->bytes / 4, none);
+    size = dump_json(answer).size();
+  }
+  if (size > most->bytes) {
+    made.denial = withhold(view, most->rule, "The answer is longer than the policy lets pass; ask for less");
+  }
+  return made;
 }
 
 std::string Presenter::safe_text(std::string_view text, const Redactor* redactor) const {
@@ -73,16 +111,30 @@ std::string Presenter::safe_text(std::string_view text, const Redactor* redactor
   return redactor ? redactor->mask_text(safe).text : safe;
 }
 
-Json Presenter::success(const tools::Tool& tool, const Json& arguments, const Redactor* redactor, Json result) const {
-  if (tool.hints & tools::kMitmproxy) {
-    make_safe(result, redactor, limit_for(tool, arguments));
-    return mitmproxy_success(tool, std::move(result));
-  }
-  Json answer = {{"status", "success"}};
+Json Presenter::success(const tools::Tool& tool, const Json& arguments, const View& view, Json result) const {
+  const bool mitmproxy = (tool.hints & tools::kMitmproxy) != 0;
+  Json answer = Json::object();
+  if (!mitmproxy) answer["status"] = "success";
   for (auto& [name, member] : result.get_ref<Json::object_t&>()) answer[name] = std::move(member);
-  make_safe(answer, redactor, limit_for(tool, arguments));
-  Json presented = {{"content", text_content(dump_json(answer))}};
-  presented["structuredContent"] = std::move(answer);
+  View shown = view;
+  if (tool.hints & tools::kMasksItself) shown.redactor = nullptr;
+  const Made made = make_safe(answer, shown, limit_for(tool, arguments));
+  if (!made.denial.empty()) return plain_failure(made.denial, nullptr);
+  const bool fits = !made.redacted || fits_schema(tool, answer);
+  Json presented;
+  if (mitmproxy) {
+    presented = mitmproxy_success(tool, std::move(answer));
+  } else {
+    presented = {{"content", text_content(dump_json(answer))}};
+    presented["structuredContent"] = std::move(answer);
+  }
+  if (fits) return presented;
+  presented.erase("structuredContent");
+  presented["content"].push_back({{"type", "text"},
+                                  {"text",
+                                   "The policy masks parts of this answer, and what is left is not of the "
+                                   "shape that the tool promises: it is text only."}});
+  presented["isError"] = true;
   return presented;
 }
 
@@ -105,15 +157,30 @@ Json Presenter::mitmproxy_success(const tools::Tool& tool, Json answer) const {
   return presented;
 }
 
-Json Presenter::failure(const tools::Tool& tool, const Error& error, const Redactor* redactor) const {
-  if ((tool.hints & tools::kMitmproxy) == 0) return failure(error.message, redactor);
-  Json presented = plain_failure(error.message, redactor);
+Json Presenter::failure(const tools::Tool& tool, const Error& error, const View& view) const {
+  if ((tool.hints & tools::kMitmproxy) == 0) return failure(error.message, view);
+  std::string text = safe_text(error.message, view.redactor);
+  if (view.results) {
+    if (const auto blocked = view.results->blocked_text(text)) {
+      const std::string denial = withhold(view, blocked->rule, blocked->message);
+      if (!denial.empty()) return plain_failure(denial, nullptr);
+    }
+    if (!view.observed) view.results->redact_text(text);
+  }
+  Json presented = {{"content", text_content(std::move(text))}, {"isError", true}};
   presented["_meta"] = {{"dev.sluice/error", {{"code", to_string(error.code)}}}};
   return presented;
 }
 
-Json Presenter::failure(std::string_view message, const Redactor* redactor) const {
-  const Json answer = {{"status", "error"}, {"error", safe_text(message, redactor)}};
+Json Presenter::failure(std::string_view message, const View& view) const {
+  Json answer = {{"status", "error"}, {"error", safe_text(message, view.redactor)}};
+  if (view.results) {
+    if (const auto blocked = view.results->blocked(answer)) {
+      const std::string denial = withhold(view, blocked->rule, blocked->message);
+      if (!denial.empty()) return plain_failure(denial, nullptr);
+    }
+    if (!view.observed) view.results->redact(answer);
+  }
   return {{"content", text_content(dump_json(answer))}, {"isError", true}};
 }
 
@@ -121,16 +188,43 @@ Json Presenter::plain_failure(std::string_view text, const Redactor* redactor) c
   return {{"content", text_content(safe_text(text, redactor))}, {"isError", true}};
 }
 
-Json Presenter::resource(const Resource& resource, const Redactor* redactor, Json value) const {
+Result<Json> Presenter::resource(const Resource& resource, const View& view, Json value) const {
+  Made made;
   std::string text;
   if (value.is_string()) {
-    text = repair_utf8(value.get_ref<const std::string&>());
+    Json holder = {{"text", repair_utf8(value.get_ref<const std::string&>())}};
+    // A certificate: nothing of it is a secret, and a cut one is none.
+    made = make_safe(holder, {nullptr, view.results, view.observed, view.withheld}, limits_.max_included_body);
+    text = holder["text"].get<std::string>();
   } else {
-    make_safe(value, redactor, limits_.answer_units);
+    made = make_safe(value, view, limits_.answer_units);
     text = dump_json(value, JsonStyle::kIndented);
   }
-  return {{"contents",
-           Json::array({{{"uri", resource.uri}, {"mimeType", resource.mime_type}, {"text", std::move(text)}}})}};
+  if (!made.denial.empty()) return fail(Code::kRefused, made.denial);
+  return Json{{"contents",
+               Json::array({{{"uri", resource.uri}, {"mimeType", resource.mime_type}, {"text", std::move(text)}}})}};
+}
+
+Result<Json> Presenter::foreign(const View& view, Json answer, bool of_tool) const {
+  if (!view.results) return answer;
+  std::string denial;
+  if (const auto blocked = view.results->blocked(answer)) denial = withhold(view, blocked->rule, blocked->message);
+  if (denial.empty() && !view.observed) view.results->redact(answer);
+  const auto most = view.results->max_bytes();
+  if (denial.empty() && most && dump_spelled_json(answer).size() > most->bytes) {
+    denial = withhold(view, most->rule, "The answer is longer than the policy lets pass; ask for less");
+  }
+  if (denial.empty()) return answer;
+  if (of_tool) return plain_failure(denial, nullptr);
+  return fail(Code::kRefused, denial);
+}
+
+std::string Presenter::progress(std::string_view message, const View& view) const {
+  std::string text = safe_text(message, view.redactor);
+  if (!view.results || view.observed) return text;
+  if (view.results->blocked_text(text)) return "";
+  view.results->redact_text(text);
+  return text;
 }
 
 }  // namespace sluice::gateway

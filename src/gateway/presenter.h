@@ -10,7 +10,9 @@
 #include "base/limits.h"
 #include "base/redact.h"
 #include "gateway/policy.h"
-#include "gateway/registry.h"
+#include "gateway/resource.h"
+#include "policy/result_filter.h"
+#include "tools/tool.h"
 
 namespace sluice::gateway {
 
@@ -21,21 +23,43 @@ class Presenter {
   // Null where this caller's call is answered unmasked: `owner`, or show_secrets.
   const Redactor* redactor_for(const Caller& caller, const Json& arguments) const;
 
-  // CallToolResult of a success: `result` is what the tool function returned.
-  Json success(const tools::Tool& tool, const Json& arguments, const Redactor* redactor, Json result) const;
+  // How a caller's answers are made: masked, and by the rules of his policy.
+  struct View {
+    const Redactor* redactor = nullptr;             // null: unmasked
+    const policy::ResultFilter* results = nullptr;  // null: the policy says nothing of answers
+    bool observed = false;                          // monitor mode: nothing is withheld or changed
+    std::string* withheld = nullptr;                // gets the rule that withheld, or would have
+    View(const Redactor* r) : redactor(r) {}        // NOLINT: as good as a redactor
+    View(const Redactor* r, const policy::ResultFilter* f, bool only_look, std::string* rule)
+        : redactor(r), results(f), observed(only_look), withheld(rule) {}
+  };
+
+  // CallToolResult of a success: `result` is what the tool function returned. Where a rule withholds it, or what is
+  // left no longer fits the tool's output schema: isError, text only (gate.md 7).
+  Json success(const tools::Tool& tool, const Json& arguments, const View& view, Json result) const;
   // CallToolResult of a failure: {"status":"error","error":…} as text, isError, no structuredContent.
-  Json failure(std::string_view message, const Redactor* redactor) const;
+  Json failure(std::string_view message, const View& view) const;
   // The same as the tool's contract has it: of the toolset `mitmproxy` the sentence alone, with the code in _meta.
-  Json failure(const tools::Tool& tool, const Error& error, const Redactor* redactor) const;
+  Json failure(const tools::Tool& tool, const Error& error, const View& view) const;
   // The same with the text as it is: refused arguments, denials.
   Json plain_failure(std::string_view text, const Redactor* redactor) const;
-  // {"contents": […]} of resources/read.
-  Json resource(const Resource& resource, const Redactor* redactor, Json value) const;
+  // {"contents": […]} of resources/read. kRefused: a rule withholds it.
+  Result<Json> resource(const Resource& resource, const View& view, Json value) const;
+  // An upstream server's answer: as it came, but for what the policy says of answers (gate.md 7). Of a tool's, a denial
+  // is a result with isError, else kRefused.
+  Result<Json> foreign(const View& view, Json answer, bool of_tool) const;
+  // What a notice says of a call that runs; empty where a rule withholds it.
+  std::string progress(std::string_view message, const View& view) const;
 
  private:
   std::size_t limit_for(const tools::Tool& tool, const Json& arguments) const;
   Json mitmproxy_success(const tools::Tool& tool, Json answer) const;
-  void make_safe(Json& answer, const Redactor* redactor, std::size_t units) const;
+  struct Made {
+    std::string denial;     // for the caller, if the answer is withheld
+    bool redacted = false;  // by the policy
+  };
+  Made make_safe(Json& answer, const View& view, std::size_t units) const;
+  static std::string withhold(const View& view, std::string rule, const std::string& message);
   std::string safe_text(std::string_view text, const Redactor* redactor) const;
 
   const Redactor& redactor_;

@@ -202,6 +202,19 @@ TEST(Masking, RulesAndTheirDiagnosticsAreMaskedToo) {
   EXPECT_EQ(dump_json(masked).find("tok3n"), std::string::npos) << dump_json(masked, JsonStyle::kIndented);
 }
 
+TEST(Masking, WhereAValueIsToBeTakenFromIsNoValue) {
+  Fixture fixture;
+  const Json from = {{"name", "sid"},
+                     {"exchange_id", "0192f0c4-8a7b-7c3d-9e2f-1a2b3c4d5e6f"},
+                     {"header", "Set-Cookie"},
+                     {"regex", "sid=([^;]*)"}};
+  EXPECT_EQ(fixture.structured({{"extract", Json::array({from})}})["extract"][0], from);
+  Json more = from;
+  more["expected"] = "sid=tok3n";
+  const Json masked = fixture.structured({{"extract", Json::array({more})}});
+  EXPECT_EQ(dump_json(masked).find("tok3n"), std::string::npos) << "whoever else names an exchange";
+}
+
 TEST(Presenter, ErrorsAreShortMaskedAndWellFormed) {
   Fixture fixture;
   const Json answer =
@@ -211,6 +224,107 @@ TEST(Presenter, ErrorsAreShortMaskedAndWellFormed) {
   EXPECT_TRUE(is_utf8(text));
   EXPECT_EQ(text.find("pw@"), std::string::npos);
   EXPECT_EQ(answer["isError"], true);
+}
+
+// --- `result` of a policy (gate.md 7) ---
+
+struct Governed : Fixture {
+  policy::ResultFilter filter;
+  std::string rule;
+  explicit Governed(const policy::ResultRules& rules) {
+    filter.add(*policy::CompiledResult::compile(rules, "/tools/t"));
+  }
+  Presenter::View view(bool observed = false) { return {&redactor, &filter, observed, &rule}; }
+  Json present(Json result, bool observed = false) {
+    return presenter.success(plain, Json::object(), view(observed), std::move(result));
+  }
+};
+
+policy::ResultRules redacting(std::string path, std::string pattern = "") {
+  policy::ResultRules rules;
+  rules.redact.push_back({std::move(path), std::move(pattern)});
+  return rules;
+}
+
+TEST(PolicyResults, TextAndStructuredContentComeFromOneRedactedValue) {
+  Governed fixture(redacting("$..token"));
+  const Json answer = fixture.present({{"list", Json::array({{{"token", "abc"}, {"id", 1}}})}});
+  EXPECT_EQ(answer["structuredContent"]["list"][0]["token"], "[redacted by policy]");
+  EXPECT_EQ(answer["content"][0]["text"], dump_json(answer["structuredContent"]));
+  EXPECT_FALSE(answer.contains("isError"));
+}
+
+TEST(PolicyResults, WhatNoLongerFitsTheOutputSchemaIsTextOnly) {
+  Governed fixture(redacting("$.total"));
+  fixture.plain.result = {{"total", "number", ""}};
+  const Json answer = fixture.present({{"total", 4}});
+  EXPECT_EQ(answer["isError"], true);
+  EXPECT_FALSE(answer.contains("structuredContent"));
+  EXPECT_EQ(answer["content"][0]["text"], R"({"status":"success","total":"[redacted by policy]"})");
+}
+
+TEST(PolicyResults, ABlockedAnswerIsADenialOfTextOnlyAndNamesItsRule) {
+  policy::ResultRules rules;
+  rules.block.push_back({policy::Operator::kContains, "BEGIN PRIVATE KEY", "key in answer"});
+  Governed fixture(rules);
+  const Json answer = fixture.present({{"text", "-----BEGIN PRIVATE KEY-----"}});
+  EXPECT_EQ(answer, (Json{{"content", Json::array({{{"type", "text"}, {"text", "[POLICY DENIED] key in answer"}}})},
+                          {"isError", true}}));
+  EXPECT_EQ(fixture.rule, "/tools/t/result/block/0");
+  const Json failed = fixture.presenter.failure("Error: BEGIN PRIVATE KEY", fixture.view());
+  EXPECT_EQ(failed["content"][0]["text"], "[POLICY DENIED] key in answer");
+  const Resource resource{"u", "n", "t", "d", "text/plain", nullptr};
+  EXPECT_FALSE(fixture.presenter.resource(resource, fixture.view(), Json{{"a", "BEGIN PRIVATE KEY"}}));
+  EXPECT_FALSE(fixture.presenter.resource(resource, fixture.view(), "BEGIN PRIVATE KEY"));
+  EXPECT_EQ(fixture.presenter.progress("BEGIN PRIVATE KEY", fixture.view()), "");
+}
+
+TEST(PolicyResults, ASecretThatWouldBeCutInHalfIsMaskedFirst) {
+  Governed fixture(redacting("", "sk_live_[A-Za-z0-9]{24}"));
+  const std::string secret = "sk_live_" + std::string(24, 'q');
+  for (std::size_t before = 23'900; before < 24'000; before += 3) {
+    const Json answer = fixture.present({{"text", std::string(before, 'x') + secret}});
+    EXPECT_EQ(dump_json(answer).find("sk_live"), std::string::npos) << before;
+  }
+}
+
+TEST(PolicyResults, EveryWayOutIsRedacted) {
+  Governed fixture(redacting("", "sk_live_[a-z]+"));
+  const Resource resource{"u", "n", "t", "d", "text/plain", nullptr};
+  const std::string all = dump_json(fixture.presenter.failure("no sk_live_abc", fixture.view())) +
+                          dump_json(*fixture.presenter.resource(resource, fixture.view(), "sk_live_abc")) +
+                          dump_json(*fixture.presenter.resource(resource, fixture.view(), Json{{"a", "sk_live_abc"}})) +
+                          fixture.presenter.progress("at sk_live_abc", fixture.view());
+  EXPECT_EQ(all.find("sk_live"), std::string::npos) << all;
+}
+
+TEST(PolicyResults, LongAnswersAreCutToMaxBytesOrWithheld) {
+  policy::ResultRules rules;
+  rules.max_bytes = 2'000;
+  Governed fixture(rules);
+  Json rows = Json::array();
+  for (int i = 0; i < 200; ++i) rows.push_back({{"id", i}, {"text", "длинный текст"}});
+  const Json answer = fixture.present({{"rows", rows}});
+  EXPECT_LE(answer["content"][0]["text"].get<std::string>().size(), 2'000u);
+  EXPECT_EQ(answer["structuredContent"]["truncated"], true);
+  rules.max_bytes = 10;
+  Governed tiny(rules);
+  EXPECT_NE(dump_json(tiny.present({{"rows", rows}})).find("[POLICY DENIED]"), std::string::npos);
+  EXPECT_EQ(tiny.rule, "/tools/t/result/max_bytes");
+}
+
+TEST(PolicyResults, MonitorModeOnlyLooks) {
+  policy::ResultRules rules = redacting("$.a");
+  rules.block.push_back({policy::Operator::kContains, "x", ""});
+  Governed fixture(rules);
+  EXPECT_EQ(fixture.present({{"a", "x"}}, true)["structuredContent"]["a"], "x");
+  EXPECT_EQ(fixture.rule, "/tools/t/result/block/0");
+}
+
+TEST(PolicyResults, EveryToolsOutputSchemaCanBeCompared) {
+  for (const tools::Tool& tool : tools::all_tools()) {
+    EXPECT_TRUE(policy::Shape::compile(tools::output_schema(tool))) << tool.name;
+  }
 }
 
 }  // namespace

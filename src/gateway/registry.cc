@@ -1,6 +1,12 @@
 #include "gateway/registry.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
 #include "tools/session_json.h"
+#include "tools/session_resources.h"
 #include "tools/status.h"
 
 namespace sluice::gateway {
@@ -43,6 +49,79 @@ Json read_summary(const tools::Services& services) {
 
 Json read_sessions(const tools::Services& services) { return tools::sessions_resource(services); }
 
+class OwnTool final : public Callee {
+ public:
+  explicit OwnTool(const Tool& tool) : tool_(tool) {}
+  std::string_view server() const override { return kServer; }
+  std::string_view method() const override { return "tools/call"; }
+  std::string_view name() const override { return tool_.name; }
+  std::optional<Risk> risk() const override { return tool_.risk; }
+  Result<Json> parse(const Json& arguments) const override { return tools::parse_arguments(tool_, arguments); }
+  Place place() const override { return (tool_.hints & tools::kSlow) != 0 ? Place::kPool : Place::kHere; }
+  Result<Json> run(const Run& run) const override {
+    auto result = tool_.function(run.arguments, run.context);
+    if (result) return run.presenter.success(tool_, run.arguments, run.view, *std::move(result));
+    run.end.status = result.error().code == Code::kCancelled ? "cancelled" : "error";
+    return run.presenter.failure(tool_, result.error(), run.view);
+  }
+
+ private:
+  const Tool& tool_;
+};
+
+class OwnResource final : public Callee {
+ public:
+  explicit OwnResource(std::shared_ptr<const Resource> resource) : resource_(std::move(resource)) {}
+  std::string_view server() const override { return kServer; }
+  std::string_view method() const override { return "resources/read"; }
+  std::string_view name() const override { return resource_->uri; }
+  std::optional<Risk> risk() const override { return Risk::kRead; }
+  Result<Json> parse(const Json&) const override { return Json::object(); }
+  Place place() const override { return Place::kPool; }
+  Result<Json> run(const Run& run) const override {
+    auto value = resource_->read(*run.context.services);
+    if (value) return run.presenter.resource(*resource_, run.view, *std::move(value));
+    run.end.status = "error";
+    return fail(std::move(value.error()));
+  }
+
+ private:
+  const std::shared_ptr<const Resource> resource_;
+};
+
+// A list, or a completion: it shows names, and needs no presenting.
+class OwnListing final : public Callee {
+ public:
+  using Make = std::function<Result<Json>(const tools::Services& services)>;
+  OwnListing(std::string_view method, Make make) : method_(method), make_(std::move(make)) {}
+  std::string_view server() const override { return kServer; }
+  std::string_view method() const override { return method_; }
+  std::string_view name() const override { return ""; }
+  std::optional<Risk> risk() const override { return Risk::kRead; }
+  Result<Json> parse(const Json&) const override { return Json::object(); }
+  Place place() const override { return Place::kPool; }
+  Result<Json> run(const Run& run) const override { return make_(*run.context.services); }
+
+ private:
+  const std::string_view method_;
+  const Make make_;
+};
+
+constexpr std::string_view kPrefix = "proxy://sessions/", kArgument = "{session_id}", kJson = "application/json";
+constexpr std::size_t kMostListed = 100, kMostValues = 100;  // sessions; values of a completion
+
+constexpr std::array<SessionTemplate, 3> kTemplates{{
+    {"proxy://sessions/{session_id}/summary", "proxy_session_summary", "Session Summary",
+     "Persisted proxy session summary", tools::session_summary},
+    {"proxy://sessions/{session_id}/timeline", "proxy_session_timeline", "Session Timeline", "Request timeline buckets",
+     tools::session_timeline},
+    {"proxy://sessions/{session_id}/findings", "proxy_session_findings", "Session Findings",
+     "Top errors, slow requests, and risk signals", tools::session_findings},
+}};
+
+// "/summary"
+std::string_view end_of(const SessionTemplate& one) { return one.uri.substr(kPrefix.size() + kArgument.size()); }
+
 }  // namespace
 
 Registry::Registry(tools::Toolset toolset, std::vector<Tool> all) {
@@ -68,11 +147,79 @@ const Tool* Registry::find_tool(std::string_view name) const {
   return found == by_name_.end() ? nullptr : &tools_[found->second];
 }
 
-const Resource* Registry::find_resource(std::string_view uri) const {
+bool Registry::is_fixed(std::string_view uri) const {
+  return std::any_of(resources_.begin(), resources_.end(), [&](const Resource& one) { return one.uri == uri; });
+}
+
+std::shared_ptr<const Resource> Registry::find_resource(std::string_view uri) const {
   for (const Resource& resource : resources_) {
-    if (resource.uri == uri) return &resource;
+    if (resource.uri == uri) return {std::shared_ptr<void>(), &resource};  // it lives as long as this
+  }
+  if (!uri.starts_with(kPrefix)) return nullptr;
+  for (const SessionTemplate& one : kTemplates) {
+    if (!uri.ends_with(end_of(one)) || uri.size() <= kPrefix.size() + end_of(one).size()) continue;
+    const std::string id(uri.substr(kPrefix.size(), uri.size() - kPrefix.size() - end_of(one).size()));
+    if (!session::is_session_id(id)) return nullptr;
+    const auto read = [reader = one.read, id](const tools::Services& services) { return reader(services, id); };
+    return std::make_shared<const Resource>(
+        Resource{std::string(uri), one.name, one.title, one.description, kJson, read});
   }
   return nullptr;
+}
+
+CalleePtr Registry::callee_of(const Tool& tool) { return std::make_shared<OwnTool>(tool); }
+CalleePtr Registry::callee_of(std::shared_ptr<const Resource> resource) {
+  return std::make_shared<OwnResource>(std::move(resource));
+}
+
+Json Registry::template_entries() {
+  Json entries = Json::array();
+  for (const SessionTemplate& one : kTemplates) {
+    entries.push_back({{"uriTemplate", one.uri},
+                       {"name", one.name},
+                       {"title", one.title},
+                       {"description", one.description},
+                       {"mimeType", kJson}});
+  }
+  return entries;
+}
+
+CalleePtr Registry::resource_listing() const {
+  return std::make_shared<OwnListing>("resources/list", [this](const tools::Services& services) -> Result<Json> {
+    Json entries = Json::array();
+    for (const Resource& resource : resources_) entries.push_back(resource_entry(resource));
+    const auto sessions = tools::named_sessions(services);
+    const std::size_t count = sessions ? std::min(sessions->size(), kMostListed) : 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto& [id, name] = (*sessions)[i];
+      for (const SessionTemplate& one : kTemplates) {
+        entries.push_back({{"uri", fmt::format("{}{}{}", kPrefix, id, end_of(one))},
+                           {"name", fmt::format("{} ({})", one.title, id)},
+                           {"description", name.empty() ? std::string(one.description) : name},
+                           {"mimeType", kJson}});
+      }
+    }
+    return Json{{"resources", std::move(entries)}};
+  });
+}
+
+CalleePtr Registry::completion(std::string uri_template, std::string argument, std::string value) {
+  const auto complete = [=](const tools::Services& services) -> Result<Json> {
+    const bool known = std::any_of(kTemplates.begin(), kTemplates.end(),
+                                   [&](const SessionTemplate& one) { return one.uri == uri_template; });
+    if (!known || argument != kArgument.substr(1, kArgument.size() - 2)) {
+      return fail(Code::kNotFound, "There is nothing to complete for that.");
+    }
+    SLUICE_TRY(const auto sessions, tools::named_sessions(services));
+    Json values = Json::array();
+    std::size_t total = 0;
+    for (const tools::NamedSession& session : sessions) {
+      if (!session.id.starts_with(value)) continue;
+      if (++total <= kMostValues) values.push_back(session.id);
+    }
+    return Json{{"completion", {{"values", std::move(values)}, {"total", total}, {"hasMore", total > kMostValues}}}};
+  };
+  return std::make_shared<OwnListing>("completion/complete", complete);
 }
 
 const Json& Registry::tool_entry(const Tool& tool) const {

@@ -17,13 +17,42 @@ namespace sluice::gateway {
 namespace asio = boost::asio;
 using boost::system::error_code;
 
+namespace {
+
+// Our own tools behind lines.
+class DriverSession final : public LineSession {
+ public:
+  explicit DriverSession(std::function<void(std::string)> send) : send_(std::move(send)) {}
+  void set_driver(std::shared_ptr<SessionDriver> driver) { driver_ = std::move(driver); }
+  void take(std::string_view line) override {
+    mcp::Step step = driver_->feed(mcp::parse_message(line));
+    if (step.answer) send_(std::move(step.answer->text));
+    if (step.operation) driver_->begin(*std::move(step.operation));
+  }
+  void too_long() override {
+    send_(mcp::write_error(std::nullopt, {mcp::rpc::kInvalidRequest, "the message is larger than the limit", nullptr}));
+  }
+  std::size_t calls() const override { return driver_->calls(); }
+  void close() override { driver_->close(); }
+
+ private:
+  std::function<void(std::string)> send_;
+  std::shared_ptr<SessionDriver> driver_;
+};
+
+}  // namespace
+
 struct StdioTransport::Impl : std::enable_shared_from_this<Impl> {
-  Impl(const asio::any_io_executor& control, Options given, int in, int out, std::function<void()> ended)
-      : options(std::move(given)), input(control, in), output(control, out), grace(control), on_end(std::move(ended)) {}
+  Impl(const asio::any_io_executor& control, Ends given, int in, int out, std::function<void()> ended_call)
+      : ends(std::move(given)),
+        input(control, in),
+        output(control, out),
+        grace(control),
+        on_end(std::move(ended_call)) {}
 
   void read() {
     if (reading || ended || stopped) return;
-    if (pending > kMaxPending) return;  // write() reads again
+    if (pending > kMaxPending || held) return;  // write() or hold_reading() reads again
     reading = true;
     input.async_read_some(asio::buffer(buffer), [self = shared_from_this()](const error_code& error, std::size_t got) {
       self->reading = false;
@@ -38,7 +67,7 @@ struct StdioTransport::Impl : std::enable_shared_from_this<Impl> {
     while (!octets.empty() && !stopped) {
       const std::size_t end = octets.find('\n');
       const std::string_view part = octets.substr(0, end);
-      if (line.size() + part.size() > options.limits.max_message) {
+      if (line.size() + part.size() > ends.max_line) {
         too_long = true;  // the rest of this line is skipped
         line.clear();
       }
@@ -52,21 +81,16 @@ struct StdioTransport::Impl : std::enable_shared_from_this<Impl> {
   void take_line() {
     if (too_long) {
       too_long = false;
-      send(
-          mcp::write_error(std::nullopt, {mcp::rpc::kInvalidRequest, "the message is larger than the limit", nullptr}));
+      session->too_long();
       return;
     }
     if (line.ends_with('\r')) line.pop_back();
-    if (!line.empty()) {
-      mcp::Step step = driver->feed(mcp::parse_message(line));
-      if (step.answer) send(std::move(step.answer->text));
-      if (step.operation) driver->begin(*std::move(step.operation));
-    }
+    if (!line.empty()) session->take(line);
     line.clear();
   }
 
   void send(std::string text) {
-    if (stopped || text.empty()) return;
+    if (stopped || output_ended || text.empty()) return;
     text += '\n';
     pending += text.size();
     queue.push_back(std::move(text));
@@ -83,10 +107,23 @@ struct StdioTransport::Impl : std::enable_shared_from_this<Impl> {
                         if (error) return self->finish();  // nobody listens any more
                         self->pending -= self->queue.front().size();
                         self->queue.pop_front();
+                        if (self->queue.empty()) self->drained();
                         self->write();
                         self->read();
                         self->finish_if_done();
                       });
+  }
+
+  void drained() {
+    error_code ignored;
+    if (output_ended) output.close(ignored);
+    if (ends.on_drained) ends.on_drained();
+  }
+
+  void end_output() {
+    output_ended = true;
+    error_code ignored;
+    if (queue.empty()) output.close(ignored);
   }
 
   void end_of_input() {
@@ -101,7 +138,7 @@ struct StdioTransport::Impl : std::enable_shared_from_this<Impl> {
 
   // Listens have no outcome: they do not keep the process.
   void finish_if_done() {
-    if (ended && driver->calls() == 0 && queue.empty()) finish();
+    if (ended && session->calls() == 0 && queue.empty()) finish();
   }
 
   void finish() {
@@ -113,23 +150,24 @@ struct StdioTransport::Impl : std::enable_shared_from_this<Impl> {
 
   void shut() {
     stopped = true;
-    driver->close();
+    session->close();
     error_code ignored;
     input.close(ignored);
     output.close(ignored);
     grace.cancel();
   }
 
-  Options options;
+  Ends ends;
   asio::posix::stream_descriptor input, output;
   asio::steady_timer grace;
   std::function<void()> on_end;
-  std::shared_ptr<SessionDriver> driver;
+  std::shared_ptr<LineSession> session;
   std::array<char, 64 * 1024> buffer;
   std::string line;
   std::deque<std::string> queue;
   ByteCount pending = 0;
-  bool reading = false, writing = false, too_long = false, ended = false, stopped = false;
+  bool reading = false, writing = false, too_long = false, ended = false, stopped = false, held = false,
+       output_ended = false;
 };
 
 StdioTransport::StdioTransport(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -140,28 +178,56 @@ void StdioTransport::stop() {
   if (!impl_->stopped) impl_->shut();
 }
 
-Result<std::unique_ptr<StdioTransport>> StdioTransport::create(const asio::any_io_executor& control,
-                                                               const mcp::ServerProfile& profile,
-                                                               Dispatcher& dispatcher, Options options,
+void StdioTransport::send(std::string text) { impl_->send(std::move(text)); }
+
+ByteCount StdioTransport::pending() const { return impl_->pending; }
+
+void StdioTransport::hold_reading(bool hold) {
+  impl_->held = hold;
+  if (!impl_->stopped) impl_->read();
+}
+
+void StdioTransport::end_output() {
+  if (!impl_->stopped) impl_->end_output();
+}
+
+Result<std::unique_ptr<StdioTransport>> StdioTransport::create(const asio::any_io_executor& control, Ends ends,
+                                                               std::shared_ptr<LineSession> session,
                                                                std::function<void()> on_end) {
-  const int in = ::fcntl(options.input, F_DUPFD_CLOEXEC, 3);
+  const int in = ::fcntl(ends.input, F_DUPFD_CLOEXEC, 3);
   if (in < 0) return fail(Code::kIo, "standard input cannot be used: " + errno_text(errno));
-  const int out = ::fcntl(options.output, F_DUPFD_CLOEXEC, 3);
+  const int out = ::fcntl(ends.output, F_DUPFD_CLOEXEC, 3);
   if (out < 0) {
     const int why = errno;
     ::close(in);
     return fail(Code::kIo, "standard output cannot be used: " + errno_text(why));
   }
-  auto impl = std::make_shared<Impl>(control, std::move(options), in, out, std::move(on_end));
-  impl->driver = SessionDriver::create(profile, mcp::Scope::kStdio, dispatcher, impl->options.caller,
-                                       [weak = std::weak_ptr(impl)](Outgoing outgoing) {
-                                         const auto self = weak.lock();
-                                         if (!self || self->stopped) return;
-                                         self->send(std::move(outgoing.text));
-                                         self->finish_if_done();
-                                       });
+  auto impl = std::make_shared<Impl>(control, std::move(ends), in, out, std::move(on_end));
+  impl->session = std::move(session);
   impl->read();
   return std::unique_ptr<StdioTransport>(new StdioTransport(std::move(impl)));
+}
+
+Result<std::unique_ptr<StdioTransport>> StdioTransport::create(const asio::any_io_executor& control,
+                                                               const mcp::ServerProfile& profile,
+                                                               Dispatcher& dispatcher, Options options,
+                                                               std::function<void()> on_end) {
+  const auto impl = std::make_shared<std::weak_ptr<Impl>>();
+  const auto send = [impl](std::string text) {
+    if (const auto self = impl->lock()) self->send(std::move(text));
+  };
+  auto session = std::make_shared<DriverSession>(send);
+  session->set_driver(SessionDriver::create(profile, mcp::Scope::kStdio, dispatcher, std::move(options.caller),
+                                            [impl](Outgoing outgoing) {
+                                              const auto self = impl->lock();
+                                              if (!self || self->stopped) return;
+                                              self->send(std::move(outgoing.text));
+                                              self->finish_if_done();
+                                            }));
+  auto transport =
+      create(control, Ends{options.input, options.output, options.limits.max_message, {}}, session, std::move(on_end));
+  if (transport) *impl = (*transport)->impl_;
+  return transport;
 }
 
 }  // namespace sluice::gateway

@@ -14,6 +14,16 @@
 
 namespace sluice::gateway {
 
+// What stands behind lines: one message each.
+class LineSession {
+ public:
+  virtual ~LineSession() = default;
+  virtual void take(std::string_view line) = 0;  // never empty
+  virtual void too_long() = 0;                   // a line beyond the limit was skipped
+  virtual std::size_t calls() const = 0;         // what is still to be answered
+  virtual void close() = 0;                      // nothing is sent any more
+};
+
 class StdioTransport {
  public:
   static constexpr ByteCount kMaxPending = 4 * kMiB;
@@ -29,7 +39,23 @@ class StdioTransport {
   static Result<std::unique_ptr<StdioTransport>> create(const boost::asio::any_io_executor& control,
                                                         const mcp::ServerProfile& profile, Dispatcher& dispatcher,
                                                         Options options, std::function<void()> on_end);
+  // The same with any session behind it; who made it sends.
+  struct Ends {
+    int input = 0, output = 1;  // duplicated
+    ByteCount max_line = 4 * kMiB;
+    std::function<void()> on_drained = {};  // all that was sent is written
+  };
+  static Result<std::unique_ptr<StdioTransport>> create(const boost::asio::any_io_executor& control, Ends ends,
+                                                        std::shared_ptr<LineSession> session,
+                                                        std::function<void()> on_end);
   ~StdioTransport();
+
+  void send(std::string text);  // a message; its line's end is added
+  ByteCount pending() const;    // octets that wait to be written
+  // Reads nothing until it is told to: the other side is slow.
+  void hold_reading(bool hold);
+  // What waits is written, then the other side sees the end; reading goes on.
+  void end_output();
   // Stops reading and drops what was not written.
   void stop();
 

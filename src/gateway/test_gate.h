@@ -17,7 +17,7 @@ namespace sluice::gateway {
 // Says no to what its name says.
 class TestPolicy final : public Policy {
  public:
-  bool may_see(const Caller&, std::string_view, std::string_view name, tools::Risk) const override {
+  bool may_see(const Caller&, std::string_view, std::string_view name, std::optional<tools::Risk>) const override {
     return name != hidden;
   }
   Decision judge_method(const Caller&, std::string_view method) const override {
@@ -25,7 +25,8 @@ class TestPolicy final : public Policy {
     decision.allow = method != closed;
     return decision;
   }
-  Decision judge_name(const Caller&, std::string_view, std::string_view name, tools::Risk) const override {
+  Decision judge_name(const Caller&, std::string_view, std::string_view name,
+                      std::optional<tools::Risk>) const override {
     Decision decision;
     if (name == hidden) decision = {.allow = false, .rule = "(hidden)", .as_unknown = true};
     return decision;
@@ -127,8 +128,9 @@ class TestGate {
     traces().runs = 0;
     traces().stopped = false;
     disk.add_directory("/home");
-    audit = *AuditLog::create(disk, clock, entropy, {"/home/audit", 42, "0123456789abcdef0123456789abcdef"});
-    dispatcher.emplace(DispatcherDeps{io.get_executor(), clock, entropy, services, registry, policy, presenter, *audit,
+    audit =
+        *AuditLog::create(disk, clock, entropy, {.directory = "/home/audit", .key_file = "/home/audit.key", .pid = 42});
+    dispatcher.emplace(DispatcherDeps{io.get_executor(), clock, entropy, &services, registry, policy, presenter, *audit,
                                       [this](std::string_view) { ++bugs; }},
                        limits);
   }

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "base/json_spelling.h"
 #include "base/text.h"
 
 namespace sluice::mcp {
@@ -60,7 +61,11 @@ Message parse_object(Json& object) {
   const bool has_method = member(object, "method") != nullptr;
   const bool has_result = member(object, "result") != nullptr;
   const bool has_error = member(object, "error") != nullptr;
-  if (!has_method && (has_result || has_error)) return Response{std::move(id), has_error};
+  if (!has_method && (has_result || has_error)) {
+    Response response{std::move(id), has_error};
+    if (has_result != has_error) response.body = std::move(*member(object, has_error ? "error" : "result"));
+    return response;
+  }
   if (!version || *version != "2.0") {
     return malformed(rpc::kInvalidRequest, "`jsonrpc` must be \"2.0\"", std::move(id));
   }
@@ -105,10 +110,13 @@ Json RequestId::to_json() const {
   return std::visit([](const auto& value) { return Json(value); }, value_);
 }
 
-Message parse_message(std::string_view text, const JsonLimits& limits) {
+namespace {
+
+Message parse(std::string_view text, Result<Json> (*parse_text)(std::string_view, const JsonLimits&),
+              const JsonLimits& limits) {
   // The JSON library would skip a byte order mark; RFC 8259 §8.1 allows to refuse it, and A7 asks for it.
   if (text.starts_with("\xEF\xBB\xBF")) return malformed(rpc::kParseError, "a byte order mark stands before the JSON");
-  auto parsed = parse_json(text, limits);
+  auto parsed = parse_text(text, limits);
   if (!parsed) {
     const int code = parsed.error().code == Code::kTooLarge ? rpc::kInvalidRequest : rpc::kParseError;
     return malformed(code, std::move(parsed.error().message));
@@ -120,11 +128,19 @@ Message parse_message(std::string_view text, const JsonLimits& limits) {
   return parse_object(*parsed);
 }
 
+}  // namespace
+
+Message parse_message(std::string_view text, const JsonLimits& limits) { return parse(text, parse_json, limits); }
+
+Message parse_spelled_message(std::string_view text, const JsonLimits& limits) {
+  return parse(text, parse_spelled_json, limits);
+}
+
 std::string write_result(const RequestId& id, Json result) {
   Json message = envelope();
   message["id"] = id.to_json();
   message["result"] = std::move(result);
-  return dump_json(message);
+  return dump_spelled_json(message);
 }
 
 std::string write_error(const std::optional<RequestId>& id, const RpcError& error) {
@@ -134,14 +150,29 @@ std::string write_error(const std::optional<RequestId>& id, const RpcError& erro
   body["code"] = error.code;
   body["message"] = error.message;
   if (!error.data.is_null()) body["data"] = error.data;
-  return dump_json(message);
+  return dump_spelled_json(message);
 }
 
 std::string write_notification(std::string_view method, Json params) {
   Json message = envelope();
   message["method"] = method;
   if (!params.empty()) message["params"] = std::move(params);
-  return dump_json(message);
+  return dump_spelled_json(message);
+}
+
+std::string write_request(const RequestId& id, std::string_view method, Json params) {
+  Json message = envelope();
+  message["id"] = id.to_json();
+  message["method"] = method;
+  if (!params.empty()) message["params"] = std::move(params);
+  return dump_spelled_json(message);
+}
+
+std::string write_raw_error(const RequestId& id, Json error) {
+  Json message = envelope();
+  message["id"] = id.to_json();
+  message["error"] = std::move(error);
+  return dump_spelled_json(message);
 }
 
 }  // namespace sluice::mcp

@@ -66,6 +66,7 @@ struct Notification {
 struct Response {
   std::optional<RequestId> id;
   bool is_error = false;
+  Json body = nullptr;  // `result` or `error`, whatever it is; null where both are there
 };
 struct Malformed {
   std::optional<RequestId> id;  // if one could be read
@@ -75,6 +76,8 @@ struct Malformed {
 using Message = std::variant<Request, Notification, Response, Malformed>;
 
 Message parse_message(std::string_view text, const JsonLimits& limits = {});
+// The same for what is passed on: numbers keep their spelling (base/json_spelling.h).
+Message parse_spelled_message(std::string_view text, const JsonLimits& limits = {});
 
 // One line without a line end; strings are escaped so that no newline can stand inside.
 std::string write_result(const RequestId& id, Json result);
@@ -82,5 +85,8 @@ std::string write_result(const RequestId& id, Json result);
 // refuse).
 std::string write_error(const std::optional<RequestId>& id, const RpcError& error);
 std::string write_notification(std::string_view method, Json params);
+std::string write_request(const RequestId& id, std::string_view method, Json params);
+// An error as somebody else made it.
+std::string write_raw_error(const RequestId& id, Json error);
 
 }  // namespace sluice::mcp

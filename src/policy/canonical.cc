@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/json_spelling.h"
+
 namespace sluice::policy {
 namespace {
 
@@ -44,7 +46,7 @@ void write(const Json& value, const Spellings* spellings, std::string& out) {
   } else if (value.is_number() && spellings && spellings->contains(&value)) {
     out += spellings->at(&value);
   } else {
-    out += dump_json(value);
+    out += dump_spelled_json(value);
   }
 }
 

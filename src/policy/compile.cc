@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include "base/json_pointer.h"
 #include "base/siphash.h"
 #include "policy/compiled.h"
 
@@ -87,6 +88,10 @@ Result<Engine::CompiledEntry> Engine::compile_entry(const Entry& entry) const {
   SLUICE_TRY(made.require, compile_rules<CompiledRule>(entry.require, made.pointer + "/require"));
   SLUICE_TRY(made.deny_if, compile_rules<CompiledRule>(entry.deny_if, made.pointer + "/deny_if"));
   SLUICE_TRY(made.limits, compile_limits<CompiledLimit>(entry.limits, made.pointer));
+  if (const auto& rules = entry.result;
+      rules && (!rules->redact.empty() || !rules->block.empty() || rules->max_bytes)) {
+    SLUICE_TRY(made.result, CompiledResult::compile(*rules, made.pointer));
+  }
   if (entry.approval) {
     for (const Condition& condition : entry.approval->when) {
       SLUICE_TRY(auto compiled, CompiledCondition::compile(condition));
@@ -117,6 +122,11 @@ Status Engine::compile_entries() {
       index_->exact.emplace(entry.name, &kept);
     }
   }
+  auto results = std::make_shared<ResultFilter>();
+  for (const CompiledEntry& entry : entries_) {
+    if (entry.result) results->add(entry.result);
+  }
+  if (!results->empty()) all_results_ = std::move(results);
   SLUICE_TRY(all_tools_, compile_limits<CompiledLimit>(document_.limits, "/all_tools"));
   return {};
 }

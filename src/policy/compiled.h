@@ -35,6 +35,7 @@ struct Engine::CompiledEntry {
   std::vector<CompiledCondition> approval_when;
   std::string approval_text;  // where it stands, and as it was written
   std::vector<CompiledLimit> limits;
+  std::shared_ptr<const CompiledResult> result;  // null: nothing happens to answers
 };
 
 struct Engine::Index {

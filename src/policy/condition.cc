@@ -4,6 +4,8 @@
 
 #include <charconv>
 
+#include "base/json_pointer.h"
+
 namespace sluice::policy {
 namespace {
 

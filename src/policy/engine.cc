@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/json_pointer.h"
 #include "base/text.h"
 #include "policy/compiled.h"
 
@@ -232,11 +233,22 @@ Decision Engine::limit_reached(const Decision& decision, const LimitReached& rea
                                   window, use.sliding ? "there is room again at" : "this window ends at", when));
 }
 
+std::shared_ptr<const ResultFilter> Engine::results_of(std::string_view tool, std::optional<RiskClass> risk) const {
+  if (!all_results_) return nullptr;
+  Entries entries;
+  find_entries(tool, risk, entries);
+  auto results = std::make_shared<ResultFilter>();
+  for (const CompiledEntry* entry : entries) {
+    if (entry->result) results->add(entry->result);
+  }
+  return results->empty() ? nullptr : results;
+}
+
 bool Engine::allows_method(std::string_view method) const {
   for (const MethodEntry& entry : document_.methods) {
     if (entry.name == method) return entry.allow;
   }
-  return document_.otherwise == Default::kAllow || !is_governed_method(method);
+  return document_.otherwise == Default::kAllow || is_open_method(method);
 }
 
 }  // namespace sluice::policy

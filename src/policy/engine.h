@@ -20,6 +20,7 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "policy/policy.h"
+#include "policy/result_filter.h"
 #include "policy/state_store.h"
 
 namespace sluice::policy {
@@ -66,6 +67,9 @@ class Engine {
   Decision decide(const Call& call) const;
   // The denial when reserve() said so.
   static Decision limit_reached(const Decision& decision, const LimitReached& reached);
+  // What becomes of an answer: null where nothing is said. Of what is no tool's answer: all entries together.
+  std::shared_ptr<const ResultFilter> results_of(std::string_view tool, std::optional<RiskClass> risk) const;
+  std::shared_ptr<const ResultFilter> results_of_others() const { return all_results_; }
   bool allows_method(std::string_view method) const;
   RiskClass class_of(std::string_view tool) const;  // of a foreign tool
 
@@ -93,6 +97,7 @@ class Engine {
   std::uint64_t revision_ = 0;
   std::vector<CompiledEntry> entries_;  // as the document orders them
   std::vector<CompiledLimit> all_tools_;
+  std::shared_ptr<const ResultFilter> all_results_;
   struct Index;
   std::unique_ptr<Index> index_;
 };

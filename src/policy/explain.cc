@@ -132,7 +132,7 @@ void say_rest(const Document& document, std::vector<std::string>& out) {
     out.push_back(fmt::format("The method {} is {}.", method.name, method.allow ? "open" : "closed"));
   }
   if (document.closed_args) out.push_back("Arguments that a tool's schema does not name are denied.");
-  if (document.own_only) out.push_back("A grant changes only what it made itself.");
+  if (document.own_only) out.push_back("A grant changes only rules that it made itself.");
   if (document.pins) out.push_back(fmt::format("Changed tools of other servers: {}.", *document.pins));
   if (document.egress) out.push_back("Tools send traffic only where `egress` allows.");
   if (document.handles) out.push_back("Secrets in answers are replaced by handles.");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/json_pointer.h"
 #include "base/text.h"
 #include "policy/condition.h"
 #include "policy/explain.h"
@@ -174,17 +175,8 @@ std::vector<Problem> unenforced(const Document& document) {
     }
     return std::size_t{1};
   };
-  if (document.own_only) refuse(line_of("own_only"), "/own_only", "own_only");
   if (document.handles) refuse(line_of("handles"), "/handles", "handles");
   if (document.egress) refuse(line_of("egress"), "/egress", "egress");
-  if (document.max_denials) refuse(line_of("max_denials"), "/max_denials", "max_denials");
-  for (const Entry& entry : document.tools) {
-    const std::string path = "/tools/" + pointer_segment(entry.name);
-    if (!entry.result) continue;
-    if (!entry.result->redact.empty()) refuse(entry.line, path + "/result/redact", "result.redact");
-    if (!entry.result->block.empty()) refuse(entry.line, path + "/result/block", "result.block");
-    if (entry.result->max_bytes) refuse(entry.line, path + "/result/max_bytes", "result.max_bytes");
-  }
   return out;
 }
 

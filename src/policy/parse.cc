@@ -12,9 +12,21 @@ namespace sluice::policy {
 namespace {
 
 constexpr std::array<std::string_view, 5> kRisks{"read", "write", "execute", "financial", "destructive"};
-constexpr std::array<std::string_view, 10> kMethods{
+constexpr std::array<std::string_view, 11> kMethods{
     "resources/list", "resources/templates/list", "resources/read",   "resources/subscribe",    "prompts/list",
-    "prompts/get",    "completion/complete",      "logging/setLevel", "sampling/createMessage", "elicitation/create"};
+    "prompts/get",    "completion/complete",      "logging/setLevel", "sampling/createMessage", "elicitation/create",
+    "roots/list"};
+// `subscriptions/listen` is cut to what it may hear of.
+constexpr std::array<std::string_view, 10> kOpenMethods{"initialize",
+                                                        "ping",
+                                                        "server/discover",
+                                                        "tools/list",
+                                                        "tools/call",
+                                                        "subscriptions/listen",
+                                                        "resources/unsubscribe",
+                                                        "notifications/initialized",
+                                                        "notifications/cancelled",
+                                                        "notifications/progress"};
 
 void parse_risk(Reader& reader, const Place& place, Document& document) {
   if (!reader.expect(place, Node::Kind::kObject)) return;
@@ -157,18 +169,8 @@ bool is_governed_method(std::string_view method) {
   return std::find(kMethods.begin(), kMethods.end(), method) != kMethods.end();
 }
 
-std::string pointer_segment(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '~') {
-      out += "~0";
-    } else if (c == '/') {
-      out += "~1";
-    } else {
-      out += c;
-    }
-  }
-  return out;
+bool is_open_method(std::string_view method) {
+  return std::find(kOpenMethods.begin(), kOpenMethods.end(), method) != kOpenMethods.end();
 }
 
 std::string to_string(const Problem& problem, std::string_view file) {

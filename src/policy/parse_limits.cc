@@ -6,6 +6,8 @@
 #include "base/text.h"
 #include "policy/condition.h"
 #include "policy/parse_reader.h"
+#include "policy/result_filter.h"
+#include "regex/replace.h"
 
 namespace sluice::policy {
 namespace {
@@ -76,11 +78,11 @@ void parse_redact(Reader& reader, const Place& list, ResultRules& rules) {
     }
     ResultRules::Redact redact{reader.text(place, "path"), reader.text(place, "pattern")};
     if (reader.has(place, "pattern")) {
-      if (const auto compiled = regex::Regex::compile(redact.pattern); !compiled) {
+      if (const auto compiled = regex::Replacer::compile(redact.pattern); !compiled) {
         reader.error(place.at("pattern"), compiled.error().message);
       }
-    } else if (!redact.path.starts_with('$')) {
-      reader.error(place.at("path"), "a JSONPath begins with $");
+    } else if (const auto path = JsonPath::parse(redact.path); !path) {
+      reader.error(place.at("path"), path.error().message);
     }
     rules.redact.push_back(std::move(redact));
   }

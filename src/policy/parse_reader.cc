@@ -6,6 +6,7 @@
 #include <charconv>
 #include <set>
 
+#include "base/json_pointer.h"
 #include "base/text.h"
 
 namespace sluice::policy {

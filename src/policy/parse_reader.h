@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/json_pointer.h"
 #include "policy/policy.h"
 
 namespace sluice::policy {

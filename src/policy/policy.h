@@ -160,12 +160,13 @@ struct Parsed {
 };
 Parsed parse_policy(std::string_view text);
 
-// The methods that `methods` may name; what is always open (initialize, tools/list, …) is none of them.
+// The methods that `methods` may name.
 bool is_governed_method(std::string_view method);
+// What no policy closes: the handshake, pings, tools/list, cancellations, and calls that are judged by their tool.
+// What is neither of both is open under `"default": "allow"` only.
+bool is_open_method(std::string_view method);
 
 // `*` stands for any characters, none too; everything else for itself.
 bool matches_name(std::string_view pattern, std::string_view name);
-// A JSON pointer's segment: `~` and `/` escaped (RFC 6901).
-std::string pointer_segment(std::string_view text);
 
 }  // namespace sluice::policy

@@ -380,7 +380,7 @@ net::Task<void> ClientConnection::intercept(const Target& target, UpstreamConnec
   const std::string name = hello->sni.empty() ? target.host : hello->sni;
   Passthrough& passthrough = worker_.shared().passthrough;
   const TlsClient who{connection_->client_address, ja4.hash};
-  const HostBook::Treatment wanted = worker_.hosts()->treatment(hello->sni, target.host);
+  const HostBook::Treatment wanted = worker_.hosts()->at(target.port).treatment(hello->sni, target.host);
   if (wanted.tls == TlsTreatment::kPassthrough ||
       (!wanted.chosen && passthrough.has_learned(who, name, worker_.clock().mono()))) {
     const PassedThrough what{target, connection_, plain_route(target, by_address_ ? hello->sni : ""), aborted_};

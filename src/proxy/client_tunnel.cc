@@ -7,7 +7,7 @@ namespace sluice::proxy {
 
 Worker::Handling ClientConnection::handling(const Target& target) const {
   const bool named = connection_->tls && !connection_->tls->sni.empty();
-  return worker_.handling(named ? connection_->tls->sni : target.host, target.host);
+  return worker_.handling(named ? connection_->tls->sni : target.host, target.port, target.host);
 }
 
 // A connection to somewhere of which nothing came.

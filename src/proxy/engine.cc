@@ -184,6 +184,10 @@ class EngineImpl final : public Engine {
   Status resume(ExchangeSeq seq, HoldAction action, HoldEdits edits) override {
     return holds_.resume(seq, action, std::move(edits));
   }
+  void send(SendRequest request, SendDone done) override {
+    const std::size_t next = next_sender_.fetch_add(1, std::memory_order_relaxed);
+    start_sending(*workers_[next % workers_.size()], std::move(request), std::move(done));
+  }
   void add_own_listener(const ListenAddress& address) override { guard_.add(address); }
   void permit_script(const std::string& pac_url) override { pac_->permit(pac_url); }
   bool is_own_listener(const std::string& host, std::uint16_t port) override {
@@ -301,6 +305,7 @@ class EngineImpl final : public Engine {
   std::optional<Pac> pac_;
   std::atomic<std::uint64_t> next_connection_{1}, next_upstream_{1}, refused_{0}, unrecorded_{0},
       transparent_exchanges_{0};
+  std::atomic<std::size_t> next_sender_{0};
   MonoTime second_began_{};  // accept thread only
   int explained_ = 0;        // ... too
   std::vector<std::unique_ptr<Worker>> workers_;

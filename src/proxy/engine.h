@@ -17,6 +17,7 @@
 #include "flow/sink.h"
 #include "proxy/holds.h"
 #include "proxy/host_options.h"
+#include "proxy/sender.h"
 #include "rules/rules.h"
 #include "tls/authority.h"
 #include "tls/session.h"
@@ -117,6 +118,11 @@ class Engine {
   // Breakpoints: what is held just now, longest first, and its end (holds.h).
   virtual std::vector<Held> held() const { return {}; }
   virtual Status resume(ExchangeSeq, HoldAction, HoldEdits) { return fail(Code::kNotFound, "it is not held"); }
+  // Sends a request of our own (sender.h), whether or not the proxy is started.
+  virtual void send(SendRequest request, SendDone done) {
+    (void)request;
+    done({.failure = flow::Failure{"shutdown", flow::Phase::kConnect, "nothing can be sent from here"}});
+  }
   // More of our own ports that must never be dialled (the control port): engine.md 2.
   virtual void add_own_listener(const ListenAddress& address) = 0;
   // A pac+file URL of the configuration: it may lie beyond the allowed roots.

@@ -113,10 +113,13 @@ class Exchange {
   HeldMessage held_response() const;
   bool answer_is_at_hand() const { return gathered_answer_.has_value(); }  // with its body
   enum class AfterHold {
-    kGoOn,  // response_octets(): head, and the body if it was gathered
-    kOwn,   // response_octets(): an answer of its own; nothing more of the origin's
-    kDrop,  // end the client connection
+    kGoOn,   // response_octets(): head, and the body if it was gathered
+    kOwn,    // response_octets(): an answer of its own; nothing more of the origin's
+    kDrop,   // end the client connection
+    kAbort,  // ... reset it
   };
+  // What a rule that asked for the answer makes of it at once; nullopt: a person decides.
+  std::optional<Resumption> settled_answer() const;
   AfterHold resume_response(const Resumption& decision);
   // For kAnswer: the rule's answer, recorded. For failures: a page, or "" if nothing can be said any more.
   std::string answer();
@@ -180,6 +183,7 @@ class Exchange {
 
   void fail(FailureKind kind, std::string_view message);  // the first one stays
   bool failed() const { return failure_ != nullptr; }
+  const flow::Failure* failure() const { return failure_.get(); }
   void finish();
   // After finish(): the heads, of which only the memory is of use.
   http::RequestHead&& release_request() { return std::move(request_); }

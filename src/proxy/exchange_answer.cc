@@ -63,10 +63,11 @@ Exchange::ResponsePlan Exchange::receive_response(http::ResponseHead head, http:
   }
   if (!sent_method_.empty()) adapt_to_method(plan, head);
   response_ = std::move(head);
-  holds_answer_ = plan.hold = !is_tunnel() && plan_.holds(rules::HoldOn::kResponse);
+  const bool blocked = plan_.answer_block() != nullptr;
+  holds_answer_ = plan.hold = !is_tunnel() && (blocked || plan_.holds(rules::HoldOn::kResponse));
   answer_has_body_ = framing.kind != http::Framing::kNone;
   if (!answer_has_body_ && may_have_body() && plan_.sets_response_body()) plan.gather = answer_has_body_ = true;
-  if (answer_has_body_ && !plan.drop_body && !is_tunnel() && (plan_.edits_response_body() || plan.hold)) {
+  if (answer_has_body_ && !plan.drop_body && !is_tunnel() && (plan_.edits_response_body() || plan.hold) && !blocked) {
     plan.gather = !has_endless_type(response_.fields) && framing.length <= settings_.rule_body;
     if (!plan.gather) mark(http::Anomaly::kRuleBodyLimit);
   }

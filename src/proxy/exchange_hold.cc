@@ -68,7 +68,12 @@ HeldMessage Exchange::held_response() const {
 // As a drop by the rule itself.
 void Exchange::drop_held() {
   const rules::RulePtr& rule = plan_.stopped ? plan_.stopped : plan_.applied.back();
-  fail(FailureKind::kDropped, "held by " + rule->id() + ", then dropped");
+  if (const rules::RulePtr block = plan_.answer_block()) {
+    const bool aborts = block->spec.handler.type == rules::HandlerType::kAbort;
+    fail(FailureKind::kDropped, "the answer was " + ((aborts ? "aborted by " : "dropped by ") + block->id()));
+  } else {
+    fail(FailureKind::kDropped, "held by " + rule->id() + ", then dropped");
+  }
   state_ = flow::State::kDropped;
 }
 
@@ -120,12 +125,22 @@ void Exchange::edit_held_request(const Resumption& decision) {
   sent_ = std::make_unique<http::RequestHead>(std::move(sent));
 }
 
+std::optional<Resumption> Exchange::settled_answer() const {
+  const rules::RulePtr block = plan_.answer_block();
+  if (!block) return std::nullopt;
+  Resumption settled;
+  settled.action = block->spec.handler.type == rules::HandlerType::kMock ? HoldAction::kRespond : HoldAction::kDrop;
+  settled.edits = block;
+  return settled;
+}
+
 Exchange::AfterHold Exchange::resume_response(const Resumption& decision) {
   holds_answer_ = false;
   switch (decision.action) {
     case HoldAction::kDrop:
       drop_held();
-      return AfterHold::kDrop;
+      return decision.edits && decision.edits->spec.handler.type == rules::HandlerType::kAbort ? AfterHold::kAbort
+                                                                                               : AfterHold::kDrop;
     case HoldAction::kRespond: {
       gathered_answer_.reset();
       const rules::MockAnswer made = rules::mock_answer(decision.edits->spec.handler, request_.method);

@@ -10,6 +10,15 @@ namespace {
 constexpr std::uint32_t kCancel = 8;         // RFC 9113 §7
 constexpr std::uint32_t kInternalError = 2;  // RFC 9113 §7
 
+// Whichever way serving it is left.
+struct EndNotice {
+  std::function<void(const Exchange&)> tell;
+  Exchange& exchange;
+  ~EndNotice() {
+    if (tell) tell(exchange);
+  }
+};
+
 }  // namespace
 
 ExchangeServer::ExchangeServer(Worker& worker, ClientFacts facts, flow::ConnectionPtr connection,
@@ -30,6 +39,7 @@ bool ExchangeServer::is_misdirected(const ResolvedTarget& target) const {
 
 // An extended CONNECT names a resource as other requests do (RFC 8441 §4).
 Result<ResolvedTarget> ExchangeServer::resolve(const Request& request) const {
+  if (request.target) return ResolvedTarget{TargetKind::kOrigin, *request.target, 0};
   if (request.protocol.empty()) return resolve_target(request.head, facts_);
   http::RequestHead named = request.head;
   named.method = "GET";
@@ -45,21 +55,24 @@ net::Task<void> ExchangeServer::serve(ClientEnd& client, Request request) {
     co_return co_await refuse(client, std::move(request), FailureKind::kBadRequest,
                               "CONNECT inside a tunnel is not supported");
   }
-  if (is_misdirected(*target)) {
+  if (!request.target && is_misdirected(*target)) {
     co_return co_await refuse(client, std::move(request), FailureKind::kMisdirected,
                               "this connection was made for another host", *std::move(target));
   }
   if (target->kind == TargetKind::kSetup) co_return co_await serve_setup(client, request, target->target);
 
-  const auto [sink, settings] = worker_.handling(target->target.host, target->target.server_name);
+  const auto [sink, settings] = worker_.handling(target->target.host, target->target.port, target->target.server_name);
+  static const auto kNoRules = std::make_shared<const rules::RuleBook>();
   Exchange exchange(sink, worker_.clock(), settings);
-  const rules::RuleBookPtr book = worker_.book();
+  const EndNotice notice{request.watch, exchange};
+  const rules::RuleBookPtr book = request.past_rules ? kNoRules : worker_.book();
   StreamRelay::RequestBody body;
   body.is_over = request.framing.kind == http::Framing::kNone;
   body.protocol = std::move(request.protocol);
   body.weight = request.weight;
   Exchange::Next next = exchange.receive_request(std::move(request.head), request.framing, *std::move(target),
                                                  connection_, request.started, *book);
+  if (notice.tell) notice.tell(exchange);
   StreamRelay relay(worker_, exchange, client, aborted_, holding_);
   if (next == Exchange::Next::kGather) {
     std::optional<std::string> content;
@@ -146,7 +159,7 @@ net::Task<void> ExchangeServer::refuse(ClientEnd& client, Request request, Failu
     target->target.port = facts_.destination_port;
     target->target.path = request.head.target;
   }
-  const auto [sink, settings] = worker_.handling(target->target.host, facts_.sni);
+  const auto [sink, settings] = worker_.handling(target->target.host, target->target.port, facts_.sni);
   Exchange exchange(sink, worker_.clock(), settings);
   static const rules::RuleBook kNoRules;
   exchange.receive_request(std::move(request.head), {}, *std::move(target), connection_, request.started, kNoRules);

@@ -2,6 +2,7 @@
 // relay. HTTP/1 connections have their own (http1_server.h); HTTP/2 streams come here, each in its own coroutine.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -34,6 +35,10 @@ class ExchangeServer {
     MonoTime started;
     std::string protocol;                 // of an extended CONNECT (RFC 8441)
     std::optional<std::uint16_t> weight;  // of the client's stream (RFC 7540 §5.3.2)
+    std::optional<Target> target;         // where it goes, whatever its head says
+    bool past_rules = false;
+    // Called when its record was begun, and when it has ended; may be empty.
+    std::function<void(const Exchange&)> watch;
   };
   net::Task<void> serve(ClientEnd& client, Request request);
   // Records a request that never became an exchange, and answers it. `target`: as far as it is known.

@@ -6,30 +6,12 @@
 
 #include <cerrno>
 #include <optional>
-#include <utility>
 
+#include "base/descriptor.h"
 #include "base/text.h"
 
 namespace sluice::proxy {
 namespace {
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const { return fd_; }
-  int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 using Identity = std::pair<dev_t, ino_t>;
 

@@ -114,7 +114,8 @@ net::Task<std::optional<Exchange::Next>> HoldPoint::hold_request(Exchange& excha
 
 net::Task<std::optional<Exchange::AfterHold>> HoldPoint::hold_response(Exchange& exchange,
                                                                        std::function<bool()> has_left) {
-  const auto decision = co_await wait(exchange, exchange.held_response(), std::move(has_left));
+  auto decision = exchange.settled_answer();
+  if (!decision) decision = co_await wait(exchange, exchange.held_response(), std::move(has_left));
   if (!decision) co_return std::nullopt;
   co_return exchange.resume_response(*decision);
 }

@@ -10,6 +10,8 @@
 namespace sluice::proxy {
 namespace {
 
+constexpr std::size_t kMostScopePorts = 17;  // with 0, which stands for all others
+
 // One list of what there is; each line is an option.
 template <class Do>
 void for_each_option(Do&& act) {
@@ -189,8 +191,11 @@ bool HostOptionsStore::remove(std::string_view host) {
 std::vector<HostEntry> HostOptionsStore::list() const {
   const std::lock_guard lock(mutex_);
   std::vector<HostEntry> list;
-  for (const Entries* entries : {&entries_, &scope_}) {
-    for (const auto& [pattern, held] : *entries) list.push_back(held.entry);
+  for (const auto& [pattern, held] : entries_) list.push_back(held.entry);
+  for (const auto& [port, entries] : scope_) {
+    for (const auto& [pattern, held] : entries) {
+      if (held.entry.port == port) list.push_back(held.entry);
+    }
   }
   return list;
 }
@@ -204,15 +209,21 @@ HostOptionsStore::Entries HostOptionsStore::with_scope(Entries entries, const En
   return entries;
 }
 
-Status HostOptionsStore::set_scope(const std::vector<std::pair<std::string, HostOptions>>& given) {
+Status HostOptionsStore::set_scope(const std::vector<ScopeLine>& given) {
   if (given.size() > kMostEntries) return fail(Code::kTooLarge, "a scope has at most 10,000 patterns");
-  Entries scope;
-  for (const auto& [host, options] : given) {
-    SLUICE_TRY(const std::string pattern, HostTable::normal_pattern(host));
-    HostEntry& entry =
-        scope.try_emplace(pattern, Held{{pattern, {}, HostOrigin::kScope}, nullptr, nullptr}).first->second.entry;
-    if (options.record) entry.options.record = options.record;
-    if (options.tls) entry.options.tls = options.tls;
+  Scope scope = {{0, {}}};
+  for (const ScopeLine& line : given) scope[line.port];
+  if (scope.size() > kMostScopePorts) return fail(Code::kTooLarge, "a scope names at most 16 ports");
+  for (const ScopeLine& line : given) {
+    SLUICE_TRY(const std::string pattern, HostTable::normal_pattern(line.host));
+    for (auto& [port, entries] : scope) {
+      if (line.port != 0 && line.port != port) continue;
+      HostEntry& entry =
+          entries.try_emplace(pattern, Held{{pattern, {}, HostOrigin::kScope}, nullptr, nullptr}).first->second.entry;
+      entry.port = line.port;
+      if (line.options.record) entry.options.record = line.options.record;
+      if (line.options.tls) entry.options.tls = line.options.tls;
+    }
   }
   const std::lock_guard serial(change_);
   Entries unchanged = entries();
@@ -226,7 +237,7 @@ Status HostOptionsStore::set_scope(const std::vector<std::pair<std::string, Host
 
 // All hosts for which one entry is the most specific have the same wider ones, so what holds for them can be decided
 // now.
-HostBookPtr HostOptionsStore::make_book(const Entries& entries) {
+std::shared_ptr<HostBook> HostOptionsStore::make_book(const Entries& entries) {
   auto book = std::make_shared<HostBook>();
   for (const auto& [pattern, held] : entries) {
     HostTerms terms;
@@ -255,9 +266,12 @@ HostBookPtr HostOptionsStore::make_book(const Entries& entries) {
 }
 
 void HostOptionsStore::publish(Entries entries) {
-  HostBookPtr book = make_book(scope_.empty() ? entries : with_scope(entries, scope_));
+  const std::shared_ptr<HostBook> book = make_book(with_scope(entries, scope_.at(0)));
+  for (const auto& [port, scope] : scope_) {
+    if (port != 0) book->ports_.emplace(port, make_book(with_scope(entries, scope)));
+  }
   const std::lock_guard lock(mutex_);
-  book_ = std::move(book);
+  book_ = book;
   entries_ = std::move(entries);
   generation_.fetch_add(1, std::memory_order_release);
 }

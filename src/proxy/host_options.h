@@ -65,7 +65,12 @@ struct HostTerms {
 
 class HostBook {
  public:
-  bool empty() const { return terms_.empty(); }
+  bool empty() const { return terms_.empty() && ports_.empty(); }
+  // What holds on this port: a scope may name some.
+  const HostBook& at(std::uint16_t port) const {
+    const auto found = ports_.find(port);
+    return found == ports_.end() ? *this : *found->second;
+  }
   const HostTerms& find(std::string_view host) const {
     const auto found = hosts_.find(host);
     return found ? terms_[*found] : defaults_;
@@ -86,6 +91,7 @@ class HostBook {
   HostTable hosts_;
   std::vector<HostTerms> terms_;
   HostTerms defaults_;
+  std::map<std::uint16_t, std::shared_ptr<const HostBook>> ports_;
 };
 using HostBookPtr = std::shared_ptr<const HostBook>;
 
@@ -95,6 +101,15 @@ struct HostEntry {
   std::string host;  // the pattern, lower case
   HostOptions options;
   HostOrigin origin = HostOrigin::kStart;
+  std::uint16_t port = 0;  // of a scope's entry: on this port alone; 0: on all
+};
+
+// A line of a scope: `record` and `tls` count. Of the same pattern and port the last one holds; on a port that some
+// line names, the lines without a port hold as well.
+struct ScopeLine {
+  std::string host;
+  std::uint16_t port = 0;
+  HostOptions options;
 };
 
 // Which files an entry may name: any (whoever starts the program), or those beneath the allowed roots (tools).
@@ -122,7 +137,7 @@ class HostOptionsStore {
   bool remove(std::string_view host);  // false: there was none
   // What set_scope says of `record` and `tls`, in place of what it said before: all or nothing. It holds where no entry
   // of the same pattern names the option. kInvalid, kTooLarge.
-  Status set_scope(const std::vector<std::pair<std::string, HostOptions>>& scope);
+  Status set_scope(const std::vector<ScopeLine>& scope);
   std::vector<HostEntry> list() const;  // by pattern, those of the scope last
 
  private:
@@ -135,7 +150,8 @@ class HostOptionsStore {
   Result<HostEntry> put(Entries& entries, std::string_view host, const HostOptions& given,
                         const std::vector<std::string>& reset, FileAccess access) const;
   Status load(Held& held, const HostOptions& given, FileAccess access) const;
-  static HostBookPtr make_book(const Entries& entries);
+  using Scope = std::map<std::uint16_t, Entries>;  // by port; what 0 has, each other one has too
+  static std::shared_ptr<HostBook> make_book(const Entries& entries);
   static Entries with_scope(Entries entries, const Entries& scope);
   Entries entries() const;
   void publish(Entries entries);  // change_ held
@@ -144,7 +160,8 @@ class HostOptionsStore {
   const MockFiles& roots_;
   std::mutex change_;         // one change at a time: it may read slow files
   mutable std::mutex mutex_;  // guards what follows; held for moments only
-  Entries entries_, scope_;
+  Entries entries_;
+  Scope scope_ = {{0, {}}};
   HostBookPtr book_;
   std::atomic<std::uint64_t> generation_{1};
 };

@@ -186,6 +186,29 @@ TEST_F(HostOptionsTest, NobodyHidesBehindANameThatIsNotMeant) {
   EXPECT_TRUE(book->records("evil.test", "secret.test"));
 }
 
+TEST_F(HostOptionsTest, AScopeMayNamePorts) {
+  ASSERT_TRUE(set("api.example.com", options_of(R"({"tls": "passthrough"})")));
+  ASSERT_TRUE(store_.set_scope({{"example.com", 8443, {.record = true}},
+                                {"www.example.com", 0, {.record = true}},
+                                {"*", 0, {.record = false}}}));
+  const HostBookPtr book = store_.book();
+  EXPECT_FALSE(book->at(443).records("example.com", "example.com"));
+  EXPECT_TRUE(book->at(8443).records("example.com", "example.com"));
+  EXPECT_TRUE(book->at(443).records("www.example.com", "www.example.com"));
+  EXPECT_TRUE(book->at(8443).records("www.example.com", "www.example.com"));
+  EXPECT_FALSE(book->at(8443).records("other.test", "other.test"));
+  EXPECT_EQ(book->at(8443).find("api.example.com").tls, TlsTreatment::kPassthrough) << "an entry holds on every port";
+  std::vector<std::pair<std::string, int>> listed;
+  for (const HostEntry& entry : store_.list()) listed.emplace_back(entry.host, entry.port);
+  EXPECT_EQ(listed, (std::vector<std::pair<std::string, int>>{
+                        {"api.example.com", 0}, {"*", 0}, {"www.example.com", 0}, {"example.com", 8443}}));
+  ASSERT_TRUE(store_.set_scope({}));
+  EXPECT_TRUE(store_.book()->at(8443).records("other.test", "other.test"));
+  std::vector<ScopeLine> many;
+  for (std::uint16_t port = 1; port <= 17; ++port) many.push_back({"a.test", port, {.record = true}});
+  EXPECT_EQ(store_.set_scope(many).error().message, "a scope names at most 16 ports");
+}
+
 TEST_F(HostOptionsTest, WhatIsNoOptionIsRefusedByName) {
   const auto message = [](const char* json) {
     return host_options_from_json(*parse_json(json, JsonLimits{})).error().message;

@@ -16,6 +16,11 @@ net::Task<Http1Server::Result> Http1Server::hold_answer(Conversation& talk, std:
   hold_rest();
   const bool whole = exchange.answer_is_at_hand();
   const auto after = co_await holding_.hold_response(exchange, [this] { return client_.has_ended(); });
+  if (after == Exchange::AfterHold::kAbort) {
+    client_.reset();
+    aborted_ = true;
+    co_return Result::kFailed;
+  }
   if (!after || *after == Exchange::AfterHold::kDrop) {
     if (after) client_.close();
     co_return Result::kFailed;

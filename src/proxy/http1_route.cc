@@ -28,6 +28,7 @@ Route route_of(const Worker& worker, const Target& target, const ClientFacts& fa
   // engine.md 2: the address dialled is the destination. A proxy that forwards would dial what the URL names.
   const bool misnamed = facts.has_destination() && target.dial_host == facts.destination_host &&
                         (target.host != target.dial_host || target.port != target.dial_port);
+  if (facts.direct) return route;
   choose_upstream(worker, route, target.scheme, facts.by_address ? target.server_name : "",
                   passing == Passing::kOctets || facts.tunnelled || misnamed);
   return route;

@@ -142,7 +142,7 @@ void Http1Server::arm_head() {
 
 // Records a request that never became an exchange, tells the client, and ends the connection.
 net::Task<void> Http1Server::refuse(Complaint complaint, const http::RequestHead* head) {
-  const auto [sink, settings] = worker_.handling(facts_.destination_host, facts_.sni);
+  const auto [sink, settings] = worker_.handling(facts_.destination_host, facts_.destination_port, facts_.sni);
   Exchange exchange(sink, worker_.clock(), settings);
   http::RequestHead shown;
   if (head)
@@ -185,7 +185,7 @@ net::Task<bool> Http1Server::serve_setup(const http::RequestHead& head, const Ta
 }
 
 net::Task<bool> Http1Server::serve(ResolvedTarget& target) {
-  const auto handling = worker_.handling(target.target.host, target.target.server_name);
+  const auto handling = worker_.handling(target.target.host, target.target.port, target.target.server_name);
   auto seat = worker_.seats().make<Exchange>(handling.sink, worker_.clock(), handling.settings);
   Exchange& exchange = *seat;
   const rules::RuleBookPtr book = worker_.book();

@@ -54,7 +54,8 @@ net::Task<void> relay_passthrough(Worker& worker, net::TcpStream& client, Passed
                                   UpstreamConnectionPtr upstream) {
   client.clear_deadline();  // of reading the hello
   const std::string& sni = what.connection->tls->sni;
-  const auto [sink, settings] = worker.handling(sni.empty() ? what.target.host : sni, what.target.host);
+  const auto [sink, settings] =
+      worker.handling(sni.empty() ? what.target.host : sni, what.target.port, what.target.host);
   Exchange exchange(sink, worker.clock(), settings);
   exchange.open_tunnel(what.target, what.connection, flow::Protocol::kTls);
   if (!sni.empty() && sni != what.target.host && !is_ip_literal(what.target.host)) {

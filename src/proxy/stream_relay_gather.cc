@@ -59,7 +59,7 @@ net::Task<StreamRelay::Result> StreamRelay::hold_answer(const Exchange::Response
                                                         std::optional<http::FieldList> trailers) {
   const bool whole = exchange_.answer_is_at_hand();
   const auto after = co_await holding_.hold_response(exchange_, [this] { return client_gone_ || client_.has_left(); });
-  if (!after || *after == Exchange::AfterHold::kDrop) {
+  if (!after || *after == Exchange::AfterHold::kDrop || *after == Exchange::AfterHold::kAbort) {
     stop_request();
     co_await join_request();
     if (!whole) origin_->cut(kCancel);

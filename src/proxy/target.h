@@ -23,6 +23,7 @@ struct ClientFacts {
   bool by_address = false;  // the destination is an address that the client looked up: it names nothing by itself
   bool by_host = false;  // the request itself says where to: redirected, and where from is not known; or `upgraded_to`
   bool remote = false;   // the client is on another machine
+  bool direct = false;   // past all upstream proxies
   // What origins are offered for this client's requests: its own ALPN list, cut to what Sluice speaks (engine.md 2).
   std::vector<std::string> alpn = {"http/1.1"};
   std::string identity;            // of upstream connections that are this client's own; empty: shared ones

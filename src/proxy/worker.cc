@@ -38,7 +38,8 @@ Worker::~Worker() {
   // A coroutine that waits for a socket is owned by that socket, which it owns: it is woken, and ends by itself. One
   // that waits for a timer or for a connect is destroyed with the io_context.
   io_->restart();
-  for (int round = 0; round < kMostFarewells && !(connections_.empty() && http2_upstreams_.empty()); ++round) {
+  const auto all_left = [this] { return connections_.empty() && http2_upstreams_.empty() && sendings_ == 0; };
+  for (int round = 0; round < kMostFarewells && !all_left(); ++round) {
     abort_all();
     if (io_->poll() == 0) break;
   }
@@ -119,8 +120,8 @@ const HostBookPtr& Worker::hosts() const {
   return hosts_.of(shared_.hosts.generation(), [this] { return shared_.hosts.book(); });
 }
 
-Worker::Handling Worker::handling(const std::string& host, const std::string& other) {
-  const HostBook& book = *hosts();
+Worker::Handling Worker::handling(const std::string& host, std::uint16_t port, const std::string& other) {
+  const HostBook& book = hosts()->at(port);
   if (book.empty()) return {sink_, settings_};
   const ExchangeSettings& settings = book.find(host).alt_svc == AltSvc::kStrip ? settings_ : keeping_alt_svc_;
   if (book.records(host, other)) return {sink_, settings};

@@ -154,8 +154,9 @@ class Worker {
     flow::Sink& sink;
     const ExchangeSettings& settings;
   };
-  Handling handling(const std::string& host, const std::string& other);
+  Handling handling(const std::string& host, std::uint16_t port, const std::string& other);
   bool draining() const { return draining_; }
+  void count_sending(int change) { sendings_ += change; }  // requests of our own (sender.h) under way
 
   std::shared_ptr<const flow::ClientTls> share(flow::ClientTls tls) { return client_tls_.share(std::move(tls)); }
   std::shared_ptr<const flow::ServerTls> share(flow::ServerTls tls) { return server_tls_.share(std::move(tls)); }
@@ -196,6 +197,7 @@ class Worker {
   std::unordered_set<ClientConnection*> connections_;
   std::atomic<std::size_t> load_{0};
   bool draining_ = false;
+  int sendings_ = 0;
   std::thread thread_;
 };
 

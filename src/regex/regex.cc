@@ -2,6 +2,10 @@
 
 #include <re2/re2.h>
 
+#include <algorithm>
+#include <array>
+#include <vector>
+
 namespace sluice::regex {
 namespace {
 
@@ -51,5 +55,21 @@ Result<Regex> Regex::compile(std::string_view source, const Options& options) {
 bool Regex::is_in(std::string_view text) const {
   return re2_->Match(piece(text), 0, text.size(), re2::RE2::UNANCHORED, nullptr, 0);
 }
+
+std::optional<std::string> Regex::find(std::string_view text) const {
+  std::array<re2::StringPiece, 2> found;
+  const int groups = std::min(re2_->NumberOfCapturingGroups(), 1) + 1;
+  if (!re2_->Match(piece(text), 0, text.size(), re2::RE2::UNANCHORED, found.data(), groups)) return std::nullopt;
+  return std::string(found[static_cast<std::size_t>(groups - 1)]);
+}
+
+std::optional<std::string> Regex::find_group(std::string_view text, std::size_t group) const {
+  std::vector<re2::StringPiece> found(group + 1);
+  if (!re2_->Match(piece(text), 0, text.size(), re2::RE2::UNANCHORED, found.data(), static_cast<int>(found.size())))
+    return std::nullopt;
+  return std::string(found[group]);
+}
+
+std::size_t Regex::groups() const { return static_cast<std::size_t>(re2_->NumberOfCapturingGroups()); }
 
 }  // namespace sluice::regex

@@ -5,6 +5,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "base/bytes.h"
@@ -39,6 +41,11 @@ class Regex {
   static Result<Regex> compile(std::string_view source, const Options& options = {});
   // Unanchored unless the pattern says otherwise.
   bool is_in(std::string_view text) const;
+  // The first group of the first match, or the match where there is no group. Needs Options::captures.
+  std::optional<std::string> find(std::string_view text) const;
+  // A group of the first match; 0: the match. Not more than groups(). Needs Options::captures.
+  std::optional<std::string> find_group(std::string_view text, std::size_t group) const;
+  std::size_t groups() const;
 
  private:
   std::shared_ptr<const re2::RE2> re2_;

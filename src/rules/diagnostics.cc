@@ -90,6 +90,10 @@ Json checks_of(const Matcher& matcher, const RuleProgram& program, const Asked& 
               subject.status ? Json(*subject.status) : Json(),
               subject.status ? "Status code mismatch" : "There is no answer whose status could be compared");
   }
+  if (matcher.at_answer) {
+    checks["phase"] = check(true, subject.status.has_value(), "response", subject.status ? "response" : "request",
+                            "There is no answer yet");
+  }
   return checks;
 }
 

@@ -110,6 +110,20 @@ TEST(AnswerRules, AreAskedWhenThereIsAStatus) {
   EXPECT_FALSE(elsewhere.match_answer(request.subject(), 0));
 }
 
+TEST(AnswerRules, KeepAnAnswerFromTheClient) {
+  Store store;
+  store.add(spec(R"({"hostname":"example.com"})"));
+  const auto rule = store.add(spec(R"({"phase":"response","pathPattern":"^/a"})", R"({"type":"abort"})"));
+  EXPECT_FALSE(store.rules.book()->may_answer("example.com")) << "it is the origin that answers";
+  Request request;
+  request.target = "/a";
+  auto plan = store.plan(request);
+  EXPECT_EQ(plan.answer_block(), nullptr);
+  request.status = 204;
+  EXPECT_TRUE(plan.match_answer(request.subject(), 0));
+  EXPECT_EQ(plan.answer_block(), rule);
+}
+
 TEST(Matchers, KnowTheProtocol) {
   Store store;
   store.add(spec(R"({"protocol":"h2"})"));
@@ -156,7 +170,11 @@ TEST(Rules, ThatCouldNotWorkAreRefused) {
   EXPECT_EQ(refusal(R"({"type":"file","path":"a/b.json"})"), "");
   EXPECT_EQ(refusal(R"({"protocol":"gopher"})", R"({"type":"drop"})"),
             "matcher.protocol must be http/1.1, h2 or websocket");
-  EXPECT_TRUE(refusal(R"({"statusCode":404})", R"({"type":"mock"})").starts_with("matcher.statusCode is known when"));
+  const std::string elsewhere = R"({"type":"redirect","location":"/"})";
+  EXPECT_TRUE(refusal(R"({"statusCode":404})", elsewhere).starts_with("matcher.statusCode is known when"));
+  EXPECT_TRUE(refusal(R"({"phase":"response"})", elsewhere).starts_with("matcher.phase response is known when"));
+  EXPECT_EQ(matcher_from_json(*parse_json(R"({"phase":"later"})", JsonLimits{})).error().message,
+            "matcher.phase must be response: without it a rule is asked when the request is there");
   EXPECT_TRUE(refusal(R"({"statusCode":404,"bodyIncludes":"x"})", R"({"type":"passthrough"})")
                   .starts_with("matcher.statusCode is asked when"));
 }
@@ -168,8 +186,8 @@ TEST(Rules, SayOfTheirNewFieldsWhatTheyWereTold) {
       R"("jsonEdits":[{"op":"set","pointer":"/a","value":null},{"op":"remove","pointer":"/b"}]},)"
       R"("transformMessage":{"direction":"response","regexReplace":[["a","b"]]}})";
   EXPECT_EQ(dump_json(to_json(spec("{}", text).handler)), text);
-  EXPECT_EQ(dump_json(to_json(spec(R"({"protocol":"h2","statusCode":404})").matcher)),
-            R"({"protocol":"h2","statusCode":404})");
+  EXPECT_EQ(dump_json(to_json(spec(R"({"protocol":"h2","statusCode":404,"phase":"response"})").matcher)),
+            R"({"protocol":"h2","statusCode":404,"phase":"response"})");
 }
 
 }  // namespace

@@ -11,9 +11,6 @@
 
 namespace sluice::rules {
 
-// kInvalid: not a pointer (RFC 6901 §3).
-Status check_pointer(std::string_view pointer);
-
 // True if `text` is JSON and an edit changed it; it is then written anew, indented if it was. "set" makes the objects
 // on its way that are missing, and appends where the last step is "-" of an array; an edit that meets something that
 // it cannot go into changes nothing. kTooLarge: the text would grow beyond `most`.

@@ -40,7 +40,10 @@ struct Matcher {
   std::vector<std::pair<std::string, std::string>> headers;  // name (any case), exact value
   std::string body_includes;                                 // of the decoded request body
   std::string protocol;                                      // "http/1.1", "h2" or "websocket"
-  std::optional<int> status_code;  // the origin's: the rule is asked when the answer's head is there
+  // The rule is asked when the head of the origin's answer is there: with this status, or whatever it says.
+  std::optional<int> status_code;
+  bool at_answer = false;
+  bool asks_answer() const { return at_answer || status_code; }
 };
 
 // In the order of the document; nullopt deletes.
@@ -107,6 +110,10 @@ struct Handler {
   bool transforms() const {
     return type == HandlerType::kPassthrough || type == HandlerType::kForward || type == HandlerType::kRewrite ||
            type == HandlerType::kHold;
+  }
+  // True if nothing that a server says reaches the client.
+  bool blocks() const {
+    return type == HandlerType::kMock || type == HandlerType::kDrop || type == HandlerType::kAbort;
   }
   // True if the request may never reach the server that it names: who holds it may answer it.
   bool answers() const {

@@ -47,7 +47,7 @@ struct RuleBook::Compiled {
   void place(std::uint32_t place) {
     const RuleProgram& program = *programs[place];
     ++enabled;
-    if (rules[place]->spec.matcher.status_code) {
+    if (rules[place]->spec.matcher.asks_answer()) {
       if (!answer_rules) answer_rules = std::make_shared<AnswerRules>();
       return answer_rules->rules.push_back(rules[place]);
     }
@@ -256,6 +256,11 @@ bool RuleBook::Plan::holds(HoldOn side) const {
     const Handler& handler = rule->spec.handler;
     return handler.type == HandlerType::kHold && (handler.hold_on == side || handler.hold_on == HoldOn::kBoth);
   });
+}
+
+RulePtr RuleBook::Plan::answer_block() const {
+  if (applied.empty() || !applied.back()->spec.matcher.asks_answer()) return nullptr;
+  return applied.back()->spec.handler.blocks() ? applied.back() : nullptr;
 }
 
 std::chrono::milliseconds RuleBook::Plan::hold_time() const {

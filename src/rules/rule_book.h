@@ -60,13 +60,15 @@ class RuleBook {
     bool edits_response_body() const;
     bool sets_request_body() const;  // whatever it was, also where there was none
     bool sets_response_body() const;
-    // The rules with a statusCode, now that there is a status: what applies is added to `applied`. True if any does.
+    // The rules that ask for the answer, now that there is one: what applies is added to `applied`. True if any does.
     bool match_answer(const Subject& subject, std::size_t worker);
 
     std::chrono::milliseconds delay() const;  // all rules' together
     Throttle throttle() const;                // the slowest of each direction
     bool edits_messages() const;
     bool holds(HoldOn side) const;  // kRequest or kResponse
+    // After match_answer(): the rule that keeps the origin's answer from the client (mock, drop, abort); null: none.
+    RulePtr answer_block() const;
     std::chrono::milliseconds hold_time() const;
     void count_hits(std::size_t worker) const;  // once for each exchange, when the plan is final
   };

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <string>
 
+#include "base/json_pointer.h"
 #include "base/text.h"
 #include "base/url.h"
 #include "http/fields.h"
 #include "http/framing.h"
 #include "rules/apply.h"
-#include "rules/json_edit.h"
 
 namespace sluice::rules {
 namespace {
@@ -214,9 +214,9 @@ Status check_matcher(const Matcher& matcher) {
   if (matcher.status_code && (*matcher.status_code < 200 || *matcher.status_code > 999)) {
     return fail(Code::kInvalid, "matcher.statusCode must be from 200 to 999");
   }
-  if (matcher.status_code && !matcher.body_includes.empty()) {
-    return fail(Code::kInvalid,
-                "matcher.statusCode is asked when the request has gone: not together with bodyIncludes");
+  if (matcher.asks_answer() && !matcher.body_includes.empty()) {
+    return fail(Code::kInvalid, std::string(matcher.status_code ? "matcher.statusCode" : "matcher.phase response") +
+                                    " is asked when the request has gone: not together with bodyIncludes");
   }
   if (matcher.body_includes.size() > kMaxText) return fail(Code::kTooLarge, "matcher.bodyIncludes is over 16 MiB");
   return {};

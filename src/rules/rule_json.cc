@@ -99,6 +99,7 @@ Json to_json(const Matcher& matcher) {
   text("hostPattern", matcher.host_pattern);
   text("protocol", matcher.protocol);
   if (matcher.status_code) made["statusCode"] = *matcher.status_code;
+  if (matcher.at_answer) made["phase"] = "response";
   return made;
 }
 

@@ -203,9 +203,9 @@ Result<HandlerType> handler_type(const Json& json) {
 }  // namespace
 
 Result<Matcher> matcher_from_json(const Json& json) {
-  static constexpr std::array<std::string_view, 9> kKeys{"method",      "urlPattern", "hostname",
-                                                         "pathPattern", "headers",    "bodyIncludes",
-                                                         "hostPattern", "protocol",   "statusCode"};
+  static constexpr std::array<std::string_view, 10> kKeys{"method",     "urlPattern",   "hostname",    "pathPattern",
+                                                          "headers",    "bodyIncludes", "hostPattern", "protocol",
+                                                          "statusCode", "phase"};
   SLUICE_CHECK(check_object(json, "matcher", kKeys));
   Matcher matcher;
   const auto text = [&json](std::string_view key, std::string& into) -> Status {
@@ -222,6 +222,12 @@ Result<Matcher> matcher_from_json(const Json& json) {
   SLUICE_CHECK(text("hostPattern", matcher.host_pattern));
   SLUICE_CHECK(text("protocol", matcher.protocol));
   SLUICE_TRY(matcher.status_code, status_member(json, "matcher", "statusCode"));
+  std::string phase;
+  SLUICE_CHECK(text("phase", phase));
+  if (!phase.empty() && phase != "response") {
+    return fail(Code::kInvalid, "matcher.phase must be response: without it a rule is asked when the request is there");
+  }
+  matcher.at_answer = phase == "response";
   return matcher;
 }
 

@@ -217,18 +217,19 @@ Status compile_handler(const Handler& handler, RuleProgram& program) {
   return {};
 }
 
-// An answer's status is known when the request has gone: only what is done to answers can depend on it.
+// The answer is there when the request has gone: only what is done to answers can depend on it.
 Status check_answer_rule(const RuleSpec& spec) {
-  if (!spec.matcher.status_code) return {};
+  if (!spec.matcher.asks_answer()) return {};
+  const std::string member = spec.matcher.status_code ? "matcher.statusCode" : "matcher.phase response";
   const Handler& handler = spec.handler;
   const bool holds_answer = handler.type == HandlerType::kHold && handler.hold_on == HoldOn::kResponse;
-  if (handler.type != HandlerType::kPassthrough && !holds_answer) {
-    return fail(Code::kInvalid,
-                "matcher.statusCode is known when the request has gone: the handler must be passthrough, or hold with "
-                "holdOn response");
+  if (handler.type != HandlerType::kPassthrough && !handler.blocks() && !holds_answer) {
+    return fail(Code::kInvalid, member +
+                                    " is known when the request has gone: the handler must be passthrough, mock, "
+                                    "drop, abort, or hold with holdOn response");
   }
   if (handler.transform_request || handler.transform_message || handler.throttle || handler.delay_ms > 0) {
-    return fail(Code::kInvalid, "matcher.statusCode is known when the request has gone: only transformResponse counts");
+    return fail(Code::kInvalid, member + " is known when the request has gone: only transformResponse counts");
   }
   return {};
 }

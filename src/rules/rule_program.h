@@ -62,7 +62,7 @@ struct RuleProgram {
   static Body body_holds(const Matcher& matcher, const Asked& asked);
 };
 
-// The rules of one book that have a statusCode, in order of evaluation.
+// The rules of one book that ask for the answer, in order of evaluation.
 struct AnswerRules {
   std::vector<RulePtr> rules;
 };

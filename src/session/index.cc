@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
+#include <algorithm>
 
-#include "base/text.h"
+#include "base/siphash.h"
+#include "session/columns.h"
+#include "session/row_octets.h"
 
 namespace sluice::session {
 namespace {
@@ -12,150 +14,43 @@ namespace {
 using sqlite::SqliteFile;
 using sqlite::Statement;
 
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 constexpr std::chrono::seconds kPatience{5};
 
 constexpr const char* kSchema =
-    "CREATE TABLE exchanges (seq INTEGER PRIMARY KEY, id TEXT NOT NULL, ts INTEGER NOT NULL, method TEXT NOT NULL,"
-    " host TEXT NOT NULL, path TEXT NOT NULL, url TEXT NOT NULL, status INTEGER NOT NULL, duration INTEGER,"
-    " state INTEGER NOT NULL, protocol INTEGER NOT NULL, source INTEGER NOT NULL, request_size INTEGER NOT NULL,"
-    " request_stored INTEGER NOT NULL, request_ended INTEGER NOT NULL, response_size INTEGER NOT NULL,"
-    " response_stored INTEGER NOT NULL, response_ended INTEGER NOT NULL, has_response INTEGER NOT NULL,"
-    " rule INTEGER NOT NULL, has_tls INTEGER NOT NULL, ja3 TEXT NOT NULL, ja4 TEXT NOT NULL, ja3s TEXT NOT NULL,"
-    " type TEXT NOT NULL, segment INTEGER NOT NULL, places BLOB NOT NULL) STRICT;"
+    "CREATE TABLE exchanges (seq INTEGER PRIMARY KEY, id INTEGER NOT NULL, segment INTEGER NOT NULL, row BLOB NOT NULL)"
+    " STRICT;"
+    "CREATE TABLE blocks (number INTEGER PRIMARY KEY, last_segment INTEGER NOT NULL, columns BLOB NOT NULL) STRICT;"
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;"
     "CREATE INDEX by_id ON exchanges (id);"
-    "CREATE INDEX by_time ON exchanges (ts, seq);"
-    "CREATE INDEX by_host ON exchanges (host, ts);"
-    "CREATE INDEX by_status ON exchanges (status, ts);"
     "CREATE INDEX by_segment ON exchanges (segment);"
-    "PRAGMA user_version = 1;";
+    "INSERT INTO facts VALUES ('made', random());"
+    "PRAGMA user_version = 2;";
 
-constexpr const char* kColumns =
-    "seq, id, ts, method, host, path, url, status, duration, state, protocol, source, request_size, request_stored,"
-    " request_ended, response_size, response_stored, response_ended, has_response, rule, has_tls, ja3, ja4, ja3s, type,"
-    " places";
-
-void put(std::string& out, const Place& place) {
-  for (const std::uint32_t number : {place.segment, place.offset, place.length}) {
-    out.append(reinterpret_cast<const char*>(&number), sizeof(number));
-  }
-}
-
-// opened, connection, upstream, and then the runs.
-std::string places_of(const Row& row) {
-  std::string out;
-  put(out, row.opened);
-  put(out, row.connection);
-  put(out, row.upstream);
-  for (const Place& run : row.runs) put(out, run);
-  return out;
-}
-
-std::vector<Place> parse_places(Bytes octets) {
-  std::vector<Place> places;
-  for (; octets.size() >= sizeof(Place); octets.remove_prefix(sizeof(Place))) {
-    static_assert(sizeof(Place) == 12);
-    Place place;
-    std::memcpy(&place, octets.data(), sizeof(place));
-    places.push_back(place);
-  }
-  return places;
-}
-
-Row row_of(Statement& from) {
-  int column = 0;
-  const auto number = [&] { return from.integer(column++); };
-  const auto text = [&] { return from.text(column++); };
-  Row row;
-  row.seq = static_cast<std::uint64_t>(number());
-  row.id = text();
-  row.timestamp_ms = number();
-  row.method = text();
-  row.host = text();
-  row.target = text();
-  row.url = text();
-  row.status = static_cast<int>(number());
-  if (!from.is_null(column)) row.duration_ms = from.integer(column);
-  ++column;
-  row.state = static_cast<flow::State>(number());
-  row.protocol = static_cast<flow::Protocol>(number());
-  row.source = static_cast<flow::Source>(number());
-  for (flow::BodyInfo* body : {&row.request, &row.response}) {
-    body->size = static_cast<ByteCount>(number());
-    body->stored = static_cast<ByteCount>(number());
-    body->ended = number() != 0;
-    body->complete = body->stored == body->size;
-  }
-  row.has_response = number() != 0;
-  row.matched_rule = static_cast<std::uint32_t>(number());
-  row.has_tls = number() != 0;
-  row.ja3 = text();
-  row.ja4 = text();
-  row.ja3s = text();
-  row.content_type = text();
-  auto places = parse_places(from.blob(column));
-  if (places.size() >= 3) {
-    row.opened = places[0];
-    row.connection = places[1];
-    row.upstream = places[2];
-    row.runs.assign(places.begin() + 3, places.end());
-  }
-  return row;
-}
-
-// The conditions of a query and what they are bound to, so that no value becomes part of the SQL.
-struct Where {
-  explicit Where(const Query& query) {
-    if (!query.method.empty()) add("method = ?", query.method);
-    if (query.status) add("status = ?", *query.status);
-    if (query.from_ms) add("ts >= ?", *query.from_ms);
-    if (query.to_ms) add("ts <= ?", *query.to_ms);
-    if (!query.host_contains.empty()) add("instr(lower(host), ?) > 0", to_lower(query.host_contains));
-    if (!query.url_contains.empty()) add("instr(lower(url), ?) > 0", to_lower(query.url_contains));
-    // Those without a type pass (contract).
-    if (!query.type_contains.empty()) add("(type = '' OR instr(type, ?) > 0)", to_lower(query.type_contains));
-    if (!query.text.empty()) {
-      add("instr(lower(url || char(10) || host || char(10) || path || char(10) || id || char(10) ||"
-          " iif(rule = 0, '', 'rule_' || rule)), ?) > 0",
-          to_lower(query.text));
-    }
-  }
-  void add(const char* condition, std::string value) {
-    sql += sql.empty() ? " WHERE " : " AND ";
-    sql += condition;
-    texts.push_back(std::move(value));
-    numbers.push_back(0);
-  }
-  void add(const char* condition, std::int64_t value) {
-    sql += sql.empty() ? " WHERE " : " AND ";
-    sql += condition;
-    texts.push_back(std::nullopt);
-    numbers.push_back(value);
-  }
-  void bind(Statement& statement) const {
-    for (std::size_t i = 0; i < texts.size(); ++i) {
-      const int at = static_cast<int>(i) + 1;
-      if (texts[i]) {
-        statement.bind_text(at, *texts[i]);
-      } else {
-        statement.bind(at, numbers[i]);
-      }
-    }
-  }
-
-  std::string sql;
-  std::vector<std::optional<std::string>> texts;
-  std::vector<std::int64_t> numbers;
-};
+// Short, and spread evenly; whoever looks an id up compares the row's own.
+std::int64_t number_of(const std::string& id) { return static_cast<std::int64_t>(siphash(SipKey{}, id)); }
 
 }  // namespace
 
+const Matches::Match& Matches::at(std::size_t place, bool ascending) const {
+  if (ascending) return rows[place];
+  const std::size_t mirrored = rows.size() - 1 - place;
+  const std::int64_t time = rows[mirrored].timestamp_ms;
+  const auto first = std::lower_bound(rows.begin(), rows.end(), Match{time, 0});
+  const auto end = std::upper_bound(first, rows.end(), Match{time, UINT64_MAX});
+  const auto before = rows.size() - static_cast<std::size_t>(end - rows.begin());  // newer ones
+  return *(first + static_cast<std::ptrdiff_t>(place - before));
+}
+
 Index::Index(std::string path) : file_(std::move(path), kPatience, SqliteFile::Sync::kNormal) {}
+Index::~Index() = default;
 
 Status Index::create() {
-  return file_.open(SqliteFile::IfMissing::kCreate,
-                    [this] { return file_.run((std::string("BEGIN IMMEDIATE;") + kSchema + "COMMIT").c_str()); });
+  block_ = std::make_unique<BlockBuilder>();
+  SLUICE_CHECK(file_.open(SqliteFile::IfMissing::kCreate, [this] {
+    return file_.run((std::string("BEGIN IMMEDIATE;") + kSchema + "COMMIT").c_str());
+  }));
+  return file_.run("PRAGMA cache_size = -16384");
 }
 
 Status Index::create_disposable() {
@@ -177,129 +72,155 @@ Status Index::check_version() {
   return {};
 }
 
+Statement& Index::kept(std::unique_ptr<Statement>& statement, const char* sql) {
+  if (!statement) statement = std::make_unique<Statement>(file_, sql, Statement::Life::kKept);
+  return *statement;
+}
+
 Status Index::add(std::span<const Row> rows) {
   return file_.transact([&]() -> Status {
-    Statement insert(file_, fmt::format("INSERT OR REPLACE INTO exchanges ({}, segment) VALUES (?,?,?,?,?,?,?,?,?,?,?,"
-                                        "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                                        kColumns)
-                                .c_str());
+    Statement& insert = kept(insert_, "INSERT OR REPLACE INTO exchanges (seq, id, segment, row) VALUES (?,?,?,?)");
     if (!insert.is_good()) return fail(file_.error("written"));
     for (const Row& row : rows) {
-      const std::string places = places_of(row);
-      int at = 0;
-      const auto number = [&](auto value) { insert.bind(++at, static_cast<std::int64_t>(value)); };
-      const auto text = [&](const std::string& value) { insert.bind_text(++at, value); };
-      number(row.seq);
-      text(row.id);
-      number(row.timestamp_ms);
-      text(row.method);
-      text(row.host);
-      text(row.target);
-      text(row.url);
-      number(row.status);
-      if (row.duration_ms) {
-        number(*row.duration_ms);
-      } else {
-        insert.bind_null(++at);
-      }
-      number(row.state);
-      number(row.protocol);
-      number(row.source);
-      for (const flow::BodyInfo* body : {&row.request, &row.response}) {
-        number(body->size);
-        number(body->stored);
-        number(body->ended);
-      }
-      number(row.has_response);
-      number(row.matched_rule);
-      number(row.has_tls);
-      text(row.ja3);
-      text(row.ja4);
-      text(row.ja3s);
-      text(row.content_type);
-      insert.bind_blob(++at, places);
-      number(row.opened.segment);
+      const std::string octets = row_octets(row);
+      insert.bind(1, static_cast<std::int64_t>(row.seq));
+      insert.bind(2, number_of(row.id));
+      insert.bind(3, row.opened.segment);
+      insert.bind_blob(4, octets);
       if (!insert.run()) return fail(file_.error("written"));
     }
-    return {};
+    return add_to_blocks(rows);
   });
+}
+
+// The last block is written again with each addition until it is full.
+Status Index::add_to_blocks(std::span<const Row> rows) {
+  Statement& put = kept(put_block_, "INSERT OR REPLACE INTO blocks (number, last_segment, columns) VALUES (?,?,?)");
+  if (!put.is_good()) return fail(file_.error("written"));
+  const auto write = [&] {
+    const std::string octets = block_->octets();
+    put.bind(1, block_number_);
+    put.bind(2, block_->last_segment());
+    put.bind_blob(3, octets);
+    return put.run();
+  };
+  for (const Row& row : rows) {
+    block_->add(row);
+    if (!block_->is_full()) continue;
+    if (!write()) return fail(file_.error("written"));
+    block_->clear();
+    ++block_number_;
+  }
+  if (block_->size() > 0 && !write()) return fail(file_.error("written"));
+  return {};
 }
 
 Status Index::drop_segment(std::uint32_t segment, std::uint64_t& exchanges) {
   return file_.transact([&]() -> Status {
-    Statement erase(file_, "DELETE FROM exchanges WHERE segment = ?1");
+    Statement erase(file_, "DELETE FROM exchanges WHERE segment <= ?1");
     erase.bind(1, segment);
     if (!erase.run()) return fail(file_.error("written"));
     exchanges += static_cast<std::uint64_t>(file_.changes());
+    Statement erase_blocks(file_, "DELETE FROM blocks WHERE last_segment <= ?1 AND number < ?2");
+    erase_blocks.bind(1, segment);
+    erase_blocks.bind(2, block_number_);
+    if (!erase_blocks.run()) return fail(file_.error("written"));
+    Statement oldest(file_, "INSERT OR REPLACE INTO facts VALUES ('oldest', ?1)");
+    oldest.bind(1, std::int64_t{segment} + 1);
+    if (!oldest.run()) return fail(file_.error("written"));
     return {};
   });
 }
 
 Status Index::seal() {
+  insert_.reset();
+  put_block_.reset();
   SLUICE_CHECK(file_.run("INSERT OR REPLACE INTO facts VALUES ('whole', 1)"));
   return file_.run("PRAGMA journal_mode = DELETE");
 }
 
-bool Index::is_sealed() {
-  Statement asked(file_, "SELECT value FROM facts WHERE name = 'whole'");
-  return asked.is_good() && asked.step() == Statement::Step::kRow && asked.integer(0) == 1;
+std::int64_t Index::fact(const char* name, std::int64_t otherwise) {
+  Statement asked(file_, "SELECT value FROM facts WHERE name = ?1");
+  const std::string wanted(name);
+  if (!asked.is_good()) return otherwise;
+  asked.bind_text(1, wanted);
+  return asked.step() == Statement::Step::kRow ? asked.integer(0) : otherwise;
 }
 
-Result<std::uint64_t> Index::count(const Query& query) {
-  const Where where(query);
-  Statement asked(file_, ("SELECT COUNT(*) FROM exchanges" + where.sql).c_str());
-  where.bind(asked);
+bool Index::is_sealed() { return fact("whole", 0) == 1; }
+std::int64_t Index::made() { return fact("made", 0); }
+
+std::int64_t Index::version() {
+  Statement asked(file_, "PRAGMA data_version");
+  return asked.is_good() && asked.step() == Statement::Step::kRow ? asked.integer(0) : 0;
+}
+
+Result<std::uint64_t> Index::size() {
+  Statement asked(file_, "SELECT COUNT(*) FROM exchanges");
   if (!asked.is_good() || asked.step() != Statement::Step::kRow) return fail(file_.error("read"));
   return static_cast<std::uint64_t>(asked.integer(0));
 }
 
-Result<std::uint64_t> Index::count_with_tls(const Query& query) {
-  Where where(query);
-  where.add("has_tls = ?", 1);
-  Statement asked(file_, ("SELECT COUNT(*) FROM exchanges" + where.sql).c_str());
-  where.bind(asked);
-  if (!asked.is_good() || asked.step() != Statement::Step::kRow) return fail(file_.error("read"));
-  return static_cast<std::uint64_t>(asked.integer(0));
-}
-
-Status Index::visit(const Query& query, std::uint64_t offset, std::uint64_t limit,
-                    const std::function<bool(const Row&)>& visit) {
-  const Where where(query);
-  const char* const order = query.ascending ? "ts, seq" : "ts DESC, seq";
-  constexpr std::uint64_t kMost = INT64_MAX;
-  const std::string sql = fmt::format("SELECT {} FROM exchanges{} ORDER BY {} LIMIT {} OFFSET {}", kColumns, where.sql,
-                                      order, std::min(limit, kMost), std::min(offset, kMost));
-  Statement asked(file_, sql.c_str());
+Result<Matches> Index::match(const Query& query) {
+  Matches matches;
+  Statement asked(file_, "SELECT columns, (SELECT value FROM facts WHERE name = 'oldest') FROM blocks ORDER BY number");
   if (!asked.is_good()) return fail(file_.error("read"));
-  where.bind(asked);
   for (;;) {
-    switch (asked.step()) {
-      case Statement::Step::kDone:
-        return {};
-      case Statement::Step::kFailed:
-        return fail(file_.error("read"));
-      case Statement::Step::kRow:
-        if (!visit(row_of(asked))) return {};
-    }
+    const auto step = asked.step();
+    if (step == Statement::Step::kFailed) return fail(file_.error("read"));
+    if (step == Statement::Step::kDone) break;
+    const auto oldest = asked.is_null(1) ? 0 : static_cast<std::uint32_t>(asked.integer(1));
+    SLUICE_CHECK(match_block(asked.octets(0), query, oldest, matches));
   }
+  if (!std::is_sorted(matches.rows.begin(), matches.rows.end())) std::sort(matches.rows.begin(), matches.rows.end());
+  return matches;
+}
+
+Result<std::vector<std::int64_t>> Index::blocks_after(std::int64_t number, bool all) {
+  Statement asked(file_, "SELECT number FROM blocks WHERE number > ?1 ORDER BY number");
+  if (!asked.is_good()) return fail(file_.error("read"));
+  asked.bind(1, number);
+  std::vector<std::int64_t> numbers;
+  Statement::Step step = asked.step();
+  for (; step == Statement::Step::kRow; step = asked.step()) numbers.push_back(asked.integer(0));
+  if (step == Statement::Step::kFailed) return fail(file_.error("read"));
+  if (!all && !numbers.empty()) numbers.pop_back();
+  return numbers;
+}
+
+Result<std::vector<std::uint64_t>> Index::seqs_of(std::int64_t block) {
+  Statement asked(file_, "SELECT columns FROM blocks WHERE number = ?1");
+  if (!asked.is_good()) return fail(file_.error("read"));
+  asked.bind(1, block);
+  if (asked.step() != Statement::Step::kRow) return std::vector<std::uint64_t>();  // dropped meanwhile
+  return block_seqs(asked.octets(0));
 }
 
 Result<std::optional<Row>> Index::find(std::uint64_t seq) {
-  Statement asked(file_, fmt::format("SELECT {} FROM exchanges WHERE seq = ?1", kColumns).c_str());
+  Statement& asked = kept(find_, "SELECT row FROM exchanges WHERE seq = ?1");
   if (!asked.is_good()) return fail(file_.error("read"));
   asked.bind(1, static_cast<std::int64_t>(std::min<std::uint64_t>(seq, INT64_MAX)));
   const auto step = asked.step();
+  std::optional<Row> row;
+  if (step == Statement::Step::kRow) row = parse_row(asked.octets(0));
+  asked.reset();
   if (step == Statement::Step::kFailed) return fail(file_.error("read"));
-  return step == Statement::Step::kRow ? std::optional(row_of(asked)) : std::nullopt;
+  if (step == Statement::Step::kRow && !row) return fail(Code::kIo, file_.path() + " is damaged");
+  return row;
 }
 
 Result<std::optional<Row>> Index::find(const std::string& id) {
-  Statement asked(file_, fmt::format("SELECT {} FROM exchanges WHERE id = ?1", kColumns).c_str());
+  Statement asked(file_, "SELECT row FROM exchanges WHERE id = ?1");
   if (!asked.is_good()) return fail(file_.error("read"));
-  asked.bind_text(1, id);
-  const auto step = asked.step();
-  if (step == Statement::Step::kFailed) return fail(file_.error("read"));
-  return step == Statement::Step::kRow ? std::optional(row_of(asked)) : std::nullopt;
+  asked.bind(1, number_of(id));
+  for (;;) {
+    const auto step = asked.step();
+    if (step == Statement::Step::kFailed) return fail(file_.error("read"));
+    if (step == Statement::Step::kDone) return std::nullopt;
+    auto row = parse_row(asked.octets(0));
+    if (!row) return fail(Code::kIo, file_.path() + " is damaged");
+    if (row->id == id) return row;
+  }
 }
 
 }  // namespace sluice::session

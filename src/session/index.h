@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -25,32 +26,57 @@ struct Query {
   bool ascending = false;                      // by timestamp; those of the same one by seq
 };
 
+// What passes a query, whatever its order.
+struct Matches {
+  struct Match {
+    std::int64_t timestamp_ms = 0;
+    std::uint64_t seq = 0;
+    friend auto operator<=>(const Match&, const Match&) = default;
+  };
+  std::vector<Match> rows;  // ascending
+  std::uint64_t with_tls = 0;
+
+  // The one at `place` of a list, newest first unless `ascending`; those of the same time by seq.
+  const Match& at(std::size_t place, bool ascending) const;
+};
+
+class BlockBuilder;
+
 class Index {
  public:
   explicit Index(std::string path);
+  ~Index();
 
   Status create();  // anew; the file must not be there
   // It is built to be put in place when it is whole: until then nothing of it need survive.
   Status create_disposable();
-  Status open_to_read();  // kNotFound; kConflict: made by a newer Sluice; kIo: damaged
+  Status open_to_read();  // kNotFound; kConflict: made by a newer Sluice; kIo: damaged, or of an older one
   Status add(std::span<const Row> rows);
   Status drop_segment(std::uint32_t segment, std::uint64_t& exchanges);  // rows that began there; how many
   // No more is added: one file, which says that it is whole.
   Status seal();
   bool is_sealed();
+  std::int64_t made();     // tells it from every other: a number of chance
+  std::int64_t version();  // is another once somebody else has changed it
 
-  Result<std::uint64_t> count(const Query& query);
-  Result<std::uint64_t> count_with_tls(const Query& query);
-  // Return false to stop.
-  Status visit(const Query& query, std::uint64_t offset, std::uint64_t limit,
-               const std::function<bool(const Row&)>& visit);
+  Result<Matches> match(const Query& query);
+  // Blocks of rows by number, ascending, after that one; the last one only if `all`: it may still grow.
+  Result<std::vector<std::int64_t>> blocks_after(std::int64_t number, bool all);
+  Result<std::vector<std::uint64_t>> seqs_of(std::int64_t block);
+  Result<std::uint64_t> size();
   Result<std::optional<Row>> find(std::uint64_t seq);
   Result<std::optional<Row>> find(const std::string& id);
 
  private:
   Status check_version();
+  Status add_to_blocks(std::span<const Row> rows);
+  std::int64_t fact(const char* name, std::int64_t otherwise);
+  sqlite::Statement& kept(std::unique_ptr<sqlite::Statement>& statement, const char* sql);
 
   sqlite::SqliteFile file_;
+  std::unique_ptr<BlockBuilder> block_;  // the last one, while it is written
+  std::int64_t block_number_ = 1;
+  std::unique_ptr<sqlite::Statement> insert_, put_block_, find_;
 };
 
 }  // namespace sluice::session

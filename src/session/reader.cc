@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "capture/records.h"
 #include "session/segments.h"
 
 namespace sluice::session {
 namespace {
+
+constexpr ByteCount kNear = 4 * kMiB;
 
 using capture::RecordType;
 
@@ -31,45 +34,33 @@ Status visit_records(FileSystem& files, const std::string& directory, const Row&
 
 bool is_body(RecordType type) { return type == RecordType::kRequestBody || type == RecordType::kResponseBody; }
 
-void take_opened(flow::Exchange& exchange, Bytes payload) {
+// What the records of the exchange say of those that stand apart.
+struct Facts {
+  std::uint64_t connection = 0, upstream = 0;
+  bool ended = false;
+};
+
+void take_opened(flow::Exchange& exchange, Bytes payload, Facts& facts) {
   const auto parts = capture::parse_opened(payload.substr(std::min(payload.size(), sizeof(capture::Uuid))));
-  if (!parts) return;
-  exchange.started = WallTime(Duration(parts->started_ns));
-  exchange.method = parts->method;
-  exchange.scheme = parts->scheme;
-  exchange.host = parts->host;
-  exchange.target = parts->target;
-  exchange.port = parts->port;
-  exchange.request.head = parts->head;
+  if (parts) facts.connection = parts->connection;
+  capture::fill(exchange, parts);
 }
 
-void take_responded(flow::Exchange& exchange, Bytes payload) {
+void take_responded(flow::Exchange& exchange, Bytes payload, Facts& facts) {
   const auto parts = capture::parse_responded(payload);
-  if (!parts) return;
-  exchange.response.head = parts->head;
-  exchange.response.effective = parts->effective;
-  exchange.upstream_reused = parts->upstream_reused;
+  if (parts) facts.upstream = parts->upstream;
+  capture::fill(exchange, parts);
 }
 
-void take_ended(flow::Exchange& exchange, Bytes payload) {
-  auto parts = capture::parse_ended(payload);
-  if (!parts) return;
-  exchange.timings = parts->timings;
-  exchange.failure = std::move(parts->failure);
-  exchange.anomalies = parts->anomalies;
-  exchange.rule_ids = std::move(parts->rule_ids);
-  exchange.matched_rule = parts->matched_rule;
-}
-
-void take(flow::Exchange& exchange, RecordType type, Bytes payload, bool& ended) {
+void take(flow::Exchange& exchange, RecordType type, Bytes payload, Facts& facts) {
   switch (type) {
     case RecordType::kOpened:
-      return take_opened(exchange, payload);
+      return take_opened(exchange, payload, facts);
     case RecordType::kRequestSent:
       exchange.request.effective = payload;
       return;
     case RecordType::kResponded:
-      return take_responded(exchange, payload);
+      return take_responded(exchange, payload, facts);
     case RecordType::kRequestTrailers:
       exchange.request.trailers += payload;
       return;
@@ -77,8 +68,8 @@ void take(flow::Exchange& exchange, RecordType type, Bytes payload, bool& ended)
       exchange.response.trailers += payload;
       return;
     case RecordType::kEnded:
-      ended = true;
-      return take_ended(exchange, payload);
+      facts.ended = true;
+      return capture::fill(exchange, capture::parse_ended(payload));
     default:
       return;
   }
@@ -86,42 +77,84 @@ void take(flow::Exchange& exchange, RecordType type, Bytes payload, bool& ended)
 
 }  // namespace
 
-Reader::Reader(std::shared_ptr<FileSystem> files, std::string directory, std::string index, Manifest manifest)
+Reader::Reader(std::shared_ptr<FileSystem> files, std::string directory, std::string index, Manifest manifest,
+               std::shared_ptr<MatchCache> cache)
     : files_(std::move(files)),
       directory_(std::move(directory)),
       manifest_(std::move(manifest)),
-      index_(std::move(index)) {}
+      index_(std::move(index)),
+      cache_(std::move(cache)),
+      texts_(*files_, directory_) {}
 
 Result<std::unique_ptr<Reader>> Reader::open(std::shared_ptr<FileSystem> files, std::string directory,
-                                             std::string index, Manifest manifest) {
+                                             std::string index, Manifest manifest, std::shared_ptr<MatchCache> cache) {
   std::unique_ptr<Reader> reader(
-      new Reader(std::move(files), std::move(directory), std::move(index), std::move(manifest)));
+      new Reader(std::move(files), std::move(directory), std::move(index), std::move(manifest), std::move(cache)));
   SLUICE_CHECK(reader->index_.open_to_read());
   return reader;
 }
 
 // ---- rows ----
 
-Result<std::uint64_t> Reader::count(const Query& query) const {
+Result<std::shared_ptr<const Matches>> Reader::matches(const Query& query) const {
   const std::lock_guard guard(mutex_);
-  return index_.count(query);
+  std::string key = key_of(query);
+  const std::int64_t version = index_.version();
+  if (matches_ && matched_query_ == key && matched_version_ == version) return matches_;
+  const std::int64_t index = cache_ && index_.is_sealed() ? index_.made() : 0;
+  auto matches = index != 0 ? cache_->find(index, key) : nullptr;
+  if (!matches) {
+    SLUICE_TRY(Matches found, index_.match(query));
+    matches = std::make_shared<const Matches>(std::move(found));
+    if (index != 0) cache_->keep(index, key, matches);
+  }
+  matches_ = matches;
+  matched_query_ = std::move(key);
+  matched_version_ = version;
+  return matches;
+}
+
+Result<std::uint64_t> Reader::count(const Query& query) const {
+  SLUICE_TRY(const auto found, matches(query));
+  return found->rows.size();
 }
 
 Result<std::uint64_t> Reader::count_with_tls(const Query& query) const {
-  const std::lock_guard guard(mutex_);
-  return index_.count_with_tls(query);
+  SLUICE_TRY(const auto found, matches(query));
+  return found->with_tls;
 }
 
 Status Reader::visit(const Query& query, std::uint64_t offset, std::uint64_t limit,
                      const std::function<bool(const Row&)>& visit) const {
+  SLUICE_TRY(const auto found, matches(query));
+  const std::uint64_t size = found->rows.size(), end = limit > size || offset > size - limit ? size : offset + limit;
+  for (std::uint64_t place = offset; place < end; ++place) {
+    SLUICE_TRY(const auto row, row_of(found->at(static_cast<std::size_t>(place), query.ascending).seq));
+    if (row && !visit(*row)) return {};
+  }
+  return {};
+}
+
+Status Reader::visit_some(const Query& query, std::uint64_t offset,
+                          const std::function<bool(std::uint64_t seq)>& wanted,
+                          const std::function<bool(std::uint64_t place, const Row&)>& visit) const {
+  SLUICE_TRY(const auto found, matches(query));
+  for (std::uint64_t place = offset; place < found->rows.size(); ++place) {
+    const std::uint64_t seq = found->at(static_cast<std::size_t>(place), query.ascending).seq;
+    if (!wanted(seq)) continue;
+    SLUICE_TRY(const auto row, row_of(seq));
+    if (row && !visit(place, *row)) return {};
+  }
+  return {};
+}
+
+Result<std::optional<Row>> Reader::row_of(std::uint64_t seq) const {
   const std::lock_guard guard(mutex_);
-  return index_.visit(query, offset, limit, [&](const Row& row) {
-    {
-      const std::lock_guard remember(last_mutex_);
-      last_ = row;
-    }
-    return visit(row);
-  });
+  SLUICE_TRY(auto row, index_.find(seq));
+  if (!row) return row;
+  const std::lock_guard remember(last_mutex_);
+  last_ = row;
+  return row;
 }
 
 Result<Row> Reader::found(Result<std::optional<Row>> row) const {
@@ -150,6 +183,32 @@ Result<Row> Reader::remembered(std::string_view id) const {
   return find(std::string(id));
 }
 
+// ---- texts ----
+
+WithoutText Reader::without_text(std::string_view text) const {
+  std::int64_t index = 0;
+  {
+    const std::lock_guard guard(mutex_);
+    index = index_.made();
+  }
+  return find_text(*files_, directory_, index, text);
+}
+
+Reader::Look Reader::look(const Row& row, const capture::Needle& needle, bool request, bool response) const {
+  const std::lock_guard guard(texts_mutex_);
+  const BodyTexts* const texts = texts_.read(row);
+  if (!texts) return {true, true, false};
+  Look look;
+  const auto take = [&](Bytes text) {
+    if (text.empty()) return;
+    (is_binary(text) ? look.binary : look.text) = true;
+    look.may_hold = look.may_hold || needle.is_in(text);
+  };
+  if (request) take(texts->request);
+  if (response) take(texts->response);
+  return look;
+}
+
 // ---- exchanges ----
 
 Result<flow::Exchange> Reader::exchange(const Row& row) const {
@@ -162,14 +221,14 @@ Result<flow::Exchange> Reader::exchange(const Row& row) const {
   exchange.request.body = row.request;
   exchange.response.body = row.response;
   exchange.matched_rule = row.matched_rule;
-  bool ended = false;
+  Facts facts;
   SLUICE_CHECK(visit_records(
       *files_, directory_, row, [](const auto& frame) { return !is_body(frame.type); },
       [&](const auto& frame, Bytes payload) {
-        take(exchange, frame.type, payload, ended);
+        take(exchange, frame.type, payload, facts);
         return true;
       }));
-  if (!ended) {
+  if (!facts.ended) {
     exchange.failure = flow::Failure{"recording_ended", flow::Phase::kResponseBody,
                                      "The recording ended before this exchange did; what had arrived is here."};
   }
@@ -180,8 +239,18 @@ Result<flow::Exchange> Reader::exchange(const Row& row) const {
     auto payload = segment->read(place);
     return payload ? std::optional(*std::move(payload)) : std::nullopt;
   };
-  if (const auto payload = fact(row.connection)) exchange.connection = capture::parse_connection(*payload);
-  if (const auto payload = fact(row.upstream)) exchange.upstream = capture::parse_upstream(*payload);
+  if (const auto payload = fact(row.connection)) {
+    if (auto connection = capture::parse_connection(*payload)) {
+      connection->id = ConnectionId{facts.connection};
+      exchange.connection = std::move(connection);
+    }
+  }
+  if (const auto payload = fact(row.upstream)) {
+    if (auto upstream = capture::parse_upstream(*payload)) {
+      upstream->id = facts.upstream;
+      exchange.upstream = std::move(upstream);
+    }
+  }
   return exchange;
 }
 
@@ -234,6 +303,37 @@ Result<capture::BodySlice> Reader::read_body(std::string_view id, flow::Directio
   return read_content(row, direction, offset, limit);
 }
 
+// Payloads that lie near each other are read in one go, since each reading passes over all that was before.
+Status Reader::read_payloads(const Row& row, std::vector<capture::Message>& messages, ByteCount most) const {
+  std::array<std::optional<capture::BodySlice>, 2> near;
+  for (const flow::Direction direction : {flow::Direction::kRequest, flow::Direction::kResponse}) {
+    ByteCount begin = UINT64_MAX, end = 0;
+    for (const capture::Message& message : messages) {
+      if (message.opcode >= 8 || message.direction != direction) continue;
+      begin = std::min(begin, message.offset);
+      end = std::max(end, message.offset + message.length);
+    }
+    if (begin >= end || end - begin > kNear) continue;
+    SLUICE_TRY(near[static_cast<std::size_t>(direction)], read_content(row, direction, begin, end - begin));
+  }
+  for (capture::Message& message : messages) {
+    if (message.opcode >= 8) {  // RFC 6455 §5.5: a control frame's payload stands in its record
+      message.length = message.stored = message.octets.size();
+    } else if (const auto& slice = near[static_cast<std::size_t>(message.direction)];
+               slice && message.offset + message.length <= slice->offset + slice->octets.size()) {
+      message.stored = message.length;
+      message.octets = slice->octets.substr(static_cast<std::size_t>(message.offset - slice->offset),
+                                            static_cast<std::size_t>(message.length));
+    } else {
+      SLUICE_TRY(capture::BodySlice own, read_content(row, message.direction, message.offset, message.length));
+      message.stored = own.octets.size();
+      message.octets = std::move(own.octets);
+    }
+    if (message.octets.size() > most) message.octets.resize(static_cast<std::size_t>(most));
+  }
+  return {};
+}
+
 Result<capture::MessagePage> Reader::messages(std::string_view id, std::int64_t offset, std::size_t limit,
                                               ByteCount payload) const {
   SLUICE_TRY(const Row row, remembered(id));
@@ -261,19 +361,10 @@ Result<capture::MessagePage> Reader::messages(std::string_view id, std::int64_t 
   const auto total = static_cast<std::int64_t>(all.size());
   if (offset < 0) offset = std::max<std::int64_t>(offset, -total) + total;
   page.offset = static_cast<std::uint64_t>(std::min(offset, total));
-  for (std::size_t i = page.offset; i < all.size() && page.messages.size() < limit; ++i) {
-    capture::Message& message = all[i];
-    if (message.opcode >= 8) {  // RFC 6455 §5.5: a control frame's payload stands in its record
-      message.length = message.stored = message.octets.size();
-      if (message.octets.size() > payload) message.octets.resize(static_cast<std::size_t>(payload));
-    } else {
-      SLUICE_TRY(capture::BodySlice slice, read_content(row, message.direction, message.offset, message.length));
-      message.stored = slice.octets.size();
-      message.octets = std::move(slice.octets);
-      if (message.octets.size() > payload) message.octets.resize(static_cast<std::size_t>(payload));
-    }
-    page.messages.push_back(std::move(message));
-  }
+  all.erase(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(page.offset));
+  if (all.size() > limit) all.resize(limit);
+  page.messages = std::move(all);
+  SLUICE_CHECK(read_payloads(row, page.messages, payload));
   return page;
 }
 

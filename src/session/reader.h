@@ -11,27 +11,45 @@
 
 #include "base/file.h"
 #include "capture/capture.h"
+#include "capture/needle.h"
+#include "session/body_text.h"
 #include "session/index.h"
 #include "session/manifest.h"
+#include "session/match_cache.h"
+#include "session/text_index.h"
 
 namespace sluice::session {
 
 class Reader final : public capture::BodySource {
  public:
   // kNotFound, kIo: there is no index, or it is damaged.
+  // `cache`: null, or what readers share.
   static Result<std::unique_ptr<Reader>> open(std::shared_ptr<FileSystem> files, std::string directory,
-                                              std::string index, Manifest manifest);
+                                              std::string index, Manifest manifest,
+                                              std::shared_ptr<MatchCache> cache = nullptr);
 
   const Manifest& manifest() const { return manifest_; }  // as it was when this was opened
 
   Result<std::uint64_t> count(const Query& query) const;
   Result<std::uint64_t> count_with_tls(const Query& query) const;
-  // `visit` must not call this reader but for exchange(), read_body() and messages().
+  // What is dropped meanwhile is left out.
   Status visit(const Query& query, std::uint64_t offset, std::uint64_t limit,
                const std::function<bool(const Row&)>& visit) const;
+  // The same for those whose seq is wanted, with their places in what passes the query.
+  Status visit_some(const Query& query, std::uint64_t offset, const std::function<bool(std::uint64_t seq)>& wanted,
+                    const std::function<bool(std::uint64_t place, const Row&)>& visit) const;
   // kNotFound.
   Result<Row> find(std::uint64_t seq) const;
   Result<Row> find(const std::string& id) const;
+
+  // Which exchanges' bodies surely do not hold the text, where somebody has looked already (Store::seal).
+  WithoutText without_text(std::string_view text) const;
+  // Its bodies, as far as they are wanted: what stands in them before anything is masked.
+  struct Look {
+    bool may_hold = false;  // the text; true also where they cannot be read
+    bool text = false, binary = false;
+  };
+  Look look(const Row& row, const capture::Needle& needle, bool request, bool response) const;
 
   // What its records say. kNotFound: its segment was dropped meanwhile; kIo: damaged.
   Result<flow::Exchange> exchange(const Row& row) const;
@@ -41,17 +59,27 @@ class Reader final : public capture::BodySource {
                                         ByteCount payload) const override;
 
  private:
-  Reader(std::shared_ptr<FileSystem> files, std::string directory, std::string index, Manifest manifest);
+  Reader(std::shared_ptr<FileSystem> files, std::string directory, std::string index, Manifest manifest,
+         std::shared_ptr<MatchCache> cache);
+  Result<std::shared_ptr<const Matches>> matches(const Query& query) const;
+  Result<std::optional<Row>> row_of(std::uint64_t seq) const;
   Result<Row> found(Result<std::optional<Row>> row) const;
   Result<Row> remembered(std::string_view id) const;
   Result<capture::BodySlice> read_content(const Row& row, flow::Direction direction, ByteCount offset,
                                           ByteCount limit) const;
+  Status read_payloads(const Row& row, std::vector<capture::Message>& messages, ByteCount most) const;
 
   const std::shared_ptr<FileSystem> files_;
   const std::string directory_;
   const Manifest manifest_;
   mutable std::mutex mutex_;  // the index
   mutable Index index_;
+  mutable std::shared_ptr<const Matches> matches_;  // of the last query, as long as the index is as it was
+  mutable std::string matched_query_;
+  mutable std::int64_t matched_version_ = 0;
+  const std::shared_ptr<MatchCache> cache_;
+  mutable std::mutex texts_mutex_;
+  mutable BodyTextReader texts_;
   mutable std::mutex last_mutex_;
   mutable std::optional<Row> last_;  // a body is read in many pieces
 };

@@ -143,6 +143,14 @@ bool Recording::sync(std::chrono::milliseconds at_most) {
   return work_done_.wait_for(lock, at_most, [&] { return syncs_done_ >= mine; });
 }
 
+bool Recording::checkpoint(std::chrono::milliseconds at_most) {
+  std::unique_lock lock(mutex_);
+  const std::uint64_t mine = checkpoints_wanted_ = ++syncs_wanted_;
+  work_wanted_.notify_all();
+  if (!work_done_.wait_for(lock, at_most, [&] { return syncs_done_ >= mine; })) return false;
+  return checkpoints_done_ >= mine;
+}
+
 Manifest Recording::manifest() const {
   const std::lock_guard guard(mutex_);
   return manifest_;

@@ -67,6 +67,8 @@ class Recording final : public capture::Tap {
   void wait(std::chrono::milliseconds at_most);
   // Everything handed over before is written and in the index when this returns true; bounded. Another thread works.
   bool sync(std::chrono::milliseconds at_most);
+  // ... and on the disk, whatever loses its power afterwards.
+  bool checkpoint(std::chrono::milliseconds at_most);
   // Exchanges that are open still are rows that were cut. Index sealed, manifest stopped, lock released.
   Status finish();
 
@@ -164,6 +166,7 @@ class Recording final : public capture::Tap {
   Manifest manifest_;
   bool manifest_changed_ = false;
   std::uint64_t syncs_wanted_ = 0, syncs_done_ = 0;
+  std::uint64_t checkpoints_wanted_ = 0, checkpoints_done_ = 0;  // by the number of their sync
 };
 
 }  // namespace sluice::session

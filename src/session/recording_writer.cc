@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "capture/records.h"
@@ -18,25 +17,18 @@ constexpr std::size_t kOneWrite = 1 * kMiB;
 constexpr std::chrono::seconds kRetry{1};
 constexpr std::size_t kRowsAtOnce = 4'000;
 
-std::uint64_t random_number(Entropy& entropy) {
-  char octets[8];
-  entropy.fill(octets);
-  std::uint64_t number = 0;
-  std::memcpy(&number, octets, sizeof(number));
-  return number;
-}
-
 }  // namespace
 
 bool Recording::work() {
   std::deque<Batch> batches;
   std::uint64_t syncs = 0;
-  bool asked = false;
+  bool asked = false, checkpoint = false;
   {
     const std::lock_guard guard(mutex_);
     batches.swap(waiting_);
     syncs = syncs_wanted_;
     asked = syncs_wanted_ > syncs_done_;
+    checkpoint = checkpoints_wanted_ > syncs_done_;
   }
   for (const Batch& batch : batches) {
     write(batch);
@@ -44,10 +36,12 @@ bool Recording::work() {
     queued_.fetch_sub(batch.octets.size() + batch.items.size() * sizeof(Item), std::memory_order_relaxed);
   }
   if (asked) commit_rows();
+  if (checkpoint) sync_file();
   keep_time();
   if (asked) {
     const std::lock_guard guard(mutex_);
     syncs_done_ = syncs;
+    if (checkpoint && !unsynced_) checkpoints_done_ = syncs;
     work_done_.notify_all();
   }
   return !batches.empty();

@@ -202,7 +202,7 @@ Result<RecoveryReport> verify(FileSystem& files, const std::string& root, const 
   scan.report.id = id;
   Index old(index);
   const auto opened = old.open_to_read();
-  const auto rows = opened ? old.count({}) : fail(opened.error());
+  const auto rows = opened ? old.size() : fail(opened.error());
   // Of one that is written right now the index is behind, and its open exchanges are not cut.
   scan.report.index_agrees = live || (manifest && rows && *rows == scan.report.exchanges);
   return std::move(scan.report);

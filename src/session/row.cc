@@ -119,7 +119,7 @@ void RowBuilder::take_opened(std::uint64_t seq, const Place& place, Bytes payloa
   payload.copy(uuid.data(), uuid.size());
   Row row;
   row.seq = seq;
-  row.id = capture::uuid_text(uuid);
+  row.id = capture::id_text(uuid);
   row.timestamp_ms = unix_ms(WallTime(Duration(parts->started_ns)));
   row.method = parts->method;
   row.host = parts->host;

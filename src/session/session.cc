@@ -45,24 +45,25 @@ bool Store::is_active(const std::string& id) const {
 
 // ---- recording ----
 
+Result<Root> Store::root_for(const std::optional<std::string>& storage_dir) {
+  if (!storage_dir) return deps_.open_known(deps_.home_root);
+  SLUICE_TRY(Root root, deps_.open_given(*storage_dir));
+  if (deps_.archive && root.path != deps_.home_root) SLUICE_CHECK(deps_.archive->add_root(root.path));
+  return root;
+}
+
 Result<Store::Started> Store::start(const StartOptions& options) {
   const std::lock_guard one_at_a_time(change_mutex_);
   if (const auto active = current()) return Started{active->recording->manifest(), true};
   if (!deps_.ring) return fail(Code::kUnavailable, "Nothing is captured here.");
-  Root root;
-  if (options.storage_dir) {
-    SLUICE_TRY(root, deps_.open_given(*options.storage_dir));
-    if (deps_.archive && root.path != deps_.home_root) SLUICE_CHECK(deps_.archive->add_root(root.path));
-  } else {
-    SLUICE_TRY(root, deps_.open_known(deps_.home_root));
-  }
+  SLUICE_TRY(Root root, root_for(options.storage_dir));
   RecordingOptions recording;
   recording.manifest.id = make_session_id(deps_.clock.wall(), deps_.entropy);
   recording.manifest.name = options.name;
   recording.manifest.profile = options.profile;
   recording.manifest.on_cap = options.on_cap;
   recording.manifest.root = root.path;
-  recording.manifest.max_disk_mb = options.max_disk_mb;
+  SLUICE_TRY(recording.manifest.max_disk_mb, room_in(root, options.max_disk_mb));
   recording.directory = directory_of(root, recording.manifest.id);
   recording.index = index_path(recording.directory);
   recording.limits = deps_.limits;
@@ -91,9 +92,24 @@ Result<std::optional<Manifest>> Store::stop() {
     deps_.ring->hand_to(nullptr);
     SLUICE_CHECK(active->recording->finish());
   }
-  const std::lock_guard guard(mutex_);
-  active_ = nullptr;
+  {
+    const std::lock_guard guard(mutex_);
+    active_ = nullptr;
+  }
+  want_sealed(active->id);
+  if (deps_.disk_cap.max_mb > 0) (void)measure(active->root);
   return std::optional(active->recording->manifest());
+}
+
+Result<std::unique_ptr<Import>> Store::begin_import(const ImportOptions& options) {
+  SLUICE_TRY(const Root root, root_for(options.storage_dir));
+  Manifest manifest;
+  manifest.id = make_session_id(deps_.clock.wall(), deps_.entropy);
+  manifest.name = options.name;
+  manifest.profile = Profile::kFull;
+  manifest.root = root.path;
+  SLUICE_TRY(manifest.max_disk_mb, room_in(root, options.max_disk_mb));
+  return Import::begin(root.files, std::move(manifest), deps_.clock, deps_.entropy);
 }
 
 std::optional<Manifest> Store::active() const {
@@ -210,7 +226,7 @@ Result<std::unique_ptr<Reader>> Store::open(const std::string& id) {
   SLUICE_TRY(const Found found, find(id));
   const std::string index = index_path(found.directory);
   const auto open_as = [&](Manifest manifest) {
-    return Reader::open(found.root.files, found.directory, index, std::move(manifest));
+    return Reader::open(found.root.files, found.directory, index, std::move(manifest), matches_);
   };
   if (const auto active = current(); active && active->id == id) {
     deps_.ring->sync();
@@ -228,6 +244,18 @@ Result<std::unique_ptr<Reader>> Store::open(const std::string& id) {
     return fail(Error(done.error()).with_context("The session must be recovered before it can be read"));
   }
   return open_as(describe(found.root, id));
+}
+
+Result<Manifest> Store::checkpoint() {
+  const auto active = current();
+  if (!active) return fail(Code::kConflict, "Nothing is being recorded.");
+  deps_.ring->sync();
+  if (!active->recording->checkpoint(kSyncWait)) {
+    const auto error = active->recording->manifest().last_error;
+    return fail(Code::kUnavailable, error ? "The disk fails: " + *error
+                                          : "The disk does not answer: what waits will be written when it does.");
+  }
+  return active->recording->manifest();
 }
 
 Result<RecoveryReport> Store::recover(const std::string& id) {
@@ -249,9 +277,19 @@ Status Store::remove(const std::string& id) {
   if (lock && !(*lock)->lock()) {
     return fail(Code::kConflict, "Another process is recording this session. Stop it there first.");
   }
+  {
+    const std::lock_guard guard(mutex_);
+    ++removing_;
+  }
+  const std::lock_guard no_sealing(seal_mutex_);
   // Gone at once, however long its files take.
   const std::string doomed = found.root.path + "/.deleted-" + id;
-  SLUICE_CHECK(files.rename(found.directory, doomed));
+  const Status gone = files.rename(found.directory, doomed);
+  {
+    const std::lock_guard guard(mutex_);
+    --removing_;
+  }
+  SLUICE_CHECK(gone);
   return files.remove_tree(doomed);
 }
 

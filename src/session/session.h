@@ -11,6 +11,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -22,6 +23,7 @@
 #include "base/entropy.h"
 #include "base/file.h"
 #include "capture/capture.h"
+#include "session/import.h"
 #include "session/manifest.h"
 #include "session/reader.h"
 #include "session/recording.h"
@@ -42,6 +44,12 @@ class RootArchive {
   virtual Status add_root(const std::string& path) = 0;
 };
 
+// What all recordings of one root may take together; recordings of others beside it are counted too.
+struct DiskCap {
+  std::uint64_t max_mb = 0;     // 0: there is none
+  OnCap on_cap = OnCap::kStop;  // kDropOldest: whole recordings that have ended, the oldest first
+};
+
 struct StoreDeps {
   const Clock& clock;
   Entropy& entropy;
@@ -53,6 +61,7 @@ struct StoreDeps {
   // A root that was opened before, or the home's. kNotFound: it is gone.
   std::function<Result<Root>(const std::string& path)> open_known;
   RecordingLimits limits;
+  DiskCap disk_cap;
 };
 
 struct StartOptions {
@@ -74,13 +83,29 @@ class Store {
   Result<Started> start(const StartOptions& options);
   // nullopt: there was none. kUnavailable: the disk does not answer; the recording goes on.
   Result<std::optional<Manifest>> stop();
+  struct ImportOptions {
+    std::optional<std::string> name, storage_dir;
+    std::uint64_t max_disk_mb = 1024;
+  };
+  // A new session that is made of files, whatever else is being recorded.
+  Result<std::unique_ptr<Import>> begin_import(const ImportOptions& options);
   std::optional<Manifest> active() const;
+  // The cap over all, and what it did since this process began.
+  struct DiskUse {
+    DiskCap cap;
+    ByteCount others = 0;       // of the root that is recorded to, or was last: its other recordings
+    std::uint64_t dropped = 0;  // recordings
+  };
+  DiskUse disk_use() const;
+  // All that was captured before is on the disk when this returns. kConflict: nothing is recorded; kUnavailable: the
+  // disk does not answer, or fails: what waits will be written when it does.
+  Result<Manifest> checkpoint();
   ByteCount unwritten() const;
   const std::string& home_root() const { return deps_.home_root; }
 
   // Newest start first. What cannot be read is listed with the reason as its last error.
   Result<std::vector<Manifest>> list();
-  // The next five: kNotFound: no root holds such a session, or that is no session's id.
+  // The next six: kNotFound: no root holds such a session, or that is no session's id.
   Result<Manifest> get(const std::string& id);
   // One whose last run died is recovered first. Of the active one: all that was captured before is there.
   Result<std::unique_ptr<Reader>> open(const std::string& id);
@@ -88,9 +113,22 @@ class Store {
   Result<RecoveryReport> verify(const std::string& id);
   // kConflict: it is being written.
   Status remove(const std::string& id);
+  // Where it lies: for what else is kept in its directory.
+  struct Found {
+    Root root;
+    std::string directory;
+  };
+  Result<Found> find(const std::string& id);
+
+  // What makes a search in the session's bodies quick is missing: it is made when there is time (seal_until_stopped).
+  void want_sealed(const std::string& id);
+  // What is missing of it is made now. Answers the octets of text that were gone through.
+  Result<ByteCount> seal(const std::string& id);
 
   // The writer's thread; returns after end().
   void write_until_stopped();
+  // A thread of the lowest priority: what is recorded is made ready for searching. Returns after end().
+  void seal_until_stopped();
   void end();
 
  private:
@@ -99,14 +137,16 @@ class Store {
     std::shared_ptr<Recording> recording;
     std::string id;
   };
-  struct Found {
-    Root root;
-    std::string directory;
-  };
+  Result<Root> root_for(const std::optional<std::string>& storage_dir);
   Result<std::vector<Root>> roots();
-  Result<Found> find(const std::string& id);
   std::shared_ptr<const Active> current() const;
   Manifest describe(const Root& root, const std::string& id);
+  // What is left under the cap for a new recording, of at most `wanted` MiB. kTooLarge: nothing, and nothing may go.
+  Result<std::uint64_t> room_in(const Root& root, std::uint64_t wanted);
+  ByteCount measure(const Root& root);
+  void drop_for_room(const Root& root, ByteCount own);
+  void keep_cap();
+  bool must_leave() const;  // the sealer
   bool is_active(const std::string& id) const;
 
   const StoreDeps deps_;
@@ -115,7 +155,12 @@ class Store {
   mutable std::mutex mutex_;     // below
   std::condition_variable wake_;
   std::shared_ptr<const Active> active_;
+  const std::shared_ptr<MatchCache> matches_ = std::make_shared<MatchCache>();
   bool ending_ = false;
+  std::deque<std::string> to_seal_;
+  DiskUse disk_use_;
+  std::size_t removing_ = 0;  // sessions that wait for the sealer to leave
+  std::mutex seal_mutex_;     // while something is sealed
 };
 
 }  // namespace sluice::session

@@ -130,6 +130,11 @@ std::string Statement::blob(int column) {
   return at ? std::string(at, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))) : std::string();
 }
 
+Bytes Statement::octets(int column) {
+  const auto* at = static_cast<const char*>(sqlite3_column_blob(statement_, column));
+  return at ? Bytes(at, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))) : Bytes();
+}
+
 std::string Statement::text(int column) {
   const auto* at = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
   return at ? std::string(at, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))) : std::string();

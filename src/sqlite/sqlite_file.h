@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/bytes.h"
 #include "base/result.h"
 
 struct sqlite3;
@@ -85,6 +86,7 @@ class Statement {
   bool is_null(int column);
   std::string text(int column);
   std::string blob(int column);
+  Bytes octets(int column);  // of a blob, where they stand: valid until the next step
 
  private:
   sqlite3_stmt* statement_ = nullptr;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "base/url.h"
 #include "proxy/host_options_json.h"
 #include "tools/subjects.h"
 
@@ -45,8 +46,9 @@ std::string_view origin_name(proxy::HostOrigin origin) {
 ToolResult list_host_options(const Json&, CallContext& context) {
   Json list = Json::array();
   for (const proxy::HostEntry& entry : context.services->engine.host_options().list()) {
-    list.push_back(
-        {{"host", entry.host}, {"options", proxy::to_json(entry.options)}, {"from", origin_name(entry.origin)}});
+    list.push_back({{"host", entry.port == 0 ? entry.host : authority_text(entry.host, entry.port, 0)},
+                    {"options", proxy::to_json(entry.options)},
+                    {"from", origin_name(entry.origin)}});
   }
   for (const proxy::LearnedPassthrough& one : context.services->engine.learned_passthrough()) {
     list.push_back({{"host", one.host},

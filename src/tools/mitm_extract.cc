@@ -1,4 +1,6 @@
 // extract_from_flow and get_flow_schema (mitm-tools.json) on whole decoded bodies.
+#include "tools/mitm_extract.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -23,9 +25,10 @@ constexpr std::size_t kMostTaken = 10'000;         // results of one call
 // Separate from those of JSON-RPC (analysis.md): a body is somebody else's.
 constexpr JsonLimits kBodyJson{.max_depth = 256, .max_members = 20'000, .refuse_duplicate_keys = false};
 
-// Masked where the context says so, before anything is looked for: what a filter may ask of a secret it could find out
+// Masked where `redactor` says so, before anything is looked for: what a filter may ask of a secret it could find out
 // letter by letter.
-Result<std::string> response_text(const flow::Exchange& exchange, const CallContext& context) {
+Result<std::string> response_text(const flow::Exchange& exchange, const CallContext& context,
+                                  const Redactor* redactor) {
   if (exchange.status == 0 || exchange.response.body.size == 0)
     return fail(Code::kNotFound, "Flow has no response body.");
   SLUICE_TRY(
@@ -35,13 +38,13 @@ Result<std::string> response_text(const flow::Exchange& exchange, const CallCont
   if (window.more || window.octets.size() >= kMostBody) {
     return fail(Code::kTooLarge, "A response body of more than 32 MiB is not taken apart: read it with inspect_flow.");
   }
-  if (!context.redactor) return std::move(window.octets);
+  if (!redactor) return std::move(window.octets);
   const std::string type = content_type_or_unknown(exchange, Direction::kResponse);
-  return context.redactor->mask_body(window.octets, type).text;
+  return redactor->mask_body(window.octets, type).text;
 }
 
-Result<Json> response_json(const flow::Exchange& exchange, const CallContext& context) {
-  SLUICE_TRY(const std::string text, response_text(exchange, context));
+Result<Json> response_json(const flow::Exchange& exchange, const CallContext& context, const Redactor* redactor) {
+  SLUICE_TRY(const std::string text, response_text(exchange, context, redactor));
   auto json = parse_json(text, kBodyJson);
   if (json) return json;
   Error error = std::move(json).error();
@@ -84,7 +87,7 @@ struct Window {
 Result<Taken> take_json(const flow::Exchange& exchange, const std::string& text, const Window& window, bool with_paths,
                         const CallContext& context) {
   SLUICE_TRY(const analysis::JsonPath path, parse_path(text));
-  SLUICE_TRY(const Json document, response_json(exchange, context));
+  SLUICE_TRY(const Json document, response_json(exchange, context, context.redactor));
   const analysis::JsonPathFound found = path.find(document, {.paths = with_paths, .stop = context.stop});
   Taken taken;
   taken.total = found.values.size();
@@ -121,7 +124,7 @@ Result<Taken> take_html(const flow::Exchange& exchange, const std::string& text,
                         const CallContext& context) {
   auto selector = analysis::CssSelector::parse(text);
   if (!selector) return fail(Code::kInvalid, fmt::format("css_selector cannot be used: {}.", selector.error().message));
-  SLUICE_TRY(const std::string body, response_text(exchange, context));
+  SLUICE_TRY(const std::string body, response_text(exchange, context, context.redactor));
   const Clock& clock = context.services->clock;
   const MonoTime end = clock.mono() + kMostHtmlTime;
   const auto enough = [&] { return context.stop.stop_requested() || clock.mono() >= end; };
@@ -171,7 +174,7 @@ std::string_view type_name(const Json& value) {
 
 ToolResult get_flow_schema(const Json& arguments, CallContext& context) {
   SLUICE_TRY(const flow::Exchange exchange, find_flow(context, *text_argument(arguments, "flow_id")));
-  SLUICE_TRY(const Json document, response_json(exchange, context));
+  SLUICE_TRY(const Json document, response_json(exchange, context, context.redactor));
   if (!document.is_object()) {
     return fail(Code::kInvalid, fmt::format("Response is JSON but not an object (it's {}).", type_name(document)));
   }
@@ -181,6 +184,59 @@ ToolResult get_flow_schema(const Json& arguments, CallContext& context) {
 }
 
 }  // namespace
+
+Result<Extracted> first_of_json(const flow::Exchange& exchange, const std::string& text, const CallContext& context) {
+  SLUICE_TRY(const analysis::JsonPath path, parse_path(text));
+  SLUICE_TRY(const Json document, response_json(exchange, context, context.redactor));
+  const analysis::JsonPathFound found = path.find(document, {.results = 1, .paths = true, .stop = context.stop});
+  if (found.values.empty()) return fail(Code::kNotFound, "json_path finds nothing in this answer.");
+  const auto text_of_value = [](const Json& value) {
+    return value.is_string() ? value.get<std::string>() : dump_json(value);
+  };
+  Extracted extracted{text_of_value(*found.values.front()), ""};
+  extracted.raw = extracted.shown;
+  if (!context.redactor) return extracted;
+  SLUICE_TRY(const analysis::JsonPath place, analysis::JsonPath::parse(found.paths.front()));
+  SLUICE_TRY(const Json whole, response_json(exchange, context, nullptr));
+  const analysis::JsonPathFound there = place.find(whole, {.results = 1, .stop = context.stop});
+  if (!there.values.empty()) extracted.raw = text_of_value(*there.values.front());
+  return extracted;
+}
+
+Result<Extracted> first_of_html(const flow::Exchange& exchange, const std::string& text, const CallContext& context) {
+  auto selector = analysis::CssSelector::parse(text);
+  if (!selector) return fail(Code::kInvalid, fmt::format("css_selector cannot be used: {}.", selector.error().message));
+  const Clock& clock = context.services->clock;
+  const MonoTime end = clock.mono() + kMostHtmlTime;
+  const auto enough = [&] { return context.stop.stop_requested() || clock.mono() >= end; };
+  SLUICE_TRY(const std::string shown, response_text(exchange, context, context.redactor));
+  SLUICE_TRY(const analysis::HtmlPage page, analysis::HtmlPage::parse(shown, enough));
+  const analysis::CssFound found = selector->find(page, 1, context.stop);
+  if (found.elements.empty()) return fail(Code::kNotFound, "css_selector finds nothing in this answer.");
+  // What an input or a meta element says stands in an attribute.
+  const auto said = [](const analysis::HtmlNode& node) {
+    const std::string_view* value = node.name == "input" ? node.attribute("value") : nullptr;
+    if (node.name == "meta") value = node.attribute("content");
+    return value ? std::string(*value) : text_of(node);
+  };
+  Extracted extracted{said(*found.elements.front()), ""};
+  extracted.raw = extracted.shown;
+  if (!context.redactor) return extracted;
+  // Masks change no element: the same place in the page as it is.
+  const auto& all = page.elements();
+  const auto place = static_cast<std::size_t>(std::find(all.begin(), all.end(), found.elements.front()) - all.begin());
+  SLUICE_TRY(const std::string raw, response_text(exchange, context, nullptr));
+  SLUICE_TRY(const analysis::HtmlPage whole, analysis::HtmlPage::parse(raw, enough));
+  if (whole.elements().size() == all.size()) extracted.raw = said(*whole.elements()[place]);
+  return extracted;
+}
+
+Result<Extracted> whole_answer(const flow::Exchange& exchange, const CallContext& context) {
+  Extracted extracted;
+  SLUICE_TRY(extracted.raw, response_text(exchange, context, nullptr));
+  SLUICE_TRY(extracted.shown, response_text(exchange, context, context.redactor));
+  return extracted;
+}
 
 Tool get_flow_schema_tool() {
   return {.name = "get_flow_schema",

@@ -92,7 +92,11 @@ http::FieldList fields_of(const flow::Exchange& exchange, Direction direction) {
   return flow::parse_fields(analysis::shown_head(exchange, direction));
 }
 
-double started_seconds(const flow::Exchange& exchange) { return static_cast<double>(unix_ms(exchange.started)) / 1000; }
+// A whole number has no ".0", as JSON.stringify would write it.
+Json started_seconds(const flow::Exchange& exchange) {
+  const std::int64_t ms = unix_ms(exchange.started);
+  return ms % 1000 == 0 ? Json(ms / 1000) : Json(static_cast<double>(ms) / 1000);
+}
 
 Json status_or_null(const flow::Exchange& exchange) { return exchange.status == 0 ? Json() : Json(exchange.status); }
 
@@ -161,7 +165,8 @@ std::string curl_command(const flow::Exchange& exchange, const CallContext& cont
   analysis::ExportSink sink({}, kCommandRoom);
   const Status written = analysis::write_export(
       analysis::ExportFormat::kCurl,
-      {.ring = context.services->ring, .exchange = exchange, .redactor = context.redactor, .stop = context.stop}, sink);
+      {.bodies = context.services->ring, .exchange = exchange, .redactor = context.redactor, .stop = context.stop},
+      sink);
   if (!written) return "# the body is no longer there";
   if (sink.stopped()) return "# the body is too long for one command";
   std::string command = sink.text();

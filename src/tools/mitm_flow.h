@@ -30,7 +30,7 @@ Json header_map(const http::FieldList& fields);
 Json header_pairs(const http::FieldList& fields);  // [[name, value], …]
 http::FieldList fields_of(const flow::Exchange& exchange, flow::Direction direction);
 
-double started_seconds(const flow::Exchange& exchange);
+Json started_seconds(const flow::Exchange& exchange);
 Json status_or_null(const flow::Exchange& exchange);
 std::string content_type_or_unknown(const flow::Exchange& exchange, flow::Direction direction);
 // Decoded octets of the answer; reads at most `budget` of them, and takes what it read off.

@@ -37,30 +37,25 @@ ToolResult stop_proxy(const Json&, CallContext& context) {
 
 // --- set_scope ---
 
-using ScopeEntries = std::vector<std::pair<std::string, proxy::HostOptions>>;
+using Scope = std::vector<proxy::ScopeLine>;
+using Places = std::vector<std::pair<std::string, std::uint16_t>>;  // patterns, and ports; 0: all
 
-Result<std::vector<std::string>> patterns_of(const Json& arguments, std::string_view name) {
-  std::vector<std::string> patterns;
+Result<Places> places_of(const Json& arguments, std::string_view name) {
+  Places places;
   const Json* texts = find_member(arguments, name);
-  if (!texts) return patterns;
+  if (!texts) return places;
   for (const Json& text : *texts) {
     SLUICE_TRY(const analysis::Domain domain, analysis::parse_domain(text.get_ref<const std::string&>()));
-    if (domain.port != 0) {
-      return fail(Code::kInvalid, fmt::format("{}: '{}' names a port, but a host is recorded and decrypted as a whole; "
-                                              "leave the port out and filter by it when reading.",
-                                              name, domain.host));
-    }
-    if (domain.itself) patterns.push_back(domain.host);
-    if (domain.below) patterns.push_back("*." + domain.host);
+    if (domain.itself) places.emplace_back(domain.host, domain.port);
+    if (domain.below) places.emplace_back("*." + domain.host, domain.port);
   }
-  return patterns;
+  return places;
 }
 
-void limit_to(ScopeEntries& entries, const std::vector<std::string>& patterns, const proxy::HostOptions& inside,
-              const proxy::HostOptions& outside) {
-  if (patterns.empty()) return;
-  for (const std::string& pattern : patterns) entries.emplace_back(pattern, inside);
-  entries.emplace_back("*", outside);
+void limit_to(Scope& scope, const Places& places, const proxy::HostOptions& inside, const proxy::HostOptions& outside) {
+  if (places.empty()) return;
+  for (const auto& [pattern, port] : places) scope.push_back({pattern, port, inside});
+  scope.push_back({"*", 0, outside});
 }
 
 std::string listed(const Json& arguments, std::string_view name, std::string_view when_empty) {
@@ -71,17 +66,17 @@ std::string listed(const Json& arguments, std::string_view name, std::string_vie
 
 ToolResult set_scope(const Json& arguments, CallContext& context) {
   using proxy::TlsTreatment;
-  SLUICE_TRY(const auto recorded, patterns_of(arguments, "allowed_domains"));
-  SLUICE_TRY(const auto decrypted, patterns_of(arguments, "decrypt_domains"));
-  SLUICE_TRY(const auto ignored, patterns_of(arguments, "ignore"));
-  ScopeEntries entries;
-  limit_to(entries, recorded, {.record = true}, {.record = false});
-  limit_to(entries, decrypted, {.tls = TlsTreatment::kIntercept}, {.tls = TlsTreatment::kPassthrough});
+  SLUICE_TRY(const auto recorded, places_of(arguments, "allowed_domains"));
+  SLUICE_TRY(const auto decrypted, places_of(arguments, "decrypt_domains"));
+  SLUICE_TRY(const auto ignored, places_of(arguments, "ignore"));
+  Scope scope;
+  limit_to(scope, recorded, {.record = true}, {.record = false});
+  limit_to(scope, decrypted, {.tls = TlsTreatment::kIntercept}, {.tls = TlsTreatment::kPassthrough});
   // Last: what is both wanted and ignored is ignored.
-  for (const std::string& pattern : ignored) {
-    entries.emplace_back(pattern, proxy::HostOptions{.tls = TlsTreatment::kPassthrough, .record = false});
+  for (const auto& [pattern, port] : ignored) {
+    scope.push_back({pattern, port, proxy::HostOptions{.tls = TlsTreatment::kPassthrough, .record = false}});
   }
-  SLUICE_CHECK(context.services->engine.host_options().set_scope(entries));
+  SLUICE_CHECK(context.services->engine.host_options().set_scope(scope));
   return sentence(fmt::format(
       "Scope set. Recorded: {}. Decrypted: {}. Ignored: {}.", listed(arguments, "allowed_domains", "everything"),
       listed(arguments, "decrypt_domains", "everything"), listed(arguments, "ignore", "nothing")));
@@ -146,8 +141,8 @@ Tool set_scope_tool() {
           .hints = kMitmproxy | kWrapped | kIdempotent,
           .fields = {{.name = "allowed_domains",
                       .type = FieldType::kStringArray,
-                      .meaning = "example.com (and all below it), *.example.com (only below) or an IP address. Empty: "
-                                 "every host is recorded.",
+                      .meaning = "example.com (and all below it), *.example.com (only below), host:8443 or an IP "
+                                 "address. Empty: every host is recorded.",
                       .required = true},
                      {.name = "decrypt_domains",
                       .type = FieldType::kStringArray,

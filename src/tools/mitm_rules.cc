@@ -68,11 +68,7 @@ Result<rules::Handler> body_handler(const Json& arguments, bool response, const 
   return handler;
 }
 
-Result<rules::Handler> block_handler(const Json& arguments, bool response) {
-  if (response) {
-    return fail(Code::kInvalid,
-                "block works in the phase request: after the answer began, the server has done what was asked of it");
-  }
+Result<rules::Handler> block_handler(const Json& arguments) {
   rules::Handler handler;
   handler.type = HandlerType::kAbort;
   const auto status = text_argument(arguments, "value");
@@ -95,7 +91,7 @@ Result<rules::Handler> handler_of(const Json& arguments, const std::string& name
   const bool response = text_argument(arguments, "phase") == "response";
   if (action == "inject_header") return header_handler(arguments, response);
   if (action == "replace_body") return body_handler(arguments, response, name);
-  return block_handler(arguments, response);
+  return block_handler(arguments);
 }
 
 // What the store refuses is mostly a pattern; its message says which.
@@ -124,6 +120,7 @@ ToolResult add_interception_rule(const Json& arguments, CallContext& context) {
     SLUICE_TRY(spec.matcher.url_pattern, pattern_of(pattern, spec.name));
   }
   spec.matcher.method = text_argument(arguments, "method").value_or("");
+  spec.matcher.at_answer = spec.handler.blocks() && text_argument(arguments, "phase") == "response";
   spec.description = fmt::format("{}: {}", spec.name, *text_argument(arguments, "action_type"));
   SLUICE_TRY(const rules::RulePtr rule, put(std::move(spec), context));
   Json answer = sentence(fmt::format("Rule '{}' added.", rule->spec.name));
@@ -172,8 +169,9 @@ bool is_plain_block(const rules::Handler& handler) {
 }
 
 // As add_interception_rule would be told; another handler's name where it could not be.
-Shown shown(const rules::Handler& handler) {
-  Shown out{std::string(to_string(handler.type)), "request", {}, {}, {}};
+Shown shown(const rules::RuleSpec& spec) {
+  const rules::Handler& handler = spec.handler;
+  Shown out{std::string(to_string(handler.type)), spec.matcher.at_answer ? "response" : "request", {}, {}, {}};
   if (handler.type == HandlerType::kAbort) out.action = "block";
   if (is_plain_block(handler)) {
     out.action = "block";
@@ -198,7 +196,7 @@ Shown shown(const rules::Handler& handler) {
 }
 
 Json rule_json(const rules::Rule& rule, const Redactor* redactor) {
-  const Shown parts = shown(rule.spec.handler);
+  const Shown parts = shown(rule.spec);
   const rules::Matcher& matcher = rule.spec.matcher;
   Json json = {{"action", parts.action},
                {"url_pattern", matcher.url_pattern.empty() ? ".*" : matcher.url_pattern},
@@ -257,7 +255,7 @@ Tool add_rule_tool() {
                              "to answer, absent: the connection is reset."},
                  {.name = "search_pattern", .meaning = "replace_body: RE2; every match is replaced."},
                  {.name = "phase",
-                  .meaning = "What is changed.",
+                  .meaning = "What is changed; block: response lets the origin do what was asked of it.",
                   .default_value = "request",
                   .choices = {"request", "response"}}},
       .result = {{"result", "string", ""}, {"rule", "string", "its id in proxy_list_rules"}},

@@ -23,7 +23,7 @@ TEST(Mitmproxy, AFlowSeenByOneToolsetIsSeenByTheOther) {
   EXPECT_EQ(row["status_code"], 201);
   EXPECT_EQ(row["content_type"], "application/json");
   EXPECT_EQ(row["size"], 5);
-  EXPECT_TRUE(row["timestamp"].is_number_float());
+  EXPECT_NEAR(row["timestamp"].get<double>(), static_cast<double>(unix_ms(bench.capture.clock.wall())) / 1e3, 60);
   EXPECT_EQ(bench.ok("inspect_flow", {{"flow_id", bench.last_id()}})["request"]["method"], "POST");
   EXPECT_EQ(bench.ok("clear_traffic")["cleared"], 1);
   EXPECT_EQ(bench.rows().size(), 0u);
@@ -65,7 +65,8 @@ TEST(Mitmproxy, W18SearchLooksIntoHeadersTooAndPages) {
   bench.capture.exchange({.target = "/other"});
   const Json first = bench.ok("search_traffic", {{"query", "needle"}, {"limit", 3}});
   ASSERT_EQ(first["result"].size(), 3u);
-  EXPECT_EQ(first["total"], 5);
+  EXPECT_FALSE(first.contains("total"));
+  EXPECT_EQ(first["searched"], 4) << "a page that is full looks no further";
   EXPECT_EQ(first["result"][0]["url"], "https://example.com/4");
   EXPECT_EQ(first["result"][0]["found_in"], "request_header");
   bench.capture.exchange({.target = "/needle"});
@@ -73,6 +74,7 @@ TEST(Mitmproxy, W18SearchLooksIntoHeadersTooAndPages) {
   ASSERT_EQ(second["result"].size(), 2u);
   EXPECT_EQ(second["result"][1]["url"], "https://example.com/0");
   EXPECT_FALSE(second.contains("next_cursor"));
+  EXPECT_EQ(bench.ok("search_traffic", {{"query", "needle"}})["total"], 6);
 }
 
 TEST(Mitmproxy, W5ADomainIsComparedByLabelsNotAsASubstring) {
@@ -245,7 +247,6 @@ TEST(Mitmproxy, W10WhatCouldNotActIsRefusedAndChangesNothing) {
   EXPECT_TRUE(refused({{"action_type", "inject_header"}, {"key", "X"}}).starts_with("inject_header needs"));
   EXPECT_TRUE(refused({{"action_type", "replace_body"}, {"value", "x"}}).starts_with("replace_body needs"));
   EXPECT_TRUE(refused({{"action_type", "block"}, {"value", "200"}}).find("400 to 599") != std::string::npos);
-  EXPECT_TRUE(refused({{"action_type", "block"}, {"phase", "response"}}).find("phase request") != std::string::npos);
   EXPECT_TRUE(refused({{"action_type", "block"}, {"url_pattern", "(?=x)"}})
                   .starts_with("Invalid or unsupported regex for rule 'r'"));
   EXPECT_TRUE(refused({{"action_type", "block"}, {"url_pattern", "[[:alpha:]]"}})
@@ -327,7 +328,7 @@ TEST(Mitmproxy, W5RecordingAndDecryptingAreSeparateScopes) {
   EXPECT_FALSE(of("bank.example.com").record);
   EXPECT_EQ(of("bank.example.com").tls, TlsTreatment::kPassthrough);
   EXPECT_NE(bench.error("set_scope", {{"allowed_domains", {"a b"}}}).find("no domain"), std::string::npos);
-  EXPECT_NE(bench.error("set_scope", {{"allowed_domains", {"a.test:8443"}}}).find("port"), std::string::npos);
+  EXPECT_NE(bench.error("set_scope", {{"allowed_domains", {"a.test:0"}}}).find("no domain"), std::string::npos);
   EXPECT_FALSE(of("other.test").record) << "a refused scope changes nothing";
   EXPECT_EQ(bench.ok("proxy_list_host_options")["options"].size(), 7u);
   bench.ok("set_scope", {{"allowed_domains", Json::array()}});

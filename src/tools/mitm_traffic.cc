@@ -25,26 +25,6 @@ constexpr ByteCount kBodyLimit = 16 * kKiB;     // octets of a body where the ca
 
 // --- pages ---
 
-// Where a listing goes on: below this revision, or after so many hits at this revision.
-struct Cursor {
-  std::uint64_t rev = 0, offset = 0;
-  std::string text() const { return fmt::format("{}.{}", rev, offset); }
-};
-
-Result<std::optional<Cursor>> read_cursor_argument(const Json& arguments) {
-  const auto text = text_argument(arguments, "cursor");
-  if (!text) return std::nullopt;
-  Cursor cursor;
-  const char* const end = text->data() + text->size();
-  const auto rev = std::from_chars(text->data(), end, cursor.rev);
-  const bool dotted = rev.ec == std::errc() && rev.ptr != end && *rev.ptr == '.';
-  const auto offset = dotted ? std::from_chars(rev.ptr + 1, end, cursor.offset) : rev;
-  if (!dotted || offset.ec != std::errc() || offset.ptr != end) {
-    return fail(Code::kInvalid, "cursor is not one of ours: pass next_cursor of the last answer as it is");
-  }
-  return std::optional(cursor);
-}
-
 std::size_t wanted_rows(const Json& arguments) {
   const std::int64_t limit = *integer_argument(arguments, "limit");
   return static_cast<std::size_t>(limit < 0 ? kMostRows : std::min(limit, kMostRows));
@@ -73,9 +53,10 @@ class Rows {
     rows_.push_back(std::move(row));
     return true;
   }
-  Json answer(std::size_t total, const std::optional<Cursor>& next) {
-    Json answer = {{"result", std::move(rows_)}, {"total", total}};
-    if (next) answer["next_cursor"] = next->text();
+  Json answer(std::optional<std::size_t> total, const std::optional<std::uint64_t>& next) {
+    Json answer = {{"result", std::move(rows_)}};
+    if (total) answer["total"] = *total;
+    if (next) answer["next_cursor"] = std::to_string(*next);
     return answer;
   }
   std::size_t size() const { return rows_.size(); }
@@ -85,25 +66,22 @@ class Rows {
   std::size_t units_ = 2;
 };
 
-// The newest flows that pass, newest first. `total`: with those of the pages before.
+// The newest flows that pass, newest first. The first page says how many there are.
 template <class MakeRow>
 Result<Json> newest(const Json& arguments, const CallContext& context, const MakeRow& make_row) {
   const capture::Ring& ring = context.services->ring;
   context.services->ring.sync();
   SLUICE_TRY(capture::Filter filter, flow_filter(arguments));
-  SLUICE_TRY(const auto cursor, read_cursor_argument(arguments));
-  const std::size_t total = ring.list(filter, 0, 0).total;
-  if (cursor) filter.before_rev = cursor->rev;
+  SLUICE_TRY(const auto cursor, read_cursor(arguments));
+  std::optional<std::size_t> total;
+  if (!cursor) total = ring.list(filter, 0, 0).total;
+  filter.before_rev = cursor;
   const std::size_t wanted = wanted_rows(arguments);
-  const capture::Page page = ring.list(filter, -static_cast<std::int64_t>(wanted), wanted);
   Rows rows;
-  std::optional<Cursor> next;
-  for (auto at = page.exchanges.rbegin(); at != page.exchanges.rend(); ++at) {
-    if (!rows.add(make_row(*at))) break;
-    next = Cursor{at->rev, 0};
+  for (const flow::Exchange& exchange : ring.newest(filter, wanted + 1)) {
+    if (rows.size() == wanted || !rows.add(make_row(exchange))) return rows.answer(total, exchange.rev + 1);
   }
-  if (rows.size() == page.total) next.reset();
-  return rows.answer(total, next);
+  return rows.answer(total, std::nullopt);
 }
 
 // --- the tools ---
@@ -137,29 +115,33 @@ ToolResult search_traffic(const Json& arguments, CallContext& context) {
   analysis::SearchQuery query;
   query.text = text;
   SLUICE_TRY(query.filter, flow_filter(arguments));
-  SLUICE_TRY(const auto cursor, read_cursor_argument(arguments));
+  SLUICE_TRY(const auto cursor, read_cursor(arguments));
   // What changes after the first page is left out of the others, so that none is shown twice.
-  Cursor place = cursor.value_or(Cursor{ring.last_rev() + 1, 0});
-  query.filter.before_rev = place.rev;
+  query.filter.before_rev = cursor;
   query.newest_first = true;
-  query.offset = place.offset;
   query.limit = wanted_rows(arguments);
   query.redactor = context.redactor;
   query.stop = context.stop;
   query.enough = deadline_passed(context);
   SLUICE_TRY(const analysis::SearchResult found, analysis::search(ring, query));
   Rows rows;
-  for (const analysis::SearchHit& hit : found.hits) {
-    if (const auto exchange = ring.find(hit.id)) {
-      Json row = found_row(*exchange);
-      row["found_in"] = to_string(hit.place);
-      if (!rows.add(std::move(row))) break;
+  std::uint64_t next = found.rev;
+  bool whole = found.whole;
+  for (std::size_t i = 0; i < found.hits.size(); ++i) {
+    const auto exchange = ring.find(found.hits[i].id);
+    if (!exchange) continue;  // it left the ring meanwhile
+    Json row = found_row(*exchange);
+    row["found_in"] = to_string(found.hits[i].place);
+    if (!rows.add(std::move(row))) {
+      next = found.hits[i].rev + 1;
+      whole = false;
+      break;
     }
-    ++place.offset;
   }
-  const bool more = place.offset < found.total;
-  Json answer = rows.answer(found.total, more ? std::optional(place) : std::nullopt);
-  if (!found.whole) answer["searched"] = found.searched;
+  const bool known = found.whole && !cursor;
+  Json answer =
+      rows.answer(known ? std::optional(found.total) : std::nullopt, whole ? std::nullopt : std::optional(next));
+  if (!known) answer["searched"] = found.searched;
   return answer;
 }
 
@@ -299,9 +281,9 @@ std::vector<Field> body_fields() {
 
 std::vector<ResultField> page_result(std::vector<ResultField> row) {
   return {{"result", "object[]", "", false, false, std::move(row)},
-          {"total", "number", "flows that pass"},
-          {"next_cursor", "string", "there are older ones", true},
-          {"searched", "number", "time ran out after this many flows", true}};
+          {"total", "number", "flows that pass; on a first page, if all were looked at", true},
+          {"next_cursor", "string", "go on here: there are older ones", true},
+          {"searched", "number", "flows that were looked at, where that is not all", true}};
 }
 
 Tool summary_tool() {

@@ -21,6 +21,9 @@ std::vector<Tool> all_tools() {
   take(all, tls_tools());
   take(all, host_options_tools());
   take(all, session_tools());
+  take(all, session_check_tools());
+  take(all, comparison_tools());
+  take(all, socket_tools());
   take(all, transparent_tools());
   take(all, mitmproxy_tools());
   for (Tool& tool : all) {

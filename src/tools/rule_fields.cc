@@ -24,15 +24,16 @@ Field transform_field(std::string_view name, std::string_view meaning, Field rep
 }  // namespace
 
 std::vector<Field> matcher_fields() {
-  return {{.name = "method", .meaning = "Any verb, any case."},
+  return {{.name = "method", .meaning = "Any case."},
           {.name = "urlPattern", .meaning = "JavaScript regex on URL or path."},
           {.name = "hostname", .meaning = "Exact host."},
           {.name = "hostPattern", .meaning = "*.example.com"},
           {.name = "pathPattern", .meaning = "Regex on path and query."},
-          {.name = "headers", .type = FieldType::kStringMap, .meaning = "Names and exact values."},
-          {.name = "bodyIncludes", .meaning = "In the request body."},
+          {.name = "headers", .type = FieldType::kStringMap, .meaning = "Exact values."},
+          {.name = "bodyIncludes", .meaning = "In the request."},
           {.name = "protocol", .choices = {"http/1.1", "h2", "websocket"}},
-          {.name = "statusCode", .type = FieldType::kInteger, .meaning = "Of the answer."}};
+          {.name = "statusCode", .type = FieldType::kInteger},
+          {.name = "phase", .meaning = "Once answered.", .choices = {"response"}}};
 }
 
 std::vector<Field> handler_fields() {

@@ -131,7 +131,7 @@ bool belongs_to(const Tool& tool, Toolset toolset) {
     case Toolset::kCore:
       return (tool.hints & kCore) != 0;
     case Toolset::kMitmproxy:
-      return mitmproxy;
+      return mitmproxy && (tool.hints & kBeyondContract) == 0;
     case Toolset::kAll:
       return true;
   }

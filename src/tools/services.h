@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "base/allowed_roots.h"
 #include "base/clock.h"
+#include "base/redact.h"
 #include "capture/capture.h"
 #include "proxy/engine.h"
 #include "proxy/upstream_table.h"
@@ -15,8 +17,13 @@
 #include "session/session.h"
 #include "tls/authority.h"
 #include "tools/adoptions.h"
+#include "tools/login_checks.h"
+#include "tools/replay_board.h"
+#include "tools/session_variables.h"
 
 namespace sluice::tools {
+
+class TrafficLoader;  // traffic_loader.h
 
 // How a start of the proxy is to be understood in this process (engine.md 9): `serve` has a listener of its own that
 // proxy_start adopts; `mcp` opens one when asked.
@@ -39,8 +46,15 @@ struct Services {
   std::uint32_t outgoing_mark = 0;                       // of our own connections, for firewall rules
   proxy::UpstreamStore* upstreams = nullptr;             // the engine's
   session::Store* sessions = nullptr;                    // null: nothing is recorded (tests)
+  std::shared_ptr<ReplayBoard> replays = std::make_shared<ReplayBoard>();  // in the background; never null
+  const AllowedRoots* roots = nullptr;  // where paths given by tools may lead; null: nowhere
+  const Redactor* redactor = nullptr;   // for what is to be masked for whoever sees everything
+  TrafficLoader* loader = nullptr;      // of files into the ring; null: none are loaded
   // Whether answers show tls.server (engine.md 3). Never null.
   std::shared_ptr<std::atomic<bool>> server_tls_shown = std::make_shared<std::atomic<bool>>(true);
+  // Never null.
+  std::shared_ptr<SessionVariables> variables = std::make_shared<SessionVariables>();
+  std::shared_ptr<LoginChecks> login_checks = std::make_shared<LoginChecks>();  // never null
 };
 
 }  // namespace sluice::tools

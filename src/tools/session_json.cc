@@ -112,7 +112,16 @@ std::vector<ResultField> persistence_result() {
           {"lastFlushAt", "number", "", false, true},
           {"maxDiskMb", "number", "", false, true},
           {"recoveryState", "string", "", false, true},
-          {"lastError", "string", "", false, true}};
+          {"lastError", "string", "", false, true},
+          {"disk",
+           "object",
+           "the cap over all recordings, where there is one",
+           true,
+           false,
+           {{"maxMb", "number", ""},
+            {"usedMb", "number", "of the root that is recorded to"},
+            {"onCap", "string", "stop or drop_oldest"},
+            {"droppedSessions", "number", "that went for room"}}}};
 }
 
 Result<Json> list_sessions_json(session::Store& sessions) {
@@ -164,12 +173,15 @@ std::vector<Field> recording_fields() {
            .maximum = kMostDiskMb}};
 }
 
+Status check_session_name(const std::string& name) {
+  if (name.size() <= kLongestName) return {};
+  return fail(Code::kTooLarge, fmt::format("session_name is longer than {} octets.", kLongestName));
+}
+
 Result<session::Store::Started> start_recording(const Json& arguments, session::Store& sessions) {
   session::StartOptions options;
   options.name = text_argument(arguments, "session_name");
-  if (options.name && options.name->size() > kLongestName) {
-    return fail(Code::kTooLarge, fmt::format("session_name is longer than {} octets.", kLongestName));
-  }
+  if (options.name) SLUICE_CHECK(check_session_name(*options.name));
   options.storage_dir = text_argument(arguments, "storage_dir");
   options.profile =
       session::find_profile(text_argument(arguments, "capture_profile").value_or("")).value_or(options.profile);

@@ -29,5 +29,13 @@ bool is_visible(const session::Query& query, const session::Row& row, const Reda
 Result<std::unique_ptr<session::Reader>> open_session(const Json& arguments, CallContext& context);
 
 Tool search_session_tool();
+Tool replay_session_tool();
+Tool replay_status_tool();
+Tool flow_template_tool();
+Tool export_har_tool();
+Tool import_har_tool();
+
+// kTooLarge.
+Status check_session_name(const std::string& name);
 
 }  // namespace sluice::tools

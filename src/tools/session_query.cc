@@ -6,26 +6,16 @@
 #include "base/redact.h"
 #include "tools/exchange_json.h"
 #include "tools/session_json.h"
+#include "tools/session_rows.h"
 #include "tools/subjects.h"
 #include "tools/traffic_filter.h"
 
 namespace sluice::tools {
-namespace {
 
-constexpr double kMostRows = 5'000;
-
-struct Found {
-  std::uint64_t total = 0, with_tls = 0;
-  std::vector<session::Row> rows;
-  std::optional<std::uint64_t> searched;  // time ran out after so many
-};
-
-// A page of what passes the query, and how many do in all. Only what SQLite cannot decide is looked at row by row: a
-// filter expression, and whether what was found is shown to this caller.
-Result<Found> find_rows(const session::Reader& reader, const session::Query& query,
-                        const std::optional<analysis::FilterExpression>& expression, std::uint64_t offset,
-                        std::uint64_t limit, CallContext& context) {
-  Found found;
+Result<FoundRows> find_rows(const session::Reader& reader, const session::Query& query,
+                            const std::optional<analysis::FilterExpression>& expression, std::uint64_t offset,
+                            std::uint64_t limit, CallContext& context) {
+  FoundRows found;
   const bool hides = context.redactor && (!query.url_contains.empty() || !query.text.empty());
   if (!expression && !hides) {
     SLUICE_TRY(found.total, reader.count(query));
@@ -70,12 +60,16 @@ Result<Found> find_rows(const session::Reader& reader, const session::Query& que
   return found;
 }
 
+namespace {
+
+constexpr double kMostRows = 5'000;
+
 ToolResult query_session(const Json& arguments, CallContext& context) {
   SLUICE_TRY(const auto expression, read_expression(arguments));
   SLUICE_TRY(const auto reader, open_session(arguments, context));
   const auto limit = static_cast<std::uint64_t>(*integer_argument(arguments, "limit"));
   const auto offset = static_cast<std::uint64_t>(*integer_argument(arguments, "offset"));
-  SLUICE_TRY(const Found found, find_rows(*reader, read_query(arguments), expression, offset, limit, context));
+  SLUICE_TRY(const FoundRows found, find_rows(*reader, read_query(arguments), expression, offset, limit, context));
   Json items = Json::array();
   for (const session::Row& row : found.rows) items.push_back(row_json(row));
   Json answer = {{"total", found.total}, {"limit", limit}, {"offset", offset}, {"items", std::move(items)}};
@@ -88,7 +82,7 @@ ToolResult get_handshakes(const Json& arguments, CallContext& context) {
   const auto limit = static_cast<std::uint64_t>(*integer_argument(arguments, "limit"));
   const auto offset = static_cast<std::uint64_t>(*integer_argument(arguments, "offset"));
   const session::Query query = read_query(arguments);
-  SLUICE_TRY(const Found found, find_rows(*reader, query, std::nullopt, offset, limit, context));
+  SLUICE_TRY(const FoundRows found, find_rows(*reader, query, std::nullopt, offset, limit, context));
   Json items = Json::array();
   const auto text = [](const std::string& value) { return value.empty() ? Json() : Json(value); };
   for (const session::Row& row : found.rows) {

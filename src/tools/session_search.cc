@@ -7,6 +7,7 @@
 #include "analysis/body.h"
 #include "base/redact.h"
 #include "base/text.h"
+#include "capture/needle.h"
 #include "tools/session_json.h"
 #include "tools/subjects.h"
 #include "tools/traffic_filter.h"
@@ -167,12 +168,26 @@ ToolResult search_bodies(const Json& arguments, CallContext& context) {
   const auto offset = static_cast<std::uint64_t>(*integer_argument(arguments, "offset"));
   SLUICE_TRY(const std::uint64_t candidates, reader->count(query));
   const auto enough = deadline_passed(context);
+  const capture::Needle needle(given);
+  const session::WithoutText without = reader->without_text(given);
+  if (without.covered < reader->manifest().exchanges) context.services->sessions->want_sealed(reader->manifest().id);
+  const bool in_request = wanted.in_request, in_response = wanted.in_response;
   BodySearch search(*reader, std::move(wanted), context);
   std::uint64_t passed = 0, scanned = 0;
   Status failed;
-  SLUICE_CHECK(reader->visit(query, offset, UINT64_MAX, [&](const session::Row& row) {
-    if (scanned == most || search.matches.size() == limit || (enough && enough())) return false;
-    ++passed;
+  bool ended_early = false;
+  const auto wanted_by_text = [&](std::uint64_t seq) { return !without.holds_none(seq); };
+  SLUICE_CHECK(reader->visit_some(query, offset, wanted_by_text, [&](std::uint64_t place, const session::Row& row) {
+    if (context.stop.stop_requested()) {
+      failed = fail(Code::kCancelled, "The call was cancelled.");
+      return false;
+    }
+    if (scanned == most || search.matches.size() == limit || (enough && enough())) {
+      ended_early = true;
+      passed = place - offset;
+      return false;
+    }
+    passed = place + 1 - offset;
     if (is_binary_type(row.content_type) || !is_visible(query, row, context.redactor)) return true;
     if (expression) {
       const auto exchange = reader->exchange(row);
@@ -181,7 +196,12 @@ ToolResult search_bodies(const Json& arguments, CallContext& context) {
       if (!wants || !*wants) return wants.has_value();
     }
     ++scanned;
-    if (Status looked = search.look_at(row); !looked) failed = std::move(looked);
+    const auto look = reader->look(row, needle, in_request, in_response);
+    if (look.may_hold) {
+      if (Status looked = search.look_at(row); !looked) failed = std::move(looked);
+    } else if (!look.text) {
+      ++(look.binary ? search.binary_bodies : search.no_body);
+    }
     if (context.progress && scanned % 16 == 0) {
       context.progress(static_cast<double>(passed), static_cast<double>(candidates), "searching");
     }
@@ -194,7 +214,7 @@ ToolResult search_bodies(const Json& arguments, CallContext& context) {
                  {"skippedNoBody", search.no_body},
                  {"totalMatches", search.matches.size()},
                  {"matches", std::move(search.matches)}};
-  if (offset + passed < candidates) answer["nextOffset"] = offset + passed;
+  if (ended_early) answer["nextOffset"] = offset + passed;
   return answer;
 }
 

@@ -207,8 +207,11 @@ std::vector<Tool> session_tools() {
                  {"failed", "object[]", "{sessionId, error}", true}},
       .function = session_recover,
   };
-  std::vector<Tool> tools = {start_tool(), std::move(stop), status_tool(), list_tool(), std::move(get)};
+  std::vector<Tool> tools = {start_tool(), std::move(stop), status_tool(),
+                             list_tool(),  std::move(get),  import_har_tool()};
   for (Tool& tool : session_query_tools()) tools.push_back(std::move(tool));
+  tools.push_back(replay_session_tool());
+  tools.push_back(export_har_tool());
   tools.push_back(std::move(remove));
   tools.push_back(std::move(recover));
   return tools;

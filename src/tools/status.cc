@@ -51,6 +51,16 @@ Json persistence_json(const Services& services) {
                {"maxDiskMb", nullptr},
                {"recoveryState", nullptr},
                {"lastError", nullptr}};
+  if (services.sessions) {
+    const session::Store::DiskUse use = services.sessions->disk_use();
+    if (use.cap.max_mb > 0) {
+      const ByteCount all = use.others + (active ? active->bytes_written : 0);
+      json["disk"] = {{"maxMb", use.cap.max_mb},
+                      {"usedMb", all / kMiB},
+                      {"onCap", session::to_string(use.cap.on_cap)},
+                      {"droppedSessions", use.dropped}};
+    }
+  }
   if (!active) return json;
   json["sessionId"] = active->id;
   json["captureProfile"] = session::to_string(active->profile);

@@ -19,6 +19,9 @@ std::vector<Tool> host_options_tools();
 std::vector<Tool> transparent_tools();
 std::vector<Tool> session_tools();
 std::vector<Tool> session_query_tools();
+std::vector<Tool> session_check_tools();  // checkpoint, integrity, replay_verify
+std::vector<Tool> comparison_tools();
+std::vector<Tool> socket_tools();
 // The toolset `mitmproxy` (mitm.md), in the order of its contract.
 std::vector<Tool> mitmproxy_tools();
 

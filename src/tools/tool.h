@@ -100,7 +100,10 @@ enum ToolHints : unsigned {
   kSlow = 1u << 6,       // may pass 5 ms: runs on the background pool
   // Of the toolset `mitmproxy`: answers as mitm.md has them, prose or indented JSON, without `status`.
   kMitmproxy = 1u << 7,
-  kWrapped = 1u << 8,  // the contract's answer is the member `result`: a sentence or an array (engine.md 8)
+  kWrapped = 1u << 8,         // the contract's answer is the member `result`: a sentence or an array (engine.md 8)
+  kBeyondContract = 1u << 9,  // with kMitmproxy: answers as those do, but is no tool of mitm.md: in `all` alone
+  // Secrets in it are masked by the tool, which knows what stands where: a program's text is no data.
+  kMasksItself = 1u << 10,
 };
 
 struct Tool {

@@ -66,8 +66,8 @@ class OldServers(Options):
                 self.set(min_tls="1.0")
                 self.assertEqual(self.status(port, "/again"), 200)
                 self.assertEqual(self.serve.exchange(f":{port}/again")["tls"]["server"]["protocol"], version)
-                self.assertEqual(self.status(self.origin.port, "/hello"), 200, "new servers get what they had")
-                self.assertEqual(self.serve.exchange("/hello")["tls"]["server"]["protocol"], "TLSv1.3")
+                self.assertEqual(self.status(self.origin.port, f"/hello?{version}"), 200, "new servers get what they had")
+                self.assertEqual(self.serve.exchange(f"/hello?{version}")["tls"]["server"]["protocol"], "TLSv1.3")
                 self.forget("localhost")
 
     def test_the_least_version_can_be_raised(self):

@@ -85,6 +85,17 @@ class Mitm(E2E):
         self.assertEqual(self.origin.requests, [])
         self.assertEqual(self.serve.call("list_rules")["b"]["hit_count"], 1)
 
+    def test_W10_a_block_of_the_answer_lets_the_origin_hear_the_request(self):
+        rule = {"rule_id": "b", "action_type": "block", "url_pattern": "/hello", "phase": "response"}
+        self.serve.call("add_interception_rule", **rule)
+        self.assertNotEqual(self.get("/hello").returncode, 0)
+        self.assertEqual(len(self.origin.requests), 1)
+        self.serve.call("add_interception_rule", value="451", **rule)
+        self.assertEqual(self.get("/hello", "-o", "/dev/null", "-w", "%{http_code}").stdout, "451")
+        self.assertEqual(len(self.origin.requests), 2)
+        listed = self.serve.call("list_rules")["b"]
+        self.assertEqual((listed["action"], listed["phase"], listed["value"], listed["hit_count"]), ("block", "response", "451", 1))
+
     def test_W17_secrets_are_masked_in_every_view_until_asked_for(self):
         secret = "Zq8redXw3tokenL"
         self.serve.call("set_global_header", key="Authorization", value=f"Bearer {secret}")
@@ -120,6 +131,19 @@ class Mitm(E2E):
         self.flow("hello?inside")
         self.assertEqual(self.serve.call("proxy_list_traffic")["total"], before + 1)
         self.assertEqual(self.serve.call("search_traffic", query="outside")["result"], [])
+
+    def test_W5_a_scope_may_name_ports(self):
+        port = self.origin.url("/").split(":")[2].strip("/")
+        for domain, mark, recorded in ((f"localhost:{int(port) - 1}", "otherport", False), (f"localhost:{port}", "sameport", True)):
+            self.serve.call("set_scope", allowed_domains=[domain])
+            self.assertEqual(self.get(f"/hello?{mark}").returncode, 0)
+            if recorded:
+                self.flow(mark)
+        self.assertEqual(self.serve.call("search_traffic", query="otherport")["result"], [])
+        self.assertIn(f"localhost:{port}", [one["host"] for one in self.serve.call("proxy_list_host_options")["options"]])
+        self.serve.call("set_scope", allowed_domains=[], ignore=[f"localhost:{port}"])
+        done = self.serve.curl(self.origin.url("/hello?ignoredport"), "--cacert", self.fakes.pem)
+        self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_W5_ignored_hosts_pass_undecrypted(self):
         self.serve.call("set_scope", allowed_domains=[], ignore=["localhost"])
@@ -250,7 +274,7 @@ class Toolset(E2E):
     def test_official_clients_call_every_tool(self):
         for generation, era in (("1", "legacy"), ("2", "modern")):
             with self.subTest(generation):
-                environment = clean_environment(SLUICE=SLUICE, SLUICE_HOME_DIR=self.directory / f"home{generation}", TOOLSET="mitmproxy",
+                environment = clean_environment(SLUICE=SLUICE, SLUICE_HOME_DIR=self.directory / f"home{generation}", TOOLSET="mitmproxy", ALLOW_ROOT=self.directory,
                                                 UPSTREAM_CA=self.fakes.pem, ORIGIN=self.origin.url("").rstrip("/"))
                 done = run(needs_node(), HERE / "clients" / "mitm.mjs", generation, era, "stdio", env=environment, seconds=60)
                 self.assertEqual(done.returncode, 0, done.stderr[-3000:])
@@ -263,6 +287,12 @@ class Toolset(E2E):
                 self.assertEqual(seen["flow"]["response"]["body"], "hello through the origin\n")
                 self.assertEqual(seen["found"], 1)
                 self.assertEqual((seen["schema"], seen["extracted"]), ({"items": "list", "ok": "bool"}, [2]))
+                self.assertEqual(seen["auth"], ["bearer_token"])
+                self.assertEqual(seen["loaded"], ["https://loaded.example/a"])
+                self.assertEqual((seen["replayed"], seen["fuzzed"]), (200, 200))
+                self.assertEqual((seen["code"], seen["variable"]), (True, 1))
+                self.assertEqual(seen["patterns"], ["GET /echo", "GET /head", "GET /hello", "POST /echo"])
+                self.assertEqual(seen["openapi"], ["/echo", "/head", "/hello"])
                 self.assertEqual(seen["failure"], {"isError": True, "text": "Flow not found.", "structured": None, "code": "not_found"})
 
 

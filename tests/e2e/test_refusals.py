@@ -56,7 +56,10 @@ RULES = (
     (edit(replaceMethod="G T"), "replaceMethod must be an HTTP method"),
     (edit("transformResponse", replaceStatus=101), "replaceStatus is an interim status"),
     # Contradictions.
-    (when(statusCode=404), "matcher.statusCode is known when the request has gone"),
+    ({"matcher": {"statusCode": 404}, "handler": {"type": "redirect", "location": "/"}},
+     "matcher.statusCode is known when the request has gone"),
+    ({"matcher": {"phase": "response"}, "handler": {"type": "hold"}}, "matcher.phase response is known when the request has gone"),
+    (when(phase="request"), 'matcher.phase must be one of "response"'),
     ({"matcher": {"statusCode": 404}, "handler": {"type": "hold"}}, "hold with holdOn response"),
     ({**edit(replaceMethod="GET"), "matcher": {"statusCode": 404}}, "only transformResponse counts"),
     ({**then(**DROP), "on_match": "continue"}, "on_match continue is for rules that only edit"),
@@ -141,7 +144,7 @@ class Refusals(E2E):
 
     def test_a_rule_stays_as_it_was_if_its_change_is_refused(self):
         rule = self.add_rule({"pathPattern": "^/kept"}, {"type": "mock", "body": "kept"}, priority=7)
-        self.refused("proxy_update_rule", (*RULES, ({"matcher": {"statusCode": 404}}, "the handler must be passthrough"),
+        self.refused("proxy_update_rule", (*RULES, ({"matcher": {"statusCode": 404, "bodyIncludes": "x"}}, "not together with bodyIncludes"),
                                            ({"on_match": "continue"}, "their handler is passthrough"),
                                            ({"rule_id": "rule_99"}, "Rule 'rule_99' not found"),
                                            ({"enabled": False}, 'unknown argument "enabled"')),

@@ -90,6 +90,15 @@ HANDLERS = (
                                       "transformRequest": {"updateHeaders": {"X-Edited": "q"}},
                                       "transformResponse": {"updateHeaders": {"X-Edited": "a"}}},
          saw={"fields": {"x-edited": "q"}}, fields={"x-edited": "a"}),
+    Case("an answer is kept back, another is given", {"type": "mock", "status": 451, "body": "not for you"},
+         {"hostname": "localhost", "phase": "response"}, query="coding=chunked", ask=("-d", "a body"), status=451,
+         body="not for you", fields={"x-origin": None}),
+    Case("an answer with one status is kept back", {"type": "mock", "status": 200, "body": "never mind"},
+         {"hostname": "localhost", "statusCode": 404}, query="status=404", body="never mind", fields={"x-origin": None}),
+    Case("an answer is dropped", {"type": "drop"}, {"hostname": "localhost", "phase": "response"}, ask=("-d", "a body"),
+         breaks=True),
+    Case("an answer is aborted", {"type": "abort"}, {"hostname": "localhost", "phase": "response"}, ask=("-d", "a body"),
+         breaks=True),
     Case("a delay holds a mock back", {"type": "mock", "body": "late", "delayMs": 300}, seconds=0.3, body="late", reaches=""),
     Case("a delay holds a request back", passes(delayMs=300), seconds=0.3, saw={"method": "GET"}),
     Case("a delay holds a drop back", {"type": "drop", "delayMs": 300}, seconds=0.3, reaches="", breaks=True),
@@ -196,6 +205,7 @@ MATCHERS = (
             [("/seen", "-d", "a needle here"), ("/seen", "-H", "Transfer-Encoding: chunked", "-d", "needle"),
              ("/seen", "-H", "Content-Encoding: gzip", "--data-binary", "@%gzip%")],
             [("/seen", "-d", "hay"), ("/seen", "-d", ""), ("/seen", "-d", "Needle")]),
+    Matched("phase", {"method": "GET", "phase": "response"}, [("/seen?status=404",), ("/seen",)], [("/seen", "-d", "a")]),
     Matched("statusCode", {"hostname": "localhost", "statusCode": 404}, [("/seen?status=404",), ("/nothing",)],
             [("/seen?status=500",), ("/seen",)]),
 )
@@ -224,7 +234,7 @@ class Http1ToHttp1(RuleMatrix):
     def test_matchers_hold_for_what_they_say_and_nothing_else(self):
         for matched in MATCHERS:
             edits = passes(transformResponse={"replaceStatus": 299})
-            rule = self.rule(matched.matcher, edits if "statusCode" in matched.matcher else {"type": "mock", "status": 299})
+            rule = self.rule(matched.matcher, edits if matched.name in ("statusCode", "phase") else {"type": "mock", "status": 299})
             for request in matched.hits:
                 with self.subTest(matched.name, holds_for=request):
                     self.assertEqual(self.status_of(*request), 299)

@@ -167,6 +167,28 @@ class Places(Recorded):
             self.assertEqual(serve.call("proxy_query_session", session_id=session)["total"], 0)
             self.assertIn(session, sluice("sessions", home=serve.home).stdout)
 
+    def test_a_cap_over_all_recordings_is_said_and_kept(self):
+        for on_cap in ("stop", "drop_oldest"):
+            with self.subTest(on_cap):
+                serve = self.another("--sessions-max-disk-mb", "2", "--sessions-on-cap", on_cap, home=self.directory / f"capped-{on_cap}")
+                self.addCleanup(serve.stop)
+                first = self.start(serve, capture_profile="full")
+                for _ in range(9):
+                    serve.curl(self.origin.url("/echo"), "--data-binary", "@-", input=b"x" * 80_000, text=False)
+                serve.call("proxy_session_stop")
+                disk = serve.call("proxy_session_status")["disk"]
+                self.assertEqual(disk, {"maxMb": 2, "usedMb": 1, "onCap": on_cap, "droppedSessions": 0})
+                if on_cap == "stop":
+                    with self.assertRaisesRegex(ToolError, "proxy_delete_session"):
+                        self.start(serve)
+                    serve.call("proxy_delete_session", session_id=first)
+                    self.start(serve)
+                else:
+                    second = self.start(serve)
+                    self.assertEqual(serve.call("proxy_session_status")["disk"]["droppedSessions"], 1)
+                    serve.call("proxy_session_stop")
+                    self.assertEqual([one["id"] for one in serve.call("proxy_list_sessions")["sessions"]], [second])
+
     def test_files_are_for_their_owner_alone(self):
         session = self.start()
         self.get("/hello")

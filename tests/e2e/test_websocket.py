@@ -5,7 +5,7 @@ import pathlib
 import threading
 import unittest
 
-from harness import E2E, HERE, Serve, clean_environment, needs_node, poll, run
+from harness import E2E, HERE, Serve, ToolError, clean_environment, needs_node, poll, run
 from fakes.websocket import (BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Deflate, WebSocketClient, WebSocketServer,
                              close_body, frame)
 
@@ -95,6 +95,28 @@ class WebSocketTest(E2E):
         self.assertEqual((found["total"], found["complete"]), (12, True))
         page = self.messages("/listed", offset=11, limit=5)
         self.assertEqual([item["number"] for item in page["items"]], [11])
+        frames = self.serve.call("proxy_get_ws_frames", exchange_id=self.record("/listed")["id"])
+        self.assertEqual(frames["items"], found["items"])
+
+    def test_sockets_are_listed_with_what_went_through_them_also_of_a_recording(self):
+        self.serve_at("/counted")
+        session = self.serve.call("proxy_session_start", capture_profile="full")["session"]["id"]
+        socket = self.open("/counted")
+        socket.send(TEXT, b"twelve bytes")
+        socket.close(1000, "")
+        self.record("/counted")
+        self.serve.call("proxy_session_stop")
+        for where in ({}, {"session_id": session}):
+            with self.subTest(**where):
+                streams = self.serve.call("proxy_list_ws_streams", **where)
+                first = streams["items"][0]
+                self.assertEqual((first["url"], first["status"], first["sentBytes"], first["messages"]),
+                                 (f"https://localhost:{self.origin.port}/counted", 101, 12, 4))
+                frames = self.serve.call("proxy_get_ws_frames", exchange_id=first["exchangeId"], limit=1, **where)
+                self.assertEqual((frames["items"][0]["text"], frames["total"]), ("twelve bytes", 4))
+        self.serve.call("proxy_get_ws_frames", exchange_id=first["exchangeId"], session_id=session, offset=3)
+        with self.assertRaises(ToolError):
+            self.serve.call("proxy_get_ws_frames", exchange_id="nope")
 
     def test_messages_of_an_open_socket_are_listed(self):
         self.serve_at("/open")

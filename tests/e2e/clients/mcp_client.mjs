@@ -1,12 +1,15 @@
 // An official MCP client that is connected to Sluice: of either generation, in either era, on either transport.
 //   connect(GENERATION, ERA, TRANSPORT, {updated, spoil})   1|2, legacy|modern, stdio|http
 // `updated(uri)` hears resource notices; `spoil(message)` may change what arrives before the client sees it.
-// Environment: SLUICE, SLUICE_HOME_DIR, UPSTREAM_CA, TOOLSET (may be absent); for http: MCP_URL, MCP_TOKEN.
-const { SLUICE, SLUICE_HOME_DIR, UPSTREAM_CA, TOOLSET, MCP_URL, MCP_TOKEN } = process.env;
+// Environment: SLUICE, SLUICE_HOME_DIR, UPSTREAM_CA, TOOLSET, ALLOW_ROOT (may be absent), GATEWAY (arguments of a `sluice gateway` in front,
+// as JSON; may be absent); for http: MCP_URL, MCP_TOKEN.
+const { SLUICE, SLUICE_HOME_DIR, UPSTREAM_CA, TOOLSET, ALLOW_ROOT, GATEWAY, MCP_URL, MCP_TOKEN } = process.env;
 
+const server = ["mcp", "--home", SLUICE_HOME_DIR, "--upstream-ca", UPSTREAM_CA, ...(TOOLSET ? ["--toolset", TOOLSET] : []),
+  ...(ALLOW_ROOT ? ["--allow-root", ALLOW_ROOT] : [])];
 const spawn = {
   command: SLUICE,
-  args: ["mcp", "--home", SLUICE_HOME_DIR, "--upstream-ca", UPSTREAM_CA, ...(TOOLSET ? ["--toolset", TOOLSET] : [])],
+  args: GATEWAY ? ["gateway", ...JSON.parse(GATEWAY), "--", SLUICE, ...server] : server,
   stderr: "inherit",
 };
 const http = { requestInit: { headers: { Authorization: `Bearer ${MCP_TOKEN}` } } };

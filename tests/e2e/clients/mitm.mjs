@@ -1,12 +1,13 @@
 // An official MCP client calls every tool of the toolset `mitmproxy` with traffic, and prints what it saw as JSON.
 //   mitm.mjs GENERATION ERA TRANSPORT   as in mcp.mjs
-// Environment: as in mcp_client.mjs with TOOLSET=mitmproxy, and ORIGIN (a URL).
-import { readFileSync } from "node:fs";
+// Environment: as in mcp_client.mjs with TOOLSET=mitmproxy, ALLOW_ROOT (a folder), and ORIGIN (a URL).
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { ProxyAgent, fetch } from "undici";
 import { connect } from "./mcp_client.mjs";
 
 const [generation, era, transportName] = process.argv.slice(2);
-const { ORIGIN } = process.env;
+const { ORIGIN, ALLOW_ROOT } = process.env;
 const seen = { calls: [] };
 const client = await connect(generation, era, transportName);
 // Tools are listed first: then the client checks every answer against the tool's output schema.
@@ -52,11 +53,28 @@ await fetch(`${ORIGIN}/echo?json`, { dispatcher: agent, method: "POST", body: '{
 const json = await until("the JSON", async () => (await call("search_traffic", { query: "echo?json" })).result.find((one) => one.status_code === 200));
 seen.schema = await call("get_flow_schema", { flow_id: json.id });
 seen.extracted = (await call("extract_from_flow", { flow_id: json.id, json_path: "$.items[?@.n > 1].n" })).result;
+await fetch(`${ORIGIN}/echo?auth`, { dispatcher: agent, headers: { authorization: "Bearer abcdefgh12345678" } });
+await until("the token", async () => (await call("search_traffic", { query: "echo?auth" })).result.find((one) => one.status_code === 200));
+seen.auth = (await call("detect_auth_pattern")).detected_auth_types;
+seen.patterns = (await call("get_api_patterns")).result.map((one) => one.endpoint).sort();
+seen.openapi = Object.keys((await call("export_openapi_spec")).paths).sort();
+seen.replayed = (await call("replay_flow", { flow_id: row.id })).status_code;
+seen.fuzzed = (await call("fuzz_endpoint", { flow_id: row.id, target_param: "q", param_type: "query", payload_category: "sqli", rate: 0 })).baseline_status;
+seen.code = (await call("generate_scraper_code", { flow_ids: row.id, target_framework: "requests" })).result.includes("import requests");
+await call("set_session_variable", { name: "one", value: "1" });
+seen.variable = (await call("extract_session_variable", { name: "two", flow_id: json.id, regex_pattern: '"n":(\\d)' })).length;
 await call("remove_global_header", { key: "x-global" });
 await call("clear_rules");
 seen.listed = (await call("list_tools")).result.map((tool) => tool.name);
 const failure = await client.callTool({ name: "inspect_flow", arguments: { flow_id: "nope" } });
 seen.failure = { isError: failure.isError, text: failure.content[0].text, structured: failure.structuredContent ?? null, code: failure._meta?.["dev.sluice/error"]?.code };
+const folder = mkdtempSync(join(ALLOW_ROOT, "har-"));
+const entry = { startedDateTime: "2026-03-01T10:00:00.125Z", time: 5, request: { method: "GET", url: "https://loaded.example/a", httpVersion: "HTTP/1.1", headers: [] },
+  response: { status: 200, statusText: "OK", httpVersion: "HTTP/1.1", headers: [], content: { size: 2, mimeType: "text/plain", text: "ok" } } };
+writeFileSync(join(folder, "one.har"), JSON.stringify({ log: { version: "1.2", creator: { name: "a test", version: "1" }, entries: [entry] } }));
+await call("load_traffic_file", { file_path: join(folder, "one.har") });
+rmSync(folder, { recursive: true });
+seen.loaded = (await call("get_traffic_summary")).result.map((one) => one.url);
 await call("clear_traffic");
 await call("stop_proxy");
 await agent.destroy();

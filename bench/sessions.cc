@@ -1,0 +1,263 @@
+// What recordings cost and how fast they answer: makes one of COUNT exchanges (5 KB bodies) in a new folder under DIR,
+// asks it what users ask, and prints a table. `./dev bench sessions [COUNT]`.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <vector>
+
+#include "analysis/body.h"
+#include "analysis/export.h"
+#include "base/beneath.h"
+#include "session/session.h"
+#include "session_maker.h"
+
+namespace {
+
+using namespace sluice;
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+[[noreturn]] void die(const std::string& why) {
+  fmt::print(stderr, "sluice_sessions: {}\n", why);
+  std::exit(1);
+}
+template <class T>
+T need(Result<T> result) {
+  if (!result) die(result.error().message);
+  return *std::move(result);
+}
+
+double seconds_of(const std::function<void()>& work) {
+  const auto begun = Clock::now();
+  work();
+  return std::chrono::duration<double>(Clock::now() - begun).count();
+}
+double p95(std::vector<double> seconds) {
+  std::sort(seconds.begin(), seconds.end());
+  return seconds[std::min(seconds.size() - 1, seconds.size() * 95 / 100)];
+}
+void row(std::string_view what, std::string_view measured, std::string_view target) {
+  fmt::print("| {} | {} | {} |\n", what, measured, target);
+  std::fflush(stdout);
+}
+std::string ms(double seconds) { return fmt::format("{:.1f} ms", seconds * 1e3); }
+std::string rate(double octets, double seconds) { return fmt::format("{:.0f} MB/s", octets / seconds / 1e6); }
+
+// The files' pages leave the page cache: what comes next is read from the disk.
+void make_cold(const fs::path& directory) {
+  ::sync();
+  for (const auto& entry : fs::recursive_directory_iterator(directory)) {
+    if (!entry.is_regular_file()) continue;
+    const int file = ::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC);
+    if (file < 0) continue;
+    ::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+    ::close(file);
+  }
+}
+
+double peak_rss_mb() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmHWM:")) return std::strtod(line.c_str() + 6, nullptr) * 1024 / 1e6;
+  }
+  return 0;
+}
+void forget_peak() { std::ofstream("/proc/self/clear_refs") << "5"; }
+
+struct Bench {
+  std::string root;
+  SystemClock clock;
+  SystemEntropy entropy;
+  std::unique_ptr<session::Store> store;
+
+  explicit Bench(std::string at) : root(std::move(at)) { forget(); }
+  static Result<session::Root> open_root(const std::string& path) {
+    auto files = BeneathFileSystem::open(path, "", BeneathFileSystem::IfAbsent::kMake);
+    if (!files) return fail(files.error());
+    return session::Root{(*files)->path(), std::shared_ptr<FileSystem>(*std::move(files))};
+  }
+  // What was kept of earlier queries is gone.
+  void forget() {
+    store =
+        std::make_unique<session::Store>(session::StoreDeps{clock, entropy, nullptr, nullptr, root, {}, open_root, {}});
+  }
+
+  // As proxy_search_session_bodies looks for a text; how many it found.
+  std::size_t search(const std::string& id, const std::string& text, std::size_t limit,
+                     std::uint64_t* octets = nullptr) {
+    const auto reader = need(store->open(id));
+    session::Query query;
+    query.ascending = true;
+    const capture::Needle needle(text);
+    const auto without = reader->without_text(text);
+    std::size_t found = 0;
+    const auto status = reader->visit_some(
+        query, 0, [&](std::uint64_t seq) { return !without.holds_none(seq); },
+        [&](std::uint64_t, const session::Row& one) {
+          if (octets) *octets += one.request.stored + one.response.stored;
+          if (!reader->look(one, needle, true, true).may_hold) return true;
+          const auto exchange = reader->exchange(one);
+          analysis::BodyOptions options;
+          options.limit = options.budget = 8 * kMiB;
+          options.measure = false;
+          const auto window = analysis::read_window(*reader, *exchange, flow::Direction::kResponse, options);
+          if (window && needle.is_in(window->octets)) ++found;
+          return found < limit;
+        });
+    if (!status) die(status.error().message);
+    return found;
+  }
+};
+
+void queries(Bench& bench, const std::string& id) {
+  const std::vector<std::pair<std::string, session::Query>> filters{
+      {"none", {}},
+      {"host", {.host_contains = "api7."}},
+      {"part of the URL, common", {.url_contains = "page=3"}},
+      {"part of the URL, rare", {.url_contains = "customers/4711/"}},
+      {"status", {.status = 500}},
+      {"text that is nowhere", {.text = "nowhere to be found"}},
+  };
+  std::vector<double> pages;
+  double worst = 0;
+  std::string slowest;
+  for (const auto& [name, query] : filters) {
+    std::uint64_t total = 0;
+    const double first = seconds_of([&] { total = need(need(bench.store->open(id))->count(query)); });
+    if (first > worst) {
+      worst = first;
+      slowest = name;
+    }
+    for (int i = 0; i < 40; ++i) {
+      const std::uint64_t offset = total == 0 ? 0 : total * static_cast<std::uint64_t>(i) / 40;
+      pages.push_back(seconds_of([&] {
+        const auto reader = need(bench.store->open(id));
+        (void)need(reader->count(query));
+        (void)reader->visit(query, offset, 50, [](const session::Row&) { return true; });
+      }));
+    }
+  }
+  row("exact total, first time, slowest of six filters", fmt::format("{} ({})", ms(worst), slowest), "200 ms");
+  row("query page of 50 with its total, anywhere, p95", ms(p95(pages)), "10 ms");
+}
+
+void searches(Bench& bench, const std::string& id, std::uint64_t exchanges) {
+  const std::uint64_t words = std::max<std::uint64_t>(1, exchanges / bench::kRareEvery);
+  const auto rare = [&](std::uint64_t n) {
+    const std::string word = bench::rare_word(n % words);
+    if (bench.search(id, word, 10) == 0) die(word + " was not found");
+  };
+  std::vector<double> cold, warm;
+  for (std::uint64_t i = 0; i < 10; ++i) {
+    make_cold(bench.root);
+    bench.forget();
+    cold.push_back(seconds_of([&] { rare(i); }));
+  }
+  for (std::uint64_t i = 0; i < 40; ++i) warm.push_back(seconds_of([&] { rare(i); }));
+  row("body search, sealed, rare term, warm, p95", ms(p95(warm)), "300 ms");
+  row("body search, sealed, rare term, cold, p95", ms(p95(cold)), "1 s");
+  std::vector<double> common;
+  for (int i = 0; i < 20; ++i)
+    common.push_back(seconds_of([&] { (void)bench.search(id, "\"status\":\"active\"", 10); }));
+  row("body search, first page of a common term, p95", ms(p95(common)), "100 ms");
+}
+
+void export_har(Bench& bench, const std::string& id) {
+  const auto reader = need(bench.store->open(id));
+  forget_peak();
+  ByteCount written = 0;
+  const double took = seconds_of([&] {
+    session::Query query;
+    query.ascending = true;
+    const auto status = reader->visit(query, 0, 200'000, [&](const session::Row& one) {
+      const auto exchange = reader->exchange(one);
+      if (!exchange) return true;
+      analysis::ExportSink sink([&](Bytes octets) -> Status {
+        written += octets.size();
+        return {};
+      });
+      (void)analysis::write_export(analysis::ExportFormat::kHar, {*reader, *exchange, nullptr, {}, true}, sink);
+      return sink.finish().has_value();
+    });
+    if (!status) die(status.error().message);
+  });
+  row("HAR export", rate(static_cast<double>(written), took), "100 MB/s");
+  row("… peak RSS", fmt::format("{:.0f} MB", peak_rss_mb()), "100 MB");
+}
+
+void list_many(const std::string& directory) {
+  fs::create_directories(directory);
+  Bench bench(directory);
+  SystemFileSystem files;
+  for (int i = 0; i < 10'000; ++i) {
+    session::Manifest manifest;
+    manifest.id = session::make_session_id(bench.clock.wall(), bench.entropy);
+    manifest.root = directory;
+    const std::string place = directory + "/" + manifest.id;
+    fs::create_directories(session::segments_path(place));
+    std::ofstream(session::manifest_path(place)) << dump_json(session::manifest_json(manifest), JsonStyle::kIndented);
+  }
+  std::vector<double> took;
+  for (int i = 0; i < 5; ++i) {
+    took.push_back(seconds_of([&] {
+      if (need(bench.store->list()).size() != 10'000) die("some are missing");
+    }));
+  }
+  row("list of 10,000 sessions, first", ms(took.front()), "100 ms");
+  row("… again", ms(took.back()), "");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2) die("usage: sluice_sessions DIR [COUNT]");
+  const std::uint64_t count = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1'000'000;
+  std::string root = fs::canonical(argv[1]).string() + "/sluice-sessions-XXXXXX";
+  if (!::mkdtemp(root.data())) die("no folder can be made there");
+  SystemFileSystem files;
+  fmt::print("| {} exchanges | measured | target |\n|---|--:|--:|\n", count);
+  {
+    const auto small = bench::make_session(files, root, std::min<std::uint64_t>(count, 300'000), 512);
+    row("ingest of small exchanges (0.5 KB)",
+        fmt::format("{:.0f}/s ({:.1f} µs CPU each)", static_cast<double>(small.exchanges) / small.seconds,
+                    small.cpu_seconds / static_cast<double>(small.exchanges) * 1e6),
+        "50,000/s");
+    fs::remove_all(root + "/" + small.id);
+  }
+  const auto made = bench::make_session(files, root, count, 5'000);
+  row("ingest of the session",
+      fmt::format("{:.0f}/s, {}, {} lost", static_cast<double>(made.exchanges) / made.seconds,
+                  rate(static_cast<double>(made.segment_octets), made.seconds), made.lost),
+      "");
+  Bench bench(root);
+  const double recovery = seconds_of([&] { (void)need(bench.store->recover(made.id)); });
+  row("recovery (index rebuilt)", rate(static_cast<double>(made.segment_octets), recovery), "200 MB/s");
+  make_cold(root);
+  row("opening, cold", ms(seconds_of([&] { (void)need(bench.store->open(made.id)); })), "200 ms");
+  queries(bench, made.id);
+  std::uint64_t scanned = 0;
+  const double scan = seconds_of([&] { (void)bench.search(made.id, "this stands nowhere", 1, &scanned); });
+  row("body search, unsealed (scan)", rate(static_cast<double>(scanned), scan), "500 MB/s");
+  ByteCount text = 0;
+  const double sealing = seconds_of([&] { text = need(bench.store->seal(made.id)); });
+  row("sealing, one core", rate(static_cast<double>(text), sealing), "100 MB/s");
+  ByteCount beside = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(root + "/" + made.id)) {
+    if (entry.is_regular_file() && entry.path().extension() != ".seg") beside += entry.file_size();
+  }
+  row("index and filters, of the segments' size",
+      fmt::format("{:.0f} %", 100.0 * static_cast<double>(beside) / static_cast<double>(made.segment_octets)), "");
+  searches(bench, made.id, count);
+  export_har(bench, made.id);
+  list_many(root + "/many");
+  fs::remove_all(root);
+  return 0;
+}

@@ -1,0 +1,14 @@
+// `sluice sessions export|import`: recordings as files of other programs. Print, and return the exit code.
+#pragma once
+
+#include "app/config.h"
+#include "base/clock.h"
+#include "base/entropy.h"
+#include "session/session.h"
+
+namespace sluice::app {
+
+int export_session_file(session::Store& store, const Config& config, Entropy& entropy);
+int import_session_file(session::Store& store, const Config& config, const Clock& clock);
+
+}  // namespace sluice::app

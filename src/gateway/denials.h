@@ -1,0 +1,46 @@
+// What keeps a looping agent from filling the disk with its denials (gate.md 4): beyond a rate they are counted, one
+// audit line a second for each grant. Where a policy says max_denials, a grant that has passed it gets no answers until
+// the window ends.
+// Control thread only.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "gateway/audit.h"
+
+namespace sluice::gateway {
+
+class Denials {
+ public:
+  Denials(const Clock& clock, AuditLog& audit) : clock_(clock), audit_(audit) {}
+
+  // One more of this grant. True: it gets a line of its own.
+  bool add(std::string_view grant, std::string_view rule);
+  // From now until then nothing of this grant is answered.
+  void shut_out(std::string_view grant, WallTime until);
+  // Whether that is so now; each time that it is counts as a denial without a line.
+  std::optional<WallTime> shut_out_until(std::string_view grant);
+  // Writes what was counted: at most one line a grant.
+  void each_second();
+
+ private:
+  struct Grant {
+    std::int64_t minute = 0;  // of the lines of their own
+    std::uint64_t lines = 0, unwritten = 0;
+    std::string rule;
+    WallTime since{};
+    std::optional<WallTime> until;
+  };
+  void count(Grant& grant, std::string_view rule);
+
+  const Clock& clock_;
+  AuditLog& audit_;
+  std::map<std::string, Grant, std::less<>> grants_;  // of a few: tokens are made by people
+};
+
+}  // namespace sluice::gateway

@@ -1,0 +1,117 @@
+#include "gateway/pin_store.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+namespace sluice::gateway {
+namespace {
+
+struct Pins : testing::Test {
+  Pins() {
+    std::string name = (std::filesystem::temp_directory_path() / "sluice-pins.XXXXXX").string();
+    directory = ::mkdtemp(name.data());
+    db.emplace(directory / "state.db");
+    store.emplace(*db);
+  }
+  ~Pins() override {
+    store.reset();
+    db.reset();
+    std::filesystem::remove_all(directory);
+  }
+  PinStore::Checked check(std::vector<PinStore::Seen> tools, PinStore::First first = PinStore::First::kAccept,
+                          const std::string& target = "cmd") {
+    auto checked = store->check("files", target, tools, first, 1);
+    EXPECT_TRUE(checked) << (checked ? "" : checked.error().message);
+    return checked ? *std::move(checked) : PinStore::Checked{};
+  }
+  std::filesystem::path directory;
+  std::optional<GateDb> db;
+  std::optional<PinStore> store;
+};
+
+using Names = std::set<std::string>;
+
+TEST_F(Pins, TheFirstListIsAcceptedAndWhatChangesLaterIsNot) {
+  EXPECT_TRUE(check({{"a", "1"}, {"b", "1"}}).quarantined.empty());
+  EXPECT_TRUE(check({{"a", "1"}, {"b", "1"}}).quarantined.empty());
+  const auto changed = check({{"a", "2"}, {"b", "1"}, {"c", "1"}});
+  EXPECT_EQ(changed.quarantined, (Names{"a", "c"}));
+  EXPECT_EQ(changed.news, (std::vector<std::string>{"a", "c"}));
+  EXPECT_TRUE(check({{"a", "2"}, {"c", "1"}}).news.empty()) << "told once";
+}
+
+TEST_F(Pins, AToolThatGoesBackToWhatWasAcceptedIsFree) {
+  check({{"a", "1"}});
+  EXPECT_EQ(check({{"a", "2"}}).quarantined, Names{"a"});
+  EXPECT_TRUE(check({{"a", "1"}}).quarantined.empty());
+}
+
+TEST_F(Pins, AToolThatWasAwayIsStillKnown) {
+  check({{"a", "1"}});
+  check({});
+  EXPECT_TRUE(check({{"a", "1"}}).quarantined.empty());
+  EXPECT_EQ(check({{"a", "2"}}).quarantined, Names{"a"});
+}
+
+TEST_F(Pins, AServerThatBeganWithoutToolsIsNotNewForEver) {
+  EXPECT_TRUE(check({}).first);
+  EXPECT_EQ(check({{"a", "1"}}).quarantined, Names{"a"});
+}
+
+TEST_F(Pins, StrictPinsQuarantineTheFirstList) {
+  EXPECT_EQ(check({{"a", "1"}}, PinStore::First::kQuarantine).quarantined, Names{"a"});
+}
+
+TEST_F(Pins, AnotherCommandIsAnotherServer) {
+  check({{"a", "1"}});
+  EXPECT_TRUE(check({{"a", "2"}}, PinStore::First::kAccept, "other").first);
+}
+
+TEST_F(Pins, WhatIsAcceptedIsWhatWasSeenLast) {
+  check({{"a", "1"}});
+  check({{"a", "2"}});
+  const auto before = store->revision();
+  EXPECT_EQ(store->accept("files", {"a"}), 1u);
+  EXPECT_GT(*store->revision(), *before) << "other processes look again";
+  EXPECT_TRUE(check({{"a", "2"}}).quarantined.empty());
+  EXPECT_EQ(check({{"a", "3"}}).quarantined, Names{"a"});
+  EXPECT_EQ(check({{"a", "1"}}).quarantined, Names{"a"}) << "the one before, too";
+}
+
+TEST_F(Pins, OnlyWhatIsInQuarantineCanBeAcceptedAndAllOrNothing) {
+  check({{"a", "1"}, {"b", "1"}});
+  check({{"a", "2"}, {"b", "1"}});
+  EXPECT_EQ(store->accept("files", {"a", "b"}).error().code, Code::kNotFound);
+  EXPECT_EQ(check({{"a", "2"}}).quarantined, Names{"a"});
+  EXPECT_EQ(store->accept("files", {}), 1u);
+  EXPECT_EQ(store->accept("files", {}), 0u);
+}
+
+TEST_F(Pins, ARejectedToolStaysInQuarantine) {
+  check({{"a", "1"}});
+  check({{"a", "2"}});
+  EXPECT_EQ(store->reject("files", {"a"}), 1u);
+  EXPECT_EQ(check({{"a", "2"}}).quarantined, Names{"a"});
+  const auto pins = store->load();
+  ASSERT_EQ(pins->size(), 1u);
+  EXPECT_EQ(pins->front().rejected, "2");
+}
+
+TEST_F(Pins, TheTextHoldsWhatAModelReadsAndNothingElse) {
+  const auto text = [](const char* json) { return PinStore::text_of(*parse_json(json)); };
+  const std::string one = text(R"({"name":"a","description":"d","inputSchema":{"b":1,"a":2}})");
+  EXPECT_EQ(one, text(R"({"inputSchema":{"a":2,"b":1},"description":"d","name":"a","_meta":{"x":1},"icons":[]})"));
+  for (const char* other :
+       {R"({"name":"b","description":"d","inputSchema":{"b":1,"a":2}})",
+        R"({"name":"a","description":"e","inputSchema":{"b":1,"a":2}})",
+        R"({"name":"a","description":"d","inputSchema":{"b":1,"a":3}})",
+        R"({"name":"a","description":"d","inputSchema":{"b":1,"a":2},"outputSchema":{}})",
+        R"({"name":"a","description":"d","inputSchema":{"b":1,"a":2},"annotations":{"readOnlyHint":true}})"}) {
+    EXPECT_NE(text(other), one) << other;
+  }
+}
+
+}  // namespace
+}  // namespace sluice::gateway

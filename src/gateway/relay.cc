@@ -1,0 +1,280 @@
+// The client's side of the relay. The server's: relay_server.cc.
+#include "gateway/relay.h"
+
+#include <fmt/format.h>
+
+#include "base/json_spelling.h"
+#include "gateway/relay_rules.h"
+#include "gateway/upstream_call.h"
+
+namespace sluice::gateway {
+namespace {
+
+mcp::RpcError invalid_params(std::string message) { return {mcp::rpc::kInvalidParams, std::move(message), nullptr}; }
+
+}  // namespace
+
+std::shared_ptr<Relay> Relay::create(Deps deps) {
+  std::shared_ptr<Relay> relay(new Relay(std::move(deps)));
+  // Its tools are fetched like anything else; what answers after the relay is gone finds nobody.
+  return relay;
+}
+
+Relay::Relay(Deps deps)
+    : deps_(std::move(deps)),
+      tools_({deps_.clock, deps_.pins, deps_.name, deps_.first,
+              [this](Json params, std::function<void(Answered)> done) {
+                const auto told = done;
+                if (send("tools/list", std::move(params), {std::move(done), {}, {}, false})) return;
+                told({{}, true, {{"code", mcp::rpc::kInternalError}, {"message", "the server cannot be asked"}}});
+              },
+              [this] { return deps_.policy.pins(deps_.caller); }, [this](std::string_view text) { note(text); }}) {}
+
+void Relay::note(std::string_view text) {
+  if (notices_ > kMaxNotices) return;
+  deps_.notice(++notices_ > kMaxNotices ? "and more of the like, which is not said" : text);
+}
+
+bool Relay::is_open(std::string_view method) const {
+  return deps_.policy.judge_method(deps_.caller, governing_method(method)).allow;
+}
+
+bool Relay::is_pending(const mcp::RequestId& id, std::uint64_t serial) const {
+  const auto found = requests_.find(id);
+  return !closed_ && found != requests_.end() && found->second.serial == serial;
+}
+
+void Relay::answer(const mcp::RequestId& id, Json result) {
+  requests_.erase(id);
+  if (!closed_) deps_.to_client(mcp::write_result(id, std::move(result)));
+}
+
+void Relay::refuse(const mcp::RequestId& id, const mcp::RpcError& error) {
+  requests_.erase(id);
+  if (!closed_) deps_.to_client(mcp::write_error(id, error));
+}
+
+void Relay::refuse(const mcp::RequestId& id, const Error& error) {
+  const auto found = requests_.find(id);
+  const bool modern = found != requests_.end() && found->second.modern;
+  refuse(id, mcp::map_error(error, modern ? mcp::Era::kModern : mcp::Era::kLegacy));
+}
+
+void Relay::refuse_raw(const mcp::RequestId& id, Json error) {
+  requests_.erase(id);
+  if (!closed_) deps_.to_client(mcp::write_raw_error(id, std::move(error)));
+}
+
+void Relay::take(std::string_view line) {
+  if (closed_) return;
+  mcp::Message message = mcp::parse_spelled_message(line);
+  if (auto* request = std::get_if<mcp::Request>(&message)) return on_request(std::move(*request));
+  if (auto* response = std::get_if<mcp::Response>(&message)) return on_response(std::move(*response));
+  if (auto* notification = std::get_if<mcp::Notification>(&message)) return on_notification(std::move(*notification));
+  const auto& malformed = std::get<mcp::Malformed>(message);
+  if (!malformed.is_notification) deps_.to_client(mcp::write_error(malformed.id, malformed.error));
+}
+
+void Relay::too_long() {
+  deps_.to_client(
+      mcp::write_error(std::nullopt, {mcp::rpc::kInvalidRequest, "the message is larger than the limit", nullptr}));
+}
+
+void Relay::on_request(mcp::Request request) {
+  const mcp::RequestId id = request.id;
+  if (requests_.contains(id)) {
+    // A10. The one in flight goes on under its id.
+    deps_.to_client(mcp::write_error(id, {mcp::rpc::kInvalidRequest, "this id is already in flight", nullptr}));
+    return;
+  }
+  const bool modern = is_modern_request(request.params);
+  requests_[id] = {++last_serial_, modern, {}, nullptr, nullptr};
+  if (requests_.size() > kMaxInFlight) {
+    return refuse(id, {mcp::rpc::kInternalError, "too many requests are in flight; try again", nullptr});
+  }
+  if (server_gone_) return refuse(id, {mcp::rpc::kInternalError, "the server has ended", nullptr});
+  if (request.method == "initialize" && initialized_ && !modern) {
+    return refuse(id, {mcp::rpc::kInvalidRequest, "this session is initialized already", nullptr});
+  }
+  const std::string governing(governing_method(request.method));
+  if (!deps_.dispatcher.offers(deps_.caller, governing)) {
+    return refuse(id, mcp::method_not_found(request.method));
+  }
+  const bool handshake =
+      request.method == "initialize" || request.method == "ping" || request.method == "server/discover";
+  if (const auto until = handshake ? std::nullopt : deps_.dispatcher.shut_out_until(deps_.caller);
+      until && request.method != "tools/call") {
+    return refuse(id, Error{Code::kRefused, "[POLICY DENIED] too many calls were denied; nothing is answered before " +
+                                                iso8601_ms(*until)});
+  }
+  close_request(request.method, request.params, [this](std::string_view method) { return is_open(method); });
+  if (request.method == "tools/list") return list_tools(std::move(request));
+  if (request.method == "tools/call") return call_tool(std::move(request), false);
+  if (is_plain(request.method)) return pass_on(std::move(request));
+  auto call =
+      std::make_shared<UpstreamCall>(weak_from_this(), deps_.name.server, request.method, request.params, nullptr);
+  begin_call(id, std::move(call), request.params);
+}
+
+void Relay::list_tools(mcp::Request request) {
+  if (find_member(request.params, "cursor")) {
+    return refuse(request.id, invalid_params("`cursor` is not valid"));  // the list is whole
+  }
+  const auto freshness =
+      tools_.is_kept(tells_of_tools_) ? UpstreamTools::Freshness::kKept : UpstreamTools::Freshness::kNew;
+  const std::uint64_t serial = requests_[request.id].serial;
+  tools_.want(freshness, connection_meta(request.params),
+              [this, id = request.id, serial](const UpstreamTools::Failure& failure) {
+                if (!is_pending(id, serial)) return;
+                if (failure) return refuse_raw(id, *failure);
+                std::vector<std::string> shown;
+                Json result = tools_.list([&](const UpstreamTool& tool) {
+                  if (!shows(tool)) return false;
+                  shown.push_back(tool.name);
+                  return true;
+                });
+                shown_ = std::move(shown);
+                answer(id, std::move(result));
+              });
+}
+
+void Relay::call_tool(mcp::Request request, bool refreshed) {
+  const Json* name = find_member(request.params, "name");
+  const Json* arguments = find_member(request.params, "arguments");
+  if (!name || !name->is_string()) return refuse(request.id, invalid_params("`name` must be a string"));
+  if (request.params.contains("arguments") && (!arguments || !arguments->is_object())) {
+    return refuse(request.id, invalid_params("`arguments` must be an object"));
+  }
+  auto tool = tools_.find(name->get_ref<const std::string&>());
+  if (!tool && !refreshed) {
+    const std::uint64_t serial = requests_[request.id].serial;
+    const Json meta = connection_meta(request.params);
+    tools_.want(UpstreamTools::Freshness::kNew, meta,
+                [this, request = std::move(request), serial](const UpstreamTools::Failure& failure) mutable {
+                  if (!is_pending(request.id, serial)) return;
+                  if (failure) return refuse_raw(request.id, *failure);
+                  call_tool(std::move(request), true);
+                });
+    return;
+  }
+  if (!tool) return refuse(request.id, deps_.dispatcher.unknown_tool(name->get_ref<const std::string&>()));
+  auto call = std::make_shared<UpstreamCall>(weak_from_this(), deps_.name.server, request.method, request.params,
+                                             std::move(tool));
+  begin_call(request.id, std::move(call), request.params);
+}
+
+void Relay::begin_call(const mcp::RequestId& id, std::shared_ptr<UpstreamCall> call, const Json& params) {
+  const ClientRequest& pending = requests_[id];
+  const std::uint64_t serial = pending.serial;
+  const bool modern = pending.modern;
+  Caller caller = deps_.caller;
+  caller.can_ask_user = asks_by_form(params);
+  mcp::Retry retry;
+  if (const Json* state = find_member(params, "requestState"); modern && state && state->is_string()) {
+    retry.request_state = state->get<std::string>();
+    if (const Json* responses = find_member(params, "inputResponses")) retry.input_responses = *responses;
+  }
+  const Json* arguments = find_member(params, "arguments");
+  const auto done = [weak = weak_from_this(), id, serial, modern, call](Result<Json> outcome) {
+    const auto self = weak.lock();
+    if (!self || !self->is_pending(id, serial)) return;
+    if (!call->error().is_null()) return self->refuse_raw(id, call->error());
+    if (!outcome) return self->refuse(id, outcome.error());
+    if (modern && !call->was_answered() && !outcome->contains("resultType")) (*outcome)["resultType"] = "complete";
+    self->answer(id, *std::move(outcome));
+  };
+  const bool wants_arguments = call->is_tool() && arguments;
+  // The gate's own, while a person decides.
+  Dispatcher::Progress progress;
+  if (const auto report = progress_to_client(params, {})) {
+    progress = [report](double done_so_far, double total, const std::string& message) {
+      report({{"progress", done_so_far}, {"total", total}, {"message", message}});
+    };
+  }
+  auto running = deps_.dispatcher.call(caller, call, wants_arguments ? *arguments : Json::object(), std::move(retry),
+                                       std::move(progress), done);
+  if (!is_pending(id, serial)) return;
+  requests_[id].call = std::move(running);
+  requests_[id].at = std::move(call);
+}
+
+void Relay::pass_on(mcp::Request request) {
+  const mcp::RequestId id = request.id;
+  const std::uint64_t serial = requests_[id].serial;
+  Waiting waiting;
+  waiting.done = [weak = weak_from_this(), id, serial, method = request.method](Answered answered) {
+    const auto self = weak.lock();
+    if (!self || !self->is_pending(id, serial)) return;
+    if (answered.is_error) return self->refuse_raw(id, std::move(answered.body));
+    self->shape_answer(method, id, answered.body);
+    if (!self->pass_results(method, answered.body)) {
+      return self->refuse(id, Error{Code::kRefused, "[POLICY DENIED] The answer is withheld"});
+    }
+    self->answer(id, std::move(answered.body));
+  };
+  waiting.progressed = progress_to_client(request.params, {});
+  waiting.client_id = id;
+  waiting.listens = request.method == "subscriptions/listen";
+  mcp::SentKey key;
+  if (!send(request.method, std::move(request.params), std::move(waiting), &key)) {
+    return refuse(id, {mcp::rpc::kInternalError, "too many requests wait for this server's answers", nullptr});
+  }
+  if (is_pending(id, serial)) requests_[id].sent = key;
+}
+
+void Relay::on_response(mcp::Response response) {
+  const auto found = response.id ? asked_.find(*response.id) : asked_.end();
+  if (found == asked_.end()) return;  // nobody asked
+  const mcp::AskedKey key = found->second;
+  asked_.erase(found);
+  std::optional<std::string> text;
+  if (response.is_error && response.body.is_object()) {
+    text = server_.refuse(key, std::move(response.body));
+  } else if (!response.is_error && response.body.is_object()) {
+    text = server_.answer(key, std::move(response.body));
+  } else {
+    text = server_.refuse(key, mcp::RpcError{mcp::rpc::kInternalError, "the client's answer is malformed", nullptr});
+  }
+  if (text) deps_.to_server(*std::move(text));
+}
+
+void Relay::on_notification(mcp::Notification notification) {
+  if (!notification.method.starts_with("notifications/")) return;  // A25: a call without an id runs nowhere
+  if (notification.method == "notifications/cancelled") return cancel(std::move(notification.params));
+  if (notification.method == "notifications/progress") {
+    const Json* token = find_member(notification.params, "progressToken");
+    if (!token || !server_.awaits_progress(*token)) return;
+  } else if (!is_open(notification.method)) {
+    return;
+  }
+  ready_ = ready_ || notification.method == "notifications/initialized";
+  deps_.to_server(mcp::ClientSession::notify(notification.method, std::move(notification.params)));
+}
+
+void Relay::cancel(Json params) {
+  const auto id = mcp::RequestId::from_json(params.contains("requestId") ? params["requestId"] : Json(nullptr));
+  const auto found = id ? requests_.find(*id) : requests_.end();
+  if (found == requests_.end()) return;
+  params.erase("requestId");
+  const ClientRequest request = std::move(found->second);
+  requests_.erase(found);  // it gets no answer
+  if (request.call) {
+    request.at->set_cancel_params(std::move(params));
+    request.call->request_stop();
+  } else if (request.sent) {
+    waiting_.erase(request.sent);
+    if (auto text = server_.cancel(request.sent, std::move(params))) deps_.to_server(*std::move(text));
+  }
+}
+
+void Relay::close() {
+  if (closed_) return;
+  closed_ = true;
+  for (const auto& [id, request] : requests_) {
+    if (request.call) request.call->request_stop();
+  }
+  requests_.clear();
+  asked_.clear();
+}
+
+}  // namespace sluice::gateway

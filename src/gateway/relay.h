@@ -1,0 +1,123 @@
+// One client in front of one upstream server: what either says is parsed once, judged, and written anew to the other.
+// Calls go through the Dispatcher like those of our own tools; what is only protocol passes as it is, whatever its era,
+// with its unknown members and the spelling of its numbers. Ids and progress tokens are each side's own. What neither
+// the policy nor this relay knows is refused under `"default": "deny"`. gate.md 3, 6, 9; docs/gateway.md.
+//
+// Knows no descriptors: lines come in by take() and from_server(), and leave by the functions given. Control thread
+// only. Held by shared_ptr, since answers come later.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/limits.h"
+#include "gateway/dispatcher.h"
+#include "gateway/stdio_transport.h"
+#include "gateway/upstream_tools.h"
+#include "mcp/client_session.h"
+
+namespace sluice::gateway {
+
+class Relay final : public LineSession, public std::enable_shared_from_this<Relay> {
+ public:
+  static constexpr std::size_t kMaxInFlight = 256;       // requests of the client without an answer
+  static constexpr ByteCount kMaxAnswer = 64 * kMiB;     // gate.md 7: a longer line of the server is skipped
+  static constexpr std::chrono::hours kCallDeadline{1};  // of a call without an answer; progress does not move it
+  static constexpr std::size_t kMaxNotices = 100;        // lines about odd messages of the server, for the person
+
+  // All outlive the relay.
+  struct Deps {
+    Dispatcher& dispatcher;
+    Policy& policy;
+    PinStore& pins;
+    const Clock& clock;
+    const Presenter& presenter;
+    UpstreamName name;
+    PinStore::First first = PinStore::First::kAccept;
+    Caller caller;
+    std::function<void(std::string)> to_client, to_server;
+    std::function<void(std::string_view)> notice;  // for the person who runs the gateway
+  };
+  static std::shared_ptr<Relay> create(Deps deps);
+
+  // The client's side.
+  void take(std::string_view line) override;
+  void too_long() override;
+  std::size_t calls() const override { return requests_.size(); }
+  void close() override;
+
+  // The server's.
+  void from_server(std::string_view line);
+  void too_long_from_server();
+  void server_ended();
+
+  // The policy changed, or pins were accepted: the client is told that it sees other tools.
+  void look_again();
+
+ private:
+  friend class UpstreamCall;
+  using Answered = mcp::ClientSession::Answered;
+  struct Waiting {  // a request to the server
+    std::function<void(Answered)> done;
+    std::function<void(Json params)> progressed;  // empty: nobody asked
+    mcp::RequestId client_id;                     // of a `subscriptions/listen`
+    bool listens = false;
+  };
+  struct ClientRequest {
+    std::uint64_t serial = 0;
+    bool modern = false;
+    mcp::SentKey sent;                       // of one that is passed on as it is
+    std::shared_ptr<RunningCall> call;       // of one that the dispatcher runs,
+    std::shared_ptr<class UpstreamCall> at;  // and what it reaches
+  };
+
+  explicit Relay(Deps deps);
+
+  void on_request(mcp::Request request);
+  void on_response(mcp::Response response);
+  void on_notification(mcp::Notification notification);
+  void list_tools(mcp::Request request);
+  void call_tool(mcp::Request request, bool refreshed);
+  void begin_call(const mcp::RequestId& id, std::shared_ptr<class UpstreamCall> call, const Json& params);
+  void pass_on(mcp::Request request);
+  void cancel(Json params);
+
+  void on_answer(Answered answered);
+  void on_asked(mcp::ClientSession::Asked asked);
+  void on_withdrawn(mcp::ClientSession::Withdrawn withdrawn);
+  void on_notice(mcp::ClientSession::Notified notified);
+
+  // To the server; false: too much is in flight.
+  bool send(std::string_view method, Json params, Waiting waiting, mcp::SentKey* key = nullptr);
+  std::function<void(Json)> progress_to_client(const Json& params, std::function<bool(Json&)> look) const;
+  // What the policy says of what is no tool's answer; false: it is withheld.
+  bool pass_results(std::string_view method, Json& value) const;
+  bool is_open(std::string_view method) const;
+  bool shows(const UpstreamTool& tool) const;
+  bool is_pending(const mcp::RequestId& id, std::uint64_t serial) const;
+  void answer(const mcp::RequestId& id, Json result);
+  void refuse(const mcp::RequestId& id, const mcp::RpcError& error);
+  void refuse(const mcp::RequestId& id, const Error& error);
+  void refuse_raw(const mcp::RequestId& id, Json error);
+  void shape_answer(std::string_view method, const mcp::RequestId& id, Json& result);
+  void note(std::string_view text);
+
+  Deps deps_;
+  mcp::ClientSession server_;
+  UpstreamTools tools_;
+  std::map<mcp::SentKey, Waiting> waiting_;
+  std::map<mcp::RequestId, ClientRequest> requests_;
+  std::map<mcp::RequestId, mcp::AskedKey> asked_;  // the server's, by the id that the client was given
+  std::optional<std::vector<std::string>> shown_;  // the names that the client was given last
+  std::uint64_t last_serial_ = 0;
+  std::int64_t last_asked_ = 0;
+  std::size_t notices_ = 0;
+  bool initialized_ = false, ready_ = false;  // `initialize` was answered; the client said so
+  bool tells_of_tools_ = false;               // the server said that it tells of changes
+  bool closed_ = false, server_gone_ = false;
+};
+
+}  // namespace sluice::gateway

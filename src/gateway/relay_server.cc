@@ -1,0 +1,176 @@
+// The server's side of the relay.
+#include <fmt/format.h>
+
+#include "base/json_spelling.h"
+#include "base/text.h"
+#include "gateway/relay.h"
+#include "gateway/relay_rules.h"
+#include "gateway/visible_text.h"
+
+namespace sluice::gateway {
+
+bool Relay::send(std::string_view method, Json params, Waiting waiting, mcp::SentKey* key) {
+  if (server_gone_) return false;
+  auto sent = server_.request(method, std::move(params));
+  if (!sent) return false;
+  if (key) *key = sent->key;
+  waiting_.emplace(sent->key, std::move(waiting));
+  deps_.to_server(std::move(sent->text));
+  return true;
+}
+
+std::function<void(Json)> Relay::progress_to_client(const Json& params, std::function<bool(Json&)> look) const {
+  const Json* meta = find_member(params, "_meta");
+  const Json* token = meta ? find_member(*meta, "progressToken") : nullptr;
+  if (!token) return {};
+  return [weak = weak_from_this(), token = *token, look = std::move(look)](Json progress) {
+    const auto self = weak.lock();
+    if (!self || self->closed_ || (look && !look(progress))) return;
+    Json told = Json::object();
+    told["progressToken"] = token;
+    for (auto& [name, value] : progress.get_ref<Json::object_t&>()) told[name] = std::move(value);
+    self->deps_.to_client(mcp::write_notification("notifications/progress", std::move(told)));
+  };
+}
+
+bool Relay::pass_results(std::string_view method, Json& value) const {
+  const Decision decision = deps_.policy.judge_method(deps_.caller, governing_method(method));
+  std::string rule;
+  const Presenter::View view{nullptr, decision.results.get(), decision.results_observed, &rule};
+  auto shown = deps_.presenter.foreign(view, std::move(value), false);
+  if (!shown) return false;
+  value = *std::move(shown);
+  return true;
+}
+
+void Relay::from_server(std::string_view line) {
+  if (closed_) return;
+  mcp::ClientSession::Event event = server_.feed(line);
+  if (auto* answered = std::get_if<Answered>(&event)) return on_answer(std::move(*answered));
+  if (auto* progressed = std::get_if<mcp::ClientSession::Progressed>(&event)) {
+    const auto found = waiting_.find(progressed->key);
+    if (found != waiting_.end() && found->second.progressed) found->second.progressed(std::move(progressed->params));
+  } else if (auto* asked = std::get_if<mcp::ClientSession::Asked>(&event)) {
+    on_asked(std::move(*asked));
+  } else if (auto* withdrawn = std::get_if<mcp::ClientSession::Withdrawn>(&event)) {
+    on_withdrawn(std::move(*withdrawn));
+  } else if (auto* notified = std::get_if<mcp::ClientSession::Notified>(&event)) {
+    on_notice(std::move(*notified));
+  } else if (auto& ignored = std::get<mcp::ClientSession::Ignored>(event); !ignored.why.empty()) {
+    note(ignored.why);
+    if (ignored.answer) deps_.to_server(*std::move(ignored.answer));
+  }
+}
+
+// Whose answer it was stands in what was not read: nobody shall wait for it.
+void Relay::too_long_from_server() {
+  note("a message of the server is longer than 64 MiB and was not taken");
+  std::vector<mcp::SentKey> keys;
+  for (const auto& [key, one] : waiting_) {
+    if (!one.listens) keys.push_back(key);
+  }
+  for (const mcp::SentKey key : keys) {
+    const auto found = waiting_.find(key);
+    if (found == waiting_.end()) continue;
+    const auto done = std::move(found->second.done);
+    waiting_.erase(found);
+    if (auto text = server_.cancel(key)) deps_.to_server(*std::move(text));
+    done({key,
+          true,
+          {{"code", mcp::rpc::kInternalError}, {"message", "an answer of the server is longer than 64 MiB"}}});
+  }
+}
+
+void Relay::on_answer(Answered answered) {
+  const auto found = waiting_.find(answered.key);
+  if (found == waiting_.end()) return;
+  const auto done = std::move(found->second.done);
+  waiting_.erase(found);
+  done(std::move(answered));
+}
+
+void Relay::shape_answer(std::string_view method, const mcp::RequestId& id, Json& result) {
+  const auto open = [this](std::string_view name) { return is_open(name); };
+  if (method == "initialize" || method == "server/discover") {
+    if (const auto capabilities = result.find("capabilities"); capabilities != result.end()) {
+      close_server_capabilities(*capabilities, open);
+      const Json* tools = find_member(*capabilities, "tools");
+      const Json* tells = tools ? find_member(*tools, "listChanged") : nullptr;
+      // A modern client hears of changes where it listens; the relay itself does not.
+      tells_of_tools_ = method == "initialize" && tells && *tells == true;
+    }
+    if (method == "initialize") initialized_ = true;
+    if (result.contains("cacheScope")) result["cacheScope"] = "private";
+  }
+  const auto meta = result.find("_meta");
+  if (method != "subscriptions/listen" || meta == result.end() || !meta->is_object()) return;
+  const std::string member(mcp::kSubscriptionIdMember);
+  if (meta->contains(member)) (*meta)[member] = id.to_json();
+}
+
+void Relay::on_asked(mcp::ClientSession::Asked asked) {
+  std::optional<std::string> refused;
+  if (!is_open(asked.method)) {
+    note("the server asks for " + visible_text(utf16_prefix(asked.method, 128)) + ", which the policy closes");
+    refused = server_.refuse(asked.key, mcp::method_not_found(asked.method));
+  } else if (!pass_results(asked.method, asked.params)) {
+    note("a request of the server holds what the policy withholds");
+    refused = server_.refuse(asked.key, mcp::RpcError{mcp::rpc::kInvalidParams, "this request is withheld", nullptr});
+  } else {
+    const mcp::RequestId id(++last_asked_);
+    asked_.emplace(id, asked.key);
+    deps_.to_client(mcp::write_request(id, asked.method, std::move(asked.params)));
+  }
+  if (refused) deps_.to_server(*std::move(refused));
+}
+
+void Relay::on_withdrawn(mcp::ClientSession::Withdrawn withdrawn) {
+  for (auto one = asked_.begin(); one != asked_.end(); ++one) {
+    if (one->second != withdrawn.key) continue;
+    withdrawn.params["requestId"] = one->first.to_json();
+    asked_.erase(one);
+    deps_.to_client(mcp::write_notification("notifications/cancelled", std::move(withdrawn.params)));
+    return;
+  }
+}
+
+void Relay::on_notice(mcp::ClientSession::Notified notified) {
+  if (notified.method == "notifications/tools/list_changed") tools_.forget();
+  if (!is_open(notified.method)) return;
+  if (notified.subscription) {
+    const auto found = waiting_.find(notified.subscription);
+    if (found == waiting_.end() || !found->second.listens) return;
+    notified.params["_meta"][std::string(mcp::kSubscriptionIdMember)] = found->second.client_id.to_json();
+  }
+  if (!pass_results(notified.method, notified.params)) return;
+  deps_.to_client(mcp::write_notification(notified.method, std::move(notified.params)));
+}
+
+bool Relay::shows(const UpstreamTool& tool) const {
+  return !tool.quarantined && deps_.policy.may_see(deps_.caller, deps_.name.server, tool.name, std::nullopt);
+}
+
+void Relay::look_again() {
+  tools_.check_pins();
+  if (closed_ || !ready_ || !tells_of_tools_ || !shown_) return;
+  std::vector<std::string> now;
+  (void)tools_.list([&](const UpstreamTool& tool) {
+    if (shows(tool)) now.push_back(tool.name);
+    return false;
+  });
+  if (now == *shown_) return;
+  shown_.reset();  // told once, until it asks again
+  deps_.to_client(mcp::write_notification("notifications/tools/list_changed", Json::object()));
+}
+
+void Relay::server_ended() {
+  if (server_gone_) return;
+  server_gone_ = true;
+  auto waiting = std::move(waiting_);
+  waiting_.clear();
+  for (auto& [key, one] : waiting) {
+    one.done({key, true, {{"code", mcp::rpc::kInternalError}, {"message", "the server has ended"}}});
+  }
+}
+
+}  // namespace sluice::gateway

@@ -1,0 +1,181 @@
+#include "gateway/relay.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/json_spelling.h"
+#include "gateway/test_gate.h"
+
+namespace sluice::gateway {
+namespace {
+
+// A relay between two lists of lines.
+struct Relayed : testing::Test {
+  Relayed() {
+    std::string name = (std::filesystem::temp_directory_path() / "sluice-relay.XXXXXX").string();
+    directory = ::mkdtemp(name.data());
+    db.emplace(directory / "state.db");
+    pins.emplace(*db);
+    Relay::Deps deps{*gate.dispatcher, gate.policy, *pins, gate.clock, gate.presenter, {"files", "cmd"}};
+    deps.to_client = [this](std::string text) { client.push_back(std::move(text)); };
+    deps.to_server = [this](std::string text) { server.push_back(std::move(text)); };
+    deps.notice = [this](std::string_view text) { notices.emplace_back(text); };
+    relay = Relay::create(std::move(deps));
+  }
+  ~Relayed() override {
+    relay->close();
+    gate.dispatcher.reset();
+    pins.reset();
+    db.reset();
+    std::filesystem::remove_all(directory);
+  }
+  // The server answers the list with one tool, `t`.
+  void list() {
+    relay->take(R"({"jsonrpc":"2.0","id":"l","method":"tools/list"})");
+    relay->from_server(R"({"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"t","inputSchema":{}},{"name":"u"}]}})");
+    client.clear();
+    server.clear();
+  }
+  bool wait_for_client(std::size_t count) {
+    return gate.run_until([&] { return client.size() >= count; });
+  }
+
+  std::filesystem::path directory;
+  TestGate gate;
+  std::optional<GateDb> db;
+  std::optional<PinStore> pins;
+  std::vector<std::string> client, server, notices;
+  std::shared_ptr<Relay> relay;
+};
+
+TEST_F(Relayed, ACallKeepsItsSpellingsAndItsAnswerThem) {
+  list();
+  relay->take(
+      R"({"jsonrpc":"2.0","id":"c","method":"tools/call","params":{"name":"t","arguments":{"a":1.0,"b":-0},"z":1e2}})");
+  ASSERT_EQ(server.size(), 1u);
+  EXPECT_EQ(
+      server[0],
+      R"({"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"t","arguments":{"a":1.0,"b":-0},"z":1e2}})");
+  relay->from_server(R"({"jsonrpc":"2.0","id":2,"result":{"content":[],"x":1.10}})");
+  ASSERT_TRUE(wait_for_client(1));
+  EXPECT_EQ(client[0], R"({"jsonrpc":"2.0","id":"c","result":{"content":[],"x":1.10}})");
+  EXPECT_EQ(gate.policy.given_back, 0);
+}
+
+TEST_F(Relayed, ADenialNeverReachesTheServerAndHasTheResultTypeOfTheModernEra) {
+  gate.policy.denied = "t";
+  list();
+  relay->take(
+      R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","_meta":{)"
+      R"("io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}})");
+  relay->take(R"({"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"t"}})");
+  ASSERT_TRUE(wait_for_client(2));
+  EXPECT_NE(client[0].find(R"("isError":true,"resultType":"complete")"), std::string::npos) << client[0];
+  EXPECT_NE(client[1].find("[POLICY DENIED] not today"), std::string::npos);
+  EXPECT_EQ(client[1].find("resultType"), std::string::npos);
+  EXPECT_TRUE(server.empty());
+}
+
+TEST_F(Relayed, WhatTheServerRefusedIsGivenBackAndWhatItDidNotIsNot) {
+  list();
+  relay->take(R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t"}})");
+  relay->from_server(R"({"jsonrpc":"2.0","id":2,"error":{"code":-32602,"message":"no"}})");
+  ASSERT_TRUE(wait_for_client(1));
+  EXPECT_EQ(gate.policy.given_back, 1);
+  relay->take(R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t"}})");
+  relay->from_server(R"({"jsonrpc":"2.0","id":3,"error":{"code":-32000,"message":"no"}})");
+  ASSERT_TRUE(wait_for_client(2));
+  EXPECT_EQ(gate.policy.given_back, 1);
+}
+
+TEST_F(Relayed, ANameThatTheListDoesNotHaveIsLookedUpOnceMore) {
+  list();
+  relay->take(R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"new"}})");
+  ASSERT_EQ(server.size(), 1u);
+  EXPECT_NE(server[0].find("tools/list"), std::string::npos);
+  relay->from_server(R"({"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"new"}]}})");
+  ASSERT_EQ(server.size(), 2u);
+  EXPECT_NE(server[1].find(R"("name":"new")"), std::string::npos);
+  relay->take(R"({"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"t"}})");
+  relay->from_server(R"({"jsonrpc":"2.0","id":4,"result":{"tools":[{"name":"new"}]}})");
+  ASSERT_TRUE(wait_for_client(1));
+  EXPECT_NE(client[0].find(R"({"code":-32602,"message":"Tool t not found"})"), std::string::npos) << client[0];
+}
+
+TEST_F(Relayed, ACallThatWasCancelledWhileTheListCameIsNotSent) {
+  relay->take(R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t"}})");
+  relay->take(R"({"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}})");
+  relay->from_server(R"({"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"t"}]}})");
+  EXPECT_EQ(server.size(), 1u);
+  EXPECT_TRUE(client.empty());
+  EXPECT_EQ(relay->calls(), 0u);
+}
+
+TEST_F(Relayed, AListThatIsNoneIsAnErrorAndNotAnEmptyList) {
+  for (const char* answer :
+       {R"({"jsonrpc":"2.0","id":1,"result":{"tools":{}}})", R"({"jsonrpc":"2.0","id":2,"result":{}})"}) {
+    client.clear();
+    relay->take(R"({"jsonrpc":"2.0","id":7,"method":"tools/list"})");
+    relay->from_server(answer);
+    ASSERT_EQ(client.size(), 1u);
+    EXPECT_NE(client[0].find("-32603"), std::string::npos);
+  }
+}
+
+TEST_F(Relayed, A29AForgedAnswerToARequestOfTheGatewaysOwnIsTakenOnce) {
+  list();
+  relay->take(R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t"}})");
+  for (const char* line :
+       {R"({"jsonrpc":"2.0","id":1,"result":{"forged":1}})", R"({"jsonrpc":"2.0","id":99,"result":{}})",
+        R"([{"jsonrpc":"2.0","id":2,"result":{}}])", "not json"}) {
+    relay->from_server(line);
+  }
+  EXPECT_TRUE(client.empty());
+  EXPECT_EQ(notices.size(), 4u);
+}
+
+TEST_F(Relayed, AnAnswerThatIsTooLongIsAnErrorForWhoeverWaits) {
+  list();
+  relay->take(R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t"}})");
+  relay->too_long_from_server();
+  ASSERT_TRUE(wait_for_client(1));
+  EXPECT_NE(client[0].find("longer than 64 MiB"), std::string::npos);
+  EXPECT_NE(server.back().find("notifications/cancelled"), std::string::npos);
+  EXPECT_EQ(relay->calls(), 0u);
+}
+
+TEST_F(Relayed, InputThatThePolicyClosesIsWithheld) {
+  gate.policy.closed = "elicitation/create";
+  list();
+  relay->take(R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t"}})");
+  relay->from_server(
+      R"({"jsonrpc":"2.0","id":2,"result":{"resultType":"input_required","inputRequests":{"a":{"method":"elicitation/create"}}}})");
+  ASSERT_TRUE(wait_for_client(1));
+  EXPECT_NE(client[0].find("[POLICY DENIED] The server asks for elicitation/create"), std::string::npos);
+  EXPECT_EQ(client[0].find("inputRequests"), std::string::npos);
+}
+
+TEST_F(Relayed, ASubscriptionsNoticesHaveTheClientsId) {
+  relay->take(R"({"jsonrpc":"2.0","id":"mine","method":"subscriptions/listen","params":{"notifications":{}}})");
+  const std::string meta = R"("_meta":{"io.modelcontextprotocol/subscriptionId":)";
+  relay->from_server(R"({"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"a:b",)" + meta +
+                     "1}}}");
+  relay->from_server(R"({"jsonrpc":"2.0","id":1,"result":{)" + meta + "1}}}");
+  ASSERT_EQ(client.size(), 2u);
+  for (const std::string& line : client) EXPECT_NE(line.find(meta + "\"mine\"}"), std::string::npos) << line;
+}
+
+TEST_F(Relayed, TheEndOfTheServerAnswersEverything) {
+  list();
+  relay->take(R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t"}})");
+  relay->take(R"({"jsonrpc":"2.0","id":2,"method":"resources/list"})");
+  relay->server_ended();
+  relay->take(R"({"jsonrpc":"2.0","id":3,"method":"ping"})");
+  ASSERT_TRUE(wait_for_client(3));
+  for (const std::string& line : client) EXPECT_NE(line.find("the server has ended"), std::string::npos) << line;
+  EXPECT_EQ(relay->calls(), 0u);
+}
+
+}  // namespace
+}  // namespace sluice::gateway

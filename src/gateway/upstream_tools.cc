@@ -1,0 +1,145 @@
+#include "gateway/upstream_tools.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/json_spelling.h"
+#include "gateway/visible_text.h"
+
+namespace sluice::gateway {
+namespace {
+
+constexpr std::size_t kMaxName = 128;
+constexpr std::chrono::minutes kLongestTtl{1};  // gate.md 9
+
+// A5: what looks like another name is none.
+bool is_name(std::string_view name) {
+  const auto good = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+           c == '/' || c == '-';
+  };
+  return !name.empty() && name.size() <= kMaxName && std::all_of(name.begin(), name.end(), good);
+}
+
+Json failure(std::string_view text) { return Json{{"code", mcp::rpc::kInternalError}, {"message", text}}; }
+
+}  // namespace
+
+bool UpstreamTools::is_kept(bool tells_of_changes) const {
+  return known_ && (tells_of_changes || deps_.clock.mono() - fetched_ < ttl_);
+}
+
+void UpstreamTools::want(Freshness freshness, const Json& meta, std::function<void(const Failure&)> ready) {
+  if (known_ && freshness == Freshness::kKept) return ready(std::nullopt);
+  waiting_.push_back(std::move(ready));
+  if (fetching_) return;  // that answer is as new as another would be
+  fetching_ = true;
+  outdated_ = false;
+  read_page(meta, std::make_shared<mcp::PageReader>("tools"));
+}
+
+void UpstreamTools::read_page(Json meta, std::shared_ptr<mcp::PageReader> reader) {
+  Json params = Json::object();
+  if (!meta.is_null()) params["_meta"] = meta;
+  if (reader->cursor()) params["cursor"] = *reader->cursor();
+  deps_.fetch(std::move(params), [this, meta = std::move(meta), reader](mcp::ClientSession::Answered answered) mutable {
+    if (answered.is_error) return end(std::move(answered.body));
+    if (const Status added = reader->add(std::move(answered.body)); !added) return end(failure(added.error().message));
+    if (reader->cursor()) return read_page(std::move(meta), std::move(reader));
+    take(reader->take());
+    end(std::nullopt);
+  });
+}
+
+void UpstreamTools::take(Json result) {
+  Json& list = result["tools"];
+  tools_.clear();
+  by_name_.clear();
+  for (Json& entry : list) {
+    const Json* name = find_member(entry, "name");
+    const bool named = name && name->is_string() && is_name(name->get_ref<const std::string&>());
+    if (!named || by_name_.contains(name->get<std::string>())) {
+      deps_.notice(fmt::format("a tool of {} is left out: its name is {}", deps_.name.server,
+                               named ? "there twice" : "none that MCP allows"));
+      continue;
+    }
+    auto tool = std::make_shared<UpstreamTool>();
+    tool->name = name->get<std::string>();
+    if (const Json* schema = find_member(entry, "inputSchema")) tool->schema = plain_json(*schema);
+    tool->entry = std::move(entry);
+    by_name_.emplace(tool->name, tools_.size());
+    tools_.push_back(std::move(tool));
+  }
+  list = Json::array();
+  const Json* ttl = find_member(result, "ttlMs");
+  ttl_ = Duration::zero();
+  if (ttl && ttl->is_number_unsigned()) {
+    const auto most = static_cast<std::uint64_t>(std::chrono::milliseconds(kLongestTtl).count());
+    ttl_ = std::chrono::milliseconds(std::min(ttl->get<std::uint64_t>(), most));
+    result["ttlMs"] = std::min(ttl->get<std::uint64_t>(), most);
+  }
+  if (result.contains("cacheScope")) result["cacheScope"] = "private";  // it is this caller's list
+  whole_ = std::move(result);
+  fetched_ = deps_.clock.mono();
+  known_ = true;
+  check_pins();
+}
+
+void UpstreamTools::end(const Failure& failed) {
+  fetching_ = false;
+  for (const auto& ready : std::exchange(waiting_, {})) ready(failed);
+  if (std::exchange(outdated_, false)) known_ = false;
+}
+
+bool UpstreamTools::check_pins() {
+  if (!known_) return false;
+  const Policy::Pins mode = deps_.mode();
+  std::set<std::string> quarantined;
+  if (mode != Policy::Pins::kOff) {
+    std::vector<PinStore::Seen> seen;
+    for (const auto& tool : tools_) seen.push_back({tool->name, PinStore::text_of(tool->entry)});
+    auto checked =
+        deps_.pins.check(deps_.name.server, deps_.name.target, seen, deps_.first, unix_ms(deps_.clock.wall()));
+    if (!checked) {
+      deps_.notice("pins cannot be used, so no tool is: " + checked.error().message);
+      for (const auto& tool : tools_) quarantined.insert(tool->name);
+    } else {
+      if (checked->first && deps_.first == PinStore::First::kAccept) {
+        deps_.notice(fmt::format("{} was not seen before: its {} tools are accepted as they are", deps_.name.server,
+                                 tools_.size()));
+      }
+      for (const std::string& name : checked->news) {
+        deps_.notice(fmt::format("{} of {} is new or has changed since it was accepted{}: `sluice gateway pins diff`",
+                                 name, deps_.name.server,
+                                 mode == Policy::Pins::kEnforce ? " and is in quarantine" : ""));
+      }
+      quarantined = std::move(checked->quarantined);
+    }
+    if (mode == Policy::Pins::kWarn && checked) quarantined.clear();
+  }
+  bool changed = false;
+  for (const auto& tool : tools_) {
+    const bool barred = quarantined.contains(tool->name);
+    changed |= barred != tool->quarantined;
+    tool->quarantined = barred;
+  }
+  return changed;
+}
+
+std::shared_ptr<const UpstreamTool> UpstreamTools::find(std::string_view name) const {
+  const auto found = by_name_.find(std::string(name));
+  return known_ && found != by_name_.end() ? tools_[found->second] : nullptr;
+}
+
+Json UpstreamTools::list(const std::function<bool(const UpstreamTool&)>& shown) const {
+  Json result = whole_;
+  auto& list = result["tools"].get_ref<Json::array_t&>();
+  for (const auto& tool : tools_) {
+    if (shown(*tool)) list.push_back(tool->entry);
+  }
+  return result;
+}
+
+}  // namespace sluice::gateway

@@ -1,0 +1,83 @@
+// The tools of one upstream server as its list names them, whole, kept until the server says that they changed; each
+// with whether it may be used at all (gate.md 6, A5, A39). Control thread only.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "gateway/pin_store.h"
+#include "gateway/policy.h"
+#include "mcp/client_session.h"
+
+namespace sluice::gateway {
+
+struct UpstreamTool {
+  Json entry;   // as the server gave it, with spellings
+  Json schema;  // its inputSchema with ordinary numbers; null: none
+  std::string name;
+  bool quarantined = false;
+};
+
+// Whose tools, and where what was agreed to is kept.
+struct UpstreamName {
+  std::string server;  // gate.md 2
+  std::string target;  // the command or URL
+};
+
+class UpstreamTools {
+ public:
+  struct Deps {
+    const Clock& clock;
+    PinStore& pins;  // outlives it
+    UpstreamName name;
+    PinStore::First first = PinStore::First::kAccept;
+    // One page: answers later, or from within, unless the connection ends.
+    std::function<void(Json params, std::function<void(mcp::ClientSession::Answered)> done)> fetch;
+    std::function<Policy::Pins()> mode;
+    std::function<void(std::string_view)> notice;  // for the person who runs the gateway
+  };
+  explicit UpstreamTools(Deps deps) : deps_(std::move(deps)) {}
+
+  // An upstream's error, or why its list cannot be used.
+  using Failure = std::optional<Json>;
+  enum class Freshness { kKept, kNew };
+  // `ready` is called with the list there, or why not. `meta`: what a modern request must carry.
+  void want(Freshness freshness, const Json& meta, std::function<void(const Failure&)> ready);
+  bool is_known() const { return known_; }
+  // How old the list may be: nullopt: for as long as the server says nothing.
+  bool is_kept(bool tells_of_changes) const;
+
+  std::shared_ptr<const UpstreamTool> find(std::string_view name) const;
+  // The answer to tools/list with those that `shown` says.
+  Json list(const std::function<bool(const UpstreamTool&)>& shown) const;
+
+  // The server says that its list changed.
+  void forget() {
+    known_ = false;
+    outdated_ = fetching_;
+  }
+  // Pins were accepted, or the policy says otherwise of them. True: something is or is not in quarantine now.
+  bool check_pins();
+
+ private:
+  void read_page(Json meta, std::shared_ptr<mcp::PageReader> reader);
+  void take(Json result);
+  void end(const Failure& failure);
+
+  Deps deps_;
+  bool known_ = false, fetching_ = false, outdated_ = false;
+  Json whole_ = nullptr;  // the result, its list empty
+  std::vector<std::shared_ptr<UpstreamTool>> tools_;
+  std::unordered_map<std::string, std::size_t> by_name_;
+  std::vector<std::function<void(const Failure&)>> waiting_;
+  MonoTime fetched_{};
+  Duration ttl_{};
+};
+
+}  // namespace sluice::gateway

@@ -1,0 +1,68 @@
+// Replays that go on after the call that began them: each on a thread of its own, owned by its grant, with what came of
+// it kept for a while. Thread-safe. stop() before anything that the work uses is gone.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/result.h"
+
+namespace sluice::tools {
+
+class ReplayBoard {
+ public:
+  static constexpr std::size_t kMostRunning = 4;
+  static constexpr std::size_t kMostKept = 8;  // that have ended; the oldest goes
+
+  using Progress = std::function<void(std::size_t done, std::size_t total)>;
+  // What is answered once it is over; a failure too.
+  using Work = std::function<Result<Json>(const std::stop_token& stop, const Progress& progress)>;
+
+  ~ReplayBoard() { stop(); }
+
+  // Its id. kConflict: too many run.
+  Result<std::string> begin(const std::string& grant, const std::string& session_id, WallTime now, Work work);
+
+  struct State {
+    std::string id, session_id;
+    std::string state;  // "running", "done", "cancelled", "failed"
+    WallTime started;
+    std::size_t done = 0, total = 0;
+    std::shared_ptr<const Json> result;  // null while it runs, or where it failed
+    std::string error;
+  };
+  // The grant's own, newest first.
+  std::vector<State> list(const std::string& grant) const;
+  std::optional<State> find(const std::string& grant, const std::string& id) const;
+  bool cancel(const std::string& grant, const std::string& id);  // false: there is none
+  void cancel_all();
+  void stop();  // ends all, and waits for them
+
+ private:
+  struct Entry {
+    std::string grant;
+    mutable std::mutex mutex;  // guards `state`'s result, error and state
+    State state;
+    std::atomic<std::size_t> done{0}, total{0};
+    std::atomic<bool> running{true};
+    std::jthread thread;
+  };
+  static State look(const Entry& entry);
+  void forget_old();
+
+  mutable std::mutex mutex_;
+  std::list<std::shared_ptr<Entry>> entries_;  // newest first
+  std::uint64_t next_ = 1;
+};
+
+}  // namespace sluice::tools

@@ -1,0 +1,94 @@
+// proxy_replay_status: replays that were begun with `background`.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tools/replay_plan.h"
+#include "tools/subjects.h"
+
+namespace sluice::tools {
+namespace {
+
+Json state_json(const ReplayBoard::State& state) {
+  Json json = {{"replayId", state.id}, {"sessionId", state.session_id},
+               {"state", state.state}, {"startedAt", iso8601_ms(state.started)},
+               {"done", state.done},   {"total", state.total}};
+  if (!state.error.empty()) json["error"] = state.error;
+  if (!state.result) return json;
+  for (const char* name : {"executedCount", "successCount", "errorCount", "skippedCount", "sameCount"}) {
+    json[name] = (*state.result)[name];
+  }
+  return json;
+}
+
+ToolResult replay_status(const Json& arguments, CallContext& context) {
+  ReplayBoard& board = *context.services->replays;
+  const auto id = text_argument(arguments, "replay_id");
+  if (!id) {
+    Json replays = Json::array();
+    for (const auto& state : board.list(context.grant)) replays.push_back(state_json(state));
+    return Json{{"replays", std::move(replays)}};
+  }
+  if (flag_argument(arguments, "cancel")) board.cancel(context.grant, *id);
+  const auto state = board.find(context.grant, *id);
+  if (!state) return fail(Code::kNotFound, fmt::format("There is no replay \"{}\" of yours.", id->substr(0, 60)));
+  Json answer = {{"replays", Json::array({state_json(*state)})}};
+  if (!state->result) return answer;
+  const Json& items = (*state->result)["items"];
+  const auto offset = static_cast<std::size_t>(*integer_argument(arguments, "offset"));
+  const auto limit = static_cast<std::size_t>(*integer_argument(arguments, "limit"));
+  Json page = Json::array();
+  for (std::size_t i = offset; i < items.size() && page.size() < limit; ++i) page.push_back(items[i]);
+  if (offset + page.size() < items.size()) answer["nextOffset"] = offset + page.size();
+  answer["items"] = std::move(page);
+  return answer;
+}
+
+}  // namespace
+
+Tool replay_status_tool() {
+  return {.name = "proxy_replay_status",
+          .title = "Replays in the background",
+          .summary = "Replays begun with background: how far they are, and with replay_id what came of each request.",
+          .group = "sessions",
+          .risk = Risk::kRead,
+          .hints = kReturnsTraffic | kIdempotent,
+          .fields = {{.name = "replay_id", .meaning = "Absent: all of yours, newest first."},
+                     {.name = "cancel",
+                      .type = FieldType::kBoolean,
+                      .meaning = "End it. What was sent stays sent.",
+                      .default_value = false},
+                     {.name = "limit",
+                      .type = FieldType::kInteger,
+                      .meaning = "Items at most.",
+                      .default_value = 50,
+                      .minimum = 1,
+                      .maximum = 1'000},
+                     {.name = "offset",
+                      .type = FieldType::kInteger,
+                      .meaning = "Items to skip.",
+                      .default_value = 0,
+                      .minimum = 0}},
+          .result = {{"replays",
+                      "object[]",
+                      "",
+                      false,
+                      false,
+                      {{"replayId", "string", ""},
+                       {"sessionId", "string", ""},
+                       {"state", "string", "running, done, cancelled, failed"},
+                       {"startedAt", "string", ""},
+                       {"done", "number", ""},
+                       {"total", "number", ""},
+                       {"error", "string", "", true},
+                       {"executedCount", "number", "", true},
+                       {"successCount", "number", "", true},
+                       {"errorCount", "number", "", true},
+                       {"skippedCount", "number", "", true},
+                       {"sameCount", "number", "", true}}},
+                     {"items", "object[]", "as in proxy_replay_session, once it is over", true},
+                     {"nextOffset", "number", "", true}},
+          .function = replay_status};
+}
+
+}  // namespace sluice::tools

@@ -1,0 +1,26 @@
+// Rows of a recording that pass a query and a filter expression: what the tools that read and replay recordings share.
+// Private to this folder.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "analysis/filtered.h"
+#include "session/session.h"
+#include "tools/tool.h"
+
+namespace sluice::tools {
+
+struct FoundRows {
+  std::uint64_t total = 0, with_tls = 0;
+  std::vector<session::Row> rows;
+  std::optional<std::uint64_t> searched;  // time ran out after so many
+};
+
+// A page of what passes the query, and how many do in all. Only what SQLite cannot decide is looked at row by row: a
+// filter expression, and whether what was found is shown to this caller.
+Result<FoundRows> find_rows(const session::Reader& reader, const session::Query& query,
+                            const std::optional<analysis::FilterExpression>& expression, std::uint64_t offset,
+                            std::uint64_t limit, CallContext& context);
+
+}  // namespace sluice::tools

@@ -1,0 +1,132 @@
+"""`sluice gateway` between the official clients and the official servers: an allow-all gateway changes nothing that a client
+can see, and deny, limit, hide and audit work on servers that nobody here wrote (docs/gateway.md)."""
+import json
+import pathlib
+
+import test_mcp_clients
+from gateway_client import Gateway
+from harness import E2E, HERE, SLUICE, THE_TOOLS, clean_environment, needs_node, run, sluice
+from test_gateway import ALLOW, GatewayCase, deny
+
+SERVERS = HERE / "node_modules" / "@modelcontextprotocol"
+
+
+class ServerCase(GatewayCase):
+    def setUp(self):
+        super().setUp()
+        self.node = needs_node()
+        if not (SERVERS / "server-everything").is_dir():
+            self.skipTest("tests/e2e/node_modules has no server-everything (npm ci)")
+
+    def server(self, name, *arguments):
+        return [self.node, SERVERS / f"server-{name}" / "dist" / "index.js", *arguments]
+
+    def open(self, document, name, *arguments):
+        return self.start(document, command=self.server(name, *arguments))
+
+
+class Transparent(ServerCase):
+    def seen(self, generation, mode, gateway):
+        command = self.server("everything", "stdio")
+        if gateway:
+            command = [SLUICE, "gateway", "--home", self.home, "--policy", self.write(ALLOW), "--", *command]
+        done = run(self.node, HERE / "clients" / "gateway.mjs", generation, mode, *command, seconds=90)
+        self.assertEqual(done.returncode, 0, done.stderr[-3000:])
+        return json.loads(done.stdout.strip().splitlines()[-1])
+
+    def scenario(self, generation, mode):
+        directly, through = self.seen(generation, mode, False), self.seen(generation, mode, True)
+        for part, value in directly.items():
+            with self.subTest(part):
+                self.assertEqual(json.dumps(through[part]), json.dumps(value))
+        self.assertTrue(through["cancelled"])
+        self.assertEqual(len(through["many"]), 50)
+        self.assertIn("say it", json.dumps(through["calls"]["sampling"]))
+        self.assertIn("Ada", json.dumps(through["calls"]["elicitation"]))
+        self.assertEqual(sluice("audit", "verify", home=self.home).returncode, 0)
+
+    def test_first_generation(self):
+        self.scenario("1", "legacy")
+
+    def test_second_generation(self):
+        self.scenario("2", "legacy")
+
+    def test_second_generation_that_tries_the_modern_era_first(self):
+        self.scenario("2", "auto")
+
+
+class OwnServer(E2E):
+    """Sluice's own server behind the gate, which speaks both eras."""
+
+    def scenario(self, generation, era):
+        node = needs_node()
+        policy = self.directory / "policy.json"
+        policy.write_text(json.dumps(ALLOW))
+        policy.chmod(0o600)
+        home = self.directory / "gate"
+        environment = clean_environment(
+            SLUICE=SLUICE, SLUICE_HOME_DIR=self.directory / "home", UPSTREAM_CA=self.fakes.pem,
+            ORIGIN=self.origin.url("").rstrip("/"), GATEWAY=json.dumps(["--home", str(home), "--policy", str(policy)]))
+        done = run(node, HERE / "clients" / "mcp.mjs", generation, era, "stdio", env=environment, seconds=90)
+        self.assertEqual(done.returncode, 0, done.stderr[-3000:])
+        test_mcp_clients.McpClients.check(self, json.loads(done.stdout.strip().splitlines()[-1]))
+        decided = [json.loads(line) for path in home.glob("audit/*.jsonl") for line in path.read_text().splitlines()]
+        self.assertTrue(set(THE_TOOLS) <= {line.get("tool") for line in decided if line["type"] == "decision"})
+
+    def test_every_tool_in_the_modern_era(self):
+        self.scenario("2", "modern")
+
+    def test_every_tool_in_the_legacy_era(self):
+        self.scenario("1", "legacy")
+
+
+class Everything(ServerCase):
+    def test_a_policy_denies_hides_limits_and_writes_down(self):
+        limit = {"limits": [{"counter": "sums", "window": "day", "max": 2, "scope": "grant"}]}
+        gateway = self.open(deny(hide=["get-env"], tools={
+            "echo": {"deny_if": [{"conditions": [{"path": "args.message", "op": "contains", "value": "secret"}],
+                                  "on_deny": "no secrets"}]},
+            "get-sum": limit}), "everything", "stdio")
+        self.assertEqual(gateway.names(), ["echo", "get-sum"])
+        self.assertEqual(gateway.text("echo", message="hi"), "Echo: hi")
+        self.denied(gateway, "echo", "no secrets", message="a secret")
+        self.denied(gateway, "get-env", 'Tool "get-env" is hidden by policy')
+        for _ in range(2):
+            gateway.call("get-sum", a=1, b=2)
+        self.denied(gateway, "get-sum", a=1, b=2)
+        self.assertEqual([(line["tool"], line["decision"]) for line in gateway.decisions()],
+                         [("echo", "allow"), ("echo", "deny"), ("get-env", "deny"), ("get-sum", "allow"), ("get-sum", "allow"),
+                          ("get-sum", "deny")])
+        self.assertEqual(gateway.ask("prompts/list")["error"]["code"], -32601)
+
+
+class Filesystem(ServerCase):
+    def test_a_policy_lets_an_agent_read_one_folder_and_write_nothing(self):
+        root = self.directory / "files"
+        (root / "open").mkdir(parents=True)
+        (root / "open" / "a.txt").write_text("may be read")
+        (root / "b.txt").write_text("may not")
+        inside = {"require": [{"conditions": [{"path": "args.path", "op": "path_within", "value": [str(root / "open")]}],
+                               "on_deny": "only what is open"}]}
+        gateway = self.open(deny(args="closed", tools={"read_text_file": inside, "list_directory": inside}), "filesystem", root)
+        self.assertEqual(sorted(gateway.names()), ["list_directory", "read_text_file"])
+        self.assertEqual(gateway.text("read_text_file", path=str(root / "open" / "a.txt")), "may be read")
+        for path in (root / "b.txt", root / "open" / ".." / "b.txt"):
+            self.denied(gateway, "read_text_file", "only what is open", path=str(path))
+        self.denied(gateway, "write_file", path=str(root / "open" / "new.txt"), content="x")
+        self.assertFalse((root / "open" / "new.txt").exists())
+
+    def test_roots_of_the_client_reach_the_server(self):
+        one, two = self.directory / "one", self.directory / "two"
+        one.mkdir()
+        two.mkdir()
+        gateway = Gateway(self.home, self.write(ALLOW), command=self.server("filesystem", one),
+                          capabilities={"roots": {"listChanged": True}})
+        self.addCleanup(gateway.stop)
+        asked = gateway.next(lambda m: m.get("method") == "roots/list")
+        gateway.send({"id": asked["id"], "result": {"roots": [{"uri": pathlib.Path(two).as_uri(), "name": "two"}]}})
+        gateway.send({"method": "notifications/roots/list_changed"})
+        asked = gateway.next(lambda m: m.get("method") == "roots/list")
+        gateway.send({"id": asked["id"], "result": {"roots": [{"uri": pathlib.Path(two).as_uri(), "name": "two"}]}})
+        gateway.request("ping")
+        self.assertIn("two", gateway.text("list_allowed_directories"))

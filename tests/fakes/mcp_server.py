@@ -1,0 +1,158 @@
+"""An MCP server on standard input and output for tests of the gateway: tools that do what their names say, and requests
+of its own. What it received is appended to the file in $RECEIVED, one line each, as it came.
+
+Environment: RECEIVED (a file), TOOLS (a JSON file: the list; read anew for each tools/list), MODE: what is odd about it
+(`dies`: ends at the first call; `exit=N`: ends with N at the end of its input; `stays`: ignores the end and SIGTERM;
+`twice`: answers each call twice; `pages`: one tool a page; `quiet`: no listChanged)."""
+import json
+import os
+import signal
+import sys
+import threading
+
+MODE = os.environ.get("MODE", "")
+LOCK = threading.Lock()
+SCHEMA = {"type": "object", "properties": {"text": {"type": "string"}, "amount": {"type": "number", "default": 7}}}
+TOOLS = [{"name": name, "description": f"Tool {name}.", "inputSchema": SCHEMA, "x-unknown": {"kept": [1]}}
+         for name in ("echo", "write_file", "delete_file", "ask_sampling", "ask_elicitation", "ask_roots", "progress", "wait",
+                      "error", "refuse", "change", "secret", "huge")]
+cancelled = {}
+answers = {}
+
+
+def send_raw(text):
+    with LOCK:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+def send(message):
+    send_raw(json.dumps({"jsonrpc": "2.0", **message}))
+
+
+def tools():
+    path = os.environ.get("TOOLS")
+    return json.load(open(path)) if path and os.path.exists(path) else TOOLS
+
+
+def listed(params):
+    every = tools()
+    if MODE != "pages":
+        return {"tools": every, "_meta": {"kept": "1"}, "unknown": 1}
+    at = int(params.get("cursor", "0"))
+    return {"tools": every[at:at + 1], **({"nextCursor": str(at + 1)} if at + 1 < len(every) else {})}
+
+
+def text(words, **more):
+    return {"content": [{"type": "text", "text": words}], **more}
+
+
+def ask(method, params):
+    number = f"s{len(answers)}"
+    answers[number] = [threading.Event(), None]
+    send({"id": number, "method": method, "params": params})
+    answers[number][0].wait(20)
+    return answers[number][1]
+
+
+def call(number, line, params):
+    name, arguments = params["name"], params.get("arguments", {})
+    if MODE == "dies":
+        os._exit(9)
+    if name == "echo":
+        raw = line[line.index('"arguments"'):] if '"arguments"' in line else ""
+        result = text(raw, structuredContent=arguments, isError=False, unknown={"kept": True})
+        # Spellings that this language does not keep are written by hand.
+        body = json.dumps(result)[:-1] + ', "spelled": [1.0, 1.10, 1e2, -0, 12345678901234567890123]}'
+        return send_raw('{"jsonrpc":"2.0","id":%s,"result":%s}' % (json.dumps(number), body))
+    if name == "error":
+        return send({"id": number, "error": {"code": -32042, "message": "pay first", "data": {"price": 3}, "unknown": 1}})
+    if name == "refuse":
+        return send({"id": number, "error": {"code": -32602, "message": "bad arguments"}})
+    if name == "progress":
+        token = params.get("_meta", {}).get("progressToken")
+        for step in (1, 2):
+            if token is not None:
+                send({"method": "notifications/progress",
+                      "params": {"progressToken": token, "progress": step, "total": 2, "message": f"step {step}", "unknown": 1}})
+    if name == "wait":
+        cancelled[number] = threading.Event()
+        if cancelled[number].wait(20):
+            return None
+    if name == "ask_sampling":
+        return send({"id": number, "result": text(json.dumps(ask("sampling/createMessage", {"messages": [], "maxTokens": 5})))})
+    if name == "ask_elicitation":
+        asked = {"message": "Name?", "requestedSchema": {"type": "object", "properties": {}}}
+        return send({"id": number, "result": text(json.dumps(ask("elicitation/create", asked)))})
+    if name == "ask_roots":
+        return send({"id": number, "result": text(json.dumps(ask("roots/list", {})))})
+    if name == "change":
+        send({"method": "notifications/tools/list_changed"})
+    if name == "secret":
+        return send({"id": number, "result": text("the key is sk_live_abcdef123", structuredContent={"token": "sk_live_abcdef123"})})
+    if name == "huge":
+        return send({"id": number, "result": text("x" * int(arguments.get("amount", 0)))})
+    result = text("done", isError=bool(arguments.get("fail")))
+    send({"id": number, "result": result})
+    if MODE == "twice":
+        send({"id": number, "result": text("again")})
+    return None
+
+
+def handle(line):
+    with open(os.environ["RECEIVED"], "a") as log:
+        log.write(line + "\n")
+    message = json.loads(line)
+    number, method, params = message.get("id"), message.get("method"), message.get("params", {})
+    if method is None:
+        entry = answers.get(number)
+        if entry:
+            entry[1] = message.get("result", message.get("error"))
+            entry[0].set()
+        return
+    if number is None:
+        if method == "notifications/cancelled" and params.get("requestId") in cancelled:
+            cancelled[params["requestId"]].set()
+        return
+    modern = "io.modelcontextprotocol/protocolVersion" in params.get("_meta", {})
+    more = {"resultType": "complete"} if modern else {}
+    offered = {"tools": {} if MODE == "quiet" else {"listChanged": True}, "resources": {"subscribe": True}, "prompts": {},
+               "completions": {}, "logging": {}, "experimental": {"odd": {}}}
+    if method == "initialize":
+        send({"id": number, "result": {"protocolVersion": params["protocolVersion"], "capabilities": offered,
+                                       "serverInfo": {"name": "fake", "version": "1", "unknown": 1}}})
+    elif method == "server/discover":
+        send({"id": number, "result": {"supportedVersions": ["2026-07-28"], "capabilities": offered, "ttlMs": 0,
+                                       "cacheScope": "public", **more}})
+    elif method == "tools/list":
+        send({"id": number, "result": {**listed(params), **({"ttlMs": 0, "cacheScope": "public"} if modern else {}), **more}})
+    elif method == "tools/call":
+        threading.Thread(target=call, args=(number, line, params), daemon=True).start()
+    elif method in ("ping", "logging/setLevel", "resources/subscribe"):
+        send({"id": number, "result": {}})
+    elif method == "resources/list":
+        send({"id": number, "result": {"resources": [{"uri": "a:b", "name": "b"}]}})
+    elif method == "resources/read":
+        send({"id": number, "result": {"contents": [{"uri": params["uri"], "text": "sk_live_abcdef123"}], "unknown": 1}})
+    elif method == "prompts/get":
+        send({"id": number, "result": {"messages": []}})
+    elif method == "odd/method":
+        send({"id": number, "result": {"odd": params}})
+    else:
+        send({"id": number, "error": {"code": -32601, "message": "Method not found"}})
+
+
+def main():
+    if MODE == "stays":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.alarm(60)  # and not for ever
+    print("the fake server starts", file=sys.stderr, flush=True)
+    for line in sys.stdin:
+        if line.strip():
+            handle(line.rstrip("\n"))
+    while MODE == "stays":
+        signal.pause()
+    sys.exit(int(MODE.split("=")[1]) if MODE.startswith("exit=") else 0)
+
+
+main()
