@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/json.h"
+#include "analysis/json_document.h"
 #include "base/result.h"
 
 namespace sluice::analysis {
@@ -21,14 +21,15 @@ inline constexpr std::size_t kMaxJsonPathParts = 500;  // segments and selectors
 
 // analysis.md
 struct JsonPathLimits {
-  std::size_t visits = 1'000'000;  // nodes looked at, those for filters too
+  std::size_t visits = 1'000'000;    // nodes looked at, those for filters too
+  std::size_t passed = 100'000'000;  // items and members on the way to one, or compared
   std::size_t results = 10'000;
   bool paths = false;  // also the normalised path of each
   std::stop_token stop;
 };
 
 struct JsonPathFound {
-  std::vector<const Json*> values;  // into the document
+  std::vector<JsonElement> values;  // in the document
   std::vector<std::string> paths;   // RFC 9535 §2.7, if asked for
   bool truncated = false;           // a limit ended it, or somebody stopped it
 };
@@ -42,8 +43,8 @@ class JsonPath {
   // kInvalid, kTooLarge: one sentence with the octet (from 1) where it went wrong.
   static Result<JsonPath> parse(std::string_view text);
 
-  // `document` must live as long as what is found, and be no deeper than parse_json allows.
-  JsonPathFound find(const Json& document, const JsonPathLimits& limits = {}) const;
+  // `document` must live as long as what is found.
+  JsonPathFound find(const JsonDocument& document, const JsonPathLimits& limits = {}) const;
 
  private:
   explicit JsonPath(std::shared_ptr<const jsonpath::Query> query) : query_(std::move(query)) {}

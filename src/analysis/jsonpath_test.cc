@@ -14,11 +14,15 @@ Json document() {
     "bicycle":{"color":"red","price":399}},"o":{"j j":{"k.k":3}},"'":{"@":2}})");
 }
 
+JsonDocument read(const Json& json) { return *JsonDocument::parse(dump_json(json)); }
+
 std::string found(std::string_view path, const Json& in = document()) {
   const auto parsed = JsonPath::parse(path);
   if (!parsed) return parsed.error().message;
+  const JsonDocument tape = read(in);
   Json list = Json::array();
-  for (const Json* value : parsed->find(in).values) list.push_back(*value);
+  std::size_t left = kMiB;
+  for (const JsonElement& value : parsed->find(tape).values) list.push_back(*to_json(value, left));
   return dump_json(list);
 }
 
@@ -74,7 +78,7 @@ TEST(JsonPath, NormalisedPaths) {
   const Json value = *parse_json(R"({"a":[{"b'\\\n\u0001":1}]})");
   const auto path = JsonPath::parse("$..*");
   ASSERT_TRUE(path);
-  EXPECT_EQ(path->find(value, {.paths = true}).paths,
+  EXPECT_EQ(path->find(read(value), {.paths = true}).paths,
             (std::vector<std::string>{"$['a']", "$['a'][0]", R"($['a'][0]['b\'\\\n\u0001'])"}));
 }
 
@@ -120,15 +124,45 @@ TEST(JsonPath, WhatIsNotWellFormedOrWellTypedIsRefused) {
 }
 
 TEST(JsonPath, WorkAndResultsAreBounded) {
-  Json list = Json::array();
-  for (int i = 0; i < 200; ++i) list.push_back(i);
+  Json items = Json::array();
+  for (int i = 0; i < 200; ++i) items.push_back(Json::array({i, i}));
+  const JsonDocument list = read(items);
   const auto all = JsonPath::parse("$[*]");
   const JsonPathFound few = all->find(list, {.results = 10});
   EXPECT_EQ(few.values.size(), 10u);
   EXPECT_TRUE(few.truncated);
   EXPECT_FALSE(all->find(list).truncated);
-  const auto square = JsonPath::parse("$[?count($[?count($[*])>0])>0]");  // 200³ visits
-  EXPECT_TRUE(square->find(list).truncated);
+  const auto inner = JsonPath::parse("$[?count(@..[?count(@..*)>=0])>0]");  // 200 times 2, each looked at
+  EXPECT_TRUE(inner->find(list, {.visits = 1'000}).truncated);
+  EXPECT_EQ(inner->find(list).values.size(), 200u);
+}
+
+TEST(JsonPath, WhatAFilterAsksOfTheWholeDocumentIsLookedForOnce) {
+  Json items = Json::array();
+  for (int i = 0; i < 2'000; ++i) items.push_back(i);
+  const JsonDocument list = read(items);
+  const JsonPathFound cube = JsonPath::parse("$[?count($[?count($[*])>0])>0]")->find(list);
+  EXPECT_FALSE(cube.truncated);
+  EXPECT_EQ(cube.values.size(), 2'000u);
+}
+
+TEST(JsonPath, ItemsThatArePassedByAreWorkToo) {
+  std::string inner = "0", text = "[";
+  for (int i = 0; i < 2'000; ++i) inner += ",0";
+  for (int i = 0; i < 20; ++i) text += (i == 0 ? "[" : ",[") + inner + "]";
+  const JsonDocument list = *JsonDocument::parse(text + "]");
+  std::string many = "@[-1]==0";
+  for (int i = 0; i < 30; ++i) many += "&&@[-1]==0";
+  EXPECT_TRUE(JsonPath::parse("$[?" + many + "]")->find(list, {.passed = 100'000}).truncated);
+  EXPECT_EQ(JsonPath::parse("$[?@[-1]==0]")->find(list, {.passed = 100'000}).values.size(), 20u);
+}
+
+TEST(JsonPath, NumbersOfDifferentKindsCompareByTheirValue) {
+  const Json values = *parse_json("[18446744073709551615,9223372036854775807,-1,1e300,1.0]");
+  EXPECT_EQ(found("$[?@>9007199254740991]", values), "[18446744073709551615,9223372036854775807,1e+300]");
+  EXPECT_EQ(found("$[?@==1]", values), "[1.0]");
+  EXPECT_EQ(found("$[?@<0]", values), "[-1]");
+  EXPECT_EQ(found("$[?@==$[0]]", values), "[18446744073709551615]");
 }
 
 }  // namespace

@@ -22,6 +22,7 @@ constexpr ByteCount kMostBody = 32 * kMiB;         // decoded octets that are ta
 constexpr std::size_t kMostOuterHtml = 64 * kKiB;  // octets of one element
 constexpr std::chrono::seconds kMostHtmlTime{3};   // for taking a page apart: 8 MiB take half a second
 constexpr std::size_t kMostTaken = 10'000;         // results of one call
+constexpr ByteCount kMostCopied = 64 * kMiB;       // of all results of one call, as to_json counts
 // Separate from those of JSON-RPC (analysis.md): a body is somebody else's.
 constexpr JsonLimits kBodyJson{.max_depth = 256, .max_members = 20'000, .refuse_duplicate_keys = false};
 
@@ -43,9 +44,10 @@ Result<std::string> response_text(const flow::Exchange& exchange, const CallCont
   return redactor->mask_body(window.octets, type).text;
 }
 
-Result<Json> response_json(const flow::Exchange& exchange, const CallContext& context, const Redactor* redactor) {
+Result<analysis::JsonDocument> response_json(const flow::Exchange& exchange, const CallContext& context,
+                                             const Redactor* redactor) {
   SLUICE_TRY(const std::string text, response_text(exchange, context, redactor));
-  auto json = parse_json(text, kBodyJson);
+  auto json = analysis::JsonDocument::parse(text, kBodyJson);
   if (json) return json;
   Error error = std::move(json).error();
   if (error.code == Code::kInvalid) error.message = "Response body is not valid JSON.";
@@ -87,13 +89,19 @@ struct Window {
 Result<Taken> take_json(const flow::Exchange& exchange, const std::string& text, const Window& window, bool with_paths,
                         const CallContext& context) {
   SLUICE_TRY(const analysis::JsonPath path, parse_path(text));
-  SLUICE_TRY(const Json document, response_json(exchange, context, context.redactor));
+  SLUICE_TRY(const analysis::JsonDocument document, response_json(exchange, context, context.redactor));
   const analysis::JsonPathFound found = path.find(document, {.paths = with_paths, .stop = context.stop});
   Taken taken;
   taken.total = found.values.size();
   taken.truncated = found.truncated;
+  std::size_t left = kMostCopied;  // results may hold each other
   for (std::size_t i = window.offset; i < found.values.size() && taken.items.size() < window.limit; ++i) {
-    taken.items.push_back(*found.values[i]);
+    auto item = analysis::to_json(found.values[i], left);
+    if (!item && taken.items.empty()) {
+      return fail(Code::kTooLarge, "One value alone is too large for an answer: ask for a part of it.");
+    }
+    if (!item) break;
+    taken.items.push_back(*std::move(item));
     if (with_paths) taken.paths.push_back(found.paths[i]);
   }
   return taken;
@@ -162,10 +170,10 @@ ToolResult extract_from_flow(const Json& arguments, CallContext& context) {
 
 // --- get_flow_schema ---
 
-std::string_view type_name(const Json& value) {
-  if (value.is_boolean()) return "bool";
-  if (value.is_number_integer()) return "int";
-  if (value.is_number()) return "float";
+std::string_view type_name(const analysis::JsonElement& value) {
+  if (value.is_bool()) return "bool";
+  if (value.is_int64() || value.is_uint64()) return "int";
+  if (value.is_double()) return "float";
   if (value.is_string()) return "str";
   if (value.is_array()) return "list";
   if (value.is_object()) return "dict";
@@ -174,12 +182,14 @@ std::string_view type_name(const Json& value) {
 
 ToolResult get_flow_schema(const Json& arguments, CallContext& context) {
   SLUICE_TRY(const flow::Exchange exchange, find_flow(context, *text_argument(arguments, "flow_id")));
-  SLUICE_TRY(const Json document, response_json(exchange, context, context.redactor));
-  if (!document.is_object()) {
-    return fail(Code::kInvalid, fmt::format("Response is JSON but not an object (it's {}).", type_name(document)));
+  SLUICE_TRY(const analysis::JsonDocument document, response_json(exchange, context, context.redactor));
+  const auto object = document.root().get_object();
+  if (object.error() != simdjson::SUCCESS) {
+    return fail(Code::kInvalid,
+                fmt::format("Response is JSON but not an object (it's {}).", type_name(document.root())));
   }
   Json schema = Json::object();
-  for (const auto& [name, value] : document.get_ref<const Json::object_t&>()) schema[name] = type_name(value);
+  for (const auto member : object.value_unsafe()) schema[std::string(member.key)] = type_name(member.value);
   return schema;
 }
 
@@ -187,19 +197,25 @@ ToolResult get_flow_schema(const Json& arguments, CallContext& context) {
 
 Result<Extracted> first_of_json(const flow::Exchange& exchange, const std::string& text, const CallContext& context) {
   SLUICE_TRY(const analysis::JsonPath path, parse_path(text));
-  SLUICE_TRY(const Json document, response_json(exchange, context, context.redactor));
+  SLUICE_TRY(const analysis::JsonDocument document, response_json(exchange, context, context.redactor));
   const analysis::JsonPathFound found = path.find(document, {.results = 1, .paths = true, .stop = context.stop});
   if (found.values.empty()) return fail(Code::kNotFound, "json_path finds nothing in this answer.");
-  const auto text_of_value = [](const Json& value) {
-    return value.is_string() ? value.get<std::string>() : dump_json(value);
+  const auto text_of_value = [](const analysis::JsonElement& element) -> Result<std::string> {
+    std::size_t left = kMostCopied;
+    const auto value = analysis::to_json(element, left);
+    if (!value) return fail(Code::kTooLarge, "What json_path finds is too large for a variable.");
+    return value->is_string() ? value->get<std::string>() : dump_json(*value);
   };
-  Extracted extracted{text_of_value(*found.values.front()), ""};
+  SLUICE_TRY(std::string shown, text_of_value(found.values.front()));
+  Extracted extracted{std::move(shown), ""};
   extracted.raw = extracted.shown;
   if (!context.redactor) return extracted;
   SLUICE_TRY(const analysis::JsonPath place, analysis::JsonPath::parse(found.paths.front()));
-  SLUICE_TRY(const Json whole, response_json(exchange, context, nullptr));
+  SLUICE_TRY(const analysis::JsonDocument whole, response_json(exchange, context, nullptr));
   const analysis::JsonPathFound there = place.find(whole, {.results = 1, .stop = context.stop});
-  if (!there.values.empty()) extracted.raw = text_of_value(*there.values.front());
+  if (!there.values.empty()) {
+    SLUICE_TRY(extracted.raw, text_of_value(there.values.front()));
+  }
   return extracted;
 }
 
