@@ -397,6 +397,23 @@ class Sluice(Peer):
         return self.kept(sockets)
 
 
+class SluiceRecording(Sluice):
+    """... and a durable recording of everything."""
+    name = "sluice-recording"
+
+    def wait_ready(self):
+        super().wait_ready()
+        self.call("proxy_session_start", session_name="bench", capture_profile="full", max_disk_mb=8192)
+
+    def kept(self, exchanges):
+        recording = self.call("proxy_session_status")
+        if recording["droppedExchanges"] or recording["droppedWrites"] or recording["bytesCut"]:
+            return f"{recording['droppedExchanges']} exchanges and {recording['bytesCut']} octets were not recorded"
+        if recording["exchangeCount"] < exchanges:
+            return f"{recording['exchangeCount']} exchanges are in the recording of {exchanges}"
+        return super().kept(exchanges)
+
+
 class SluiceWithRules(Sluice):
     """... and ten thousand rules of which none matches."""
     count = 10_000

@@ -5,12 +5,12 @@ import pathlib
 import platform
 import subprocess
 
-from rows import EchoRow, Http2Row, HttpRow, IdleRow
+from rows import EchoRow, Http2Row, HttpRow, IdleRow, RecordingRow, RulesRow
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # What each table compares with: a peer's name, or the row's own limit.
-TABLES = [((HttpRow,), ("nginx", "mitmdump")), ((Http2Row, EchoRow), ("limit",))]
+TABLES = [((HttpRow,), ("nginx", "mitmdump")), ((RulesRow, RecordingRow, Http2Row, EchoRow), ("limit",))]
 
 
 def number(value, digits=3):
@@ -58,7 +58,7 @@ def tables(rows, results):
     measured = [row for row in rows if row.name in results]
     parts = []
     for kinds, references in TABLES:
-        of_table = [row for row in measured if isinstance(row, kinds)]
+        of_table = [row for row in measured if type(row) in kinds]
         if of_table:
             parts.append(table(of_table, results, references))
     idle = [row for row in measured if isinstance(row, IdleRow)]

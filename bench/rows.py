@@ -64,6 +64,12 @@ class RulesRow(HttpRow):
     limit = "sluice"
 
 
+class RecordingRow(HttpRow):
+    """The same into the ring alone, and recorded, too: at most 15 % more CPU time. What seals recordings runs afterwards."""
+    classes = (peers.Sluice, peers.SluiceRecording)
+    limit = "sluice"
+
+
 class Http2Row(Row):
     """GETs by h2load, which knows no CONNECT: Sluice gets bare TLS and goes where its server name says."""
     classes = (protocol_peers.Nghttpx, protocol_peers.Http2Nginx, peers.Sluice)
@@ -199,6 +205,7 @@ ROWS = [
     HttpRow("1k", "1 KB, keep-alive", FILES["1k"], 5, "/1k", 32),
     HttpRow("new", "1 KB, new connection each", FILES["1k"], 5, "/1k", 16, fresh=True),
     RulesRow("rules", "1 KB, keep-alive, beside 10,000 rules", FILES["1k"], 5, "/1k", 32),
+    RecordingRow("recording", "1 KB, keep-alive, at most 8,000/s, recorded", FILES["1k"], 5, "/1k", 32, rate=8000),
     HttpRow("64k", "64 KB, keep-alive, at most 3,000/s", FILES["64k"], 5, "/64k", 16, rate=3000),
     HttpRow("10m", "10 MB, keep-alive, at most 20/s", FILES["10m"], 6, "/10m", 4, rate=20),
     Http2Row("h2", "HTTP/2, 1 KB, 8 connections of 10 streams", FILES["1k"], 5, "/1k", 8, 10),

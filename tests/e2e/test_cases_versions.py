@@ -7,6 +7,7 @@ import unittest
 
 from harness import Serve, poll  # first: it knows where the fakes are
 from fakes import h2_raw as h2
+from fakes.closing import close_listener
 from fakes.h2_raw_origin import Gone, Peer
 from fakes.websocket import CLOSE, PING, PONG, TEXT, close_body, frame, read_frame
 from test_cases_http2 import Cases, echo
@@ -214,7 +215,7 @@ class Upgrade(Cases):
 
     def test_to_an_origin_that_takes_it(self):
         listener = socket.create_server(("127.0.0.1", 0))
-        self.addCleanup(listener.close)
+        self.addCleanup(close_listener, listener)
         port = listener.getsockname()[1]
         heads = []
 

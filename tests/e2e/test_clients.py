@@ -7,7 +7,8 @@ import threading
 import unittest
 import urllib.request
 
-from harness import E2E, HERE, Serve, clean_environment, needs, needs_node, run
+from harness import E2E, HERE, Serve, clean_environment, needs, needs_node, run  # first: it knows where the fakes are
+from fakes.closing import close_listener
 
 
 class Curl(E2E):
@@ -94,7 +95,7 @@ class GnuTls(E2E):
         program = needs("gnutls-cli", "gnutls-bin")
         # gnutls-cli knows no proxies: a small relay says CONNECT for it.
         relay = socket.create_server(("127.0.0.1", 0))
-        self.addCleanup(relay.close)
+        self.addCleanup(close_listener, relay)
 
         def pump(source, target):
             try:

@@ -6,6 +6,7 @@ import time
 
 from harness import E2E, HERE, clean_environment, needs, needs_node, poll, run  # first: it knows where the fakes are
 from fakes import h2_raw
+from fakes.closing import close_listener
 from fakes.h2_origin import H2Origin
 
 
@@ -207,7 +208,7 @@ class LateSettings(E2E):
         thread = threading.Thread(target=serve)
         thread.start()
         self.addCleanup(thread.join, 10)
-        self.addCleanup(listener.close)
+        self.addCleanup(close_listener, listener)
         self.addCleanup(self.may_end.set)
 
     def test_all_clients_that_wait_are_served(self):

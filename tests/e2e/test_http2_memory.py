@@ -5,6 +5,7 @@ import time
 
 from harness import E2E, poll  # first: it knows where the fakes are
 from fakes import h2_raw as h2
+from fakes.closing import close_listener
 
 STREAMS, CONNECTIONS = 100, 24
 WINDOW = 65_535  # of a stream, at first (RFC 9113 §6.9.2)
@@ -31,8 +32,7 @@ class DeafOrigin:
             self.taken.append(connection)
 
     def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
+        close_listener(self.listener)
         self.thread.join(5)
         for connection in self.taken:
             connection.close()

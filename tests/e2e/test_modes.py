@@ -13,6 +13,7 @@ import unittest
 
 import namespaces
 from harness import E2E, PATIENCE, ROOT, Serve, clean_environment, free_port, needs  # first: it knows where the fakes are
+from fakes.closing import close_listener
 from fakes.origin import Origin
 from fakes.pki import TestAuthority
 from namespaces import Net, inside
@@ -79,7 +80,7 @@ class Documented(E2E):
     def run_block(self, lines):
         home = pathlib.Path(tempfile.mkdtemp(prefix="home.", dir=self.directory))
         mail = Mail()
-        self.addCleanup(mail.listener.close)
+        self.addCleanup(close_listener, mail.listener)
         ports = {8080: free_port(), 2525: mail.port}
         lines = [renumber(line, ports) for line in lines]
         start = next(i for i, line in enumerate(lines) if line.startswith("sluice serve"))

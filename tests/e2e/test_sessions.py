@@ -207,6 +207,42 @@ class Places(Recorded):
             self.assertEqual(serve.call("proxy_list_sessions")["count"], 0)
 
 
+    def test_a_read_only_root_can_be_read_and_nothing_else(self):
+        # Root may write everywhere, unless it gives that up.
+        prefix = ("setpriv", "--bounding-set=-dac_override") if os.geteuid() == 0 else ()
+        with self.another(prefix=prefix) as serve:
+            session = self.start(serve, capture_profile="full")
+            for number in range(3):
+                self.assertEqual(serve.curl(self.origin.url(f"/hello?{number}")).returncode, 0)
+            serve.call("proxy_session_stop")
+            root = pathlib.Path(serve.home) / "sessions"
+            folders = [root, *(path for path in root.rglob("*") if path.is_dir())]
+            poll(lambda: not list(root.rglob("*.part")), 10, "what is made afterwards")
+            before = self.contents(root)
+            for folder in folders:
+                folder.chmod(0o500)
+            try:
+                rows = serve.call("proxy_query_session", session_id=session, text="hello")
+                self.assertEqual(rows["total"], 3)
+                self.assertEqual(serve.call("proxy_list_sessions")["count"], 1)
+                row = serve.call("proxy_get_session_exchange", session_id=session, exchange_id=rows["items"][0]["exchangeId"])
+                self.assertIn("hello", json.dumps(row))
+                for tool, arguments in (("proxy_session_start", {}), ("proxy_delete_session", {"session_id": session}),
+                                        ("proxy_export_har", {"session_id": session}), ("proxy_session_recover", {"session_id": session})):
+                    with self.subTest(tool):
+                        with self.assertRaises(ToolError) as raised:
+                            serve.call(tool, **arguments)
+                        self.assertRegex(str(raised.exception), "(?i)permission denied|read-only|cannot be written")
+                self.assertEqual(serve.curl(self.origin.url("/hello?on")).returncode, 0, "traffic does not mind")
+            finally:
+                for folder in folders:
+                    folder.chmod(0o700)
+            self.assertEqual(self.contents(root), before)
+
+    def contents(self, root):
+        return {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file() and path.name != "lock"}
+
+
 class Disasters(Recorded):
     def load(self, serve, stop, done):
         while not stop.is_set():

@@ -8,6 +8,7 @@ import threading
 import unittest
 
 from harness import E2E, Serve, clean_environment, free_port, poll, run  # first: it knows where the fakes are
+from fakes.closing import close_listener
 from fakes.raw import context
 
 
@@ -157,7 +158,7 @@ class Handshakes(E2E):
 
     def test_a_server_that_speaks_first_is_relayed_raw(self):
         listener = socket.create_server(("127.0.0.1", 0))
-        self.addCleanup(listener.close)
+        self.addCleanup(close_listener, listener)
 
         def serve():
             sock, _ = listener.accept()
@@ -226,7 +227,7 @@ class Upstream(E2E):
 
     def test_an_origin_without_tls_gives_a_502_page(self):
         listener = socket.create_server(("127.0.0.1", 0))
-        self.addCleanup(listener.close)
+        self.addCleanup(close_listener, listener)
 
         def serve():
             for _ in range(2):

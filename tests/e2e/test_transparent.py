@@ -9,6 +9,7 @@ import unittest
 
 import namespaces
 from harness import Serve, ToolError, free_port, needs, poll, run  # first: it knows where the fakes are
+from fakes.closing import close_listener
 from fakes.listen import Talker
 from fakes.origin import Origin
 from fakes.pki import TestAuthority
@@ -164,7 +165,7 @@ class Transparent(unittest.TestCase):
         for host in (Net.V4, Net.V6):
             with self.subTest(host), inside(self.net.server):
                 listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-            self.addCleanup(listener.close)
+            self.addCleanup(close_listener, listener)
 
             def serve():
                 sock, _ = listener.accept()

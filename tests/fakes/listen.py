@@ -1,10 +1,12 @@
 """A listener of the fakes. "localhost" is both loopback addresses, and Sluice tries both: on the other one nobody else may
 listen on this port, or a test that runs at the same time is reached by mistake."""
+import contextlib
 import errno
 import socket
 import threading
 
 from fakes import seams
+from fakes.closing import close_listener
 
 
 def listen(host="127.0.0.1", port=0):
@@ -65,11 +67,10 @@ class Talker:
             sock.close()
 
     def close(self):
-        for sock in (self.listener, *self.open):
-            try:
+        close_listener(self.listener)
+        for sock in self.open:
+            with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)  # who waits for it wakes
-            except OSError:
-                pass
             sock.close()
         if self.guard:
             self.guard.close()

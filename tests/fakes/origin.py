@@ -13,6 +13,7 @@ import time
 import urllib.parse
 import zlib
 
+from fakes.closing import close_listener
 from fakes.listen import listen
 
 # "brotli says hello\n" * 3 and "zstd says hello\n" * 3, made once with the reference tools.
@@ -199,7 +200,7 @@ class Origin:
                 self._sockets.discard(raw)
 
     def close(self):
-        self.listener.close()
+        close_listener(self.listener)
         if self._guard:
             self._guard.close()
         with self.lock:

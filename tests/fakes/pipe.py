@@ -6,6 +6,8 @@ import contextlib
 import socket
 import threading
 
+from fakes.closing import close_listener
+
 
 class ConnectPipe:
     def __init__(self, proxy_port, authority):
@@ -51,7 +53,7 @@ class ConnectPipe:
             sink.shutdown(socket.SHUT_WR)
 
     def close(self):
-        self.listener.close()
+        close_listener(self.listener)
         with self.lock:
             for one in self.open:
                 with contextlib.suppress(OSError):

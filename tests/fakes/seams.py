@@ -11,6 +11,8 @@ import struct
 import threading
 import time
 
+from fakes.closing import close_listener
+
 ON = os.environ.get("E2E_SEAMS") == "1"
 SMALL = (1, 2, 3, 5, 1, 7, 11, 1, 4, 17)  # octets at a time, of what a direction says first …
 FIRST = 3_000
@@ -75,7 +77,7 @@ class Seam:
                     one.shutdown(socket.SHUT_RD)
 
     def close(self):
-        self.listener.close()
+        close_listener(self.listener)
         with self.lock:
             for one in self.open:
                 with contextlib.suppress(OSError):
@@ -108,5 +110,5 @@ class SeamedListener:
         self.inner.shutdown(how)
 
     def close(self):
-        self.inner.close()
+        close_listener(self.inner)
         self.seam.close()

@@ -11,6 +11,7 @@ import socket
 import struct
 import threading
 
+from fakes.closing import close_listener
 from fakes.pki import openssl
 
 
@@ -55,7 +56,7 @@ class Wire:
         return Hellos(*(bytes(side) if self.destination else after_connect(bytes(side)) for side in self.taps[number]))
 
     def close(self):
-        self.listener.close()
+        close_listener(self.listener)
 
 
 def after_connect(octets):
