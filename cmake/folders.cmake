@@ -38,7 +38,7 @@ endif()
 target_link_libraries(sluice_options INTERFACE Threads::Threads fmt::fmt)
 
 # Third-party libraries, by the folder that wraps them.
-set(SLUICE_LIBS_base nlohmann_json::nlohmann_json)
+set(SLUICE_LIBS_base nlohmann_json::nlohmann_json OpenSSL::Crypto)
 set(SLUICE_LIBS_tls OpenSSL::SSL OpenSSL::Crypto)
 set(SLUICE_LIBS_websocket ZLIB::ZLIB)
 set(SLUICE_LIBS_codings ZLIB::ZLIB PkgConfig::brotli PkgConfig::zstd)

@@ -113,6 +113,7 @@ void greet(const Program& program, const Config& config, const Json& ready, cons
   }
   fmt::print("  policy   {}\n",
              program.policy_path().empty() ? "built-in: every tool is allowed and audited" : program.policy_path());
+  if (program.encrypts_sessions()) fmt::print("  sessions encrypted (what the ring spools meanwhile is not)\n");
   fmt::print("  unseen   HTTP/3 (UDP) and HTTPS DNS records; how to turn HTTP/3 off in clients: docs/modes.md\n");
   if (ready["proxy"].is_object()) {
     fmt::print(
