@@ -66,7 +66,7 @@ endif()
 set(SLUICE_FUZZED_OPTIONS -fsanitize=fuzzer-no-link)
 set(SLUICE_FUZZED_tls hello hello_names server_hello_reader)
 set(SLUICE_FUZZED_pac answer script_text wire)
-set(SLUICE_FUZZED_capture records segment_format segment_reader)
+set(SLUICE_FUZZED_capture record_seal records segment_format segment_reader)
 
 # What a build parses once instead of for each file. The presets bench and fuzz do without, so every file still includes
 # what it needs.

@@ -239,6 +239,11 @@ int attach(const Config& config, const Home& home, FileSystem& files) {
     return report(
         {Code::kInvalid, "--policy does nothing with --attach: the policy is that of the `sluice serve` behind it"});
   }
+  if (!config.engine.sessions_key_file.empty()) {
+    return report(
+        {Code::kInvalid,
+         "--sessions-key-file does nothing with --attach: the `sluice serve` behind it makes the recordings"});
+  }
   std::string token;
   if (config.grant.empty()) {
     token = home.token(files, *std::make_unique<SystemEntropy>()).value_or("");

@@ -6,6 +6,7 @@
 
 #include "base/entropy.h"
 #include "base/siphash.h"
+#include "base/text.h"
 #include "session/columns.h"
 #include "session/index_seal.h"
 #include "session/row_octets.h"
@@ -29,8 +30,6 @@ constexpr const char* kSchema =
     "INSERT INTO facts VALUES ('made', random());"
     "PRAGMA user_version = 2;";
 
-constexpr const char* kSealSchema = "CREATE TABLE seal (salt BLOB NOT NULL) STRICT;";
-
 }  // namespace
 
 const Matches::Match& Matches::at(std::size_t place, bool ascending) const {
@@ -49,10 +48,10 @@ Index::~Index() = default;
 
 Status Index::create() {
   block_ = std::make_unique<BlockBuilder>();
-  SLUICE_CHECK(file_.open(SqliteFile::IfMissing::kCreate, [this] {
-    return file_.run((std::string("BEGIN IMMEDIATE;") + kSchema + (key_ ? kSealSchema : "") + "COMMIT").c_str());
+  const std::string seal = key_ ? make_seal() : "";
+  SLUICE_CHECK(file_.open(SqliteFile::IfMissing::kCreate, [&] {
+    return file_.run((std::string("BEGIN IMMEDIATE;") + kSchema + seal + "COMMIT").c_str());
   }));
-  if (key_) SLUICE_CHECK(make_seal());
   return file_.run("PRAGMA cache_size = -16384");
 }
 
@@ -69,15 +68,12 @@ Status Index::open_to_read() {
 
 // ---- of an encrypted recording ----
 
-Status Index::make_seal() {
+// What is put into the new file.
+std::string Index::make_seal() {
   std::string salt(kIndexSalt, '\0');
   SystemEntropy().fill(salt);  // another one for each index, whatever else is seeded
-  Statement put(file_, "INSERT INTO seal VALUES (?1)");
-  if (!put.is_good()) return fail(file_.error("written"));
-  put.bind_blob(1, salt);
-  if (!put.run()) return fail(file_.error("written"));
   seal_ = std::make_unique<IndexSeal>(*key_, salt);
-  return {};
+  return "CREATE TABLE seal (salt BLOB NOT NULL) STRICT; INSERT INTO seal VALUES (x'" + hex_encode(salt) + "');";
 }
 
 Status Index::find_seal() {

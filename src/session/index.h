@@ -74,7 +74,7 @@ class Index {
 
  private:
   Status check_version();
-  Status make_seal();
+  std::string make_seal();
   Status find_seal();
   std::int64_t number_of(const std::string& id) const;
   Result<std::string> sealed(SealedPart part, std::int64_t number, std::string plain);

@@ -1,6 +1,7 @@
 #include "session/index_seal.h"
 
 #include <array>
+#include <cstring>
 
 #include "capture/octets.h"
 
@@ -21,6 +22,8 @@ IndexSeal::IndexSeal(const SessionKey& key, Bytes salt) : aead_(key.derive("inde
   const Secret ids = key.derive("index ids", salt);
   ids.view().copy(ids_.data(), ids_.size());
 }
+
+IndexSeal::~IndexSeal() { ::explicit_bzero(ids_.data(), ids_.size()); }
 
 std::string IndexSeal::seal(SealedPart part, std::int64_t number, Bytes plain) {
   const Nonce nonce = counter_nonce(++sealed_);

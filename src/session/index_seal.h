@@ -20,6 +20,7 @@ enum class SealedPart : char { kRow = 'r', kBlock = 'b' };
 class IndexSeal {
  public:
   IndexSeal(const SessionKey& key, Bytes salt);
+  ~IndexSeal();
 
   // By the writer alone. Empty: there is no memory.
   std::string seal(SealedPart part, std::int64_t number, Bytes plain);
