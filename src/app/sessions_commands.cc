@@ -110,15 +110,15 @@ int look_through(session::Store& store, const Config& config) {
 
 int run_sessions(const Config& config) {
   SystemFileSystem files;
+  auto key = load_sessions_key(config);
+  if (!key) return report(key.error());
+  if (config.action == "decrypt") return decrypt_session_file(files, config, *key);
   const auto home = Home::open(files, config.home);
   if (!home) return report(home.error());
   SystemClock clock;
   SystemEntropy entropy;
   gateway::SessionRoots roots(home->state_db());
   const AllowedRoots allowed = tool_roots(*home, {}, "");
-  auto key = load_sessions_key(config);
-  if (!key) return report(key.error());
-  if (config.action == "decrypt") return decrypt_session_file(files, config, *key);
   session::Store store(session_deps(*home, clock, entropy, roots, allowed, *std::move(key)));
   if (config.action == "export") return export_session_file(store, config, entropy);
   if (config.action == "import") return import_session_file(store, config, clock);

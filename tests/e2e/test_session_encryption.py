@@ -7,7 +7,7 @@ import secrets
 import signal
 import unittest
 
-from harness import E2E, Serve, ToolError, clean_environment, poll, run, sluice, SLUICE
+from harness import E2E, ROOT, Serve, ToolError, clean_environment, poll, run, sluice, SLUICE
 
 WORDS = [b"hello from the origin", b"gzip says", b"hidden-path", b"localhost", b"a question", b"user-agent", b"User-Agent", b"HTTP/1.1",
          b"the-label"]
@@ -26,6 +26,7 @@ class Encrypted(E2E):
         return path
 
     def another(self, *flags, **more):
+        more.setdefault("home", self.directory / f"home-{os.urandom(4).hex()}")  # is there when it has ended
         serve = Serve("--quiet", "--upstream-ca", self.fakes.pem, "--allow-root", self.directory, *flags, **more)
         self.addCleanup(serve.stop)
         return serve
@@ -241,7 +242,7 @@ class CommandLine(Encrypted):
 
     def test_children_do_not_inherit_it(self):
         out = pathlib.Path(self.directory) / "environment"
-        run(SLUICE, "gateway", "--home", f"{self.directory}/gateway", "--", "sh", "-c", f"env > {out}", stdin=-3,
+        run(SLUICE, "gateway", "--home", f"{self.directory}/gateway", "--policy", pathlib.Path(ROOT) / "policies/full.json", "--", "sh", "-c", f"env > {out}", stdin=-3,
             env=clean_environment(SLUICE_SESSIONS_KEY=self.key))
         self.assertIn("PATH=", out.read_text())
         self.assertNotIn("SLUICE_SESSIONS_KEY", out.read_text())
