@@ -51,10 +51,10 @@ Nonce counter_nonce(std::uint64_t number, std::uint32_t domain) {
 
 void Aead::Free::operator()(evp_cipher_ctx_st* context) const { EVP_CIPHER_CTX_free(context); }
 
-Aead::Aead(Bytes key) {
+Aead::Aead(Bytes key, Use use) {
   if (key.size() != kKeySize) return;  // nothing is sealed, nothing opened
-  seal_.reset(set_up(key, Way::kSeal));
-  open_.reset(set_up(key, Way::kOpen));
+  if (use != Use::kOpen) seal_.reset(set_up(key, Way::kSeal));
+  if (use != Use::kSeal) open_.reset(set_up(key, Way::kOpen));
 }
 
 Aead::~Aead() = default;

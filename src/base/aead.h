@@ -27,7 +27,8 @@ Nonce counter_nonce(std::uint64_t number, std::uint32_t domain = 0);
 // One key, set up once. Belongs to one thread. What it holds of the key is wiped with it.
 class Aead {
  public:
-  explicit Aead(Bytes key);  // kKeySize octets
+  enum class Use { kSeal, kOpen, kBoth };
+  explicit Aead(Bytes key, Use use = Use::kBoth);  // kKeySize octets
   ~Aead();
   Aead(Aead&&) noexcept;
   Aead& operator=(Aead&&) noexcept;
@@ -44,7 +45,7 @@ class Aead {
     void operator()(evp_cipher_ctx_st* context) const;
   };
   using Context = std::unique_ptr<evp_cipher_ctx_st, Free>;
-  Context seal_, open_;  // null: the key could not be set up
+  Context seal_, open_;  // null: it is not used, or could not be set up
 };
 
 // kKeySize octets; empty: there is no memory.

@@ -23,8 +23,8 @@ struct Header {
 };
 static_assert(sizeof(Header) == 32);
 
-Aead aead_of(Bytes key, const Header& header) {
-  return Aead(derive_key(key, Bytes(header.salt, kSalt), kPurpose).view());
+Aead aead_of(Bytes key, const Header& header, Aead::Use use) {
+  return Aead(derive_key(key, Bytes(header.salt, kSalt), kPurpose).view(), use);
 }
 
 // The last page is sealed as such: a file that was cut between two pages has none.
@@ -35,7 +35,7 @@ class NewSealedFile final : public File {
   NewSealedFile(std::unique_ptr<File> file, std::string path, const Header& header, Bytes key)
       : file_(std::move(file)),
         path_(std::move(path)),
-        aead_(aead_of(key, header)),
+        aead_(aead_of(key, header, Aead::Use::kSeal)),
         sealed_(reinterpret_cast<const char*>(&header), sizeof(header)) {}
 
   Status append(std::span<const Bytes> pieces) override {
@@ -97,7 +97,7 @@ class SealedFile final : public File {
   SealedFile(std::unique_ptr<File> file, std::string path, const Header& header, Bytes key, ByteCount stored)
       : file_(std::move(file)),
         path_(std::move(path)),
-        aead_(aead_of(key, header)),
+        aead_(aead_of(key, header, Aead::Use::kOpen)),
         stored_(stored),
         pages_((stored + kStored - 1) / kStored) {}
 

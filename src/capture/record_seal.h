@@ -13,7 +13,7 @@ namespace sluice::capture {
 
 class RecordSeal {
  public:
-  RecordSeal(const SealKey& key, const SegmentHeader& header) : aead_(key(header).view()) {}
+  RecordSeal(const SealKey& key, const SegmentHeader& header, Aead::Use use) : aead_(key(header).view(), use) {}
 
   // A whole record at `frame`, which has room for its frame, `payload` and kTagSize octets. False: there is no memory.
   [[nodiscard]] bool write(char* frame, RecordType type, std::uint64_t subject, Bytes payload, ByteCount offset,

@@ -33,7 +33,7 @@ class RecordSealTest : public testing::Test {
   // A record as it stands at `offset`.
   static std::string record(const SegmentHeader& in, ByteCount offset, RecordType type, std::uint64_t subject,
                             Bytes payload) {
-    RecordSeal seal(key_of, in);
+    RecordSeal seal(key_of, in, Aead::Use::kSeal);
     std::string octets(kFrameHeaderSize + payload.size() + kTagSize, '\0');
     EXPECT_TRUE(seal.write(octets.data(), type, subject, payload, offset, checksum_seed(in.salt)));
     return octets;

@@ -80,7 +80,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const bool sealed = data[3] >= 128;
   const SegmentHeader header{1, 0x5eed, WallTime(), sealed};
   SegmentText segment(header);
-  RecordSeal seal(key, header);
+  RecordSeal seal(key, header, Aead::Use::kSeal);
   std::vector<Seen> written;
   for (Bytes rest = input.substr(6); !rest.empty();) {
     const std::size_t length = static_cast<unsigned char>(rest.front()) * 3;

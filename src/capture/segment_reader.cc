@@ -23,7 +23,7 @@ Result<SegmentReader> SegmentReader::create(const File& file, const SealKey* key
   SLUICE_TRY(reader.header_, parse_segment_header(octets));
   reader.seed_ = checksum_seed(reader.header_.salt);
   if (key && !reader.header_.sealed) return fail(Code::kRefused, "a segment in clear in an encrypted recording");
-  if (key) reader.seal_ = std::make_unique<RecordSeal>(*key, reader.header_);
+  if (key) reader.seal_ = std::make_unique<RecordSeal>(*key, reader.header_, Aead::Use::kOpen);
   reader.position_ = kSegmentHeaderSize;
   return reader;
 }

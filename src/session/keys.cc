@@ -20,7 +20,7 @@ std::optional<std::string> seal_once(Bytes key, Bytes associated, Bytes plain, E
   entropy.fill(nonce);
   std::string sealed(nonce.data(), nonce.size());
   sealed.resize(kNonceSize + plain.size() + kTagSize);
-  if (!Aead(key).seal(nonce, associated, plain, sealed.data() + kNonceSize)) return std::nullopt;
+  if (!Aead(key, Aead::Use::kSeal).seal(nonce, associated, plain, sealed.data() + kNonceSize)) return std::nullopt;
   return sealed;
 }
 
@@ -30,7 +30,7 @@ std::optional<Secret> open_once(Bytes key, Bytes associated, Bytes sealed) {
   sealed.copy(nonce.data(), nonce.size());
   sealed.remove_prefix(kNonceSize);
   std::string plain(sealed.size() - kTagSize, '\0');
-  const bool good = Aead(key).open(nonce, associated, sealed, plain.data());
+  const bool good = Aead(key, Aead::Use::kOpen).open(nonce, associated, sealed, plain.data());
   std::optional<Secret> opened;
   if (good) opened.emplace(Bytes(plain));
   ::explicit_bzero(plain.data(), plain.size());
@@ -119,6 +119,20 @@ Result<SessionKeyPtr> OperatorKey::open(const std::string& id, const Encryption&
 
 Secret SessionKey::derive(std::string_view purpose, Bytes salt) const {
   return derive_key(key_.view(), salt, fmt::format("sluice session 1: {} of {}", purpose, id_));
+}
+
+Secret SessionKey::segment_key(Bytes salt) const {
+  {
+    const std::lock_guard guard(mutex_);
+    for (const Kept& one : kept_) {
+      if (one.salt == salt) return Secret(one.key.view());
+    }
+  }
+  Secret made = derive("segment", salt);
+  const std::lock_guard guard(mutex_);
+  kept_.push_front({std::string(salt), Secret(made.view())});
+  if (kept_.size() > kMostKept) kept_.pop_back();
+  return made;
 }
 
 std::string SessionKey::seal_name(const std::string& name, Entropy& entropy) const {

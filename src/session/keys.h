@@ -5,11 +5,13 @@
 //   auto key = operator_key->make(id, name, entropy, manifest.encryption);     // a new recording
 //   auto key = operator_key->open(id, *manifest.encryption);                   // one that is there
 //
-// All of it is immutable and thread-safe, and wiped from memory with the object.
+// All of it is thread-safe, says the same each time, and is wiped from memory with the object.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -34,6 +36,8 @@ class SessionKey {
 
   // For one thing and, by its salt, for one file.
   Secret derive(std::string_view purpose, Bytes salt) const;
+  // Of segments, which are opened again and again: the last few are kept.
+  Secret segment_key(Bytes salt) const;
   // nullopt: it has none, or it was altered.
   std::optional<std::string> open_name(const Encryption& encryption) const;
   // Whole files beside the segments: `purpose` tells kinds of them apart.
@@ -43,8 +47,16 @@ class SessionKey {
   friend class OperatorKey;
   std::string seal_name(const std::string& name, Entropy& entropy) const;
 
+  struct Kept {
+    std::string salt;
+    Secret key;
+  };
+  static constexpr std::size_t kMostKept = 32;
+
   const std::string id_;
   const Secret key_;
+  mutable std::mutex mutex_;
+  mutable std::deque<Kept> kept_;  // the newest first
 };
 using SessionKeyPtr = std::shared_ptr<const SessionKey>;
 

@@ -62,6 +62,19 @@ TEST_F(KeysTest, EachRecordingHasAKeyOfItsOwn) {
   EXPECT_NE((*first)->derive("segment", "1").view(), (*first)->derive("index", "1").view());
 }
 
+TEST_F(KeysTest, KeysOfSegmentsAreTheSameWhetherTheyWereKeptOrNot) {
+  const auto key = operator_key();
+  std::optional<Encryption> encryption;
+  const auto own = *key->make(id, std::nullopt, entropy, encryption);
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 0; i < 100; ++i) {
+      const std::string salt = "salt " + std::to_string(i);
+      for (int again = 0; again < 2; ++again)
+        EXPECT_EQ(own->segment_key(salt).view(), own->derive("segment", salt).view());
+    }
+  }
+}
+
 TEST_F(KeysTest, AnotherKeyIsToldFromDamage) {
   const Encryption made = make(operator_key(), "the name");
   const auto other = operator_key(2)->open(id, made);

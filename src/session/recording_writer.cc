@@ -101,7 +101,7 @@ Status Recording::begin_segment() {
     return written;
   }
   file_ = std::move(file);
-  if (options_.key) seal_ = std::make_unique<capture::RecordSeal>(seal_key(options_.key), header);
+  if (options_.key) seal_ = std::make_unique<capture::RecordSeal>(seal_key(options_.key), header, Aead::Use::kSeal);
   file_size_ = octets.size() + frame.size() + facts.size();
   mentioned_connections_.clear();
   mentioned_upstreams_.clear();

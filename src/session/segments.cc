@@ -43,7 +43,7 @@ capture::SealKey seal_key(const SessionKeyPtr& key) {
     capture::OctetWriter out(salt);
     out.number(header.salt);
     out.number(header.number);
-    return key->derive("segment", Bytes(salt, sizeof(salt)));
+    return key->segment_key(Bytes(salt, sizeof(salt)));
   };
 }
 
@@ -56,11 +56,13 @@ Result<SegmentFile> SegmentFile::open(FileSystem& files, const std::string& dire
                                       const SessionKeyPtr& key) {
   SegmentFile segment;
   SLUICE_TRY(segment.file_, files.open(segment_path(directory, number), OpenMode::kRead));
-  SLUICE_TRY(const auto reader, read_segment(*segment.file_, key));
+  SLUICE_TRY(const auto reader, capture::SegmentReader::create(*segment.file_));
   segment.seed_ = capture::checksum_seed(reader.header().salt);
-  if (!reader.header().sealed) return segment;
-  if (!key) return fail(Code::kRefused, "a sealed segment in a recording that is not encrypted");
-  segment.seal_ = std::make_unique<capture::RecordSeal>(seal_key(key), reader.header());
+  if (reader.header().sealed && !key) {
+    return fail(Code::kRefused, "a sealed segment in a recording that is not encrypted");
+  }
+  if (!reader.header().sealed && key) return fail(Code::kRefused, "a segment in clear in an encrypted recording");
+  if (key) segment.seal_ = std::make_unique<capture::RecordSeal>(seal_key(key), reader.header(), Aead::Use::kOpen);
   return segment;
 }
 
