@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include <array>
 #include <atomic>
@@ -32,6 +33,12 @@ double cpu_seconds() {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
   };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+double thread_cpu_seconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
 }
 
 // Text as an API answers it: members that come again, words, numbers and identifiers that do not.
@@ -124,7 +131,8 @@ struct Feeder {
 
 std::string rare_word(std::uint64_t number) { return fmt::format("Quixotic-{}-Zephyr", number); }
 
-Made make_session(FileSystem& files, const std::string& root, std::uint64_t exchanges, std::size_t body) {
+Made make_session(FileSystem& files, const std::string& root, std::uint64_t exchanges, std::size_t body,
+                  const session::OperatorKeyPtr& key) {
   static SystemClock clock;
   static SystemEntropy entropy;
   session::RecordingOptions options;
@@ -135,6 +143,10 @@ Made make_session(FileSystem& files, const std::string& root, std::uint64_t exch
   options.manifest.max_disk_mb = 1'000'000;
   options.directory = root + "/" + options.manifest.id;
   options.index = session::index_path(options.directory);
+  if (key) {
+    session::Manifest& own = options.manifest;
+    options.key = *key->make(own.id, own.name, entropy, own.encryption);
+  }
   auto recording = session::Recording::begin(std::move(options), files, clock, entropy);
   if (!recording) {
     fmt::print(stderr, "{}\n", recording.error().message);
@@ -147,11 +159,13 @@ Made make_session(FileSystem& files, const std::string& root, std::uint64_t exch
   const double cpu = cpu_seconds();
   const auto begun = std::chrono::steady_clock::now();
   std::atomic<bool> ended = false;
+  double writer_cpu = 0;
   std::thread writer([&] {
     while (!ended) {
       own.work();
       own.wait(std::chrono::milliseconds(5));
     }
+    writer_cpu = thread_cpu_seconds();
   });
   for (std::uint64_t number = 1; number <= exchanges; ++number) {
     feeder.feed(number, body);
@@ -162,8 +176,10 @@ Made make_session(FileSystem& files, const std::string& root, std::uint64_t exch
   }
   ended = true;
   writer.join();
+  writer_cpu -= thread_cpu_seconds();
   (void)own.finish();
   Made made;
+  made.writer_cpu_seconds = writer_cpu + thread_cpu_seconds();
   made.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   made.cpu_seconds = cpu_seconds() - cpu;
   const session::Manifest last = own.manifest();

@@ -39,7 +39,7 @@ endif()
 target_link_libraries(sluice_options INTERFACE Threads::Threads fmt::fmt)
 
 # Third-party libraries, by the folder that wraps them.
-set(SLUICE_LIBS_base nlohmann_json::nlohmann_json)
+set(SLUICE_LIBS_base nlohmann_json::nlohmann_json OpenSSL::Crypto)
 set(SLUICE_LIBS_tls OpenSSL::SSL OpenSSL::Crypto)
 set(SLUICE_LIBS_websocket ZLIB::ZLIB)
 set(SLUICE_LIBS_codings ZLIB::ZLIB PkgConfig::brotli PkgConfig::zstd)
@@ -67,7 +67,7 @@ endif()
 set(SLUICE_FUZZED_OPTIONS -fsanitize=fuzzer-no-link)
 set(SLUICE_FUZZED_tls hello hello_names server_hello_reader)
 set(SLUICE_FUZZED_pac answer script_text wire)
-set(SLUICE_FUZZED_capture records segment_format segment_reader)
+set(SLUICE_FUZZED_capture record_seal records segment_format segment_reader)
 
 # What a build parses once instead of for each file. The presets bench and fuzz do without, so every file still includes
 # what it needs.

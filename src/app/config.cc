@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 
 #include "app/home.h"
@@ -25,6 +26,12 @@ constexpr std::uint16_t kServeProxyPort = 8080;
 constexpr std::uint16_t kMcpProxyPort =
     0;  // any number of `mcp` run at once: proxy_start without a port takes a free one
 const std::map<std::string, ControlAuth> kAuths{{"token", ControlAuth::kToken}, {"none", ControlAuth::kNone}};
+
+void add_key_option(CLI::App& app, EngineConfig& engine) {
+  app.add_option("--sessions-key-file", engine.sessions_key_file,
+                 "Encrypt recordings with the key in FILE (0600; openssl rand -hex 32), or $SLUICE_SESSIONS_KEY")
+      ->option_text("FILE");
+}
 
 // What every program with a gate in it has.
 void add_gate_options(CLI::App& app, EngineConfig& engine) {
@@ -94,6 +101,7 @@ void add_engine_options(CLI::App& app, EngineConfig& engine, std::uint16_t proxy
                  "There: stop (nothing new is recorded) or drop_oldest (whole recordings, the oldest first)")
       ->check(CLI::IsMember({"stop", "drop_oldest"}).description(""))
       ->capture_default_str();
+  add_key_option(app, engine);
   app.add_option("--max-connections", engine.max_connections, "Client connections at once")->capture_default_str();
   app.add_option("--timeout", engine.timeout,
                  "NAME=SECONDS: connect, tls, client-head, first-byte, idle, … (docs/security.md); repeats");
@@ -167,11 +175,13 @@ struct Parser {
     rules->add_flag("--replace", config.replace, "import: in place of the rules that are there");
 
     auto* sessions = add("sessions", Command::kSessions, "Recordings of this home (docs/sessions.md)");
-    sessions->add_option("action", config.action, "list, show, export, import, recover or verify")
-        ->check(CLI::IsMember({"list", "show", "export", "import", "recover", "verify"}).description(""))
+    sessions->add_option("action", config.action, "list, show, export, import, decrypt, recover or verify")
+        ->check(CLI::IsMember({"list", "show", "export", "import", "decrypt", "recover", "verify"}).description(""))
         ->default_val("list");
-    sessions->add_option("id", config.subject, "Which one; import: a HAR file; recover, verify: absent, all");
-    sessions->add_option("file", config.file, "export: a new file (- or absent: standard output)");
+    sessions->add_option("id", config.subject,
+                         "Which one; import: a HAR file; decrypt: a .sealed file; recover, verify: absent, all");
+    sessions->add_option("file", config.file, "export, decrypt: a new file (- or absent: standard output)");
+    add_key_option(*sessions, config.engine);
     sessions->add_option("--format", config.format, "export: har, jsonl, curl, raw, mitmproxy or pcapng")
         ->check(CLI::IsMember({"har", "jsonl", "curl", "raw", "mitmproxy", "pcapng"}).description(""))
         ->capture_default_str();
@@ -383,23 +393,30 @@ std::string variable(const char* lower, const char* upper) {
   return "";
 }
 
+// Gone from the environment, and from the memory that /proc/PID/environ shows. Null: it is not set.
+std::shared_ptr<const Secret> take_variable(const std::string& name) {
+  char* const value = std::getenv(name.c_str());
+  if (!value) return nullptr;
+  auto taken = std::make_shared<const Secret>(Bytes(value));
+  ::explicit_bzero(value, std::strlen(value));
+  ::unsetenv(name.c_str());
+  return taken;
+}
+
 void read_environment(Config& config) {
   if (const char* file = std::getenv("SSLKEYLOGFILE")) config.key_log_file = file;
   config.proxy_variables = {variable("http_proxy", "HTTP_PROXY"), variable("https_proxy", "HTTPS_PROXY"),
                             variable("all_proxy", "ALL_PROXY"), variable("no_proxy", "NO_PROXY")};
   for (const std::string prefix : {"PROXY_MCP_UPSTREAM_", "SLUICE_UPSTREAM_"}) {
-    const char* password = std::getenv((prefix + "PASSWORD").c_str());
+    auto password = take_variable(prefix + "PASSWORD");
     const char* host = std::getenv((prefix + "HOST").c_str());
-    if (password && *password && host && !trim(host).empty()) {
+    if (password && !password->empty() && host && !trim(host).empty()) {
       config.upstream_password_host = trim(host);
-      config.upstream_password = std::make_shared<const Secret>(Bytes(password));
+      config.upstream_password = std::move(password);
     }
-    ::unsetenv((prefix + "PASSWORD").c_str());
   }
-  if (const char* token = std::getenv("SLUICE_GRANT_TOKEN"); token && *token) {
-    config.grant_token = std::make_shared<const Secret>(Bytes(token));
-  }
-  ::unsetenv("SLUICE_GRANT_TOKEN");
+  if (auto token = take_variable("SLUICE_GRANT_TOKEN"); token && !token->empty()) config.grant_token = std::move(token);
+  config.sessions_key = take_variable("SLUICE_SESSIONS_KEY");
   for (const char* name : {"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"}) {
     if (const char* value = std::getenv(name); value && *value) {
       config.proxy_variable = name;

@@ -67,7 +67,8 @@ struct EngineConfig {
   std::uint64_t audit_max_mb = 10'240;
   std::uint64_t sessions_max_disk_mb = 0;  // 0: no cap over all
   std::string sessions_on_cap = "stop";
-  std::string audit_head;  // --audit-head FILE|syslog
+  std::string sessions_key_file;  // --sessions-key-file, of `sessions`, too
+  std::string audit_head;         // --audit-head FILE|syslog
 };
 
 struct Config {
@@ -121,6 +122,9 @@ struct Config {
   std::uint64_t audit_from = 1;
   std::string audit_format = "jsonl";
   bool follow = false;
+
+  // SLUICE_SESSIONS_KEY, gone from the environment once read; null: it is not set.
+  std::shared_ptr<const Secret> sessions_key;
 
   std::string key_log_file;  // $SSLKEYLOGFILE
   // The proxy variables, for `--upstream env` and, where they are ignored, for a notice that names the first.

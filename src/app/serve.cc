@@ -113,6 +113,7 @@ void greet(const Program& program, const Config& config, const Json& ready, cons
   }
   fmt::print("  policy   {}\n",
              program.policy_path().empty() ? "built-in: every tool is allowed and audited" : program.policy_path());
+  if (program.encrypts_sessions()) fmt::print("  sessions encrypted (what the ring spools meanwhile is not)\n");
   fmt::print("  unseen   HTTP/3 (UDP) and HTTPS DNS records; how to turn HTTP/3 off in clients: docs/modes.md\n");
   if (ready["proxy"].is_object()) {
     fmt::print(
@@ -237,6 +238,11 @@ int attach(const Config& config, const Home& home, FileSystem& files) {
   if (!config.engine.policy.empty()) {
     return report(
         {Code::kInvalid, "--policy does nothing with --attach: the policy is that of the `sluice serve` behind it"});
+  }
+  if (!config.engine.sessions_key_file.empty()) {
+    return report(
+        {Code::kInvalid,
+         "--sessions-key-file does nothing with --attach: the `sluice serve` behind it makes the recordings"});
   }
   std::string token;
   if (config.grant.empty()) {

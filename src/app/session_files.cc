@@ -79,6 +79,34 @@ Result<tools::Exported> write_session(session::Store& store, const Config& confi
   return exported;
 }
 
+// The recording is the folder that the file's folder lies in.
+Status write_decrypted(FileSystem& disk, const Config& config, const session::OperatorKeyPtr& given) {
+  namespace fs = std::filesystem;
+  const fs::path path = fs::absolute(config.subject).lexically_normal();
+  const fs::path directory = path.parent_path().parent_path();
+  const std::string id = directory.filename().string();
+  if (!session::is_session_id(id) || path.parent_path().filename() != "har") {
+    return fail(Code::kNotFound, path.string() + " lies in no recording's har folder");
+  }
+  SLUICE_TRY(const session::KeyOf found, session::find_key(disk, directory.string(), id, given));
+  if (!found.key) return fail(Code::kInvalid, "The recording " + id + " is not encrypted, and neither is its file.");
+  const auto sealed = found.key->seal_files(std::make_shared<SystemFileSystem>(), "har");
+  SLUICE_TRY(const auto file, sealed->open(path.string(), OpenMode::kRead));
+  SLUICE_TRY(const ByteCount size, file->size());
+  const auto copy = [&](const auto& write) -> Status {
+    std::string part(256 * kKiB, '\0');
+    for (ByteCount at = 0; at < size; at += part.size()) {
+      SLUICE_TRY(const std::size_t got, file->read_at(at, part));
+      SLUICE_CHECK(write(Bytes(part).substr(0, got)));
+    }
+    return {};
+  };
+  if (config.file.empty() || config.file == "-") return copy(print_octets);
+  SLUICE_TRY(NewFile to, NewFile::create(place_of(config.file)));
+  SLUICE_CHECK(copy([&](Bytes octets) { return to.append(octets); }));
+  return to.finish();
+}
+
 }  // namespace
 
 int export_session_file(session::Store& store, const Config& config, Entropy& entropy) {
@@ -107,6 +135,12 @@ int import_session_file(session::Store& store, const Config& config, const Clock
   fmt::print("{}: {} of {} exchanges\n", (*answer)["session"]["id"].get<std::string>(),
              summary["importedEntries"].get<std::uint64_t>(), summary["totalEntries"].get<std::uint64_t>());
   return 0;
+}
+
+int decrypt_session_file(FileSystem& files, const Config& config, const session::OperatorKeyPtr& key) {
+  if (config.subject.empty()) return report({Code::kInvalid, "say which: sluice sessions decrypt FILE [TO]"});
+  const Status done = write_decrypted(files, config, key);
+  return done || done.error().code == Code::kClosed ? 0 : report(done.error());
 }
 
 }  // namespace sluice::app

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "app/config.h"
 #include "app/home.h"
 #include "base/allowed_roots.h"
 #include "session/session.h"
@@ -15,7 +16,11 @@ namespace sluice::app {
 // nor `policy_folder` (may be empty).
 AllowedRoots tool_roots(const Home& home, std::vector<std::string> allowed, const std::string& policy_folder);
 
+// What recordings are encrypted with: the file that was named, else the environment's; null: nothing. kRefused: others
+// can read the file; kInvalid: there is no key in it.
+Result<session::OperatorKeyPtr> load_sessions_key(const Config& config);
+
 session::StoreDeps session_deps(const Home& home, const Clock& clock, Entropy& entropy, session::RootArchive& archive,
-                                const AllowedRoots& roots);
+                                const AllowedRoots& roots, session::OperatorKeyPtr key);
 
 }  // namespace sluice::app

@@ -1,4 +1,5 @@
-// `sluice sessions list|show|export|import|recover|verify`: recordings of this home, with or without a running `serve`.
+// `sluice sessions list|show|export|import|decrypt|recover|verify`: recordings of this home, with or without a running
+// `serve`.
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
@@ -37,9 +38,9 @@ int list(session::Store& store, bool json) {
   }
   if (all->empty()) fmt::print("No recordings. proxy_session_start makes one (docs/sessions.md).\n");
   for (const session::Manifest& one : *all) {
-    fmt::print("{}  {:8}  {:9}  {:>8} exchanges  {:>9.2f} MiB  {}\n", one.id, one.active ? "active" : "stopped",
+    fmt::print("{}  {:8}  {:9}  {:>8} exchanges  {:>9.2f} MiB  {}{}\n", one.id, one.active ? "active" : "stopped",
                session::to_string(one.recovery), one.exchanges, megabytes(one.bytes_written),
-               printable(one.name.value_or("")));
+               one.encryption ? "encrypted  " : "", printable(one.name.value_or("")));
   }
   return 0;
 }
@@ -54,6 +55,11 @@ int show(session::Store& store, const std::string& id) {
 void print_report(const session::RecoveryReport& report) {
   fmt::print("{}: {} exchanges in {} records of {} segments ({:.2f} MiB)\n", report.id, report.exchanges,
              report.records, report.segments, megabytes(report.bytes));
+  if (!report.opened) {
+    fmt::print(
+        "  it is encrypted: without its key (--sessions-key-file, SLUICE_SESSIONS_KEY) checksums alone were looked "
+        "at\n");
+  }
   if (report.cut_exchanges > 0) fmt::print("  {} exchanges were cut: their end is not there\n", report.cut_exchanges);
   if (report.rebuilt_manifest) fmt::print("  the manifest was lost and made again\n");
   for (const session::DamagedRange& range : report.damaged) {
@@ -104,13 +110,16 @@ int look_through(session::Store& store, const Config& config) {
 
 int run_sessions(const Config& config) {
   SystemFileSystem files;
+  auto key = load_sessions_key(config);
+  if (!key) return report(key.error());
+  if (config.action == "decrypt") return decrypt_session_file(files, config, *key);
   const auto home = Home::open(files, config.home);
   if (!home) return report(home.error());
   SystemClock clock;
   SystemEntropy entropy;
   gateway::SessionRoots roots(home->state_db());
   const AllowedRoots allowed = tool_roots(*home, {}, "");
-  session::Store store(session_deps(*home, clock, entropy, roots, allowed));
+  session::Store store(session_deps(*home, clock, entropy, roots, allowed, *std::move(key)));
   if (config.action == "export") return export_session_file(store, config, entropy);
   if (config.action == "import") return import_session_file(store, config, clock);
   if (config.action == "show") {

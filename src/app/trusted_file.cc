@@ -6,11 +6,22 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 
 #include "base/descriptor.h"
 
 namespace sluice::app {
 namespace {
+
+// What is read for ourselves alone may be a secret: none of it stays on the stack.
+class Wiped {
+ public:
+  explicit Wiped(MutableBytes octets) : octets_(octets) {}
+  ~Wiped() { ::explicit_bzero(octets_.data(), octets_.size()); }
+
+ private:
+  const MutableBytes octets_;
+};
 
 std::int64_t nanoseconds(const timespec& time) { return time.tv_sec * 1'000'000'000LL + time.tv_nsec; }
 
@@ -61,6 +72,7 @@ Result<std::string> load_trusted(const std::string& path, ByteCount most, Reader
   if (static_cast<std::uint64_t>(info.st_size) > most) return too_large();
   std::string text;
   char part[64 * 1024];
+  const Wiped wiped(MutableBytes(part, sizeof part));
   for (;;) {
     const ssize_t got = ::read(file.get(), part, sizeof part);
     if (got < 0 && errno == EINTR) continue;

@@ -132,7 +132,7 @@ Status Program::build(const Config& config) {
   SLUICE_CHECK(restore_rules());
   SLUICE_CHECK(make_engine(config));
   SLUICE_CHECK(set_upstreams(config));
-  make_sessions(config);
+  SLUICE_CHECK(make_sessions(config));
   SLUICE_CHECK(make_gate(config));
   ring_->set_pump_thread(true);
   ring_->set_disk_thread(true);
@@ -322,15 +322,17 @@ const mcp::ServerProfile* Program::profile_of(const std::string& grant) {
   return profile.get();
 }
 
-void Program::make_sessions(const Config& config) {
+Status Program::make_sessions(const Config& config) {
   std::string policy_folder;
   if (!policy_path().empty()) policy_folder = std::filesystem::path(policy_path()).parent_path().string();
   tool_roots_ = std::make_unique<const AllowedRoots>(tool_roots(home_, config.engine.allow_root, policy_folder));
-  session::StoreDeps deps = session_deps(home_, clock_, entropy_, session_roots_, *tool_roots_);
+  SLUICE_TRY(session::OperatorKeyPtr key, load_sessions_key(config));
+  session::StoreDeps deps = session_deps(home_, clock_, entropy_, session_roots_, *tool_roots_, std::move(key));
   deps.ring = ring_.get();
   deps.disk_cap = {config.engine.sessions_max_disk_mb,
                    session::find_on_cap(config.engine.sessions_on_cap).value_or(session::OnCap::kStop)};
   sessions_ = std::make_unique<session::Store>(std::move(deps));
+  return {};
 }
 
 Status Program::make_gate(const Config& config) {

@@ -74,6 +74,7 @@ class Program {
   const std::vector<proxy::ListenAddress>& transparent_listeners() const { return transparent_listeners_; }
   bool password_is_public() const { return password_is_public_.load(); }  // others may read the file of --proxy-auth
   std::size_t restored_rules() const { return restored_rules_; }          // that were made with persist
+  bool encrypts_sessions() const { return sessions_->encrypts(); }
   proxy::UpstreamTablePtr upstreams() const { return upstreams_.table(); }
   const std::string& policy_path() const { return policy_watch_->path(); }  // empty: the built-in one
   std::uint64_t open_files() const { return open_files_; }                  // RLIMIT_NOFILE in force
@@ -91,7 +92,7 @@ class Program {
   const mcp::ServerProfile* profile_of(const std::string& grant);
   void offer_what_is_open();
   void offer_what_is_open(mcp::ServerProfile& profile) const;
-  void make_sessions(const Config& config);
+  Status make_sessions(const Config& config);
   Status make_gate(const Config& config);
   void run_capture();
   void run_disk();

@@ -4,12 +4,15 @@
 //   format_segment_header({number, salt, now})              // once, then for each record:
 //   format_frame(RecordType::kResponseBody, seq, pieces, checksum_seed(salt))   // and the pieces behind it
 //
-//   auto reader = SegmentReader::create(*file);
+// Those of encrypted recordings are sealed: what stands in payloads can be read with their key alone.
+//
+//   auto reader = SegmentReader::create(*file);          // or with the key
 //   for (;;) switch (reader->next()) …                      // damage is reported and skipped, never an end of it all
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -19,10 +22,11 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/result.h"
+#include "base/secret.h"
 
 namespace sluice::capture {
 
-inline constexpr std::uint32_t kSegmentVersion = 1;
+inline constexpr std::uint32_t kSegmentVersion = 1, kSealedSegmentVersion = 2;
 inline constexpr std::size_t kSegmentHeaderSize = 48;
 inline constexpr std::size_t kFrameHeaderSize = 24;
 // Of one payload. Heads are bounded well below; a length beyond it is damage.
@@ -48,7 +52,12 @@ struct SegmentHeader {
   std::uint64_t number = 0;
   std::uint64_t salt = 0;  // random: seeds every checksum, so that no peer can write octets that pass for a record
   WallTime created;
+  bool sealed = false;  // payloads of all records but kSession are encrypted (record_seal.h)
 };
+
+// The key of one segment, of what its header says: kKeySize octets.
+using SealKey = std::function<Secret(const SegmentHeader& header)>;
+class RecordSeal;
 
 // What every checksum of a segment starts from.
 std::uint32_t checksum_seed(std::uint64_t salt);
@@ -84,15 +93,21 @@ class SegmentReader {
     RecordType type = RecordType::kOpened;
     std::uint64_t subject = 0;
     FramePlace place;
-    Bytes payload;  // valid until the next call of next()
+    Bytes payload;        // valid until the next call of next()
+    bool sealed = false;  // it is what stands on disk: there was no key to open it
   };
   struct Damage {
     ByteCount offset = 0, length = 0;
     bool torn = false;  // the file ends inside: the rest of a write that never finished
   };
 
-  // kInvalid: not a segment, or of a later version. The file must outlive the reader.
-  static Result<SegmentReader> create(const File& file);
+  // kInvalid: not a segment, or of a later version. The file must outlive the reader. `key`: of a recording that is
+  // encrypted; a segment in clear is none of its then (kRefused), and a record that it does not open is damage. Without
+  // it what is sealed stays so.
+  static Result<SegmentReader> create(const File& file, const SealKey* key = nullptr);
+  SegmentReader(SegmentReader&&) noexcept;
+  SegmentReader& operator=(SegmentReader&&) noexcept;
+  ~SegmentReader();
 
   // kIo: the file could not be read; the reader stays where it was.
   Result<Step> next();
@@ -102,7 +117,7 @@ class SegmentReader {
   ByteCount position() const { return position_; }
 
  private:
-  explicit SegmentReader(const File& file) : file_(&file) {}
+  explicit SegmentReader(const File& file);
   Result<Bytes> view(ByteCount offset, std::size_t length);
   Result<bool> read_record();
   Result<Step> skip_damage(ByteCount from);
@@ -114,6 +129,8 @@ class SegmentReader {
   std::string window_;
   ByteCount window_offset_ = 0;
   std::optional<FrameHeader> damaged_;  // its header is intact, its payload is not
+  std::unique_ptr<RecordSeal> seal_;    // null: nothing is opened
+  std::string opened_;
   Record record_;
   Damage damage_;
 };

@@ -33,7 +33,7 @@ std::array<char, kSegmentHeaderSize> format_segment_header(const SegmentHeader& 
   std::array<char, kSegmentHeaderSize> octets{};
   OctetWriter out(octets.data());
   out.octets(kMagic);
-  out.number(kSegmentVersion);
+  out.number(header.sealed ? kSealedSegmentVersion : kSegmentVersion);
   out.number(std::uint32_t{0});
   out.number(header.number);
   out.number(header.salt);
@@ -47,12 +47,13 @@ Result<SegmentHeader> parse_segment_header(Bytes octets) {
   OctetReader in(octets);
   if (in.octets(kMagic.size()) != kMagic) return fail(Code::kInvalid, "not a segment");
   const auto version = in.number<std::uint32_t>();
-  if (version > kSegmentVersion) {
+  if (version > kSealedSegmentVersion) {
     return fail(Code::kInvalid,
-                fmt::format("a segment of version {}; this program reads up to {}", version, kSegmentVersion));
+                fmt::format("a segment of version {}; this program reads up to {}", version, kSealedSegmentVersion));
   }
   in.number<std::uint32_t>();
   SegmentHeader header;
+  header.sealed = version == kSealedSegmentVersion;
   header.number = in.number<std::uint64_t>();
   header.salt = in.number<std::uint64_t>();
   header.created = WallTime(Duration(in.number<std::int64_t>()));

@@ -1,8 +1,9 @@
 // Any octets: the reader ends, and what it says lies in the file, in order, without overlap. Records that were written
-// and then damaged in one place: every record that was not touched is read as it was.
+// and then damaged in one place, sealed or in clear: every record that was not touched is read as it was.
 #include <cstdlib>
 
 #include "capture/capture_test_support.h"
+#include "capture/record_seal.h"
 #include "capture/records.h"
 #include "capture/segment.h"
 
@@ -38,11 +39,13 @@ void parse_all(Bytes payload) {
   }
 }
 
-std::vector<Seen> read_all(FakeFileSystem& disk, const std::string& content) {
+Secret key_of(const SegmentHeader&) { return Secret(std::string(kKeySize, 'k')); }
+
+std::vector<Seen> read_all(FakeFileSystem& disk, const std::string& content, const SealKey* key = nullptr) {
   std::vector<Seen> seen;
   disk.put("/s/read", content);
   const auto file = disk.open("/s/read", OpenMode::kRead);
-  auto reader = SegmentReader::create(**file);
+  auto reader = SegmentReader::create(**file, key);
   if (!reader) return seen;
   ByteCount at = kSegmentHeaderSize;
   for (;;) {
@@ -68,18 +71,30 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Bytes input(reinterpret_cast<const char*>(data), size);
   FakeFileSystem disk;
   disk.add_directory("/s");
+  const SealKey key = key_of;
   read_all(disk, std::string(input));
+  read_all(disk, std::string(input), &key);
   parse_all(input);
 
   // The first octets say where the damage is and how long the payloads are; the rest is what they hold.
-  SegmentText segment({1, 0x5eed, WallTime()});
+  const bool sealed = data[3] >= 128;
+  const SegmentHeader header{1, 0x5eed, WallTime(), sealed};
+  SegmentText segment(header);
+  RecordSeal seal(key, header, Aead::Use::kSeal);
   std::vector<Seen> written;
   for (Bytes rest = input.substr(6); !rest.empty();) {
     const std::size_t length = static_cast<unsigned char>(rest.front()) * 3;
     const Bytes payload = rest.substr(1, length);
     rest.remove_prefix(1 + payload.size());
     const auto type = static_cast<RecordType>(1 + payload.size() % 11);
-    written.push_back({segment.add(type, written.size(), payload), std::string(payload)});
+    if (!sealed) {
+      written.push_back({segment.add(type, written.size(), payload), std::string(payload)});
+      continue;
+    }
+    const std::size_t at = segment.octets.size(), span = kFrameHeaderSize + payload.size() + kTagSize;
+    segment.octets.resize(at + span);
+    check(seal.write(segment.octets.data() + at, type, written.size(), payload, at, segment.seed));
+    written.push_back({{at, static_cast<std::uint32_t>(span)}, std::string(payload)});
   }
   std::string content = segment.octets;
   const std::size_t room = content.size() - kSegmentHeaderSize;
@@ -88,7 +103,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const bool cut = data[3] % 4 == 0;
   if (cut) content.resize(from);
   for (std::size_t at = from; !cut && at < until; ++at) content[at] = static_cast<char>(content[at] ^ data[4 + at % 2]);
-  const auto found = read_all(disk, content);
+  const auto found = read_all(disk, content, sealed ? &key : nullptr);
   std::size_t next = 0;
   for (const Seen& record : written) {
     const ByteCount end = record.place.offset + record.place.length;

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "capture/record_seal.h"
 #include "capture/segment.h"
 #include "capture/segment_format.h"
 
@@ -10,12 +11,19 @@ constexpr std::size_t kWindow = 256 * 1024;
 
 }  // namespace
 
-Result<SegmentReader> SegmentReader::create(const File& file) {
+SegmentReader::SegmentReader(const File& file) : file_(&file) {}
+SegmentReader::SegmentReader(SegmentReader&&) noexcept = default;
+SegmentReader& SegmentReader::operator=(SegmentReader&&) noexcept = default;
+SegmentReader::~SegmentReader() = default;
+
+Result<SegmentReader> SegmentReader::create(const File& file, const SealKey* key) {
   SegmentReader reader(file);
   SLUICE_TRY(reader.size_, file.size());
   SLUICE_TRY(const Bytes octets, reader.view(0, kSegmentHeaderSize));
   SLUICE_TRY(reader.header_, parse_segment_header(octets));
   reader.seed_ = checksum_seed(reader.header_.salt);
+  if (key && !reader.header_.sealed) return fail(Code::kRefused, "a segment in clear in an encrypted recording");
+  if (key) reader.seal_ = std::make_unique<RecordSeal>(*key, reader.header_, Aead::Use::kOpen);
   reader.position_ = kSegmentHeaderSize;
   return reader;
 }
@@ -43,12 +51,16 @@ Result<bool> SegmentReader::read_record() {
   const auto frame = parse_frame_header(head, seed_);
   if (!frame) return false;
   SLUICE_TRY(const Bytes whole, view(position_, kFrameHeaderSize + frame->length));
-  const Bytes payload = whole.substr(kFrameHeaderSize);
-  if (!payload_intact(*frame, payload, seed_)) {
+  Bytes payload = whole.substr(kFrameHeaderSize);
+  const bool sealed = seal_overhead(frame->type, header_.sealed) > 0;
+  if (!payload_intact(*frame, payload, seed_) ||
+      (sealed && seal_ && !seal_->open(*frame, position_, payload, opened_))) {
     damaged_ = frame;
     return false;
   }
-  record_ = {frame->type, frame->subject, {position_, static_cast<std::uint32_t>(whole.size())}, payload};
+  if (sealed && seal_) payload = opened_;
+  record_ = {
+      frame->type, frame->subject, {position_, static_cast<std::uint32_t>(whole.size())}, payload, sealed && !seal_};
   return true;
 }
 

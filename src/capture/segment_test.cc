@@ -154,8 +154,8 @@ TEST_F(SegmentTest, RefusesWhatIsNoSegmentOrALaterVersion) {
   EXPECT_EQ(error_of(""), "not a segment");
   EXPECT_EQ(error_of(std::string(100, 'x')), "not a segment");
   std::string later = content_;
-  later[8] = 2;
-  EXPECT_EQ(error_of(later), "a segment of version 2; this program reads up to 1");
+  later[8] = 3;
+  EXPECT_EQ(error_of(later), "a segment of version 3; this program reads up to 2");
   std::string damaged = content_;
   damaged[20] ^= 1;
   EXPECT_EQ(error_of(damaged), "the segment's header is damaged");

@@ -32,7 +32,7 @@ void decode(std::string& text, const std::string& coding) {
 const SegmentFile* BodyTextReader::segment(std::uint32_t number) {
   const auto found = segments_.find(number);
   if (found != segments_.end()) return &found->second;
-  auto opened = SegmentFile::open(files_, directory_, number);
+  auto opened = SegmentFile::open(files_, directory_, number, key_);
   if (!opened) return nullptr;
   if (segments_.size() >= kMostOpen) segments_.clear();
   return &segments_.emplace(number, *std::move(opened)).first->second;

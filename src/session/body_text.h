@@ -24,7 +24,9 @@ struct BodyTexts {
 
 class BodyTextReader {
  public:
-  BodyTextReader(FileSystem& files, std::string directory) : files_(files), directory_(std::move(directory)) {}
+  // `key`: null where the recording is not encrypted.
+  BodyTextReader(FileSystem& files, std::string directory, SessionKeyPtr key)
+      : files_(files), directory_(std::move(directory)), key_(std::move(key)) {}
 
   // Valid until the next call; null: they cannot be read here, so that nobody knows what is in them.
   const BodyTexts* read(const Row& row);
@@ -34,6 +36,7 @@ class BodyTextReader {
 
   FileSystem& files_;
   const std::string directory_;
+  const SessionKeyPtr key_;
   std::unordered_map<std::uint32_t, SegmentFile> segments_;
   BodyTexts texts_;
 };

@@ -32,15 +32,16 @@ void remove_leftovers(FileSystem& files, const std::string& root) {
 
 }  // namespace
 
-Result<std::unique_ptr<Import>> Import::begin(std::shared_ptr<FileSystem> files, Manifest manifest, const Clock& clock,
-                                              Entropy& entropy) {
+Result<std::unique_ptr<Import>> Import::begin(std::shared_ptr<FileSystem> files, Manifest manifest, SessionKeyPtr key,
+                                              const Clock& clock, Entropy& entropy) {
   remove_leftovers(*files, manifest.root);
   RecordingOptions options;
   options.manifest = manifest;
   options.directory = fmt::format("{}/{}{}", manifest.root, kPrefix, manifest.id);
   options.index = index_path(options.directory);
+  options.key = key;
   FileSystem& reached = *files;
-  std::unique_ptr<Import> import(new Import(std::move(files), std::move(manifest), options.directory));
+  std::unique_ptr<Import> import(new Import(std::move(files), std::move(manifest), std::move(key), options.directory));
   SLUICE_TRY(import->recording_, Recording::begin(std::move(options), reached, clock, entropy));
   return import;
 }
@@ -90,7 +91,7 @@ Result<std::unique_ptr<Reader>> Import::read() {
   SLUICE_CHECK(close());
   Manifest made = recording_->manifest();
   recording_.reset();
-  return Reader::open(files_, directory_, index_path(directory_), std::move(made));
+  return Reader::open(files_, directory_, index_path(directory_), std::move(made), key_);
 }
 
 // ---- the sink ----

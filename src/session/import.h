@@ -19,9 +19,10 @@ namespace sluice::session {
 
 class Import final : private flow::Sink {
  public:
-  // `root`: an open root, whose files reach it. Leftovers of imports that were killed are removed from it.
-  static Result<std::unique_ptr<Import>> begin(std::shared_ptr<FileSystem> files, Manifest manifest, const Clock& clock,
-                                               Entropy& entropy);
+  // `root`: an open root, whose files reach it. Leftovers of imports that were killed are removed from it. `key`: null,
+  // or that of manifest.encryption.
+  static Result<std::unique_ptr<Import>> begin(std::shared_ptr<FileSystem> files, Manifest manifest, SessionKeyPtr key,
+                                               const Clock& clock, Entropy& entropy);
   ~Import() override;
 
   flow::Sink& sink() { return *this; }
@@ -34,8 +35,11 @@ class Import final : private flow::Sink {
   Result<std::unique_ptr<class Reader>> read();
 
  private:
-  Import(std::shared_ptr<FileSystem> files, Manifest manifest, std::string directory)
-      : files_(std::move(files)), manifest_(std::move(manifest)), directory_(std::move(directory)) {}
+  Import(std::shared_ptr<FileSystem> files, Manifest manifest, SessionKeyPtr key, std::string directory)
+      : files_(std::move(files)),
+        manifest_(std::move(manifest)),
+        key_(std::move(key)),
+        directory_(std::move(directory)) {}
   Status close();
   void write();
   flow::ConnectionPtr own(const flow::ConnectionPtr& given);
@@ -54,6 +58,7 @@ class Import final : private flow::Sink {
 
   const std::shared_ptr<FileSystem> files_;
   const Manifest manifest_;
+  const SessionKeyPtr key_;
   const std::string directory_;  // while it is being made
   std::unique_ptr<Recording> recording_;
   std::uint64_t opened_ = 0, connections_ = 0;

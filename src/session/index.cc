@@ -4,8 +4,11 @@
 
 #include <algorithm>
 
+#include "base/entropy.h"
 #include "base/siphash.h"
+#include "base/text.h"
 #include "session/columns.h"
+#include "session/index_seal.h"
 #include "session/row_octets.h"
 
 namespace sluice::session {
@@ -27,9 +30,6 @@ constexpr const char* kSchema =
     "INSERT INTO facts VALUES ('made', random());"
     "PRAGMA user_version = 2;";
 
-// Short, and spread evenly; whoever looks an id up compares the row's own.
-std::int64_t number_of(const std::string& id) { return static_cast<std::int64_t>(siphash(SipKey{}, id)); }
-
 }  // namespace
 
 const Matches::Match& Matches::at(std::size_t place, bool ascending) const {
@@ -42,13 +42,15 @@ const Matches::Match& Matches::at(std::size_t place, bool ascending) const {
   return *(first + static_cast<std::ptrdiff_t>(place - before));
 }
 
-Index::Index(std::string path) : file_(std::move(path), kPatience, SqliteFile::Sync::kNormal) {}
+Index::Index(std::string path, SessionKeyPtr key)
+    : file_(std::move(path), kPatience, SqliteFile::Sync::kNormal), key_(std::move(key)) {}
 Index::~Index() = default;
 
 Status Index::create() {
   block_ = std::make_unique<BlockBuilder>();
-  SLUICE_CHECK(file_.open(SqliteFile::IfMissing::kCreate, [this] {
-    return file_.run((std::string("BEGIN IMMEDIATE;") + kSchema + "COMMIT").c_str());
+  const std::string seal = key_ ? make_seal() : "";
+  SLUICE_CHECK(file_.open(SqliteFile::IfMissing::kCreate, [&] {
+    return file_.run((std::string("BEGIN IMMEDIATE;") + kSchema + seal + "COMMIT").c_str());
   }));
   return file_.run("PRAGMA cache_size = -16384");
 }
@@ -60,7 +62,47 @@ Status Index::create_disposable() {
 
 Status Index::open_to_read() {
   SLUICE_CHECK(file_.open_read_only());
-  return check_version();
+  SLUICE_CHECK(check_version());
+  return key_ ? find_seal() : Status();
+}
+
+// ---- of an encrypted recording ----
+
+// What is put into the new file.
+std::string Index::make_seal() {
+  std::string salt(kIndexSalt, '\0');
+  SystemEntropy().fill(salt);  // another one for each index, whatever else is seeded
+  seal_ = std::make_unique<IndexSeal>(*key_, salt);
+  return "CREATE TABLE seal (salt BLOB NOT NULL) STRICT; INSERT INTO seal VALUES (x'" + hex_encode(salt) + "');";
+}
+
+Status Index::find_seal() {
+  Statement asked(file_, "SELECT salt FROM seal");
+  if (!asked.is_good() || asked.step() != Statement::Step::kRow) {
+    return fail(Code::kIo, file_.path() + " is no whole index of an encrypted recording");
+  }
+  seal_ = std::make_unique<IndexSeal>(*key_, asked.octets(0));
+  return {};
+}
+
+// Short, and spread evenly; whoever looks an id up compares the row's own.
+std::int64_t Index::number_of(const std::string& id) const {
+  return static_cast<std::int64_t>(siphash(seal_ ? seal_->ids() : SipKey{}, id));
+}
+
+Result<std::string> Index::sealed(SealedPart part, std::int64_t number, std::string plain) {
+  if (!seal_) return plain;
+  std::string octets = seal_->seal(part, number, plain);
+  if (octets.empty()) return fail(Code::kInternal, file_.path() + ": nothing can be encrypted");
+  return octets;
+}
+
+// Valid until the next call, and the statement's next step.
+Result<Bytes> Index::opened(SealedPart part, std::int64_t number, Bytes octets) {
+  if (!seal_) return octets;
+  const auto plain = seal_->open(part, number, octets);
+  if (!plain) return fail(Code::kIo, file_.path() + " is damaged");
+  return *plain;
 }
 
 Status Index::check_version() {
@@ -82,7 +124,8 @@ Status Index::add(std::span<const Row> rows) {
     Statement& insert = kept(insert_, "INSERT OR REPLACE INTO exchanges (seq, id, segment, row) VALUES (?,?,?,?)");
     if (!insert.is_good()) return fail(file_.error("written"));
     for (const Row& row : rows) {
-      const std::string octets = row_octets(row);
+      SLUICE_TRY(const std::string octets,
+                 sealed(SealedPart::kRow, static_cast<std::int64_t>(row.seq), row_octets(row)));
       insert.bind(1, static_cast<std::int64_t>(row.seq));
       insert.bind(2, number_of(row.id));
       insert.bind(3, row.opened.segment);
@@ -97,22 +140,21 @@ Status Index::add(std::span<const Row> rows) {
 Status Index::add_to_blocks(std::span<const Row> rows) {
   Statement& put = kept(put_block_, "INSERT OR REPLACE INTO blocks (number, last_segment, columns) VALUES (?,?,?)");
   if (!put.is_good()) return fail(file_.error("written"));
-  const auto write = [&] {
-    const std::string octets = block_->octets();
+  const auto write = [&]() -> Status {
+    SLUICE_TRY(const std::string octets, sealed(SealedPart::kBlock, block_number_, block_->octets()));
     put.bind(1, block_number_);
     put.bind(2, block_->last_segment());
     put.bind_blob(3, octets);
-    return put.run();
+    return put.run() ? Status() : fail(file_.error("written"));
   };
   for (const Row& row : rows) {
     block_->add(row);
     if (!block_->is_full()) continue;
-    if (!write()) return fail(file_.error("written"));
+    SLUICE_CHECK(write());
     block_->clear();
     ++block_number_;
   }
-  if (block_->size() > 0 && !write()) return fail(file_.error("written"));
-  return {};
+  return block_->size() > 0 ? write() : Status();
 }
 
 Status Index::drop_segment(std::uint32_t segment, std::uint64_t& exchanges) {
@@ -163,14 +205,17 @@ Result<std::uint64_t> Index::size() {
 
 Result<Matches> Index::match(const Query& query) {
   Matches matches;
-  Statement asked(file_, "SELECT columns, (SELECT value FROM facts WHERE name = 'oldest') FROM blocks ORDER BY number");
+  Statement asked(file_,
+                  "SELECT columns, (SELECT value FROM facts WHERE name = 'oldest'), number FROM blocks "
+                  "ORDER BY number");
   if (!asked.is_good()) return fail(file_.error("read"));
   for (;;) {
     const auto step = asked.step();
     if (step == Statement::Step::kFailed) return fail(file_.error("read"));
     if (step == Statement::Step::kDone) break;
     const auto oldest = asked.is_null(1) ? 0 : static_cast<std::uint32_t>(asked.integer(1));
-    SLUICE_CHECK(match_block(asked.octets(0), query, oldest, matches));
+    SLUICE_TRY(const Bytes block, opened(SealedPart::kBlock, asked.integer(2), asked.octets(0)));
+    SLUICE_CHECK(match_block(block, query, oldest, matches));
   }
   if (!std::is_sorted(matches.rows.begin(), matches.rows.end())) std::sort(matches.rows.begin(), matches.rows.end());
   return matches;
@@ -193,7 +238,8 @@ Result<std::vector<std::uint64_t>> Index::seqs_of(std::int64_t block) {
   if (!asked.is_good()) return fail(file_.error("read"));
   asked.bind(1, block);
   if (asked.step() != Statement::Step::kRow) return std::vector<std::uint64_t>();  // dropped meanwhile
-  return block_seqs(asked.octets(0));
+  SLUICE_TRY(const Bytes columns, opened(SealedPart::kBlock, block, asked.octets(0)));
+  return block_seqs(columns);
 }
 
 Result<std::optional<Row>> Index::find(std::uint64_t seq) {
@@ -202,7 +248,10 @@ Result<std::optional<Row>> Index::find(std::uint64_t seq) {
   asked.bind(1, static_cast<std::int64_t>(std::min<std::uint64_t>(seq, INT64_MAX)));
   const auto step = asked.step();
   std::optional<Row> row;
-  if (step == Statement::Step::kRow) row = parse_row(asked.octets(0));
+  if (step == Statement::Step::kRow) {
+    const auto octets = opened(SealedPart::kRow, static_cast<std::int64_t>(seq), asked.octets(0));
+    if (octets) row = parse_row(*octets);
+  }
   asked.reset();
   if (step == Statement::Step::kFailed) return fail(file_.error("read"));
   if (step == Statement::Step::kRow && !row) return fail(Code::kIo, file_.path() + " is damaged");
@@ -210,14 +259,15 @@ Result<std::optional<Row>> Index::find(std::uint64_t seq) {
 }
 
 Result<std::optional<Row>> Index::find(const std::string& id) {
-  Statement asked(file_, "SELECT row FROM exchanges WHERE id = ?1");
+  Statement asked(file_, "SELECT row, seq FROM exchanges WHERE id = ?1");
   if (!asked.is_good()) return fail(file_.error("read"));
   asked.bind(1, number_of(id));
   for (;;) {
     const auto step = asked.step();
     if (step == Statement::Step::kFailed) return fail(file_.error("read"));
     if (step == Statement::Step::kDone) return std::nullopt;
-    auto row = parse_row(asked.octets(0));
+    SLUICE_TRY(const Bytes octets, opened(SealedPart::kRow, asked.integer(1), asked.octets(0)));
+    auto row = parse_row(octets);
     if (!row) return fail(Code::kIo, file_.path() + " is damaged");
     if (row->id == id) return row;
   }

@@ -1,6 +1,7 @@
 // The index of one recording, `index.db` (SQLite): a row for each exchange that has ended. It can be made again from
 // the segments alone and holds nothing that is not in them. One thread at a time; readers in other processes and other
-// connections read while it is written (WAL). Once sealed it is one file that a read-only disk can hold.
+// connections read while it is written (WAL). Once sealed it is one file that a read-only disk can hold. Of an
+// encrypted recording it holds rows and columns encrypted.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "session/keys.h"
 #include "session/row.h"
 #include "sqlite/sqlite_file.h"
 
@@ -41,10 +43,13 @@ struct Matches {
 };
 
 class BlockBuilder;
+class IndexSeal;
+enum class SealedPart : char;
 
 class Index {
  public:
-  explicit Index(std::string path);
+  // `key`: null where the recording is not encrypted.
+  explicit Index(std::string path, SessionKeyPtr key = nullptr);
   ~Index();
 
   Status create();  // anew; the file must not be there
@@ -69,11 +74,18 @@ class Index {
 
  private:
   Status check_version();
+  std::string make_seal();
+  Status find_seal();
+  std::int64_t number_of(const std::string& id) const;
+  Result<std::string> sealed(SealedPart part, std::int64_t number, std::string plain);
+  Result<Bytes> opened(SealedPart part, std::int64_t number, Bytes octets);
   Status add_to_blocks(std::span<const Row> rows);
   std::int64_t fact(const char* name, std::int64_t otherwise);
   sqlite::Statement& kept(std::unique_ptr<sqlite::Statement>& statement, const char* sql);
 
   sqlite::SqliteFile file_;
+  const SessionKeyPtr key_;
+  std::unique_ptr<IndexSeal> seal_;      // null: rows stand in clear
   std::unique_ptr<BlockBuilder> block_;  // the last one, while it is written
   std::int64_t block_number_ = 1;
   std::unique_ptr<sqlite::Statement> insert_, put_block_, find_;

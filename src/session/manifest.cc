@@ -6,11 +6,14 @@
 #include <array>
 #include <ctime>
 
+#include "base/text.h"
+
 namespace sluice::session {
 namespace {
 
 constexpr std::size_t kDigits = 14, kLetters = 8;
 constexpr ByteCount kMostManifest = 1 * kMiB;
+constexpr std::string_view kCipher = "AES-256-GCM";
 
 template <class T>
 Json nullable(const std::optional<T>& value) {
@@ -43,12 +46,33 @@ class Members {
     const Json* value = find_member(json_, name);
     return value && value->is_number_integer() ? std::optional(value->get<std::int64_t>()) : std::nullopt;
   }
+  std::string octets(const char* name) {
+    const auto decoded = base64_decode(text(name));
+    if (!decoded) good_ = false;
+    return decoded.value_or("");
+  }
   bool good() const { return good_; }
 
  private:
   const Json& json_;
   bool good_ = true;
 };
+
+Json encryption_json(const Encryption& encryption) {
+  return {{"cipher", kCipher},
+          {"keyCheck", base64_encode(encryption.key_check)},
+          {"wrappedKey", base64_encode(encryption.wrapped_key)},
+          {"name", base64_encode(encryption.sealed_name)}};
+}
+
+std::optional<Encryption> parse_encryption(const Json& manifest) {
+  const Json* json = find_member(manifest, "encryption");
+  if (!json || !json->is_object()) return std::nullopt;
+  Members in(*json);
+  if (in.text("cipher") != kCipher) return std::nullopt;
+  Encryption encryption{in.octets("keyCheck"), in.octets("wrappedKey"), in.octets("name")};
+  return in.good() ? std::optional(std::move(encryption)) : std::nullopt;
+}
 
 }  // namespace
 
@@ -79,7 +103,7 @@ std::optional<OnCap> find_on_cap(std::string_view name) {
 }
 
 Json manifest_json(const Manifest& manifest) {
-  return {{"schemaVersion", kSchemaVersion},
+  return {{"schemaVersion", manifest.encryption ? kSealedSchemaVersion : kSchemaVersion},
           {"id", manifest.id},
           {"name", nullable(manifest.name)},
           {"captureProfile", to_string(manifest.profile)},
@@ -100,14 +124,25 @@ Json manifest_json(const Manifest& manifest) {
           {"onCap", to_string(manifest.on_cap)},
           {"droppedExchanges", manifest.dropped_exchanges},
           {"bytesCut", manifest.bytes_cut},
-          {"segmentCount", manifest.segments}};
+          {"segmentCount", manifest.segments},
+          {"encrypted", manifest.encryption.has_value()}};
+}
+
+std::string manifest_text(const Manifest& manifest, JsonStyle style) {
+  Json json = manifest_json(manifest);
+  if (manifest.encryption) {
+    json["name"] = nullptr;
+    json["encryption"] = encryption_json(*manifest.encryption);
+  }
+  return dump_json(json, style);
 }
 
 Result<Manifest> parse_manifest(std::string_view text) {
   const auto json = parse_json(text);
   if (!json || !json->is_object()) return fail(Code::kInvalid, "the manifest is damaged");
   Members in(*json);
-  if (in.count("schemaVersion") > kSchemaVersion) {
+  const std::uint64_t version = in.count("schemaVersion");
+  if (version > kSealedSchemaVersion || (version == kSealedSchemaVersion && !find_member(*json, "encryption"))) {
     return fail(Code::kConflict, "the session was made by a newer Sluice: use that one");
   }
   Manifest manifest;
@@ -135,6 +170,10 @@ Result<Manifest> parse_manifest(std::string_view text) {
   manifest.dropped_exchanges = in.count_or_zero("droppedExchanges");
   manifest.bytes_cut = in.count_or_zero("bytesCut");
   manifest.segments = in.count_or_zero("segmentCount");
+  if (version == kSealedSchemaVersion) {
+    manifest.encryption = parse_encryption(*json);
+    if (!manifest.encryption) return fail(Code::kInvalid, "the manifest is damaged");
+  }
   if (!in.good() || !profile) return fail(Code::kInvalid, "the manifest is damaged");
   return manifest;
 }
@@ -193,7 +232,7 @@ Result<Manifest> load_manifest(FileSystem& files, const std::string& directory) 
 }
 
 Status save_manifest(FileSystem& files, const std::string& directory, const Manifest& manifest) {
-  return files.save_file(manifest_path(directory), dump_json(manifest_json(manifest), JsonStyle::kIndented) + "\n");
+  return files.save_file(manifest_path(directory), manifest_text(manifest, JsonStyle::kIndented) + "\n");
 }
 
 }  // namespace sluice::session

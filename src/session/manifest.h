@@ -13,10 +13,11 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/result.h"
+#include "session/keys.h"
 
 namespace sluice::session {
 
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 1, kSealedSchemaVersion = 2;  // the latter: of encrypted recordings
 inline constexpr ByteCount kPreviewBody = 64 * kKiB;  // of each body, on the wire, that `preview` stores (engine.md 10)
 
 enum class Profile { kPreview, kFull };
@@ -49,9 +50,12 @@ struct Manifest {
   std::uint64_t dropped_exchanges = 0;  // with the oldest segments
   ByteCount bytes_cut = 0;              // of bodies, by the profile or for want of room
   std::uint64_t segments = 0;
+  std::optional<Encryption> encryption;  // what holds traffic is encrypted; the name of one that was loaded is in here
 };
 
 Json manifest_json(const Manifest& manifest);  // the contract's keys in its order, then ours
+// The same as it is stored: of an encrypted one without what it is called.
+std::string manifest_text(const Manifest& manifest, JsonStyle style);
 // kInvalid: damaged; kConflict: made by a newer Sluice.
 Result<Manifest> parse_manifest(std::string_view text);
 

@@ -17,13 +17,13 @@ using capture::RecordType;
 
 // Visits the records of an exchange, run by run. Stops where something is damaged: what stands behind is not shown as
 // if it followed.
-Status visit_records(FileSystem& files, const std::string& directory, const Row& row, const SegmentFile::Wanted& wanted,
-                     const SegmentFile::Visit& visit) {
+Status visit_records(FileSystem& files, const std::string& directory, const SessionKeyPtr& key, const Row& row,
+                     const SegmentFile::Wanted& wanted, const SegmentFile::Visit& visit) {
   std::optional<SegmentFile> segment;
   std::uint32_t open = 0;
   for (const Place& run : row.runs) {
     if (run.segment != open) {
-      SLUICE_TRY(segment, SegmentFile::open(files, directory, run.segment));
+      SLUICE_TRY(segment, SegmentFile::open(files, directory, run.segment, key));
       open = run.segment;
     }
     SLUICE_TRY(const bool on, segment->visit(run, row.seq, wanted, visit));
@@ -78,18 +78,20 @@ void take(flow::Exchange& exchange, RecordType type, Bytes payload, Facts& facts
 }  // namespace
 
 Reader::Reader(std::shared_ptr<FileSystem> files, std::string directory, std::string index, Manifest manifest,
-               std::shared_ptr<MatchCache> cache)
+               SessionKeyPtr key, std::shared_ptr<MatchCache> cache)
     : files_(std::move(files)),
       directory_(std::move(directory)),
       manifest_(std::move(manifest)),
-      index_(std::move(index)),
+      key_(std::move(key)),
+      index_(std::move(index), key_),
       cache_(std::move(cache)),
-      texts_(*files_, directory_) {}
+      texts_(*files_, directory_, key_) {}
 
 Result<std::unique_ptr<Reader>> Reader::open(std::shared_ptr<FileSystem> files, std::string directory,
-                                             std::string index, Manifest manifest, std::shared_ptr<MatchCache> cache) {
-  std::unique_ptr<Reader> reader(
-      new Reader(std::move(files), std::move(directory), std::move(index), std::move(manifest), std::move(cache)));
+                                             std::string index, Manifest manifest, SessionKeyPtr key,
+                                             std::shared_ptr<MatchCache> cache) {
+  std::unique_ptr<Reader> reader(new Reader(std::move(files), std::move(directory), std::move(index),
+                                            std::move(manifest), std::move(key), std::move(cache)));
   SLUICE_CHECK(reader->index_.open_to_read());
   return reader;
 }
@@ -191,7 +193,7 @@ WithoutText Reader::without_text(std::string_view text) const {
     const std::lock_guard guard(mutex_);
     index = index_.made();
   }
-  return find_text(*files_, directory_, index, text);
+  return find_text(files_, directory_, index, key_, text);
 }
 
 Reader::Look Reader::look(const Row& row, const capture::Needle& needle, bool request, bool response) const {
@@ -223,7 +225,7 @@ Result<flow::Exchange> Reader::exchange(const Row& row) const {
   exchange.matched_rule = row.matched_rule;
   Facts facts;
   SLUICE_CHECK(visit_records(
-      *files_, directory_, row, [](const auto& frame) { return !is_body(frame.type); },
+      *files_, directory_, key_, row, [](const auto& frame) { return !is_body(frame.type); },
       [&](const auto& frame, Bytes payload) {
         take(exchange, frame.type, payload, facts);
         return true;
@@ -234,7 +236,7 @@ Result<flow::Exchange> Reader::exchange(const Row& row) const {
   }
   const auto fact = [&](const Place& place) -> std::optional<std::string> {
     if (place.segment == 0) return std::nullopt;
-    const auto segment = SegmentFile::open(*files_, directory_, place.segment);
+    const auto segment = SegmentFile::open(*files_, directory_, place.segment, key_);
     if (!segment) return std::nullopt;
     auto payload = segment->read(place);
     return payload ? std::optional(*std::move(payload)) : std::nullopt;
@@ -268,7 +270,7 @@ Result<capture::BodySlice> Reader::read_content(const Row& row, flow::Direction 
   ByteCount at = 0;  // of the next piece, in what passed
   const bool socket = row.protocol == flow::Protocol::kWebSocket;
   SLUICE_CHECK(visit_records(
-      *files_, directory_, row,
+      *files_, directory_, key_, row,
       [&](const SegmentFile::Frame& frame) {
         if (socket && frame.type == RecordType::kMessage) return true;
         if (frame.type != wanted) return false;
@@ -339,7 +341,7 @@ Result<capture::MessagePage> Reader::messages(std::string_view id, std::int64_t 
   SLUICE_TRY(const Row row, remembered(id));
   std::vector<capture::Message> all;
   SLUICE_CHECK(visit_records(
-      *files_, directory_, row, [](const auto& frame) { return frame.type == RecordType::kMessage; },
+      *files_, directory_, key_, row, [](const auto& frame) { return frame.type == RecordType::kMessage; },
       [&](const auto&, Bytes octets) {
         const auto parts = capture::parse_message(octets);
         if (!parts) return true;

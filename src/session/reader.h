@@ -22,10 +22,10 @@ namespace sluice::session {
 
 class Reader final : public capture::BodySource {
  public:
-  // kNotFound, kIo: there is no index, or it is damaged.
+  // kNotFound, kIo: there is no index, or it is damaged. `key`: null where the recording is not encrypted.
   // `cache`: null, or what readers share.
   static Result<std::unique_ptr<Reader>> open(std::shared_ptr<FileSystem> files, std::string directory,
-                                              std::string index, Manifest manifest,
+                                              std::string index, Manifest manifest, SessionKeyPtr key,
                                               std::shared_ptr<MatchCache> cache = nullptr);
 
   const Manifest& manifest() const { return manifest_; }  // as it was when this was opened
@@ -60,7 +60,7 @@ class Reader final : public capture::BodySource {
 
  private:
   Reader(std::shared_ptr<FileSystem> files, std::string directory, std::string index, Manifest manifest,
-         std::shared_ptr<MatchCache> cache);
+         SessionKeyPtr key, std::shared_ptr<MatchCache> cache);
   Result<std::shared_ptr<const Matches>> matches(const Query& query) const;
   Result<std::optional<Row>> row_of(std::uint64_t seq) const;
   Result<Row> found(Result<std::optional<Row>> row) const;
@@ -72,6 +72,7 @@ class Reader final : public capture::BodySource {
   const std::shared_ptr<FileSystem> files_;
   const std::string directory_;
   const Manifest manifest_;
+  const SessionKeyPtr key_;
   mutable std::mutex mutex_;  // the index
   mutable Index index_;
   mutable std::shared_ptr<const Matches> matches_;  // of the last query, as long as the index is as it was

@@ -53,7 +53,7 @@ Status Recording::make() {
   manifest_.segments = 1;
   manifest_.bytes_written = file_size_;
   SLUICE_CHECK(save_manifest(files_, options_.directory, manifest_));
-  index_ = std::make_unique<Index>(options_.index);
+  index_ = std::make_unique<Index>(options_.index, options_.key);
   return index_->create();
 }
 

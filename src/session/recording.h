@@ -27,6 +27,7 @@
 #include "base/clock.h"
 #include "base/entropy.h"
 #include "base/file.h"
+#include "capture/record_seal.h"
 #include "capture/tap.h"
 #include "session/index.h"
 #include "session/manifest.h"
@@ -45,6 +46,7 @@ struct RecordingOptions {
   Manifest manifest;      // id, name, profile, cap; the rest is filled in
   std::string directory;  // that of the session, to be made
   std::string index;      // where index.db is to be
+  SessionKeyPtr key;      // null: not encrypted; else that of manifest.encryption
   RecordingLimits limits;
 };
 
@@ -102,6 +104,7 @@ class Recording final : public capture::Tap {
     std::uint64_t subject = 0, process_seq = 0;
     std::size_t at = 0;  // of its frame
     std::uint32_t length = 0;
+    std::size_t payload = 0;  // octets of it, in clear
   };
 
   Recording(RecordingOptions options, FileSystem& files, const Clock& clock, Entropy& entropy);
@@ -120,6 +123,7 @@ class Recording final : public capture::Tap {
   bool has_segment();
   Status begin_segment();
   void flush();
+  Result<Bytes> octets_to_write();
   void lose();
   void seal_segment();
   void drop_oldest();
@@ -149,7 +153,9 @@ class Recording final : public capture::Tap {
   RowBuilder builder_;
   std::unordered_map<std::uint64_t, Live> live_;  // by the process's seq
   std::unordered_set<std::uint64_t> mentioned_connections_, mentioned_upstreams_;
-  std::string out_;
+  std::string out_;  // records; of an encrypted recording their payloads in clear, and frames that are to be made
+  std::string sealed_out_;
+  std::unique_ptr<capture::RecordSeal> seal_;  // of the segment that is written
   std::vector<Formed> formed_;
   std::vector<Row> rows_;
   std::deque<std::pair<std::uint32_t, ByteCount>> sealed_;  // older segments: number, size

@@ -6,6 +6,7 @@
 
 #include "capture/records.h"
 #include "session/recording.h"
+#include "session/segments.h"
 
 namespace sluice::session {
 namespace {
@@ -84,14 +85,14 @@ bool Recording::has_segment() {
 }
 
 Status Recording::begin_segment() {
-  const capture::SegmentHeader header{next_segment_++, random_number(entropy_), clock_.wall()};
+  const capture::SegmentHeader header{next_segment_++, random_number(entropy_), clock_.wall(), options_.key != nullptr};
   segment_ = static_cast<std::uint32_t>(header.number);
   const std::string path = segment_path(options_.directory, segment_);
   SLUICE_TRY(auto file, files_.open(path, OpenMode::kCreateNew));
   seed_ = capture::checksum_seed(header.salt);
   const auto octets = capture::format_segment_header(header);
   // What the manifest says stands in each segment, so that a lost one can be made again.
-  const std::string facts = dump_json(manifest_json(manifest()));
+  const std::string facts = manifest_text(manifest(), JsonStyle::kCompact);
   const Bytes pieces[] = {facts};
   const auto frame = capture::format_frame(RecordType::kSession, 0, pieces, seed_);
   const Bytes all[] = {Bytes(octets.data(), octets.size()), Bytes(frame.data(), frame.size()), facts};
@@ -100,6 +101,7 @@ Status Recording::begin_segment() {
     return written;
   }
   file_ = std::move(file);
+  if (options_.key) seal_ = std::make_unique<capture::RecordSeal>(seal_key(options_.key), header, Aead::Use::kSeal);
   file_size_ = octets.size() + frame.size() + facts.size();
   mentioned_connections_.clear();
   mentioned_upstreams_.clear();
@@ -115,6 +117,7 @@ Status Recording::begin_segment() {
 void Recording::seal_segment() {
   sync_file();
   file_.reset();
+  seal_.reset();
   sealed_.emplace_back(segment_, file_size_);
   sealed_bytes_ += file_size_;
   file_size_ = 0;
@@ -252,26 +255,45 @@ void Recording::mention(RecordType type, std::uint64_t id, const std::shared_ptr
 
 // False: more than `most`, or there is no segment.
 bool Recording::add(RecordType type, std::uint64_t subject, std::uint64_t process_seq, Bytes payload, ByteCount most) {
-  const std::size_t span = kFrameHeaderSize + payload.size();
+  const std::size_t span = kFrameHeaderSize + payload.size() + capture::seal_overhead(type, seal_ != nullptr);
   if (span > most || !file_) return false;
   const std::size_t at = out_.size();
   out_.resize(at + kFrameHeaderSize);
   out_.append(payload);
-  capture::write_frame(out_.data() + at, type, subject, static_cast<std::uint32_t>(payload.size()), seed_);
-  formed_.push_back({type, subject, process_seq, at, static_cast<std::uint32_t>(span)});
+  if (seal_) {
+    out_.resize(at + span);
+  } else {
+    capture::write_frame(out_.data() + at, type, subject, static_cast<std::uint32_t>(payload.size()), seed_);
+  }
+  formed_.push_back({type, subject, process_seq, at, static_cast<std::uint32_t>(span), payload.size()});
   return true;
+}
+
+// What stands in out_ as it is to stand on disk.
+Result<Bytes> Recording::octets_to_write() {
+  if (!seal_) return Bytes(out_);
+  sealed_out_.resize(out_.size());
+  for (const Formed& record : formed_) {
+    const Bytes payload = Bytes(out_).substr(record.at + kFrameHeaderSize, record.payload);
+    if (!seal_->write(sealed_out_.data() + record.at, record.type, record.subject, payload, file_size_ + record.at,
+                      seed_)) {
+      return fail(Code::kInternal, "A record cannot be encrypted: there is no memory.");
+    }
+  }
+  return Bytes(sealed_out_);
 }
 
 // One write; what is written goes to the rows.
 void Recording::flush() {
   if (formed_.empty()) return;
-  if (const Status written = file_->append(Bytes(out_)); !written) {
+  const auto octets = octets_to_write();
+  if (const Status written = octets ? file_->append(*octets) : fail(octets.error()); !written) {
     fail_with(written.error());
     return lose();
   }
   for (const Formed& record : formed_) {
     const Place place{segment_, static_cast<std::uint32_t>(file_size_ + record.at), record.length};
-    const Bytes payload = Bytes(out_).substr(record.at + kFrameHeaderSize, record.length - kFrameHeaderSize);
+    const Bytes payload = Bytes(out_).substr(record.at + kFrameHeaderSize, record.payload);
     if (auto row = builder_.take(record.type, record.subject, place, payload)) rows_.push_back(*std::move(row));
   }
   file_size_ += out_.size();
@@ -301,7 +323,7 @@ void Recording::lose() {
         break;
       case RecordType::kRequestBody:
       case RecordType::kResponseBody: {
-        const ByteCount content = record.length - kFrameHeaderSize;
+        const ByteCount content = record.payload;
         const std::lock_guard guard(mutex_);
         manifest_.bytes_cut += content;
         if (live == live_.end()) continue;

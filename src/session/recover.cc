@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "session/index.h"
 #include "session/segments.h"
@@ -13,15 +14,25 @@ namespace {
 using capture::SegmentReader;
 
 constexpr std::size_t kRowsAtOnce = 4'000;
+constexpr std::size_t kFewSegments = 4;
 
 class Scan {
  public:
-  Scan(FileSystem& files, std::string directory, Index* index)
-      : files_(files), directory_(std::move(directory)), index_(index) {}
+  // `found`: nullopt: it is encrypted, and there is no key.
+  Scan(FileSystem& files, std::string directory, const std::optional<KeyOf>& found, Index* index)
+      : files_(files),
+        directory_(std::move(directory)),
+        key_(found ? found->key : nullptr),
+        closed_(!found),
+        index_(index) {
+    report.encrypted = closed_ || key_;
+    report.opened = !closed_;
+  }
 
   Status run() {
     SLUICE_TRY(const auto numbers, list_segments(files_, directory_));
     for (const std::uint32_t number : numbers) SLUICE_CHECK(look_through(number));
+    report.cut_exchanges += sealed_.size();
     for (Row& row : builder_.give_up_all()) {
       ++report.cut_exchanges;
       keep(std::move(row));
@@ -43,11 +54,15 @@ class Scan {
     SLUICE_TRY(const ByteCount size, (*file)->size());
     ++report.segments;
     report.bytes += size;
-    auto reader = SegmentReader::create(**file);
+    auto reader = read_segment(**file, key_);
     if (!reader) {
       if (reader.error().message.find("version") != std::string::npos)
         return fail(Code::kConflict, reader.error().message);
       note({number, 0, size, size < capture::kSegmentHeaderSize, reader.error().message});
+      return {};
+    }
+    if (reader->header().sealed && !key_ && !closed_) {
+      note({number, 0, size, false, "a sealed segment in a recording that is not encrypted"});
       return {};
     }
     const std::int64_t created = unix_ms(reader->header().created);
@@ -68,11 +83,21 @@ class Scan {
   Status take(std::uint32_t number, const SegmentReader::Record& record) {
     ++report.records;
     if (record.type == capture::RecordType::kSession) facts = record.payload;
+    if (record.sealed) {
+      count_sealed(record);
+      return {};
+    }
     const Place place{number, static_cast<std::uint32_t>(record.place.offset), record.place.length};
     auto row = builder_.take(record.type, record.subject, place, record.payload);
     last_seq = std::max(last_seq, builder_.last_seq());
     if (row) keep(*std::move(row));
     return write_rows(kRowsAtOnce);
+  }
+
+  // What its frame says of it.
+  void count_sealed(const SegmentReader::Record& record) {
+    if (record.type == capture::RecordType::kOpened && sealed_.insert(record.subject).second) ++report.exchanges;
+    if (record.type == capture::RecordType::kEnded) sealed_.erase(record.subject);
   }
 
   void note(DamagedRange range) {
@@ -96,10 +121,27 @@ class Scan {
 
   FileSystem& files_;
   const std::string directory_;
+  const SessionKeyPtr key_;
+  const bool closed_;
   Index* const index_;
   RowBuilder builder_;
+  std::unordered_set<std::uint64_t> sealed_;  // exchanges that have not ended, where there is no key
   std::vector<Row> rows_;
 };
+
+// What stands in a segment's beginning of the recording; nullopt: nothing that can be read.
+std::optional<Manifest> facts_of(FileSystem& files, const std::string& directory, std::uint32_t number, bool& sealed) {
+  const auto file = files.open(segment_path(directory, number), OpenMode::kRead);
+  if (!file) return std::nullopt;
+  auto reader = SegmentReader::create(**file);
+  if (!reader) return std::nullopt;
+  sealed = sealed || reader->header().sealed;
+  const auto step = reader->next();
+  if (!step || *step != SegmentReader::Step::kRecord) return std::nullopt;
+  if (reader->record().type != capture::RecordType::kSession) return std::nullopt;
+  const auto facts = parse_manifest(reader->record().payload);
+  return facts ? std::optional(*facts) : std::nullopt;
+}
 
 // Of a manifest that is gone, as far as the segments know.
 Manifest remade(const Scan& scan, const std::string& root, const std::string& id) {
@@ -161,19 +203,58 @@ void fill_in(Manifest& manifest, const Scan& scan) {
 
 }  // namespace
 
+Result<KeyOf> find_key(FileSystem& files, const std::string& directory, const std::string& id,
+                       const OperatorKeyPtr& given) {
+  const auto manifest = load_manifest(files, directory);
+  if (manifest && !manifest->encryption) return KeyOf{};
+  if (!manifest && manifest.error().code == Code::kConflict) return fail(manifest.error());
+  std::optional<Error> refused;
+  std::optional<KeyOf> nameless;
+  const auto opened = [&](const Encryption& encryption) -> std::optional<KeyOf> {
+    auto key = given->open(id, encryption);
+    if (!key) {
+      if (!refused) refused = key.error();
+      return std::nullopt;
+    }
+    KeyOf found{encryption, *std::move(key)};
+    if (encryption.sealed_name.empty() || found.key->open_name(encryption)) return found;
+    if (!nameless) nameless = std::move(found);
+    return std::nullopt;
+  };
+  if (manifest) {
+    if (!given) return fail(needs_key(id));
+    if (auto found = opened(*manifest->encryption)) return *std::move(found);
+  }
+  // The manifest is gone, or damaged, or the key is another one: each segment says what the manifest does.
+  bool sealed = manifest.has_value();
+  SLUICE_TRY(auto numbers, list_segments(files, directory));
+  if (manifest && numbers.size() > kFewSegments) numbers.resize(kFewSegments);
+  for (const std::uint32_t number : numbers) {
+    const auto facts = facts_of(files, directory, number, sealed);
+    if (!facts || !facts->encryption) continue;
+    if (!given) return fail(needs_key(id));
+    if (auto found = opened(*facts->encryption)) return *std::move(found);
+  }
+  if (nameless) return *std::move(nameless);
+  if (!sealed) return KeyOf{};
+  if (refused) return fail(*refused);
+  return fail(Code::kInvalid, fmt::format("The recording {} is encrypted, and what it kept of its key is gone.", id));
+}
+
 Result<RecoveryReport> recover(FileSystem& files, const std::string& root, const std::string& id,
-                               const std::string& index) {
+                               const std::string& index, const OperatorKeyPtr& given) {
   const std::string directory = root + "/" + id;
   if (!is_session_id(id) || !files.exists(segments_path(directory))) {
     return fail(Code::kNotFound, fmt::format("There is no session '{}'.", id));
   }
   auto manifest = load_manifest(files, directory);
   if (!manifest && manifest.error().code == Code::kConflict) return fail(manifest.error());
+  SLUICE_TRY(const KeyOf key, find_key(files, directory, id, given));
   SLUICE_TRY(const auto lock, lock_session(files, directory));
   manifest = load_manifest(files, directory);  // it may just have been finished
   const std::string building = index + ".new";
-  Index fresh(building);
-  Scan scan(files, directory, &fresh);
+  Index fresh(building, key.key);
+  Scan scan(files, directory, key, &fresh);
   if (const Status rebuilt = rebuild(files, scan, fresh, building, index); !rebuilt) {
     (void)remove_index(files, building);
     return fail(rebuilt.error());
@@ -182,22 +263,25 @@ Result<RecoveryReport> recover(FileSystem& files, const std::string& root, const
   scan.report.rebuilt_index = true;
   scan.report.rebuilt_manifest = !manifest;
   Manifest after = manifest ? *manifest : remade(scan, root, id);
+  after.encryption = key.encryption;
   fill_in(after, scan);
   SLUICE_CHECK(save_manifest(files, directory, after));
   return std::move(scan.report);
 }
 
 Result<RecoveryReport> verify(FileSystem& files, const std::string& root, const std::string& id,
-                              const std::string& index) {
+                              const std::string& index, const OperatorKeyPtr& given) {
   const std::string directory = root + "/" + id;
   if (!is_session_id(id) || !files.exists(segments_path(directory))) {
     return fail(Code::kNotFound, fmt::format("There is no session '{}'.", id));
   }
   const auto manifest = load_manifest(files, directory);
   if (!manifest && manifest.error().code == Code::kConflict) return fail(manifest.error());
+  const auto key = find_key(files, directory, id, given);
+  if (!key && (given || key.error().code != Code::kRefused)) return fail(key.error());
   const auto lock = files.open(lock_path(directory), OpenMode::kRead);
   const bool live = lock && !(*lock)->lock();
-  Scan scan(files, directory, nullptr);
+  Scan scan(files, directory, key ? std::optional(*key) : std::nullopt, nullptr);
   SLUICE_CHECK(scan.run());
   scan.report.id = id;
   Index old(index);

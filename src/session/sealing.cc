@@ -29,10 +29,11 @@ Result<ByteCount> Store::seal(const std::string& id) {
   const Manifest manifest = describe(found.root, id);
   if (manifest.bytes_written < kLeast) return ByteCount{0};
   const std::lock_guard sealing(seal_mutex_);
-  Index index(index_path(found.directory));
+  SLUICE_TRY(const SessionKeyPtr key, key_of(found, id));
+  Index index(index_path(found.directory), key);
   SLUICE_CHECK(index.open_to_read());
   bool left = false;
-  auto text = extend_text_index(*found.root.files, found.directory, index, [&] { return left = must_leave(); });
+  auto text = extend_text_index(found.root.files, found.directory, index, key, [&] { return left = must_leave(); });
   if (left) want_sealed(id);  // it goes on later, if it is still there
   return text;
 }

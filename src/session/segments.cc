@@ -4,6 +4,7 @@
 #include <charconv>
 #include <optional>
 
+#include "capture/octets.h"
 #include "session/manifest.h"
 
 namespace sluice::session {
@@ -35,11 +36,33 @@ Result<std::vector<std::uint32_t>> list_segments(FileSystem& files, const std::s
   return numbers;
 }
 
-Result<SegmentFile> SegmentFile::open(FileSystem& files, const std::string& directory, std::uint32_t number) {
+capture::SealKey seal_key(const SessionKeyPtr& key) {
+  if (!key) return nullptr;
+  return [key](const capture::SegmentHeader& header) {
+    char salt[16];
+    capture::OctetWriter out(salt);
+    out.number(header.salt);
+    out.number(header.number);
+    return key->segment_key(Bytes(salt, sizeof(salt)));
+  };
+}
+
+Result<capture::SegmentReader> read_segment(const File& file, const SessionKeyPtr& key) {
+  const capture::SealKey own = seal_key(key);
+  return capture::SegmentReader::create(file, own ? &own : nullptr);
+}
+
+Result<SegmentFile> SegmentFile::open(FileSystem& files, const std::string& directory, std::uint32_t number,
+                                      const SessionKeyPtr& key) {
   SegmentFile segment;
   SLUICE_TRY(segment.file_, files.open(segment_path(directory, number), OpenMode::kRead));
   SLUICE_TRY(const auto reader, capture::SegmentReader::create(*segment.file_));
   segment.seed_ = capture::checksum_seed(reader.header().salt);
+  if (reader.header().sealed && !key) {
+    return fail(Code::kRefused, "a sealed segment in a recording that is not encrypted");
+  }
+  if (!reader.header().sealed && key) return fail(Code::kRefused, "a segment in clear in an encrypted recording");
+  if (key) segment.seal_ = std::make_unique<capture::RecordSeal>(seal_key(key), reader.header(), Aead::Use::kOpen);
   return segment;
 }
 
@@ -50,13 +73,16 @@ Result<std::string> SegmentFile::read(const Place& place) const {
   const auto frame = capture::parse_frame_header(Bytes(octets).substr(0, kFrameHeaderSize), seed_);
   octets.erase(0, kFrameHeaderSize);
   if (!frame || !capture::payload_intact(*frame, octets, seed_)) return fail(Code::kIo, kDamaged);
-  return octets;
+  if (!seal_) return octets;
+  std::string plain;
+  if (!seal_->open(*frame, place.offset, octets, plain)) return fail(Code::kIo, kDamaged);
+  return plain;
 }
 
 Result<bool> SegmentFile::visit(const Place& run, std::uint64_t subject, const Wanted& wanted,
                                 const Visit& visit) const {
   const ByteCount end = ByteCount{run.offset} + run.length;
-  std::string window, payload;
+  std::string window, payload, plain;
   ByteCount window_at = 0;
   for (ByteCount at = run.offset; at + kFrameHeaderSize <= end;) {
     if (at < window_at || at + kFrameHeaderSize > window_at + window.size()) {
@@ -69,9 +95,11 @@ Result<bool> SegmentFile::visit(const Place& run, std::uint64_t subject, const W
     const Bytes rest = Bytes(window).substr(static_cast<std::size_t>(at - window_at));
     const auto frame = capture::parse_frame_header(rest.substr(0, kFrameHeaderSize), seed_);
     if (!frame) return false;
-    const ByteCount payload_at = at + kFrameHeaderSize;
+    const ByteCount frame_at = at, payload_at = at + kFrameHeaderSize;
     at = payload_at + frame->length;
-    const Frame brief{frame->type, frame->length};
+    const std::size_t overhead = capture::seal_overhead(frame->type, seal_ != nullptr);
+    if (frame->length < overhead) return false;
+    const Frame brief{frame->type, static_cast<std::uint32_t>(frame->length - overhead)};
     if (frame->subject != subject || !wanted(brief)) continue;
     Bytes content = rest.substr(kFrameHeaderSize, frame->length);
     if (content.size() < frame->length) {
@@ -81,6 +109,10 @@ Result<bool> SegmentFile::visit(const Place& run, std::uint64_t subject, const W
       content = payload;
     }
     if (!capture::payload_intact(*frame, content, seed_)) return false;
+    if (overhead > 0) {
+      if (!seal_->open(*frame, frame_at, content, plain)) return false;
+      content = plain;
+    }
     if (!visit(brief, content)) return false;
   }
   return true;

@@ -67,6 +67,10 @@ Result<Store::Started> Store::start(const StartOptions& options) {
   recording.directory = directory_of(root, recording.manifest.id);
   recording.index = index_path(recording.directory);
   recording.limits = deps_.limits;
+  if (deps_.key) {
+    Manifest& made = recording.manifest;
+    SLUICE_TRY(recording.key, deps_.key->make(made.id, made.name, deps_.entropy, made.encryption));
+  }
   auto active = std::make_shared<Active>();
   active->id = recording.manifest.id;
   SLUICE_TRY(active->recording, Recording::begin(std::move(recording), *root.files, deps_.clock, deps_.entropy));
@@ -109,7 +113,11 @@ Result<std::unique_ptr<Import>> Store::begin_import(const ImportOptions& options
   manifest.profile = Profile::kFull;
   manifest.root = root.path;
   SLUICE_TRY(manifest.max_disk_mb, room_in(root, options.max_disk_mb));
-  return Import::begin(root.files, std::move(manifest), deps_.clock, deps_.entropy);
+  SessionKeyPtr key;
+  if (deps_.key) {
+    SLUICE_TRY(key, deps_.key->make(manifest.id, manifest.name, deps_.entropy, manifest.encryption));
+  }
+  return Import::begin(root.files, std::move(manifest), std::move(key), deps_.clock, deps_.entropy);
 }
 
 std::optional<Manifest> Store::active() const {
@@ -187,6 +195,11 @@ Manifest Store::describe(const Root& root, const std::string& id) {
   }
   manifest->id = id;
   manifest->root = root.path;  // it may have been moved
+  if (manifest->encryption && deps_.key) {
+    if (const auto key = deps_.key->open(id, *manifest->encryption)) {
+      manifest->name = (*key)->open_name(*manifest->encryption);
+    }
+  }
   if (manifest->active && !is_locked(*root.files, directory)) {
     manifest->active = false;
     manifest->recovery = Recovery::kError;
@@ -216,17 +229,28 @@ Result<Manifest> Store::get(const std::string& id) {
     const auto manifest = load_manifest(*found.root.files, found.directory);
     if (!manifest && manifest.error().code == Code::kConflict) return fail(manifest.error());
     if ((!manifest || manifest->active) && !is_locked(*found.root.files, found.directory)) {
-      (void)session::recover(*found.root.files, found.root.path, id, index_path(found.directory));
+      (void)session::recover(*found.root.files, found.root.path, id, index_path(found.directory), deps_.key);
     }
   }
   return describe(found.root, id);
 }
 
+Result<SessionKeyPtr> Store::key_of(const Found& found, const std::string& id) {
+  SLUICE_TRY(KeyOf key, find_key(*found.root.files, found.directory, id, deps_.key));
+  return std::move(key.key);
+}
+
+Result<Store::Beside> Store::files_beside(const Found& found, const std::string& id) {
+  SLUICE_TRY(const SessionKeyPtr key, key_of(found, id));
+  return key ? Beside{key->seal_files(found.root.files, "har"), true} : Beside{found.root.files, false};
+}
+
 Result<std::unique_ptr<Reader>> Store::open(const std::string& id) {
   SLUICE_TRY(const Found found, find(id));
   const std::string index = index_path(found.directory);
+  SLUICE_TRY(const SessionKeyPtr key, key_of(found, id));
   const auto open_as = [&](Manifest manifest) {
-    return Reader::open(found.root.files, found.directory, index, std::move(manifest), matches_);
+    return Reader::open(found.root.files, found.directory, index, std::move(manifest), key, matches_);
   };
   if (const auto active = current(); active && active->id == id) {
     deps_.ring->sync();
@@ -240,7 +264,7 @@ Result<std::unique_ptr<Reader>> Store::open(const std::string& id) {
     auto reader = open_as(describe(found.root, id));
     if (reader || live) return reader;
   }
-  if (const auto done = session::recover(*found.root.files, found.root.path, id, index); !done) {
+  if (const auto done = session::recover(*found.root.files, found.root.path, id, index, deps_.key); !done) {
     return fail(Error(done.error()).with_context("The session must be recovered before it can be read"));
   }
   return open_as(describe(found.root, id));
@@ -261,12 +285,12 @@ Result<Manifest> Store::checkpoint() {
 Result<RecoveryReport> Store::recover(const std::string& id) {
   SLUICE_TRY(const Found found, find(id));
   if (is_active(id)) return fail(Code::kConflict, "The session is being recorded: stop it first.");
-  return session::recover(*found.root.files, found.root.path, id, index_path(found.directory));
+  return session::recover(*found.root.files, found.root.path, id, index_path(found.directory), deps_.key);
 }
 
 Result<RecoveryReport> Store::verify(const std::string& id) {
   SLUICE_TRY(const Found found, find(id));
-  return session::verify(*found.root.files, found.root.path, id, index_path(found.directory));
+  return session::verify(*found.root.files, found.root.path, id, index_path(found.directory), deps_.key);
 }
 
 Status Store::remove(const std::string& id) {

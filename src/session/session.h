@@ -62,6 +62,7 @@ struct StoreDeps {
   std::function<Result<Root>(const std::string& path)> open_known;
   RecordingLimits limits;
   DiskCap disk_cap;
+  OperatorKeyPtr key;  // null: nothing new is encrypted, and what is cannot be read
 };
 
 struct StartOptions {
@@ -102,10 +103,13 @@ class Store {
   Result<Manifest> checkpoint();
   ByteCount unwritten() const;
   const std::string& home_root() const { return deps_.home_root; }
+  bool encrypts() const { return deps_.key != nullptr; }  // what is recorded or imported from now on
 
-  // Newest start first. What cannot be read is listed with the reason as its last error.
+  // Newest start first. What cannot be read is listed with the reason as its last error; what is encrypted, and not
+  // with our key, without its name.
   Result<std::vector<Manifest>> list();
-  // The next six: kNotFound: no root holds such a session, or that is no session's id.
+  // The next seven: kNotFound: no root holds such a session, or that is no session's id. Those that need the key of one
+  // that is encrypted: kRefused: there is none, or another one.
   Result<Manifest> get(const std::string& id);
   // One whose last run died is recovered first. Of the active one: all that was captured before is there.
   Result<std::unique_ptr<Reader>> open(const std::string& id);
@@ -119,6 +123,12 @@ class Store {
     std::string directory;
   };
   Result<Found> find(const std::string& id);
+  // Through which that is kept: what is written through them is as secret as the recording.
+  struct Beside {
+    std::shared_ptr<FileSystem> files;
+    bool encrypted = false;
+  };
+  Result<Beside> files_beside(const Found& found, const std::string& id);
 
   // What makes a search in the session's bodies quick is missing: it is made when there is time (seal_until_stopped).
   void want_sealed(const std::string& id);
@@ -141,6 +151,7 @@ class Store {
   Result<std::vector<Root>> roots();
   std::shared_ptr<const Active> current() const;
   Manifest describe(const Root& root, const std::string& id);
+  Result<SessionKeyPtr> key_of(const Found& found, const std::string& id);
   // What is left under the cap for a new recording, of at most `wanted` MiB. kTooLarge: nothing, and nothing may go.
   Result<std::uint64_t> room_in(const Root& root, std::uint64_t wanted);
   ByteCount measure(const Root& root);

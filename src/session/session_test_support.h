@@ -52,6 +52,7 @@ class FakeArchive final : public RootArchive {
 struct StoreFixture : capture::RingFixture {
   TemporaryDirectory directory;
   FakeArchive archive;
+  OperatorKeyPtr key;  // what stores that are made from now on encrypt with
   std::unique_ptr<Store> store;
 
   StoreFixture() {
@@ -66,6 +67,7 @@ struct StoreFixture : capture::RingFixture {
       return Root{files->path(), std::shared_ptr<FileSystem>(std::move(files))};
     };
     deps.open_given = deps.open_known = open_root;
+    deps.key = key;
     return std::make_unique<Store>(std::move(deps));
   }
   std::string start(StartOptions options = {}) {

@@ -211,6 +211,11 @@ std::optional<std::string> pages_with(const Loaded& unit, const std::vector<std:
   return all;
 }
 
+// Through which they are read and written.
+std::shared_ptr<FileSystem> unit_files(const std::shared_ptr<FileSystem>& files, const SessionKeyPtr& key) {
+  return key ? key->seal_files(files, "text") : files;
+}
+
 std::vector<std::string> units(FileSystem& files, const std::string& directory) {
   std::vector<std::string> paths;
   const auto names = files.list(folder_of(directory));
@@ -223,8 +228,10 @@ std::vector<std::string> units(FileSystem& files, const std::string& directory) 
 
 }  // namespace
 
-Result<ByteCount> extend_text_index(FileSystem& files, const std::string& directory, Index& index,
-                                    const std::function<bool()>& stop) {
+Result<ByteCount> extend_text_index(const std::shared_ptr<FileSystem>& from, const std::string& directory, Index& index,
+                                    const SessionKeyPtr& key, const std::function<bool()>& stop) {
+  const auto own = unit_files(from, key);
+  FileSystem& files = *own;
   const std::int64_t made = index.made();
   std::int64_t done = 0;  // the last block that a file covers
   for (const std::string& path : units(files, directory)) {
@@ -238,7 +245,7 @@ Result<ByteCount> extend_text_index(FileSystem& files, const std::string& direct
   const bool whole = index.is_sealed();
   SLUICE_TRY(const auto blocks, index.blocks_after(done, whole));
   if (!blocks.empty()) SLUICE_CHECK(files.make_directories(folder_of(directory)));
-  BodyTextReader reader(files, directory);
+  BodyTextReader reader(*from, directory, key);
   Unit unit;
   ByteCount text = 0;
   std::int64_t first = 0;
@@ -270,13 +277,16 @@ void WithoutText::set(std::uint64_t seq, bool none) {
   none_[static_cast<std::size_t>(seq)] = none;
 }
 
-WithoutText find_text(FileSystem& files, const std::string& directory, std::int64_t index, std::string_view text) {
+WithoutText find_text(const std::shared_ptr<FileSystem>& from, const std::string& directory, std::int64_t index,
+                      const SessionKeyPtr& key, std::string_view text) {
   WithoutText without;
   std::set<std::uint32_t> distinct;
   each_slot(text.substr(0, kOverlap), [&](std::uint32_t slot) { distinct.insert(slot); });
   if (distinct.empty()) return without;
   std::vector<std::uint32_t> slots(distinct.begin(), distinct.end());
   if (slots.size() > kMostTriples) slots.resize(kMostTriples);
+  const auto own = unit_files(from, key);
+  FileSystem& files = *own;
   for (const std::string& path : units(files, directory)) {
     const auto unit = load(files, path, index, true);
     if (!unit) continue;

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -17,9 +18,10 @@
 namespace sluice::session {
 
 // Makes what is missing: of blocks of rows that are full, or, once the index is sealed, of all. Returns early where
-// `stop` says so. Answers how many octets of text were gone through. Changes nothing but the folder `text`.
-Result<ByteCount> extend_text_index(FileSystem& files, const std::string& directory, Index& index,
-                                    const std::function<bool()>& stop);
+// `stop` says so. Answers how many octets of text were gone through. Changes nothing but the folder `text`, whose files
+// are sealed where there is a key.
+Result<ByteCount> extend_text_index(const std::shared_ptr<FileSystem>& files, const std::string& directory,
+                                    Index& index, const SessionKeyPtr& key, const std::function<bool()>& stop);
 
 // By an exchange's seq: whether its bodies surely do not hold the text, in any case of ASCII letters.
 class WithoutText {
@@ -32,6 +34,7 @@ class WithoutText {
   std::vector<bool> none_;
 };
 // Texts shorter than three octets are not looked up: nothing is passed over.
-WithoutText find_text(FileSystem& files, const std::string& directory, std::int64_t index, std::string_view text);
+WithoutText find_text(const std::shared_ptr<FileSystem>& files, const std::string& directory, std::int64_t index,
+                      const SessionKeyPtr& key, std::string_view text);
 
 }  // namespace sluice::session

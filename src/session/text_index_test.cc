@@ -14,13 +14,13 @@ namespace {
 namespace fs = std::filesystem;
 
 struct TextIndex : StoreFixture, testing::Test {
-  SystemFileSystem disk;
+  std::shared_ptr<FileSystem> disk = std::make_shared<SystemFileSystem>();
 
   // Makes the index of what was recorded; how many octets of text it took in.
   ByteCount seal(const std::string& id) {
     Index index(index_path(place(id)));
     EXPECT_TRUE(index.open_to_read());
-    const auto text = extend_text_index(disk, place(id), index, [] { return false; });
+    const auto text = extend_text_index(disk, place(id), index, nullptr, [] { return false; });
     EXPECT_TRUE(text) << text.error().message;
     return text.value_or(0);
   }
@@ -31,7 +31,7 @@ struct TextIndex : StoreFixture, testing::Test {
   }
   // Those that a search would still read, by seq.
   std::vector<std::uint64_t> looked_at(const std::string& id, std::string_view text, std::uint64_t count) {
-    const WithoutText without = find_text(disk, place(id), made(id), text);
+    const WithoutText without = find_text(disk, place(id), made(id), nullptr, text);
     std::vector<std::uint64_t> seqs;
     for (std::uint64_t seq = 1; seq <= count; ++seq) {
       if (!without.holds_none(seq)) seqs.push_back(seq);

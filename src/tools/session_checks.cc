@@ -32,6 +32,9 @@ ToolResult verify_integrity(const Json& arguments, CallContext& context) {
   SLUICE_TRY(session::Store * sessions, store_of(context));
   SLUICE_TRY(const session::RecoveryReport report, sessions->verify(*text_argument(arguments, "session_id")));
   Json answer = {{"good", report.good()}, {"indexAgrees", report.index_agrees}};
+  if (!report.opened) {
+    answer["note"] = "Its key is not known (--sessions-key-file, SLUICE_SESSIONS_KEY): checksums alone were looked at.";
+  }
   answer["report"] = report_json(report);
   return answer;
 }
@@ -165,6 +168,7 @@ std::vector<Tool> session_check_tools() {
       .fields = {{.name = "session_id", .meaning = "From proxy_list_sessions.", .required = true}},
       .result = {{"good", "boolean", "nothing is damaged, and the index agrees"},
                  {"indexAgrees", "boolean", ""},
+                 {"note", "string", "what was not looked at", true},
                  {"report", "object", "as in proxy_session_recover"}},
       .function = verify_integrity,
   };

@@ -79,16 +79,36 @@ Result<const Redactor*> redactor_for(const Json& arguments, const CallContext& c
   return nullptr;
 }
 
-// output_file, or the place of its own that each session has for exports.
-Result<Place> place_for(const Json& arguments, const CallContext& context, const std::string& id) {
+struct ExportPlace {
+  Place place;
+  bool encrypted = false;
+};
+
+// output_file, or the place of its own that each session has for exports, where they are as secret as it is.
+Result<ExportPlace> place_for(const Json& arguments, const CallContext& context, const std::string& id) {
   if (const auto path = text_argument(arguments, "output_file")) {
     if (!context.services->roots) return fail(Code::kUnavailable, "No folder may be written to here.");
-    return context.services->roots->file(*path, "output_file");
+    SLUICE_TRY(Place place, context.services->roots->file(*path, "output_file"));
+    return ExportPlace{std::move(place), false};
   }
-  SLUICE_TRY(session::Store::Found found, context.services->sessions->find(id));
+  SLUICE_TRY(const session::Store::Found found, context.services->sessions->find(id));
+  SLUICE_TRY(auto beside, context.services->sessions->files_beside(found, id));
   const std::string folder = found.directory + "/har";
-  SLUICE_CHECK(found.root.files->make_directories(folder));
-  return Place{found.root.files, fmt::format("{}/export-{}.har", folder, unix_ms(context.services->clock.wall()))};
+  SLUICE_CHECK(beside.files->make_directories(folder));
+  std::string path = fmt::format("{}/export-{}.har{}", folder, unix_ms(context.services->clock.wall()),
+                                 beside.encrypted ? ".sealed" : "");
+  return ExportPlace{{std::move(beside.files), std::move(path)}, beside.encrypted};
+}
+
+// For whoever reads the answer.
+std::string note_of(bool masked, bool encrypted) {
+  std::string note;
+  if (masked) note = "Secrets are masked in headers, cookies, URLs, bodies and messages.";
+  if (encrypted) {
+    if (masked) note += ' ';
+    note += "The file is encrypted as the recording is: sluice sessions decrypt FILE, or give output_file.";
+  }
+  return note;
 }
 
 ToolResult export_har(const Json& arguments, CallContext& context) {
@@ -96,8 +116,8 @@ ToolResult export_har(const Json& arguments, CallContext& context) {
   SLUICE_TRY(const Redactor* const redactor, redactor_for(arguments, context));
   SLUICE_TRY(const auto reader, open_session(arguments, context));
   const std::string id = reader->manifest().id;
-  SLUICE_TRY(Place place, place_for(arguments, context, id));
-  SLUICE_TRY(NewFile file, NewFile::create(std::move(place)));
+  SLUICE_TRY(ExportPlace to, place_for(arguments, context, id));
+  SLUICE_TRY(NewFile file, NewFile::create(std::move(to.place)));
   SessionExport what;
   what.query = read_query(arguments);
   if (expression) what.expression = &*expression;
@@ -116,12 +136,9 @@ ToolResult export_har(const Json& arguments, CallContext& context) {
                return file.append(octets);
              }));
   SLUICE_CHECK(file.finish());
-  Json answer = {{"sessionId", id},
-                 {"outputFile", file.path()},
-                 {"entries", exported.entries},
-                 {"bytes", size},
-                 {"redact", redactor != nullptr}};
-  if (redactor) answer["note"] = "Secrets are masked in headers, cookies, URLs, bodies and messages.";
+  Json answer = {{"sessionId", id}, {"outputFile", file.path()},     {"entries", exported.entries},
+                 {"bytes", size},   {"redact", redactor != nullptr}, {"encrypted", to.encrypted}};
+  if (std::string note = note_of(redactor != nullptr, to.encrypted); !note.empty()) answer["note"] = std::move(note);
   if (exported.skipped > 0) answer["skipped"] = exported.skipped;
   return answer;
 }
@@ -155,6 +172,7 @@ Tool export_har_tool() {
                  {"entries", "number", ""},
                  {"bytes", "number", "of the file"},
                  {"redact", "boolean", "secrets are masked in the file"},
+                 {"encrypted", "boolean", "the file, beside a recording that is"},
                  {"note", "string", "what was masked", true},
                  {"skipped", "number", "exchanges that are damaged", true}},
       .function = export_har,

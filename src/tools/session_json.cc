@@ -99,7 +99,8 @@ std::vector<ResultField> manifest_result() {
           {"onCap", "string", "stop or drop_oldest"},
           {"droppedExchanges", "number", "that left with the oldest segments"},
           {"bytesCut", "number", "of bodies, not stored"},
-          {"segmentCount", "number", ""}};
+          {"segmentCount", "number", ""},
+          {"encrypted", "boolean", "AES-256-GCM; its name is null where its key is not known"}};
 }
 
 std::vector<ResultField> persistence_result() {
@@ -113,6 +114,7 @@ std::vector<ResultField> persistence_result() {
           {"maxDiskMb", "number", "", false, true},
           {"recoveryState", "string", "", false, true},
           {"lastError", "string", "", false, true},
+          {"encrypted", "boolean", "the recording; where none is active: the next one"},
           {"disk",
            "object",
            "the cap over all recordings, where there is one",
@@ -153,7 +155,9 @@ Json report_json(const session::RecoveryReport& report) {
           {"damagedBytes", report.damaged_bytes},
           {"damagedRanges", report.damaged_ranges},
           {"damaged", std::move(damaged)},
-          {"rebuiltManifest", report.rebuilt_manifest}};
+          {"rebuiltManifest", report.rebuilt_manifest},
+          {"encrypted", report.encrypted},
+          {"opened", report.opened}};
 }
 
 // ---- arguments ----

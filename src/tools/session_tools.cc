@@ -99,7 +99,9 @@ std::vector<ResultField> report_result() {
           {"damagedBytes", "number", "passed over"},
           {"damagedRanges", "number", ""},
           {"damaged", "object[]", "{segment, offset, length, torn, reason?}: the first hundred"},
-          {"rebuiltManifest", "boolean", "it was lost"}};
+          {"rebuiltManifest", "boolean", "it was lost"},
+          {"encrypted", "boolean", ""},
+          {"opened", "boolean", "false: without its key checksums alone were looked at"}};
 }
 
 Tool start_tool() {

@@ -41,16 +41,18 @@ Json top(const Counts& counts, std::size_t most, const char* name_key) {
 
 Json persistence_json(const Services& services) {
   const auto active = services.sessions ? services.sessions->active() : std::nullopt;
-  Json json = {{"enabled", active.has_value()},
-               {"sessionId", nullptr},
-               {"captureProfile", nullptr},
-               {"storageDir", services.sessions_directory},
-               {"bytesWritten", 0},
-               {"droppedWrites", 0},
-               {"lastFlushAt", nullptr},
-               {"maxDiskMb", nullptr},
-               {"recoveryState", nullptr},
-               {"lastError", nullptr}};
+  Json json = {
+      {"enabled", active.has_value()},
+      {"sessionId", nullptr},
+      {"captureProfile", nullptr},
+      {"storageDir", services.sessions_directory},
+      {"bytesWritten", 0},
+      {"droppedWrites", 0},
+      {"lastFlushAt", nullptr},
+      {"maxDiskMb", nullptr},
+      {"recoveryState", nullptr},
+      {"lastError", nullptr},
+      {"encrypted", active ? active->encryption.has_value() : services.sessions && services.sessions->encrypts()}};
   if (services.sessions) {
     const session::Store::DiskUse use = services.sessions->disk_use();
     if (use.cap.max_mb > 0) {

@@ -41,10 +41,10 @@ proxy_enable_server_tls_capture proxy_set_host_options proxy_list_host_options p
 
 
 def clean_environment(**extra):
-    """Without the proxies and CA files of whoever runs the tests."""
+    """Without the proxies, CA files and keys of whoever runs the tests."""
     out = {k: v for k, v in os.environ.items()
            if not k.lower().endswith("_proxy") and k not in ("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS",
-                                                             "SLUICE_HOME", "SSLKEYLOGFILE", "CURL_CA_BUNDLE")}
+                                                             "SLUICE_HOME", "SLUICE_SESSIONS_KEY", "SSLKEYLOGFILE", "CURL_CA_BUNDLE")}
     out.update({k: str(v) for k, v in extra.items()})
     return out
 
