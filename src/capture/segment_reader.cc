@@ -10,6 +10,12 @@ constexpr std::size_t kWindow = 256 * 1024;
 
 }  // namespace
 
+Result<SegmentHeader> SegmentReader::read_header(const File& file) {
+  std::array<char, kSegmentHeaderSize> octets;
+  SLUICE_TRY(const std::size_t got, file.read_at(0, MutableBytes(octets.data(), octets.size())));
+  return parse_segment_header(Bytes(octets.data(), got));
+}
+
 Result<SegmentReader> SegmentReader::create(const File& file) {
   SegmentReader reader(file);
   SLUICE_TRY(reader.size_, file.size());

@@ -35,6 +35,7 @@ class BodyTextReader {
   FileSystem& files_;
   const std::string directory_;
   std::unordered_map<std::uint32_t, SegmentFile> segments_;
+  SegmentFile::Window window_;  // rows stand in segments in about their order
   BodyTexts texts_;
 };
 

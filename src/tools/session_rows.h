@@ -17,8 +17,8 @@ struct FoundRows {
   std::optional<std::uint64_t> searched;  // time ran out after so many
 };
 
-// A page of what passes the query, and how many do in all. Only what SQLite cannot decide is looked at row by row: a
-// filter expression, and whether what was found is shown to this caller.
+// A page of what passes the query and is shown to this caller, and how many do in all. For a filter expression
+// exchanges are looked at one by one.
 Result<FoundRows> find_rows(const session::Reader& reader, const session::Query& query,
                             const std::optional<analysis::FilterExpression>& expression, std::uint64_t offset,
                             std::uint64_t limit, CallContext& context);

@@ -1,4 +1,5 @@
-// proxy_search_session_bodies: decoded bodies of a recording are looked through one by one. proxy.md (d).
+// proxy_search_session_bodies: decoded bodies of a recording are looked through one by one for a text or a pattern.
+// proxy.md (d).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,6 +9,8 @@
 #include "base/redact.h"
 #include "base/text.h"
 #include "capture/needle.h"
+#include "regex/regex.h"
+#include "regex/required.h"
 #include "tools/session_json.h"
 #include "tools/subjects.h"
 #include "tools/traffic_filter.h"
@@ -16,7 +19,9 @@ namespace sluice::tools {
 namespace {
 
 constexpr std::size_t kMostSnippets = 3, kBinaryProbe = 512, kLongestUrl = 200;
-constexpr ByteCount kMostBody = 8 * kMiB;  // decoded octets of each body that are looked at
+constexpr std::size_t kMostPattern = 2'000, kMostShown = 500;  // octets; a pattern's match may be as long as the body
+constexpr std::size_t kMostEmpty = 1'000;                      // matches in a body that are passed over
+constexpr ByteCount kMostBody = 8 * kMiB;                      // decoded octets of each body that are looked at
 
 constexpr std::array<std::string_view, 9> kBinaryTypes{
     "image/",          "audio/",           "video/",          "font/",           "application/octet-stream",
@@ -27,10 +32,38 @@ bool is_binary_type(std::string_view type) {
 }
 
 struct Wanted {
-  std::string text;  // lower case unless case_sensitive
+  std::string text;                   // lower case unless case_sensitive
+  std::optional<regex::Regex> regex;  // instead of the text
   bool case_sensitive = false, in_request = true, in_response = true;
   std::size_t context = 120;
 };
+
+Result<regex::Regex> read_pattern(const std::string& source, bool case_sensitive) {
+  if (source.size() > kMostPattern) {
+    return fail(Code::kTooLarge, fmt::format("text: a pattern has at most {} octets.", kMostPattern));
+  }
+  // Texts of megabytes: the large memory at once, or the automaton would begin anew all the time.
+  auto regex = regex::Regex::compile(source, {.any_case = !case_sensitive, .memory = regex::kLargeMemory});
+  if (!regex) return fail(regex.error().code, fmt::format("text: {}.", regex.error().message));
+  if (regex->is_in("")) {
+    return fail(Code::kInvalid, "text: the pattern matches nothing at all, and so every body: ask for a character.");
+  }
+  return regex;
+}
+
+// Where what is wanted stands next, from `from` on.
+std::optional<regex::Regex::Match> next_match(const std::string& haystack, std::size_t from, const Wanted& wanted) {
+  if (!wanted.regex) {
+    const std::size_t at = haystack.find(wanted.text, from);
+    return at == std::string::npos ? std::nullopt : std::optional(regex::Regex::Match{at, wanted.text.size()});
+  }
+  for (std::size_t empty = 0; empty < kMostEmpty; ++empty) {
+    const auto match = wanted.regex->match(haystack, from);
+    if (!match || match->size > 0) return match;
+    from = match->at + 1;
+  }
+  return std::nullopt;
+}
 
 // What stands around a hit, as a person reads it: a mask is shown as one.
 std::string readable(std::string_view part) {
@@ -50,15 +83,16 @@ std::size_t before_character(std::string_view text, std::size_t at) {
   return at;
 }
 
-Json snippet(const std::string& text, std::size_t at, const Wanted& wanted) {
-  const std::size_t end = at + wanted.text.size();
+Json snippet(const std::string& text, const regex::Regex::Match& match, const Wanted& wanted) {
+  const std::size_t at = match.at, end = at + match.size;
+  const std::size_t shown = match.size > kMostShown && wanted.regex ? before_character(text, at + kMostShown) : end;
   const std::size_t from = before_character(text, at - std::min(at, wanted.context));
   const std::size_t until = before_character(text, std::min(text.size(), end + wanted.context));
   const std::string_view view(text);
   return {{"position", utf16_length(repair_utf8(view.substr(0, at)))},
-          {"context", fmt::format("{}{}[{}]{}{}", from > 0 ? "..." : "", readable(view.substr(from, at - from)),
-                                  readable(view.substr(at, end - at)), readable(view.substr(end, until - end)),
-                                  until < text.size() ? "..." : "")}};
+          {"context", fmt::format("{}{}[{}{}]{}{}", from > 0 ? "..." : "", readable(view.substr(from, at - from)),
+                                  readable(view.substr(at, shown - at)), shown < end ? "..." : "",
+                                  readable(view.substr(end, until - end)), until < text.size() ? "..." : "")}};
 }
 
 enum class Body { kNone, kBinary, kSearched };
@@ -84,11 +118,12 @@ Result<Searched> search_body(const session::Reader& reader, const flow::Exchange
   if (std::string_view(window->octets).substr(0, kBinaryProbe).find('\0') != std::string_view::npos) return searched;
   searched.body = Body::kSearched;
   const std::string text = context.redactor ? without_masks(window->octets) : window->octets;
-  const std::string folded = wanted.case_sensitive ? "" : to_lower(text);
-  const std::string& haystack = wanted.case_sensitive ? text : folded;
-  for (std::size_t at = haystack.find(wanted.text); at != std::string::npos && searched.snippets.size() < kMostSnippets;
-       at = haystack.find(wanted.text, at + wanted.text.size())) {
-    searched.snippets.push_back(snippet(text, at, wanted));
+  const bool folds = !wanted.case_sensitive && !wanted.regex;
+  const std::string folded = folds ? to_lower(text) : "";
+  const std::string& haystack = folds ? folded : text;
+  for (auto match = next_match(haystack, 0, wanted); match && searched.snippets.size() < kMostSnippets;
+       match = next_match(haystack, match->at + match->size, wanted)) {
+    searched.snippets.push_back(snippet(text, *match, wanted));
   }
   return searched;
 }
@@ -155,6 +190,10 @@ ToolResult search_bodies(const Json& arguments, CallContext& context) {
   Wanted wanted;
   wanted.case_sensitive = flag_argument(arguments, "case_sensitive");
   wanted.text = wanted.case_sensitive ? given : to_lower(given);
+  const bool is_pattern = flag_argument(arguments, "regex");
+  if (is_pattern) {
+    SLUICE_TRY(wanted.regex, read_pattern(given, wanted.case_sensitive));
+  }
   const std::string side = *text_argument(arguments, "search_in");
   wanted.in_request = side != "response";
   wanted.in_response = side != "request";
@@ -168,8 +207,9 @@ ToolResult search_bodies(const Json& arguments, CallContext& context) {
   const auto offset = static_cast<std::uint64_t>(*integer_argument(arguments, "offset"));
   SLUICE_TRY(const std::uint64_t candidates, reader->count(query));
   const auto enough = deadline_passed(context);
-  const capture::Needle needle(given);
-  const session::WithoutText without = reader->without_text(given);
+  const std::string held = is_pattern ? regex::required_text(given) : given;  // by each body that is wanted
+  const capture::Needle needle(held);
+  const session::WithoutText without = reader->without_text(held);
   if (without.covered < reader->manifest().exchanges) context.services->sessions->want_sealed(reader->manifest().id);
   const bool in_request = wanted.in_request, in_response = wanted.in_response;
   BodySearch search(*reader, std::move(wanted), context);
@@ -225,8 +265,8 @@ Tool search_session_tool() {
       .name = "proxy_search_session_bodies",
       .title = "Search a recording's bodies",
       .summary =
-          "Exchanges of a recording whose decoded bodies hold a text, oldest first, with snippets. Stops at limit "
-          "or max_scan: nextOffset says where to go on.",
+          "Exchanges of a recording whose decoded bodies hold a text or match a pattern, oldest first, with snippets. "
+          "Stops at limit or max_scan: nextOffset says where to go on.",
       .group = "sessions",
       .risk = Risk::kRead,
       .hints = kSlow | kReturnsTraffic | kIdempotent,
@@ -242,6 +282,7 @@ Tool search_session_tool() {
             .meaning = "Which bodies.",
             .default_value = "both",
             .choices = {"response", "request", "both"}},
+           {.name = "regex", .type = FieldType::kBoolean, .meaning = "text is an RE2 pattern.", .default_value = false},
            {.name = "case_sensitive", .type = FieldType::kBoolean, .meaning = "Exact case.", .default_value = false},
            {.name = "limit",
             .type = FieldType::kInteger,
