@@ -93,8 +93,6 @@ class SegmentReader {
 
   // kInvalid: not a segment, or of a later version. The file must outlive the reader.
   static Result<SegmentReader> create(const File& file);
-  // The header alone. As create().
-  static Result<SegmentHeader> read_header(const File& file);
 
   // kIo: the file could not be read; the reader stays where it was.
   Result<Step> next();

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 
 #include "capture/segment.h"
 #include "capture/segment_format.h"
@@ -10,17 +11,13 @@ constexpr std::size_t kWindow = 256 * 1024;
 
 }  // namespace
 
-Result<SegmentHeader> SegmentReader::read_header(const File& file) {
-  std::array<char, kSegmentHeaderSize> octets;
-  SLUICE_TRY(const std::size_t got, file.read_at(0, MutableBytes(octets.data(), octets.size())));
-  return parse_segment_header(Bytes(octets.data(), got));
-}
-
 Result<SegmentReader> SegmentReader::create(const File& file) {
   SegmentReader reader(file);
   SLUICE_TRY(reader.size_, file.size());
-  SLUICE_TRY(const Bytes octets, reader.view(0, kSegmentHeaderSize));
-  SLUICE_TRY(reader.header_, parse_segment_header(octets));
+  // No more yet: many a segment is opened for a record here and there.
+  std::array<char, kSegmentHeaderSize> octets;
+  SLUICE_TRY(const std::size_t got, file.read_at(0, MutableBytes(octets.data(), octets.size())));
+  SLUICE_TRY(reader.header_, parse_segment_header(Bytes(octets.data(), got)));
   reader.seed_ = checksum_seed(reader.header_.salt);
   reader.position_ = kSegmentHeaderSize;
   return reader;

@@ -149,8 +149,10 @@ Status Index::seal() {
   insert_.reset();
   insert_id_.reset();
   put_block_.reset();
-  SLUICE_CHECK(file_.run("PRAGMA synchronous = FULL"));  // what was written before goes to the disk with the rest
+  // What was written before goes to the disk with this, also where a reader keeps it from becoming one file.
+  SLUICE_CHECK(file_.run("PRAGMA synchronous = FULL"));
   SLUICE_CHECK(file_.run("INSERT OR REPLACE INTO facts VALUES ('whole', 1)"));
+  SLUICE_CHECK(file_.run("PRAGMA wal_checkpoint"));
   return file_.run("PRAGMA journal_mode = DELETE");
 }
 

@@ -38,8 +38,8 @@ Result<std::vector<std::uint32_t>> list_segments(FileSystem& files, const std::s
 Result<SegmentFile> SegmentFile::open(FileSystem& files, const std::string& directory, std::uint32_t number) {
   SegmentFile segment;
   SLUICE_TRY(segment.file_, files.open(segment_path(directory, number), OpenMode::kRead));
-  SLUICE_TRY(const auto header, capture::SegmentReader::read_header(*segment.file_));
-  segment.seed_ = capture::checksum_seed(header.salt);
+  SLUICE_TRY(const auto reader, capture::SegmentReader::create(*segment.file_));
+  segment.seed_ = capture::checksum_seed(reader.header().salt);
   return segment;
 }
 
