@@ -199,8 +199,6 @@ Reader::Look Reader::look(const Row& row, const capture::Needle& needle, bool re
   return look;
 }
 
-// ---- segments ----
-
 Result<std::unique_ptr<Reader::Open>> Reader::take_segment(std::uint32_t number) const {
   {
     const std::lock_guard guard(open_mutex_);
