@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "analysis/clip.h"
-#include "base/json.h"
+#include "base/json_text.h"
 #include "base/text.h"
 
 namespace sluice::analysis {
@@ -24,11 +24,10 @@ void encode(Bytes block, ExportBody::Encoding encoding, std::string& out) {
     case ExportBody::Encoding::kPlain:
       out = block;
       return;
-    case ExportBody::Encoding::kJsonText: {
-      const std::string quoted = dump_json(Json(block));
-      out.assign(quoted, 1, quoted.size() - 2);
+    case ExportBody::Encoding::kJsonText:
+      out.clear();
+      append_json_text(out, block);
       return;
-    }
     case ExportBody::Encoding::kBase64:
       out = base64_encode(block);
       return;

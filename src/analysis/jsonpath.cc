@@ -290,7 +290,8 @@ class Finder {
     const std::int64_t start = normal(selector.start.value_or(forward ? 0 : size - 1));
     const std::int64_t end = selector.end ? normal(*selector.end) : (forward ? size : -1);
     if (forward) {
-      const std::int64_t lower = std::clamp<std::int64_t>(start, 0, size), upper = std::clamp<std::int64_t>(end, 0, size);
+      const std::int64_t lower = std::clamp<std::int64_t>(start, 0, size),
+                         upper = std::clamp<std::int64_t>(end, 0, size);
       if (lower < upper) put_items(node, lower, selector.step, 1 + (upper - lower - 1) / selector.step, keep, out);
     } else {
       const std::int64_t upper = std::clamp<std::int64_t>(start, -1, size - 1);

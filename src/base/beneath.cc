@@ -154,6 +154,18 @@ Status BeneathFileSystem::remove_tree(const std::string& directory) {
   return posix::remove_below(spot->parent.get(), spot->name, directory);
 }
 
+std::optional<FileStamp> BeneathFileSystem::stamp(const std::string& path) {
+  const auto steps = steps_to(path);
+  if (!steps || steps->empty()) return std::nullopt;
+  Descriptor parent(-1);
+  for (std::size_t i = 0; i + 1 < steps->size(); ++i) {
+    auto next = step_into(i == 0 ? fd_ : parent.get(), (*steps)[i], path, false);
+    if (!next) return std::nullopt;
+    parent = *std::move(next);
+  }
+  return posix::stamp_of(steps->size() == 1 ? fd_ : parent.get(), steps->back().c_str());
+}
+
 bool BeneathFileSystem::exists(const std::string& path) {
   const auto spot = find(path);
   struct stat info {};

@@ -35,6 +35,7 @@ class BeneathFileSystem final : public FileSystem {
   Status remove(const std::string& path) override;
   Status remove_tree(const std::string& directory) override;
   bool exists(const std::string& path) override;
+  std::optional<FileStamp> stamp(const std::string& path) override;
 
  private:
   struct Spot;

@@ -97,5 +97,27 @@ TEST_F(Beneath, WhatIsNotThereIsMadeOnlyIfWanted) {
     EXPECT_FALSE(BeneathFileSystem::open(top_, below, IfAbsent::kMake));
 }
 
+TEST_F(Beneath, AStampTellsWhatDidNotChangeForAWhile) {
+  ASSERT_TRUE(root_->save_file(in("fresh"), "content"));
+  EXPECT_FALSE(root_->stamp(in("fresh"))) << "the next change may look the same";
+  EXPECT_FALSE(root_->stamp(in("nothing")));
+  const auto etc = BeneathFileSystem::open("/", "etc", IfAbsent::kFail);
+  ASSERT_TRUE(etc);
+  const auto stamp = (*etc)->stamp("/etc/passwd");
+  struct stat info {};
+  ASSERT_EQ(::stat("/etc/passwd", &info), 0);
+  ASSERT_TRUE(stamp);
+  EXPECT_EQ(stamp->inode, info.st_ino);
+  EXPECT_EQ(stamp->size, static_cast<ByteCount>(info.st_size));
+  EXPECT_EQ(stamp, SystemFileSystem().stamp("/etc/passwd"));
+  EXPECT_FALSE((*etc)->stamp("/etc")) << "no file";
+  EXPECT_FALSE((*etc)->stamp("/etc/../etc/passwd"));
+  EXPECT_FALSE((*etc)->stamp("/usr/bin/env")) << "outside";
+  ASSERT_EQ(::symlink("/etc/passwd", in("link").c_str()), 0);
+  EXPECT_FALSE(root_->stamp(in("link")));
+  ASSERT_EQ(::symlink("/etc", in("folder").c_str()), 0);
+  EXPECT_FALSE(root_->stamp(in("folder/passwd")));
+}
+
 }  // namespace
 }  // namespace sluice

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,14 @@ enum class OpenMode {
                   // lock
 };
 
+// What tells a file from the one that stood there before, and from itself before it was written to.
+struct FileStamp {
+  std::uint64_t device = 0, inode = 0;
+  ByteCount size = 0;
+  std::int64_t modified_ns = 0, changed_ns = 0;
+  friend bool operator==(const FileStamp&, const FileStamp&) = default;
+};
+
 class FileSystem {
  public:
   virtual ~FileSystem() = default;
@@ -49,6 +58,13 @@ class FileSystem {
   virtual Status remove(const std::string& path) = 0;            // a file; absent is success
   virtual Status remove_tree(const std::string& directory) = 0;  // absent is success; never follows links
   virtual bool exists(const std::string& path) = 0;
+  // Of a regular file. What was read after one of these was taken is what stands there as long as they are the same.
+  // nullopt: there is none, this file system cannot tell, or the file changed in the last two seconds: the next change
+  // could look the same then.
+  virtual std::optional<FileStamp> stamp(const std::string& path) {
+    (void)path;
+    return std::nullopt;
+  }
 
   // Whole small files. load_file fails with kTooLarge beyond `limit`.
   Result<std::string> load_file(const std::string& path, ByteCount limit = 16 * kMiB);
@@ -66,6 +82,7 @@ class SystemFileSystem final : public FileSystem {
   Status remove(const std::string& path) override;
   Status remove_tree(const std::string& directory) override;
   bool exists(const std::string& path) override;
+  std::optional<FileStamp> stamp(const std::string& path) override;
 };
 
 }  // namespace sluice

@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,8 +20,9 @@
 namespace sluice::posix {
 namespace {
 
-constexpr std::size_t kMaxPieces = 64;  // of one writev: well below IOV_MAX
-constexpr int kMaxTreeDepth = 64;       // remove_tree holds one descriptor for each level
+constexpr std::size_t kMaxPieces = 64;            // of one writev: well below IOV_MAX
+constexpr std::int64_t kSettled = 2'000'000'000;  // ns: some file systems keep times of two seconds
+constexpr int kMaxTreeDepth = 64;                 // remove_tree holds one descriptor for each level
 
 Code code_of(int error_number) {
   switch (error_number) {
@@ -144,6 +146,18 @@ Result<std::vector<std::string>> names_in(Descriptor fd, const std::string& path
   return names;
 }
 
+std::optional<FileStamp> stamp_of(int parent, const char* name) {
+  struct stat info {};
+  timespec now{};
+  if (::fstatat(parent, name, &info, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
+  if (::clock_gettime(CLOCK_REALTIME, &now) != 0) return std::nullopt;  // the one that files' times are of
+  const auto ns = [](const timespec& time) { return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; };
+  const FileStamp stamp{info.st_dev, info.st_ino, static_cast<ByteCount>(info.st_size), ns(info.st_mtim),
+                        ns(info.st_ctim)};
+  if (std::max(stamp.modified_ns, stamp.changed_ns) > ns(now) - kSettled) return std::nullopt;
+  return stamp;
+}
+
 Status remove_below(int parent, const std::string& name, const std::string& shown, int depth) {
   if (::unlinkat(parent, name.c_str(), 0) == 0 || errno == ENOENT) return {};
   const int unlink_error = errno;
@@ -244,6 +258,10 @@ Status SystemFileSystem::remove(const std::string& path) {
 
 Status SystemFileSystem::remove_tree(const std::string& directory) {
   return posix::remove_below(AT_FDCWD, directory, directory);
+}
+
+std::optional<FileStamp> SystemFileSystem::stamp(const std::string& path) {
+  return posix::stamp_of(AT_FDCWD, path.c_str());
 }
 
 bool SystemFileSystem::exists(const std::string& path) {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 
 #include "capture/record_seal.h"
 #include "capture/segment.h"
@@ -19,8 +20,10 @@ SegmentReader::~SegmentReader() = default;
 Result<SegmentReader> SegmentReader::create(const File& file, const SealKey* key) {
   SegmentReader reader(file);
   SLUICE_TRY(reader.size_, file.size());
-  SLUICE_TRY(const Bytes octets, reader.view(0, kSegmentHeaderSize));
-  SLUICE_TRY(reader.header_, parse_segment_header(octets));
+  // No more yet: many a segment is opened for a record here and there.
+  std::array<char, kSegmentHeaderSize> octets;
+  SLUICE_TRY(const std::size_t got, file.read_at(0, MutableBytes(octets.data(), octets.size())));
+  SLUICE_TRY(reader.header_, parse_segment_header(Bytes(octets.data(), got)));
   reader.seed_ = checksum_seed(reader.header_.salt);
   if (key && !reader.header_.sealed) return fail(Code::kRefused, "a segment in clear in an encrypted recording");
   if (key) reader.seal_ = std::make_unique<RecordSeal>(*key, reader.header_, Aead::Use::kOpen);

@@ -56,6 +56,14 @@ bool Regex::is_in(std::string_view text) const {
   return re2_->Match(piece(text), 0, text.size(), re2::RE2::UNANCHORED, nullptr, 0);
 }
 
+std::optional<Regex::Match> Regex::match(std::string_view text, std::size_t from) const {
+  re2::StringPiece found;
+  if (from > text.size() || !re2_->Match(piece(text), from, text.size(), re2::RE2::UNANCHORED, &found, 1)) {
+    return std::nullopt;
+  }
+  return Match{static_cast<std::size_t>(found.data() - text.data()), found.size()};
+}
+
 std::optional<std::string> Regex::find(std::string_view text) const {
   std::array<re2::StringPiece, 2> found;
   const int groups = std::min(re2_->NumberOfCapturingGroups(), 1) + 1;

@@ -41,6 +41,11 @@ class Regex {
   static Result<Regex> compile(std::string_view source, const Options& options = {});
   // Unanchored unless the pattern says otherwise.
   bool is_in(std::string_view text) const;
+  // The first match that begins at `from` or behind it.
+  struct Match {
+    std::size_t at = 0, size = 0;
+  };
+  std::optional<Match> match(std::string_view text, std::size_t from = 0) const;
   // The first group of the first match, or the match where there is no group. Needs Options::captures.
   std::optional<std::string> find(std::string_view text) const;
   // A group of the first match; 0: the match. Not more than groups(). Needs Options::captures.

@@ -34,7 +34,10 @@ const SegmentFile* BodyTextReader::segment(std::uint32_t number) {
   if (found != segments_.end()) return &found->second;
   auto opened = SegmentFile::open(files_, directory_, number, key_);
   if (!opened) return nullptr;
-  if (segments_.size() >= kMostOpen) segments_.clear();
+  if (segments_.size() >= kMostOpen) {
+    window_ = {};
+    segments_.clear();
+  }
   return &segments_.emplace(number, *std::move(opened)).first->second;
 }
 
@@ -61,7 +64,8 @@ const BodyTexts* BodyTextReader::read(const Row& row) {
             if (parts) response_coding = coding_of(parts->effective.empty() ? parts->head : parts->effective);
           }
           return true;
-        });
+        },
+        window_);
     if (!on || !*on) return nullptr;
   }
   decode(texts_.request, request_coding);

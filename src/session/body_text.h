@@ -38,6 +38,7 @@ class BodyTextReader {
   const std::string directory_;
   const SessionKeyPtr key_;
   std::unordered_map<std::uint32_t, SegmentFile> segments_;
+  SegmentFile::Window window_;  // rows stand in segments in about their order
   BodyTexts texts_;
 };
 

@@ -55,6 +55,10 @@ struct TextColumn {
   bool good() const {
     return std::is_sorted(ends.begin(), ends.end()) && (ends.empty() || ends.back() <= octets.size());
   }
+  Bytes text(std::size_t row) const {
+    const std::size_t begin = row == 0 ? 0 : ends[row - 1];
+    return octets.substr(begin, ends[row] - begin - std::min<std::size_t>(1, ends[row] - begin));
+  }
   // Sets what of `passed` holds the text.
   void find(const Needle& needle, std::vector<bool>& passed) const {
     if (needle.lower().find('\0') != std::string::npos) return;
@@ -153,7 +157,8 @@ Result<std::vector<std::uint64_t>> block_seqs(Bytes block) {
   return seqs;
 }
 
-Status match_block(Bytes block, const Query& query, std::uint32_t oldest, Matches& matches) {
+Result<std::size_t> match_block(Bytes block, const Query& query, std::uint32_t oldest, const Sieve* sieve,
+                                Matches& matches) {
   OctetReader in(block);
   const std::size_t count = in.number<std::uint32_t>();
   if (count > kRowsInBlock) return fail(Code::kIo, "the index is damaged");
@@ -191,10 +196,11 @@ Status match_block(Bytes block, const Query& query, std::uint32_t oldest, Matche
         (rules[i] == 0 || !text.is_in(fmt::format("rule_{}", rules[i])))) {
       continue;
     }
+    if (sieve && !sieve->passes({urls.text(i), host_names[hosts[i]], ids.text(i), rules[i]})) continue;
     matches.rows.push_back({times[i], seqs[i]});
     matches.with_tls += tls[i];
   }
-  return {};
+  return count;
 }
 
 }  // namespace sluice::session

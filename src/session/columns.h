@@ -52,8 +52,10 @@ class BlockBuilder {
   std::uint32_t last_segment_ = 0;
 };
 
-// Adds those of a block's rows that pass, but for such as began in a segment before `oldest`. kIo: it is damaged.
-Status match_block(Bytes block, const Query& query, std::uint32_t oldest, Matches& matches);
+// Adds those of a block's rows that pass, but for such as began in a segment before `oldest`. `sieve`: null, or what
+// has the last word. How many rows it holds. kIo: it is damaged.
+Result<std::size_t> match_block(Bytes block, const Query& query, std::uint32_t oldest, const Sieve* sieve,
+                                Matches& matches);
 
 // Of its rows, in their order. kIo.
 Result<std::vector<std::uint64_t>> block_seqs(Bytes block);

@@ -17,18 +17,17 @@ namespace {
 using sqlite::SqliteFile;
 using sqlite::Statement;
 
-constexpr int kVersion = 2;
+constexpr int kVersion = 3;
 constexpr std::chrono::seconds kPatience{5};
+constexpr int kRunBits = 14;  // rows of so many seqs share a run of ids
 
 constexpr const char* kSchema =
-    "CREATE TABLE exchanges (seq INTEGER PRIMARY KEY, id INTEGER NOT NULL, segment INTEGER NOT NULL, row BLOB NOT NULL)"
-    " STRICT;"
+    "CREATE TABLE exchanges (seq INTEGER PRIMARY KEY, segment INTEGER NOT NULL, row BLOB NOT NULL) STRICT;"
+    "CREATE TABLE ids (run INTEGER, id INTEGER, seq INTEGER, PRIMARY KEY (run, id, seq)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE blocks (number INTEGER PRIMARY KEY, last_segment INTEGER NOT NULL, columns BLOB NOT NULL) STRICT;"
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;"
-    "CREATE INDEX by_id ON exchanges (id);"
-    "CREATE INDEX by_segment ON exchanges (segment);"
     "INSERT INTO facts VALUES ('made', random());"
-    "PRAGMA user_version = 2;";
+    "PRAGMA user_version = 3;";
 
 }  // namespace
 
@@ -52,12 +51,8 @@ Status Index::create() {
   SLUICE_CHECK(file_.open(SqliteFile::IfMissing::kCreate, [&] {
     return file_.run((std::string("BEGIN IMMEDIATE;") + kSchema + seal + "COMMIT").c_str());
   }));
-  return file_.run("PRAGMA cache_size = -16384");
-}
-
-Status Index::create_disposable() {
-  SLUICE_CHECK(create());
-  return file_.run("PRAGMA synchronous = OFF");
+  // Nothing of it need survive a loss of power before it is sealed: it is made again then.
+  return file_.run("PRAGMA cache_size = -16384; PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 4096");
 }
 
 Status Index::open_to_read() {
@@ -121,16 +116,20 @@ Statement& Index::kept(std::unique_ptr<Statement>& statement, const char* sql) {
 
 Status Index::add(std::span<const Row> rows) {
   return file_.transact([&]() -> Status {
-    Statement& insert = kept(insert_, "INSERT OR REPLACE INTO exchanges (seq, id, segment, row) VALUES (?,?,?,?)");
-    if (!insert.is_good()) return fail(file_.error("written"));
+    Statement& insert = kept(insert_, "INSERT OR REPLACE INTO exchanges (seq, segment, row) VALUES (?,?,?)");
+    Statement& name = kept(insert_id_, "INSERT OR IGNORE INTO ids (run, id, seq) VALUES (?,?,?)");
+    if (!insert.is_good() || !name.is_good()) return fail(file_.error("written"));
     for (const Row& row : rows) {
-      SLUICE_TRY(const std::string octets,
-                 sealed(SealedPart::kRow, static_cast<std::int64_t>(row.seq), row_octets(row)));
-      insert.bind(1, static_cast<std::int64_t>(row.seq));
-      insert.bind(2, number_of(row.id));
-      insert.bind(3, row.opened.segment);
-      insert.bind_blob(4, octets);
+      const auto seq = static_cast<std::int64_t>(row.seq);
+      SLUICE_TRY(const std::string octets, sealed(SealedPart::kRow, seq, row_octets(row)));
+      insert.bind(1, seq);
+      insert.bind(2, row.opened.segment);
+      insert.bind_blob(3, octets);
       if (!insert.run()) return fail(file_.error("written"));
+      name.bind(1, seq >> kRunBits);
+      name.bind(2, number_of(row.id));
+      name.bind(3, seq);
+      if (!name.run()) return fail(file_.error("written"));
     }
     return add_to_blocks(rows);
   });
@@ -159,10 +158,23 @@ Status Index::add_to_blocks(std::span<const Row> rows) {
 
 Status Index::drop_segment(std::uint32_t segment, std::uint64_t& exchanges) {
   return file_.transact([&]() -> Status {
-    Statement erase(file_, "DELETE FROM exchanges WHERE segment <= ?1");
-    erase.bind(1, segment);
+    // In the order of seq exchanges also began: those that go stand before all others.
+    std::int64_t left = INT64_MAX;
+    {
+      Statement first(file_, "SELECT seq FROM exchanges WHERE segment > ?1 ORDER BY seq LIMIT 1");
+      if (!first.is_good()) return fail(file_.error("read"));
+      first.bind(1, segment);
+      const auto step = first.step();
+      if (step == Statement::Step::kFailed) return fail(file_.error("read"));
+      if (step == Statement::Step::kRow) left = first.integer(0);
+    }
+    Statement erase(file_, "DELETE FROM exchanges WHERE seq < ?1");
+    erase.bind(1, left);
     if (!erase.run()) return fail(file_.error("written"));
     exchanges += static_cast<std::uint64_t>(file_.changes());
+    Statement erase_ids(file_, "DELETE FROM ids WHERE run < ?1");
+    erase_ids.bind(1, left >> kRunBits);
+    if (!erase_ids.run()) return fail(file_.error("written"));
     Statement erase_blocks(file_, "DELETE FROM blocks WHERE last_segment <= ?1 AND number < ?2");
     erase_blocks.bind(1, segment);
     erase_blocks.bind(2, block_number_);
@@ -176,8 +188,12 @@ Status Index::drop_segment(std::uint32_t segment, std::uint64_t& exchanges) {
 
 Status Index::seal() {
   insert_.reset();
+  insert_id_.reset();
   put_block_.reset();
+  // What was written before goes to the disk with this, also where a reader keeps it from becoming one file.
+  SLUICE_CHECK(file_.run("PRAGMA synchronous = FULL"));
   SLUICE_CHECK(file_.run("INSERT OR REPLACE INTO facts VALUES ('whole', 1)"));
+  SLUICE_CHECK(file_.run("PRAGMA wal_checkpoint"));
   return file_.run("PRAGMA journal_mode = DELETE");
 }
 
@@ -203,20 +219,31 @@ Result<std::uint64_t> Index::size() {
   return static_cast<std::uint64_t>(asked.integer(0));
 }
 
-Result<Matches> Index::match(const Query& query) {
+Result<Matches> Index::match(const Query& query, const Sieve* sieve) {
   Matches matches;
-  Statement asked(file_,
-                  "SELECT columns, (SELECT value FROM facts WHERE name = 'oldest'), number FROM blocks "
-                  "ORDER BY number");
+  const bool newest_first = sieve && !query.ascending;
+  std::string sql =
+      "SELECT columns, (SELECT value FROM facts WHERE name = 'oldest'), number FROM blocks ORDER BY number";
+  if (newest_first) sql += " DESC";
+  Statement asked(file_, sql.c_str());
   if (!asked.is_good()) return fail(file_.error("read"));
+  std::uint64_t looked_at = 0;
   for (;;) {
     const auto step = asked.step();
     if (step == Statement::Step::kFailed) return fail(file_.error("read"));
     if (step == Statement::Step::kDone) break;
+    if (sieve && sieve->enough && sieve->enough()) {
+      matches.ended_after = looked_at;
+      break;
+    }
     const auto oldest = asked.is_null(1) ? 0 : static_cast<std::uint32_t>(asked.integer(1));
     SLUICE_TRY(const Bytes block, opened(SealedPart::kBlock, asked.integer(2), asked.octets(0)));
-    SLUICE_CHECK(match_block(block, query, oldest, matches));
+    const auto had = static_cast<std::ptrdiff_t>(matches.rows.size());
+    SLUICE_TRY(const std::size_t rows, match_block(block, query, oldest, sieve, matches));
+    looked_at += rows;
+    if (newest_first) std::reverse(matches.rows.begin() + had, matches.rows.end());
   }
+  if (newest_first) std::reverse(matches.rows.begin(), matches.rows.end());
   if (!std::is_sorted(matches.rows.begin(), matches.rows.end())) std::sort(matches.rows.begin(), matches.rows.end());
   return matches;
 }
@@ -259,17 +286,26 @@ Result<std::optional<Row>> Index::find(std::uint64_t seq) {
 }
 
 Result<std::optional<Row>> Index::find(const std::string& id) {
-  Statement asked(file_, "SELECT row, seq FROM exchanges WHERE id = ?1");
-  if (!asked.is_good()) return fail(file_.error("read"));
-  asked.bind(1, number_of(id));
-  for (;;) {
-    const auto step = asked.step();
+  Statement run(file_, "SELECT MAX(run) FROM ids WHERE run < ?1");
+  Statement asked(file_, "SELECT row, seq FROM ids JOIN exchanges USING (seq) WHERE run = ?1 AND ids.id = ?2");
+  if (!run.is_good() || !asked.is_good()) return fail(file_.error("read"));
+  asked.bind(2, number_of(id));
+  for (std::int64_t before = INT64_MAX;;) {  // the latest run first
+    run.bind(1, before);
+    if (run.step() != Statement::Step::kRow) return fail(file_.error("read"));
+    if (run.is_null(0)) return std::nullopt;
+    before = run.integer(0);
+    run.reset();
+    asked.bind(1, before);
+    auto step = asked.step();
+    for (; step == Statement::Step::kRow; step = asked.step()) {
+      SLUICE_TRY(const Bytes octets, opened(SealedPart::kRow, asked.integer(1), asked.octets(0)));
+      auto row = parse_row(octets);
+      if (!row) return fail(Code::kIo, file_.path() + " is damaged");
+      if (row->id == id) return row;
+    }
     if (step == Statement::Step::kFailed) return fail(file_.error("read"));
-    if (step == Statement::Step::kDone) return std::nullopt;
-    SLUICE_TRY(const Bytes octets, opened(SealedPart::kRow, asked.integer(1), asked.octets(0)));
-    auto row = parse_row(octets);
-    if (!row) return fail(Code::kIo, file_.path() + " is damaged");
-    if (row->id == id) return row;
+    asked.reset();
   }
 }
 

@@ -28,6 +28,18 @@ struct Query {
   bool ascending = false;                      // by timestamp; those of the same one by seq
 };
 
+// A row as blocks hold it.
+struct RowBrief {
+  Bytes url, host, id;
+  std::uint32_t matched_rule = 0;
+};
+// Says of rows that pass a query whether they count: what somebody may not see is not found either. Of one query the
+// same each time.
+struct Sieve {
+  std::function<bool(const RowBrief&)> passes;
+  std::function<bool()> enough;  // null: it goes on to the end; else asked now and then
+};
+
 // What passes a query, whatever its order.
 struct Matches {
   struct Match {
@@ -37,6 +49,7 @@ struct Matches {
   };
   std::vector<Match> rows;  // ascending
   std::uint64_t with_tls = 0;
+  std::optional<std::uint64_t> ended_after;  // enough, after so many rows: the newest ones unless `ascending`
 
   // The one at `place` of a list, newest first unless `ascending`; those of the same time by seq.
   const Match& at(std::size_t place, bool ascending) const;
@@ -52,9 +65,8 @@ class Index {
   explicit Index(std::string path, SessionKeyPtr key = nullptr);
   ~Index();
 
-  Status create();  // anew; the file must not be there
-  // It is built to be put in place when it is whole: until then nothing of it need survive.
-  Status create_disposable();
+  // Anew; the file must not be there. A loss of power before it is sealed may damage it.
+  Status create();
   Status open_to_read();  // kNotFound; kConflict: made by a newer Sluice; kIo: damaged, or of an older one
   Status add(std::span<const Row> rows);
   Status drop_segment(std::uint32_t segment, std::uint64_t& exchanges);  // rows that began there; how many
@@ -64,7 +76,7 @@ class Index {
   std::int64_t made();     // tells it from every other: a number of chance
   std::int64_t version();  // is another once somebody else has changed it
 
-  Result<Matches> match(const Query& query);
+  Result<Matches> match(const Query& query, const Sieve* sieve = nullptr);
   // Blocks of rows by number, ascending, after that one; the last one only if `all`: it may still grow.
   Result<std::vector<std::int64_t>> blocks_after(std::int64_t number, bool all);
   Result<std::vector<std::uint64_t>> seqs_of(std::int64_t block);
@@ -88,7 +100,7 @@ class Index {
   std::unique_ptr<IndexSeal> seal_;      // null: rows stand in clear
   std::unique_ptr<BlockBuilder> block_;  // the last one, while it is written
   std::int64_t block_number_ = 1;
-  std::unique_ptr<sqlite::Statement> insert_, put_block_, find_;
+  std::unique_ptr<sqlite::Statement> insert_, insert_id_, put_block_, find_;
 };
 
 }  // namespace sluice::session

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <ctime>
+#include <utility>
 
 #include "base/text.h"
 
@@ -103,29 +104,34 @@ std::optional<OnCap> find_on_cap(std::string_view name) {
 }
 
 Json manifest_json(const Manifest& manifest) {
-  return {{"schemaVersion", manifest.encryption ? kSealedSchemaVersion : kSchemaVersion},
-          {"id", manifest.id},
-          {"name", nullable(manifest.name)},
-          {"captureProfile", to_string(manifest.profile)},
-          {"storageDir", manifest.root},
-          {"maxDiskMb", manifest.max_disk_mb},
-          {"createdAt", manifest.created_ms},
-          {"startedAt", manifest.started_ms},
-          {"endedAt", nullable(manifest.ended_ms)},
-          {"status", manifest.active ? "active" : "stopped"},
-          {"recoveryState", to_string(manifest.recovery)},
-          {"exchangeCount", manifest.exchanges},
-          {"bytesWritten", manifest.bytes_written},
-          {"droppedWrites", manifest.dropped_writes},
-          {"lastSequence", manifest.last_sequence},
-          {"lastFlushAt", nullable(manifest.last_flush_ms)},
-          {"lastError", nullable(manifest.last_error)},
-          {"files", {{"segments", "segments"}, {"index", "index.db"}, {"harDir", "har"}}},
-          {"onCap", to_string(manifest.on_cap)},
-          {"droppedExchanges", manifest.dropped_exchanges},
-          {"bytesCut", manifest.bytes_cut},
-          {"segmentCount", manifest.segments},
-          {"encrypted", manifest.encryption.has_value()}};
+  Json json = Json::object();
+  auto& members = json.get_ref<Json::object_t&>();  // lists of ten thousand are made of these
+  members.reserve(24);
+  const auto put = [&](const char* name, Json value) { members.emplace_back(name, std::move(value)); };
+  put("schemaVersion", manifest.encryption ? kSealedSchemaVersion : kSchemaVersion);
+  put("id", manifest.id);
+  put("name", nullable(manifest.name));
+  put("captureProfile", to_string(manifest.profile));
+  put("storageDir", manifest.root);
+  put("maxDiskMb", manifest.max_disk_mb);
+  put("createdAt", manifest.created_ms);
+  put("startedAt", manifest.started_ms);
+  put("endedAt", nullable(manifest.ended_ms));
+  put("status", manifest.active ? "active" : "stopped");
+  put("recoveryState", to_string(manifest.recovery));
+  put("exchangeCount", manifest.exchanges);
+  put("bytesWritten", manifest.bytes_written);
+  put("droppedWrites", manifest.dropped_writes);
+  put("lastSequence", manifest.last_sequence);
+  put("lastFlushAt", nullable(manifest.last_flush_ms));
+  put("lastError", nullable(manifest.last_error));
+  put("files", {{"segments", "segments"}, {"index", "index.db"}, {"harDir", "har"}});
+  put("onCap", to_string(manifest.on_cap));
+  put("droppedExchanges", manifest.dropped_exchanges);
+  put("bytesCut", manifest.bytes_cut);
+  put("segmentCount", manifest.segments);
+  put("encrypted", manifest.encryption.has_value());
+  return json;
 }
 
 std::string manifest_text(const Manifest& manifest, JsonStyle style) {

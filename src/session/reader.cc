@@ -6,31 +6,14 @@
 #include <array>
 
 #include "capture/records.h"
-#include "session/segments.h"
 
 namespace sluice::session {
 namespace {
 
 constexpr ByteCount kNear = 4 * kMiB;
+constexpr std::size_t kMostOpen = 4;
 
 using capture::RecordType;
-
-// Visits the records of an exchange, run by run. Stops where something is damaged: what stands behind is not shown as
-// if it followed.
-Status visit_records(FileSystem& files, const std::string& directory, const SessionKeyPtr& key, const Row& row,
-                     const SegmentFile::Wanted& wanted, const SegmentFile::Visit& visit) {
-  std::optional<SegmentFile> segment;
-  std::uint32_t open = 0;
-  for (const Place& run : row.runs) {
-    if (run.segment != open) {
-      SLUICE_TRY(segment, SegmentFile::open(files, directory, run.segment, key));
-      open = run.segment;
-    }
-    SLUICE_TRY(const bool on, segment->visit(run, row.seq, wanted, visit));
-    if (!on) break;
-  }
-  return {};
-}
 
 bool is_body(RecordType type) { return type == RecordType::kRequestBody || type == RecordType::kResponseBody; }
 
@@ -98,16 +81,18 @@ Result<std::unique_ptr<Reader>> Reader::open(std::shared_ptr<FileSystem> files, 
 
 // ---- rows ----
 
-Result<std::shared_ptr<const Matches>> Reader::matches(const Query& query) const {
+Result<std::shared_ptr<const Matches>> Reader::match(const Query& query, const Sieve* sieve) const {
   const std::lock_guard guard(mutex_);
   std::string key = key_of(query);
+  if (sieve) key += "sieved";
   const std::int64_t version = index_.version();
   if (matches_ && matched_query_ == key && matched_version_ == version) return matches_;
   const std::int64_t index = cache_ && index_.is_sealed() ? index_.made() : 0;
   auto matches = index != 0 ? cache_->find(index, key) : nullptr;
   if (!matches) {
-    SLUICE_TRY(Matches found, index_.match(query));
+    SLUICE_TRY(Matches found, index_.match(query, sieve));
     matches = std::make_shared<const Matches>(std::move(found));
+    if (matches->ended_after) return matches;
     if (index != 0) cache_->keep(index, key, matches);
   }
   matches_ = matches;
@@ -117,32 +102,36 @@ Result<std::shared_ptr<const Matches>> Reader::matches(const Query& query) const
 }
 
 Result<std::uint64_t> Reader::count(const Query& query) const {
-  SLUICE_TRY(const auto found, matches(query));
+  SLUICE_TRY(const auto found, match(query));
   return found->rows.size();
 }
 
 Result<std::uint64_t> Reader::count_with_tls(const Query& query) const {
-  SLUICE_TRY(const auto found, matches(query));
+  SLUICE_TRY(const auto found, match(query));
   return found->with_tls;
 }
 
 Status Reader::visit(const Query& query, std::uint64_t offset, std::uint64_t limit,
                      const std::function<bool(const Row&)>& visit) const {
-  SLUICE_TRY(const auto found, matches(query));
-  const std::uint64_t size = found->rows.size(), end = limit > size || offset > size - limit ? size : offset + limit;
+  SLUICE_TRY(const auto found, match(query));
+  return this->visit(*found, query.ascending, offset, limit, visit);
+}
+
+Status Reader::visit(const Matches& matches, bool ascending, std::uint64_t offset, std::uint64_t limit,
+                     const std::function<bool(const Row&)>& visit) const {
+  const std::uint64_t size = matches.rows.size(), end = limit > size || offset > size - limit ? size : offset + limit;
   for (std::uint64_t place = offset; place < end; ++place) {
-    SLUICE_TRY(const auto row, row_of(found->at(static_cast<std::size_t>(place), query.ascending).seq));
+    SLUICE_TRY(const auto row, row_of(matches.at(static_cast<std::size_t>(place), ascending).seq));
     if (row && !visit(*row)) return {};
   }
   return {};
 }
 
-Status Reader::visit_some(const Query& query, std::uint64_t offset,
+Status Reader::visit_some(const Matches& matches, bool ascending, std::uint64_t offset,
                           const std::function<bool(std::uint64_t seq)>& wanted,
                           const std::function<bool(std::uint64_t place, const Row&)>& visit) const {
-  SLUICE_TRY(const auto found, matches(query));
-  for (std::uint64_t place = offset; place < found->rows.size(); ++place) {
-    const std::uint64_t seq = found->at(static_cast<std::size_t>(place), query.ascending).seq;
+  for (std::uint64_t place = offset; place < matches.rows.size(); ++place) {
+    const std::uint64_t seq = matches.at(static_cast<std::size_t>(place), ascending).seq;
     if (!wanted(seq)) continue;
     SLUICE_TRY(const auto row, row_of(seq));
     if (row && !visit(place, *row)) return {};
@@ -211,6 +200,52 @@ Reader::Look Reader::look(const Row& row, const capture::Needle& needle, bool re
   return look;
 }
 
+Result<std::unique_ptr<Reader::Open>> Reader::take_segment(std::uint32_t number) const {
+  {
+    const std::lock_guard guard(open_mutex_);
+    const auto found = std::find_if(open_.begin(), open_.end(), [&](const auto& one) { return one->number == number; });
+    if (found != open_.end()) {
+      auto taken = std::move(*found);
+      open_.erase(found);
+      return taken;
+    }
+  }
+  SLUICE_TRY(SegmentFile file, SegmentFile::open(*files_, directory_, number, key_));
+  return std::make_unique<Open>(number, std::move(file), SegmentFile::Window());
+}
+
+void Reader::leave(std::unique_ptr<Open> segment) const {
+  const std::lock_guard guard(open_mutex_);
+  open_.push_back(std::move(segment));
+  if (open_.size() > kMostOpen) open_.erase(open_.begin());
+}
+
+// Visits the records of an exchange, run by run. Stops where something is damaged: what stands behind is not shown as
+// if it followed.
+Status Reader::visit_records(const Row& row, const SegmentFile::Wanted& wanted, const SegmentFile::Visit& visit) const {
+  std::unique_ptr<Open> segment;
+  for (const Place& run : row.runs) {
+    if (!segment || run.segment != segment->number) {
+      if (segment) leave(std::move(segment));
+      SLUICE_TRY(segment, take_segment(run.segment));
+    }
+    SLUICE_TRY(const bool on, segment->file.visit(run, row.seq, wanted, visit, segment->window));
+    if (!on) break;
+  }
+  if (segment) leave(std::move(segment));
+  return {};
+}
+
+// What stands apart; nullopt: there is none, or it is damaged.
+std::optional<std::string> Reader::payload_at(const Place& place) const {
+  if (place.segment == 0) return std::nullopt;
+  auto segment = take_segment(place.segment);
+  if (!segment) return std::nullopt;
+  auto payload = (*segment)->file.read(place);
+  leave(*std::move(segment));
+  return payload ? std::optional(*std::move(payload)) : std::nullopt;
+}
+
 // ---- exchanges ----
 
 Result<flow::Exchange> Reader::exchange(const Row& row) const {
@@ -225,7 +260,7 @@ Result<flow::Exchange> Reader::exchange(const Row& row) const {
   exchange.matched_rule = row.matched_rule;
   Facts facts;
   SLUICE_CHECK(visit_records(
-      *files_, directory_, key_, row, [](const auto& frame) { return !is_body(frame.type); },
+      row, [](const auto& frame) { return !is_body(frame.type); },
       [&](const auto& frame, Bytes payload) {
         take(exchange, frame.type, payload, facts);
         return true;
@@ -234,20 +269,13 @@ Result<flow::Exchange> Reader::exchange(const Row& row) const {
     exchange.failure = flow::Failure{"recording_ended", flow::Phase::kResponseBody,
                                      "The recording ended before this exchange did; what had arrived is here."};
   }
-  const auto fact = [&](const Place& place) -> std::optional<std::string> {
-    if (place.segment == 0) return std::nullopt;
-    const auto segment = SegmentFile::open(*files_, directory_, place.segment, key_);
-    if (!segment) return std::nullopt;
-    auto payload = segment->read(place);
-    return payload ? std::optional(*std::move(payload)) : std::nullopt;
-  };
-  if (const auto payload = fact(row.connection)) {
+  if (const auto payload = payload_at(row.connection)) {
     if (auto connection = capture::parse_connection(*payload)) {
       connection->id = ConnectionId{facts.connection};
       exchange.connection = std::move(connection);
     }
   }
-  if (const auto payload = fact(row.upstream)) {
+  if (const auto payload = payload_at(row.upstream)) {
     if (auto upstream = capture::parse_upstream(*payload)) {
       upstream->id = facts.upstream;
       exchange.upstream = std::move(upstream);
@@ -270,7 +298,7 @@ Result<capture::BodySlice> Reader::read_content(const Row& row, flow::Direction 
   ByteCount at = 0;  // of the next piece, in what passed
   const bool socket = row.protocol == flow::Protocol::kWebSocket;
   SLUICE_CHECK(visit_records(
-      *files_, directory_, key_, row,
+      row,
       [&](const SegmentFile::Frame& frame) {
         if (socket && frame.type == RecordType::kMessage) return true;
         if (frame.type != wanted) return false;
@@ -341,7 +369,7 @@ Result<capture::MessagePage> Reader::messages(std::string_view id, std::int64_t 
   SLUICE_TRY(const Row row, remembered(id));
   std::vector<capture::Message> all;
   SLUICE_CHECK(visit_records(
-      *files_, directory_, key_, row, [](const auto& frame) { return frame.type == RecordType::kMessage; },
+      row, [](const auto& frame) { return frame.type == RecordType::kMessage; },
       [&](const auto&, Bytes octets) {
         const auto parts = capture::parse_message(octets);
         if (!parts) return true;

@@ -16,6 +16,7 @@
 #include "session/index.h"
 #include "session/manifest.h"
 #include "session/match_cache.h"
+#include "session/segments.h"
 #include "session/text_index.h"
 
 namespace sluice::session {
@@ -30,13 +31,19 @@ class Reader final : public capture::BodySource {
 
   const Manifest& manifest() const { return manifest_; }  // as it was when this was opened
 
+  // What passes the query, and the sieve if there is one; kept, but for what was enough before its end. Callers with
+  // sieves that differ do not share readers or caches.
+  Result<std::shared_ptr<const Matches>> match(const Query& query, const Sieve* sieve = nullptr) const;
   Result<std::uint64_t> count(const Query& query) const;
   Result<std::uint64_t> count_with_tls(const Query& query) const;
   // What is dropped meanwhile is left out.
   Status visit(const Query& query, std::uint64_t offset, std::uint64_t limit,
                const std::function<bool(const Row&)>& visit) const;
-  // The same for those whose seq is wanted, with their places in what passes the query.
-  Status visit_some(const Query& query, std::uint64_t offset, const std::function<bool(std::uint64_t seq)>& wanted,
+  Status visit(const Matches& matches, bool ascending, std::uint64_t offset, std::uint64_t limit,
+               const std::function<bool(const Row&)>& visit) const;
+  // The same for those whose seq is wanted, with their places among the matches.
+  Status visit_some(const Matches& matches, bool ascending, std::uint64_t offset,
+                    const std::function<bool(std::uint64_t seq)>& wanted,
                     const std::function<bool(std::uint64_t place, const Row&)>& visit) const;
   // kNotFound.
   Result<Row> find(std::uint64_t seq) const;
@@ -59,9 +66,19 @@ class Reader final : public capture::BodySource {
                                         ByteCount payload) const override;
 
  private:
+  // A segment that is open, and what was read of it last.
+  struct Open {
+    std::uint32_t number = 0;
+    SegmentFile file;
+    SegmentFile::Window window;
+  };
+  Result<std::unique_ptr<Open>> take_segment(std::uint32_t number) const;
+  void leave(std::unique_ptr<Open> segment) const;
+  Status visit_records(const Row& row, const SegmentFile::Wanted& wanted, const SegmentFile::Visit& visit) const;
+  std::optional<std::string> payload_at(const Place& place) const;
+
   Reader(std::shared_ptr<FileSystem> files, std::string directory, std::string index, Manifest manifest,
          SessionKeyPtr key, std::shared_ptr<MatchCache> cache);
-  Result<std::shared_ptr<const Matches>> matches(const Query& query) const;
   Result<std::optional<Row>> row_of(std::uint64_t seq) const;
   Result<Row> found(Result<std::optional<Row>> row) const;
   Result<Row> remembered(std::string_view id) const;
@@ -81,6 +98,8 @@ class Reader final : public capture::BodySource {
   const std::shared_ptr<MatchCache> cache_;
   mutable std::mutex texts_mutex_;
   mutable BodyTextReader texts_;
+  mutable std::mutex open_mutex_;
+  mutable std::vector<std::unique_ptr<Open>> open_;  // that nobody uses now; the one used last at the end
   mutable std::mutex last_mutex_;
   mutable std::optional<Row> last_;  // a body is read in many pieces
 };

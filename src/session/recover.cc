@@ -175,7 +175,7 @@ Status remove_index(FileSystem& files, const std::string& path) {
 // Built beside the old one, so that there is always one.
 Status rebuild(FileSystem& files, Scan& scan, Index& fresh, const std::string& building, const std::string& index) {
   SLUICE_CHECK(remove_index(files, building));
-  SLUICE_CHECK(fresh.create_disposable());
+  SLUICE_CHECK(fresh.create());
   SLUICE_CHECK(scan.run());
   SLUICE_CHECK(fresh.seal());
   SLUICE_TRY(const auto built, files.open(building, OpenMode::kAppend));

@@ -12,7 +12,7 @@ namespace {
 
 using capture::kFrameHeaderSize;
 
-constexpr std::size_t kWindow = 64 * 1024;
+constexpr ByteCount kWindow = 64 * kKiB, kAhead = 256 * kKiB;
 constexpr const char* kDamaged = "A record of this session is damaged on disk: proxy_session_recover says which.";
 
 std::optional<std::uint32_t> number_of(std::string_view name) {
@@ -79,20 +79,34 @@ Result<std::string> SegmentFile::read(const Place& place) const {
   return plain;
 }
 
-Result<bool> SegmentFile::visit(const Place& run, std::uint64_t subject, const Wanted& wanted,
-                                const Visit& visit) const {
+// What stands at `at` is read, and as much behind it as will be asked for: of the run to `end`, or, where runs follow
+// each other, beyond it.
+Status SegmentFile::move_to(Window& window, ByteCount at, ByteCount end) const {
+  const ByteCount had = window.at + window.octets.size();
+  const bool follows = window.of == this && !window.octets.empty() && at >= window.at && at <= had + kWindow;
+  const ByteCount wanted = follows ? std::max(kAhead, std::min(kWindow, end - at)) : std::min(kWindow, end - at);
+  window.of = nullptr;
+  window.octets.resize(static_cast<std::size_t>(wanted));
+  SLUICE_TRY(const std::size_t got, file_->read_at(at, window.octets));
+  window.octets.resize(got);
+  window.at = at;
+  window.of = this;
+  return {};
+}
+
+Result<bool> SegmentFile::visit(const Place& run, std::uint64_t subject, const Wanted& wanted, const Visit& visit,
+                                Window& window) const {
   const ByteCount end = ByteCount{run.offset} + run.length;
-  std::string window, payload, plain;
-  ByteCount window_at = 0;
+  std::string payload, plain;
+  const auto holds = [&](ByteCount at, ByteCount until) {
+    return window.of == this && at >= window.at && until <= window.at + window.octets.size();
+  };
   for (ByteCount at = run.offset; at + kFrameHeaderSize <= end;) {
-    if (at < window_at || at + kFrameHeaderSize > window_at + window.size()) {
-      window.resize(static_cast<std::size_t>(std::min<ByteCount>(kWindow, end - at)));
-      SLUICE_TRY(const std::size_t got, file_->read_at(at, window));
-      window.resize(got);
-      window_at = at;
-      if (got < kFrameHeaderSize) return false;
+    if (!holds(at, at + kFrameHeaderSize)) {
+      SLUICE_CHECK(move_to(window, at, end));
+      if (window.octets.size() < kFrameHeaderSize) return false;
     }
-    const Bytes rest = Bytes(window).substr(static_cast<std::size_t>(at - window_at));
+    Bytes rest = Bytes(window.octets).substr(static_cast<std::size_t>(at - window.at));
     const auto frame = capture::parse_frame_header(rest.substr(0, kFrameHeaderSize), seed_);
     if (!frame) return false;
     const ByteCount frame_at = at, payload_at = at + kFrameHeaderSize;
@@ -101,7 +115,12 @@ Result<bool> SegmentFile::visit(const Place& run, std::uint64_t subject, const W
     if (frame->length < overhead) return false;
     const Frame brief{frame->type, static_cast<std::uint32_t>(frame->length - overhead)};
     if (frame->subject != subject || !wanted(brief)) continue;
-    Bytes content = rest.substr(kFrameHeaderSize, frame->length);
+    // A small record that stands on the border: read from its beginning it is whole, and so are those behind it.
+    if (frame->length <= kWindow - kFrameHeaderSize && !holds(payload_at, payload_at + frame->length)) {
+      SLUICE_CHECK(move_to(window, at - frame->length - kFrameHeaderSize, end));
+      rest = window.octets;
+    }
+    Bytes content = rest.substr(std::min<std::size_t>(kFrameHeaderSize, rest.size()), frame->length);
     if (content.size() < frame->length) {
       payload.resize(frame->length);
       SLUICE_TRY(const std::size_t got, file_->read_at(payload_at, payload));

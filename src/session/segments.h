@@ -39,10 +39,23 @@ class SegmentFile {
   };
   using Wanted = std::function<bool(const Frame& frame)>;
   using Visit = std::function<bool(const Frame& frame, Bytes payload)>;  // false: no more
+  // What was read last. Whoever visits runs in their order keeps one, and reads ahead with it.
+  struct Window {
+    const SegmentFile* of = nullptr;
+    ByteCount at = 0;
+    std::string octets;
+  };
   // False: `visit` said so, or what stands there is damaged.
-  Result<bool> visit(const Place& run, std::uint64_t subject, const Wanted& wanted, const Visit& visit) const;
+  Result<bool> visit(const Place& run, std::uint64_t subject, const Wanted& wanted, const Visit& visit,
+                     Window& window) const;
+  Result<bool> visit(const Place& run, std::uint64_t subject, const Wanted& wanted, const Visit& visit) const {
+    Window own;
+    return this->visit(run, subject, wanted, visit, own);
+  }
 
  private:
+  Status move_to(Window& window, ByteCount at, ByteCount end) const;
+
   std::unique_ptr<File> file_;
   std::uint32_t seed_ = 0;
   std::unique_ptr<capture::RecordSeal> seal_;  // null: records stand in clear

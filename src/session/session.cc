@@ -183,7 +183,7 @@ Result<Store::Found> Store::find(const std::string& id) {
 Manifest Store::describe(const Root& root, const std::string& id) {
   if (const auto active = current(); active && active->id == id) return active->recording->manifest();
   const std::string directory = directory_of(root, id);
-  auto manifest = load_manifest(*root.files, directory);
+  auto manifest = manifests_.load(*root.files, directory);
   if (!manifest) {
     Manifest unknown;
     unknown.id = id;
@@ -218,6 +218,7 @@ Result<std::vector<Manifest>> Store::list() {
       if (is_session_id(name)) sessions.push_back(describe(root, name));
     }
   }
+  manifests_.forget_unasked();
   std::stable_sort(sessions.begin(), sessions.end(),
                    [](const Manifest& a, const Manifest& b) { return a.started_ms > b.started_ms; });
   return sessions;

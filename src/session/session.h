@@ -25,6 +25,7 @@
 #include "capture/capture.h"
 #include "session/import.h"
 #include "session/manifest.h"
+#include "session/manifest_cache.h"
 #include "session/reader.h"
 #include "session/recording.h"
 #include "session/recover.h"
@@ -166,6 +167,7 @@ class Store {
   mutable std::mutex mutex_;     // below
   std::condition_variable wake_;
   std::shared_ptr<const Active> active_;
+  ManifestCache manifests_;
   const std::shared_ptr<MatchCache> matches_ = std::make_shared<MatchCache>();
   bool ending_ = false;
   std::deque<std::string> to_seal_;

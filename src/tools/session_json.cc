@@ -219,6 +219,10 @@ session::Query read_query(const Json& arguments) {
 }
 
 bool is_visible(const session::Query& query, const session::Row& row, const Redactor* redactor) {
+  return is_visible(query, session::RowBrief{row.url, row.host, row.id, row.matched_rule}, redactor);
+}
+
+bool is_visible(const session::Query& query, const session::RowBrief& row, const Redactor* redactor) {
   if (!redactor || (query.url_contains.empty() && query.text.empty())) return true;
   const Redacted masked = redactor->mask_url(row.url);
   if (!masked.masked) return true;
@@ -228,7 +232,7 @@ bool is_visible(const session::Query& query, const session::Row& row, const Reda
   const std::string text = to_lower(query.text);
   const std::string rule = row.matched_rule == 0 ? "" : fmt::format("rule_{}", row.matched_rule);
   return url.find(text) != url.npos || to_lower(row.host).find(text) != std::string::npos ||
-         row.id.find(text) != std::string::npos || rule.find(text) != std::string::npos;
+         row.id.find(text) != Bytes::npos || rule.find(text) != std::string::npos;
 }
 
 Result<std::unique_ptr<session::Reader>> open_session(const Json& arguments, CallContext& context) {

@@ -24,6 +24,7 @@ Result<session::Store::Started> start_recording(const Json& arguments, session::
 void add_query_fields(std::vector<Field>& fields);
 session::Query read_query(const Json& arguments);
 // What such a filter finds must also stand in what is shown; without a redactor all does.
+bool is_visible(const session::Query& query, const session::RowBrief& row, const Redactor* redactor);
 bool is_visible(const session::Query& query, const session::Row& row, const Redactor* redactor);
 // kNotFound, or the reason why there are no recordings here.
 Result<std::unique_ptr<session::Reader>> open_session(const Json& arguments, CallContext& context);

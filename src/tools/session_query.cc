@@ -12,25 +12,37 @@
 
 namespace sluice::tools {
 
+Result<std::shared_ptr<const session::Matches>> match_visible(const session::Reader& reader,
+                                                              const session::Query& query, CallContext& context) {
+  const auto enough = deadline_passed(context);
+  const bool hides = context.redactor && (!query.url_contains.empty() || !query.text.empty());
+  const session::Sieve visible{[&](const session::RowBrief& row) { return is_visible(query, row, context.redactor); },
+                               [&] { return context.stop.stop_requested() || (enough && enough()); }};
+  auto matches = reader.match(query, hides ? &visible : nullptr);
+  if (context.stop.stop_requested()) return fail(Code::kCancelled, "The call was cancelled.");
+  return matches;
+}
+
 Result<FoundRows> find_rows(const session::Reader& reader, const session::Query& query,
                             const std::optional<analysis::FilterExpression>& expression, std::uint64_t offset,
                             std::uint64_t limit, CallContext& context) {
   FoundRows found;
-  const bool hides = context.redactor && (!query.url_contains.empty() || !query.text.empty());
-  if (!expression && !hides) {
-    SLUICE_TRY(found.total, reader.count(query));
-    SLUICE_TRY(found.with_tls, reader.count_with_tls(query));
-    SLUICE_CHECK(reader.visit(query, offset, limit, [&](const session::Row& row) {
+  const auto enough = deadline_passed(context);
+  SLUICE_TRY(const auto matches, match_visible(reader, query, context));
+  if (!expression) {
+    found.total = matches->rows.size();
+    found.with_tls = matches->with_tls;
+    found.searched = matches->ended_after;
+    SLUICE_CHECK(reader.visit(*matches, query.ascending, offset, limit, [&](const session::Row& row) {
       found.rows.push_back(row);
       return true;
     }));
     return found;
   }
-  const auto enough = deadline_passed(context);
   const analysis::FilterReading reading = filter_reading(context);
   std::uint64_t looked_at = 0;
   Status failed;
-  SLUICE_CHECK(reader.visit(query, 0, UINT64_MAX, [&](const session::Row& row) {
+  SLUICE_CHECK(reader.visit(*matches, query.ascending, 0, UINT64_MAX, [&](const session::Row& row) {
     if (context.stop.stop_requested()) {
       failed = fail(Code::kCancelled, "The call was cancelled.");
       return false;
@@ -40,17 +52,14 @@ Result<FoundRows> find_rows(const session::Reader& reader, const session::Query&
       return false;
     }
     ++looked_at;
-    if (!is_visible(query, row, context.redactor)) return true;
-    if (expression) {
-      const auto exchange = reader.exchange(row);
-      if (!exchange) return true;  // it left, or is damaged
-      const auto passed = analysis::passes(*expression, reader, *exchange, reading);
-      if (!passed) {
-        failed = fail(passed.error());
-        return false;
-      }
-      if (!*passed) return true;
+    const auto exchange = reader.exchange(row);
+    if (!exchange) return true;  // it left, or is damaged
+    const auto passed = analysis::passes(*expression, reader, *exchange, reading);
+    if (!passed) {
+      failed = fail(passed.error());
+      return false;
     }
+    if (!*passed) return true;
     if (found.total >= offset && found.rows.size() < limit) found.rows.push_back(row);
     ++found.total;
     if (row.has_tls) ++found.with_tls;

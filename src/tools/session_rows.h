@@ -2,6 +2,7 @@
 // Private to this folder.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -17,8 +18,12 @@ struct FoundRows {
   std::optional<std::uint64_t> searched;  // time ran out after so many
 };
 
-// A page of what passes the query, and how many do in all. Only what SQLite cannot decide is looked at row by row: a
-// filter expression, and whether what was found is shown to this caller.
+// What passes the query and is shown to this caller: of what stands under a mask nobody finds out by asking.
+Result<std::shared_ptr<const session::Matches>> match_visible(const session::Reader& reader,
+                                                              const session::Query& query, CallContext& context);
+
+// A page of what passes the query and is shown to this caller, and how many do in all. For a filter expression
+// exchanges are looked at one by one.
 Result<FoundRows> find_rows(const session::Reader& reader, const session::Query& query,
                             const std::optional<analysis::FilterExpression>& expression, std::uint64_t offset,
                             std::uint64_t limit, CallContext& context);

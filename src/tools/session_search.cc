@@ -1,4 +1,5 @@
-// proxy_search_session_bodies: decoded bodies of a recording are looked through one by one. proxy.md (d).
+// proxy_search_session_bodies: decoded bodies of a recording are looked through one by one for a text or a pattern.
+// proxy.md (d).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,7 +9,10 @@
 #include "base/redact.h"
 #include "base/text.h"
 #include "capture/needle.h"
+#include "regex/regex.h"
+#include "regex/required.h"
 #include "tools/session_json.h"
+#include "tools/session_rows.h"
 #include "tools/subjects.h"
 #include "tools/traffic_filter.h"
 
@@ -16,7 +20,10 @@ namespace sluice::tools {
 namespace {
 
 constexpr std::size_t kMostSnippets = 3, kBinaryProbe = 512, kLongestUrl = 200;
-constexpr ByteCount kMostBody = 8 * kMiB;  // decoded octets of each body that are looked at
+constexpr std::size_t kMostPattern = 2'000, kMostShown = 500;  // octets; a pattern's match may be as long as the body
+constexpr std::size_t kMostEmpty = 1'000;                      // matches in a body that are passed over
+constexpr ByteCount kMostBody = 8 * kMiB;                      // decoded octets of each body that are looked at
+constexpr std::uint64_t kPassedOver = 50;                      // rows that filters pass over, for each one opened
 
 constexpr std::array<std::string_view, 9> kBinaryTypes{
     "image/",          "audio/",           "video/",          "font/",           "application/octet-stream",
@@ -27,10 +34,38 @@ bool is_binary_type(std::string_view type) {
 }
 
 struct Wanted {
-  std::string text;  // lower case unless case_sensitive
+  std::string text;                   // lower case unless case_sensitive
+  std::optional<regex::Regex> regex;  // instead of the text
   bool case_sensitive = false, in_request = true, in_response = true;
   std::size_t context = 120;
 };
+
+Result<regex::Regex> read_pattern(const std::string& source, bool case_sensitive) {
+  if (source.size() > kMostPattern) {
+    return fail(Code::kTooLarge, fmt::format("text: a pattern has at most {} octets.", kMostPattern));
+  }
+  // Texts of megabytes: the large memory at once, or the automaton would begin anew all the time.
+  auto regex = regex::Regex::compile(source, {.any_case = !case_sensitive, .memory = regex::kLargeMemory});
+  if (!regex) return fail(regex.error().code, fmt::format("text: {}.", regex.error().message));
+  if (regex->is_in("")) {
+    return fail(Code::kInvalid, "text: the pattern matches nothing at all, and so every body: ask for a character.");
+  }
+  return regex;
+}
+
+// Where what is wanted stands next, from `from` on.
+std::optional<regex::Regex::Match> next_match(const std::string& haystack, std::size_t from, const Wanted& wanted) {
+  if (!wanted.regex) {
+    const std::size_t at = haystack.find(wanted.text, from);
+    return at == std::string::npos ? std::nullopt : std::optional(regex::Regex::Match{at, wanted.text.size()});
+  }
+  for (std::size_t empty = 0; empty < kMostEmpty; ++empty) {
+    const auto match = wanted.regex->match(haystack, from);
+    if (!match || match->size > 0) return match;
+    from = match->at + 1;
+  }
+  return std::nullopt;
+}
 
 // What stands around a hit, as a person reads it: a mask is shown as one.
 std::string readable(std::string_view part) {
@@ -50,15 +85,16 @@ std::size_t before_character(std::string_view text, std::size_t at) {
   return at;
 }
 
-Json snippet(const std::string& text, std::size_t at, const Wanted& wanted) {
-  const std::size_t end = at + wanted.text.size();
+Json snippet(const std::string& text, const regex::Regex::Match& match, const Wanted& wanted) {
+  const std::size_t at = match.at, end = at + match.size;
+  const std::size_t shown = match.size > kMostShown && wanted.regex ? before_character(text, at + kMostShown) : end;
   const std::size_t from = before_character(text, at - std::min(at, wanted.context));
   const std::size_t until = before_character(text, std::min(text.size(), end + wanted.context));
   const std::string_view view(text);
   return {{"position", utf16_length(repair_utf8(view.substr(0, at)))},
-          {"context", fmt::format("{}{}[{}]{}{}", from > 0 ? "..." : "", readable(view.substr(from, at - from)),
-                                  readable(view.substr(at, end - at)), readable(view.substr(end, until - end)),
-                                  until < text.size() ? "..." : "")}};
+          {"context", fmt::format("{}{}[{}{}]{}{}", from > 0 ? "..." : "", readable(view.substr(from, at - from)),
+                                  readable(view.substr(at, shown - at)), shown < end ? "..." : "",
+                                  readable(view.substr(end, until - end)), until < text.size() ? "..." : "")}};
 }
 
 enum class Body { kNone, kBinary, kSearched };
@@ -84,11 +120,12 @@ Result<Searched> search_body(const session::Reader& reader, const flow::Exchange
   if (std::string_view(window->octets).substr(0, kBinaryProbe).find('\0') != std::string_view::npos) return searched;
   searched.body = Body::kSearched;
   const std::string text = context.redactor ? without_masks(window->octets) : window->octets;
-  const std::string folded = wanted.case_sensitive ? "" : to_lower(text);
-  const std::string& haystack = wanted.case_sensitive ? text : folded;
-  for (std::size_t at = haystack.find(wanted.text); at != std::string::npos && searched.snippets.size() < kMostSnippets;
-       at = haystack.find(wanted.text, at + wanted.text.size())) {
-    searched.snippets.push_back(snippet(text, at, wanted));
+  const bool folds = !wanted.case_sensitive && !wanted.regex;
+  const std::string folded = folds ? to_lower(text) : "";
+  const std::string& haystack = folds ? folded : text;
+  for (auto match = next_match(haystack, 0, wanted); match && searched.snippets.size() < kMostSnippets;
+       match = next_match(haystack, match->at + match->size, wanted)) {
+    searched.snippets.push_back(snippet(text, *match, wanted));
   }
   return searched;
 }
@@ -155,6 +192,10 @@ ToolResult search_bodies(const Json& arguments, CallContext& context) {
   Wanted wanted;
   wanted.case_sensitive = flag_argument(arguments, "case_sensitive");
   wanted.text = wanted.case_sensitive ? given : to_lower(given);
+  const bool is_pattern = flag_argument(arguments, "regex");
+  if (is_pattern) {
+    SLUICE_TRY(wanted.regex, read_pattern(given, wanted.case_sensitive));
+  }
   const std::string side = *text_argument(arguments, "search_in");
   wanted.in_request = side != "response";
   wanted.in_response = side != "request";
@@ -166,29 +207,37 @@ ToolResult search_bodies(const Json& arguments, CallContext& context) {
   const auto limit = static_cast<std::size_t>(*integer_argument(arguments, "limit"));
   const auto most = static_cast<std::uint64_t>(*integer_argument(arguments, "max_scan"));
   const auto offset = static_cast<std::uint64_t>(*integer_argument(arguments, "offset"));
-  SLUICE_TRY(const std::uint64_t candidates, reader->count(query));
+  SLUICE_TRY(const auto found, match_visible(*reader, query, context));
+  const std::uint64_t candidates = found->rows.size();
   const auto enough = deadline_passed(context);
-  const capture::Needle needle(given);
-  const session::WithoutText without = reader->without_text(given);
+  const std::string held = is_pattern ? regex::required_text(given) : given;  // by each body that is wanted
+  const capture::Needle needle(held);
+  const session::WithoutText without = reader->without_text(held);
   if (without.covered < reader->manifest().exchanges) context.services->sessions->want_sealed(reader->manifest().id);
   const bool in_request = wanted.in_request, in_response = wanted.in_response;
+  // The filters know of bodies as they are. Whoever is shown masks learns nothing of what they pass over: what is
+  // answered is how many rows were passed, and how far a page goes is the same whatever stands under a mask.
+  const bool masked = context.redactor != nullptr && without.covered > 0;
+  const std::uint64_t most_passed = most * kPassedOver;
   BodySearch search(*reader, std::move(wanted), context);
   std::uint64_t passed = 0, scanned = 0;
   Status failed;
   bool ended_early = false;
   const auto wanted_by_text = [&](std::uint64_t seq) { return !without.holds_none(seq); };
-  SLUICE_CHECK(reader->visit_some(query, offset, wanted_by_text, [&](std::uint64_t place, const session::Row& row) {
+  const auto look_at = [&](std::uint64_t place, const session::Row& row) {
     if (context.stop.stop_requested()) {
       failed = fail(Code::kCancelled, "The call was cancelled.");
       return false;
     }
-    if (scanned == most || search.matches.size() == limit || (enough && enough())) {
+    const bool far = masked ? place - offset >= most_passed : scanned == most;
+    if (far || search.matches.size() == limit || (enough && enough())) {
       ended_early = true;
-      passed = place - offset;
+      if (!masked) passed = place - offset;
+      if (masked && far) passed = most_passed;
       return false;
     }
     passed = place + 1 - offset;
-    if (is_binary_type(row.content_type) || !is_visible(query, row, context.redactor)) return true;
+    if (is_binary_type(row.content_type)) return true;
     if (expression) {
       const auto exchange = reader->exchange(row);
       const auto wants = exchange ? analysis::passes(*expression, *reader, *exchange, filter_reading(context)) : false;
@@ -202,12 +251,20 @@ ToolResult search_bodies(const Json& arguments, CallContext& context) {
     } else if (!look.text) {
       ++(look.binary ? search.binary_bodies : search.no_body);
     }
-    if (context.progress && scanned % 16 == 0) {
+    if (context.progress && !masked && scanned % 16 == 0) {
       context.progress(static_cast<double>(passed), static_cast<double>(candidates), "searching");
     }
     return failed.has_value();
-  }));
+  };
+  SLUICE_CHECK(reader->visit_some(*found, query.ascending, offset, wanted_by_text, look_at));
   SLUICE_CHECK(failed);
+  if (masked) {
+    const std::uint64_t rows = candidates - std::min(candidates, offset);
+    if (!ended_early && search.matches.size() < limit) passed = std::min(rows, most_passed);
+    ended_early = passed < rows;
+    scanned = passed;
+    search.binary_bodies = search.no_body = 0;
+  }
   Json answer = {{"query", given},
                  {"scanned", scanned},
                  {"skippedBinary", search.binary_bodies},
@@ -225,8 +282,8 @@ Tool search_session_tool() {
       .name = "proxy_search_session_bodies",
       .title = "Search a recording's bodies",
       .summary =
-          "Exchanges of a recording whose decoded bodies hold a text, oldest first, with snippets. Stops at limit "
-          "or max_scan: nextOffset says where to go on.",
+          "Exchanges of a recording whose decoded bodies hold a text or match a pattern, oldest first, with snippets. "
+          "Stops at limit or max_scan: nextOffset says where to go on.",
       .group = "sessions",
       .risk = Risk::kRead,
       .hints = kSlow | kReturnsTraffic | kIdempotent,
@@ -242,6 +299,7 @@ Tool search_session_tool() {
             .meaning = "Which bodies.",
             .default_value = "both",
             .choices = {"response", "request", "both"}},
+           {.name = "regex", .type = FieldType::kBoolean, .meaning = "text is an RE2 pattern.", .default_value = false},
            {.name = "case_sensitive", .type = FieldType::kBoolean, .meaning = "Exact case.", .default_value = false},
            {.name = "limit",
             .type = FieldType::kInteger,
@@ -268,9 +326,9 @@ Tool search_session_tool() {
             .minimum = 0},
            {.name = "filter", .meaning = "As in proxy_list_traffic."}},
       .result = {{"query", "string", ""},
-                 {"scanned", "number", "exchanges opened"},
-                 {"skippedBinary", "number", ""},
-                 {"skippedNoBody", "number", ""},
+                 {"scanned", "number", "exchanges opened; where secrets are masked, those that were passed"},
+                 {"skippedBinary", "number", "not counted where secrets are masked and filters are used"},
+                 {"skippedNoBody", "number", "the same"},
                  {"totalMatches", "number", "as answered"},
                  {"matches",
                   "object[]",

@@ -103,6 +103,18 @@ class Recording(Recorded):
         first = self.serve.call("proxy_search_session_bodies", session_id=session, text="says", limit=1)
         rest = self.serve.call("proxy_search_session_bodies", session_id=session, text="says", offset=first["nextOffset"])
         self.assertEqual(rest["totalMatches"], 1)
+        ask = lambda text, **more: self.serve.call("proxy_search_session_bodies", session_id=session, text=text,
+                                                   regex=True, **more)
+        self.assertEqual(ask("SAYS\\s+hel{2}o")["totalMatches"], 2)
+        self.assertIn("[says hello]", ask("says [^ ]*o")["matches"][0]["snippets"][0]["context"])
+        self.assertEqual(ask("SAYS\\s+hel{2}o", case_sensitive=True)["totalMatches"], 0)
+        self.assertEqual(ask("(hello|nothing)", limit=1)["totalMatches"], 1)
+        self.assertEqual(ask("hello|nothing", search_in="request")["totalMatches"], 0)
+        self.assertEqual(ask("\\b")["totalMatches"], 0)
+        for bad, reason in (("says (", "missing \\)"), ("a*", "matches nothing at all"), ("a" * 2001, "2000 octets"),
+                            ("(a{500}){500}", "RE2's limit"), ("(?=a)", "RE2 does not take")):
+            with self.assertRaisesRegex(ToolError, reason):
+                ask(bad)
         prints = self.serve.call("proxy_get_session_handshakes", session_id=session)
         self.assertEqual((prints["total"], prints["withTlsMetadata"], prints["withoutTlsMetadata"]), (4, 4, 0))
 
@@ -120,7 +132,27 @@ class Recording(Recorded):
         self.assertEqual(ask("proxy_query_session", text="hunter")["total"], 0)
         self.assertEqual(ask("proxy_get_session_handshakes", url_contains="hunter")["withTlsMetadata"], 0)
         self.assertEqual(ask("proxy_search_session_bodies", text="correcth")["totalMatches"], 0)
+        for pattern in ("correct[a-z]", "\"c[a-z]{12}\"", "horse"):
+            self.assertEqual(ask("proxy_search_session_bodies", text=pattern, regex=True)["totalMatches"], 0)
+        shown = ask("proxy_search_session_bodies", text="password.{0,9}", regex=True)
+        self.assertIn("[redacted]", shown["matches"][0]["snippets"][0]["context"])
+        self.assertEqual(ask("proxy_search_session_bodies", text="correct[a-z]", regex=True, show_secrets=True)["totalMatches"], 1)
         self.assertEqual(ask("proxy_query_session", url_contains="hunter", show_secrets=True)["total"], 1)
+
+    def test_filters_that_know_bodies_tell_nothing_of_what_is_masked(self):
+        session = self.start(capture_profile="full")
+        filler = "lorem ipsum dolor " * 6_000
+        for number in range(180):  # filters are made of 16 MiB and more, and each stands for 64 KiB of text
+            secret = "zyxwvutsrq" if number == 90 else "0123456789"
+            self.get(f"/echo?{number}", "--data-binary", json.dumps({"password": secret, "filler": filler}), "-H", "Content-Type: application/json")
+        self.serve.call("proxy_session_stop")
+        ask = lambda text, **more: self.serve.call("proxy_search_session_bodies", session_id=session, text=text, **more) | {"query": ""}
+        poll(lambda: ask("qqqqqqqqqq", show_secrets=True)["scanned"] == 0, 30, "the filters")
+        self.assertEqual(ask("zyxwvuts", show_secrets=True)["totalMatches"], 1)
+        for more in ({}, {"max_scan": 1}, {"max_scan": 1, "offset": 60}, {"max_scan": 2, "offset": 100}, {"limit": 1}):
+            self.assertEqual(ask("zyxwvuts", **more), ask("qqqqqqqq", **more), more)
+        first = ask("lorem ipsum", limit=3)
+        self.assertEqual((first["totalMatches"], first["scanned"], first["nextOffset"]), (3, 3, 3))
 
     def test_proxy_start_can_record_and_proxy_stop_ends_it(self):
         with self.another("--no-proxy") as serve:
