@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kPause{20};
 constexpr std::chrono::seconds kPatience{10}, kSyncWait{2};
+constexpr std::size_t kSecondOfId = 14;  // octets of an id that say when
 
 std::string directory_of(const Root& root, const std::string& id) { return root.path + "/" + id; }
 
@@ -209,19 +210,38 @@ Manifest Store::describe(const Root& root, const std::string& id) {
 }
 
 Result<std::vector<Manifest>> Store::list() {
+  SLUICE_TRY(Page all, list(0, SIZE_MAX));
+  return std::move(all.sessions);
+}
+
+// Ids begin with the second of the start: their order is that of the starts, but for those of one second.
+Result<Store::Page> Store::list(std::size_t offset, std::size_t limit) {
   SLUICE_TRY(const auto all, roots());
-  std::vector<Manifest> sessions;
+  std::vector<std::pair<std::string, const Root*>> names;
   for (const Root& root : all) {
-    const auto names = root.files->list(root.path);
-    if (!names) continue;
-    for (const std::string& name : *names) {
-      if (is_session_id(name)) sessions.push_back(describe(root, name));
+    auto listed = root.files->list(root.path);
+    if (!listed) continue;
+    for (std::string& name : *listed) {
+      if (is_session_id(name)) names.emplace_back(std::move(name), &root);
     }
   }
+  std::stable_sort(names.begin(), names.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  Page page{names.size(), {}};
+  std::size_t first = std::min(offset, names.size()), end = first + std::min(limit, names.size() - first);
+  const auto same_second = [&](std::size_t a, std::size_t b) {
+    return names[a].first.compare(0, kSecondOfId, names[b].first, 0, kSecondOfId) == 0;
+  };
+  std::size_t before = 0;
+  for (; first > 0 && first < names.size() && same_second(first, first - 1); --first) ++before;
+  const std::size_t wanted = end - first - before;
+  while (end > 0 && end < names.size() && same_second(end, end - 1)) ++end;
+  for (std::size_t i = first; i < end; ++i) page.sessions.push_back(describe(*names[i].second, names[i].first));
   manifests_.forget_unasked();
-  std::stable_sort(sessions.begin(), sessions.end(),
+  std::stable_sort(page.sessions.begin(), page.sessions.end(),
                    [](const Manifest& a, const Manifest& b) { return a.started_ms > b.started_ms; });
-  return sessions;
+  page.sessions.erase(page.sessions.begin(), page.sessions.begin() + static_cast<std::ptrdiff_t>(before));
+  page.sessions.resize(wanted);
+  return page;
 }
 
 Result<Manifest> Store::get(const std::string& id) {

@@ -109,6 +109,12 @@ class Store {
   // Newest start first. What cannot be read is listed with the reason as its last error; what is encrypted, and not
   // with our key, without its name.
   Result<std::vector<Manifest>> list();
+  // Of these `limit` behind `offset`, and how many there are: no more manifests are read than that takes.
+  struct Page {
+    std::size_t total = 0;
+    std::vector<Manifest> sessions;
+  };
+  Result<Page> list(std::size_t offset, std::size_t limit);
   // The next seven: kNotFound: no root holds such a session, or that is no session's id. Those that need the key of one
   // that is encrypted: kRefused: there is none, or another one.
   Result<Manifest> get(const std::string& id);

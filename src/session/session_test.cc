@@ -225,6 +225,26 @@ TEST_F(Sessions, ANewerVersionIsRefusedAndLeftAlone) {
   EXPECT_NE(store->list()->at(0).last_error->find("newer"), std::string::npos);
 }
 
+TEST_F(Sessions, PagesOfAListAreTheListInPieces) {
+  for (int i = 0; i < 7; ++i) {
+    clock.advance(std::chrono::milliseconds(i % 3 == 0 ? 1'400 : 200));  // some of them within one second
+    record({{}});
+  }
+  const std::vector<Manifest> all = *store->list();
+  ASSERT_EQ(all.size(), 7u);
+  for (std::size_t offset = 0; offset <= 8; ++offset) {
+    for (std::size_t limit = 1; limit <= 8; ++limit) {
+      const auto page = store->list(offset, limit);
+      ASSERT_TRUE(page);
+      EXPECT_EQ(page->total, 7u);
+      const std::size_t there = offset < 7 ? std::min(limit, 7 - offset) : 0;
+      ASSERT_EQ(page->sessions.size(), there) << offset << " " << limit;
+      for (std::size_t i = 0; i < there; ++i) EXPECT_EQ(page->sessions[i].id, all[offset + i].id);
+    }
+  }
+  for (std::size_t i = 1; i < all.size(); ++i) EXPECT_GE(all[i - 1].started_ms, all[i].started_ms);
+}
+
 TEST_F(Sessions, ASecondStartAnswersTheFirst) {
   const std::string id = start();
   const auto second = store->start({.name = "other"});

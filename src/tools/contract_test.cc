@@ -82,6 +82,8 @@ const std::set<std::string> kExtraArguments = {
     "proxy_query_session.show_secrets",
     "proxy_search_session_bodies.filter",
     "proxy_search_session_bodies.offset",
+    "proxy_list_sessions.limit",
+    "proxy_list_sessions.offset",
     "proxy_search_session_bodies.regex",
     "proxy_search_session_bodies.show_secrets",
     "proxy_get_session_handshakes.show_secrets",

@@ -126,16 +126,22 @@ std::vector<ResultField> persistence_result() {
             {"droppedSessions", "number", "that went for room"}}}};
 }
 
-Result<Json> list_sessions_json(session::Store& sessions) {
-  SLUICE_TRY(const auto all, sessions.list());
+Result<Json> list_sessions_json(session::Store& sessions, const SessionWindow& window) {
+  SLUICE_TRY(const session::Store::Page page, sessions.list(window.offset, window.limit));
   Json list = Json::array();
-  for (const session::Manifest& manifest : all) {
+  std::size_t octets = 0;
+  for (const session::Manifest& manifest : page.sessions) {
     Json entry = session::manifest_json(manifest);
     entry["diskUsageMb"] =
         std::round(static_cast<double>(manifest.bytes_written) / static_cast<double>(kMiB) * 100) / 100;
+    if (window.octets != SIZE_MAX) octets += dump_json(entry).size();
+    if (octets > window.octets && !list.empty()) break;
     list.push_back(std::move(entry));
   }
-  return Json{{"count", list.size()}, {"sessions", std::move(list)}};
+  const std::size_t next = window.offset + list.size();
+  Json answer = {{"count", page.total}, {"sessions", std::move(list)}};
+  if (next < page.total) answer["nextOffset"] = next;
+  return answer;
 }
 
 Json report_json(const session::RecoveryReport& report) {
@@ -243,12 +249,13 @@ Result<std::unique_ptr<session::Reader>> open_session(const Json& arguments, Cal
 Json sessions_resource(const Services& services) {
   Json resource = {{"runtime", persistence_json(services)}, {"count", 0}, {"sessions", Json::array()}};
   if (!services.sessions) return resource;
-  auto list = list_sessions_json(*services.sessions);
+  auto list = list_sessions_json(*services.sessions, kFirstSessions);
   if (!list) {
     resource["error"] = list.error().message;
   } else {
     resource["count"] = (*list)["count"];
     resource["sessions"] = std::move((*list)["sessions"]);
+    if (list->contains("nextOffset")) resource["nextOffset"] = (*list)["nextOffset"];
   }
   return resource;
 }

@@ -13,7 +13,13 @@ std::vector<ResultField> manifest_result();
 std::vector<ResultField> persistence_result();
 // {runtime, count, sessions}: the resource proxy://sessions.
 Json sessions_resource(const Services& services);
-Result<Json> list_sessions_json(session::Store& sessions);
+// Those behind `offset`, as many as asked for and as `octets` of JSON hold; at least one.
+struct SessionWindow {
+  std::size_t offset = 0, limit = SIZE_MAX, octets = SIZE_MAX;
+};
+// A listing's part that an answer surely shows whole, so that it agrees with where the next one begins.
+inline constexpr SessionWindow kFirstSessions{.limit = 100, .octets = 18'000};
+Result<Json> list_sessions_json(session::Store& sessions, const SessionWindow& window = {});
 Json report_json(const session::RecoveryReport& report);
 
 // What proxy_start and proxy_session_start take of a recording; they differ in `on_cap`.

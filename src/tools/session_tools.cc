@@ -44,9 +44,12 @@ ToolResult session_status(const Json&, CallContext& context) {
   return answer;
 }
 
-ToolResult list_sessions(const Json&, CallContext& context) {
+ToolResult list_sessions(const Json& arguments, CallContext& context) {
   SLUICE_TRY(session::Store* const sessions, store_of(context));
-  return list_sessions_json(*sessions);
+  SessionWindow window = kFirstSessions;
+  window.offset = static_cast<std::size_t>(*integer_argument(arguments, "offset"));
+  window.limit = static_cast<std::size_t>(*integer_argument(arguments, "limit"));
+  return list_sessions_json(*sessions, window);
 }
 
 ToolResult get_session(const Json& arguments, CallContext& context) {
@@ -155,7 +158,20 @@ Tool list_tool() {
       .group = "sessions",
       .risk = Risk::kRead,
       .hints = kSlow | kIdempotent,
-      .result = {{"count", "number", ""}, {"sessions", "object[]", "", false, false, std::move(entry)}},
+      .fields = {{.name = "offset",
+                  .type = FieldType::kInteger,
+                  .meaning = "Where to go on: nextOffset.",
+                  .default_value = 0,
+                  .minimum = 0},
+                 {.name = "limit",
+                  .type = FieldType::kInteger,
+                  .meaning = "At most so many; fewer where they are too long for an answer.",
+                  .default_value = kFirstSessions.limit,
+                  .minimum = 1,
+                  .maximum = 1'000}},
+      .result = {{"count", "number", "all there are"},
+                 {"sessions", "object[]", "", false, false, std::move(entry)},
+                 {"nextOffset", "number", "there are more", true}},
       .function = list_sessions,
   };
 }

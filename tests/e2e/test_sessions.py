@@ -139,6 +139,21 @@ class Recording(Recorded):
         self.assertEqual(ask("proxy_search_session_bodies", text="correct[a-z]", regex=True, show_secrets=True)["totalMatches"], 1)
         self.assertEqual(ask("proxy_query_session", url_contains="hunter", show_secrets=True)["total"], 1)
 
+    def test_lists_come_in_pages(self):
+        with self.another() as serve:
+            ids = []
+            for _ in range(3):
+                ids.insert(0, self.start(serve))
+                serve.call("proxy_session_stop")
+            listed, offset = [], 0
+            while offset is not None:
+                page = serve.call("proxy_list_sessions", offset=offset, limit=2)
+                self.assertEqual(page["count"], 3)
+                listed += [one["id"] for one in page["sessions"]]
+                offset = page.get("nextOffset")
+            self.assertEqual(listed, ids)
+            self.assertNotIn("nextOffset", serve.call("proxy_list_sessions"))
+
     def test_filters_that_know_bodies_tell_nothing_of_what_is_masked(self):
         session = self.start(capture_profile="full")
         filler = "lorem ipsum dolor " * 6_000
