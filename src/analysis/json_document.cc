@@ -30,13 +30,13 @@ bool is_within(const JsonElement& element, const JsonLimits& limits, std::size_t
   if (type != element_type::ARRAY && type != element_type::OBJECT) return true;
   if (depth >= limits.max_depth) return false;
   if (type == element_type::ARRAY) {
-    for (const JsonElement item : element.get_array().value_unsafe()) {
+    for (const JsonElement item : array_of(element)) {
       if (!is_within(item, limits, depth + 1)) return false;
     }
     return true;
   }
   std::vector<std::string_view> names;
-  for (const auto member : element.get_object().value_unsafe()) {
+  for (const auto member : object_of(element)) {
     if (names.size() == limits.max_members || !is_within(member.value, limits, depth + 1)) return false;
     names.push_back(member.key);
   }
@@ -70,7 +70,7 @@ std::optional<Json> to_json(const JsonElement& element, std::size_t& left) {
   switch (element.type()) {
     case element_type::ARRAY: {
       Json made = Json::array();
-      for (const JsonElement item : element.get_array().value_unsafe()) {
+      for (const JsonElement item : array_of(element)) {
         auto json = to_json(item, left);
         if (!json) return std::nullopt;
         made.push_back(*std::move(json));
@@ -80,7 +80,7 @@ std::optional<Json> to_json(const JsonElement& element, std::size_t& left) {
     case element_type::OBJECT: {
       Json made = Json::object();
       auto& members = made.get_ref<Json::object_t&>();  // whose names are known to differ
-      for (const auto member : element.get_object().value_unsafe()) {
+      for (const auto member : object_of(element)) {
         auto json = to_json(member.value, left);
         if (!json || !pay(member.key.size(), left)) return std::nullopt;
         members.Container::emplace_back(std::string(member.key), *std::move(json));

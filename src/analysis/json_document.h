@@ -17,6 +17,10 @@ namespace sluice::analysis {
 
 using JsonElement = simdjson::dom::element;
 
+// Of an element that is one; by value, so that a loop may run over what is returned.
+inline simdjson::dom::array array_of(const JsonElement& element) { return element.get_array().value_unsafe(); }
+inline simdjson::dom::object object_of(const JsonElement& element) { return element.get_object().value_unsafe(); }
+
 class JsonDocument {
  public:
   // As parse_json.

@@ -25,8 +25,6 @@ using simdjson::dom::element_type;
 
 bool is_array(const Element& element) { return element.type() == element_type::ARRAY; }
 bool is_object(const Element& element) { return element.type() == element_type::OBJECT; }
-simdjson::dom::array array_of(const Element& element) { return element.get_array().value_unsafe(); }
-simdjson::dom::object object_of(const Element& element) { return element.get_object().value_unsafe(); }
 
 // Where a node stands: a step from another one.
 struct Step {
