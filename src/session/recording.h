@@ -38,7 +38,7 @@ namespace sluice::session {
 struct RecordingLimits {
   ByteCount in_flight = 16 * kMiB;               // memory that waits for the disk; bodies get three quarters of it
   std::chrono::milliseconds fsync_every{1'000};  // what a loss of power may cost
-  std::chrono::milliseconds index_every{100};    // rows are added together
+  std::chrono::milliseconds index_every{500};    // rows are added together, and the last block written again
   ByteCount most_segment = 64 * kMiB;
 };
 

@@ -61,7 +61,7 @@ class Encrypted(E2E):
 class Recording(Encrypted):
     def test_what_is_recorded_is_answered_as_ever_and_nothing_of_it_stands_on_the_disk(self):
         serve = self.with_key()
-        self.assertIn("sessions encrypted", serve.output())
+        poll(lambda: "sessions encrypted" in serve.output(), 5, "what it says of itself")
         self.assertTrue(serve.call("proxy_session_status")["encrypted"])
         session = self.record(serve, stop=False)
         self.assertTellsNothing(self.folder(serve, session))
