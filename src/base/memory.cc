@@ -3,9 +3,10 @@
 #include <malloc.h>
 #include <unistd.h>
 
-#include <atomic>
+#include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <mutex>
 
 #include "base/limits.h"
 
@@ -24,11 +25,27 @@ ByteCount resident() {
 
 void give_back_memory() {
   constexpr ByteCount kWorthIt = 64 * kMiB;
-  static std::atomic<ByteCount> before{resident()};
-  const ByteCount now = resident();
-  const bool grown = now > before + kWorthIt;
-  if (grown) malloc_trim(0);
-  before = grown ? resident() : std::min<ByteCount>(before, now);
+  constexpr unsigned kMostCalls = 4;  // between two tries where much is in use, as it is while a large call runs
+  struct State {
+    std::mutex mutex;
+    ByteCount least = resident();
+    unsigned wait = 0, pause = 1;
+  };
+  static State state;
+  const std::unique_lock lock(state.mutex, std::try_to_lock);
+  if (!lock) return;
+  ByteCount now = resident();
+  if (now > state.least + kWorthIt) {
+    if (state.wait > 0) {
+      --state.wait;
+      return;
+    }
+    malloc_trim(0);
+    now = resident();
+    state.wait = state.pause = std::min(2 * state.pause, kMostCalls);
+  }
+  if (now <= state.least + kWorthIt) state.wait = 0, state.pause = 1;
+  state.least = std::min(state.least, now);
 }
 
 }  // namespace sluice

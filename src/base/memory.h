@@ -3,8 +3,9 @@
 
 namespace sluice {
 
-// Where the process has grown by some 64 MiB since the last time, as in a call that took a large body apart. To find
-// that out costs a look at /proc and takes no lock; giving back takes milliseconds. Any thread.
+// Where the process has 64 MiB more than it had at its smallest, as after a call that took a large body apart; where
+// that is in use, less and less often. To be called each second. To find out costs a look at /proc; giving back takes
+// milliseconds. Any thread; one at a time does it.
 void give_back_memory();
 
 }  // namespace sluice
