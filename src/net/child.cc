@@ -16,6 +16,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "net/spawn_orders.h"
+
 namespace sluice::net {
 namespace {
 
@@ -25,34 +27,6 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
   list.push_back(nullptr);
   return list;
 }
-
-// What posix_spawn is told; 0, or the first error.
-struct Orders {
-  Orders() {
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawnattr_init(&attributes);
-  }
-  ~Orders() {
-    ::posix_spawn_file_actions_destroy(&actions);
-    ::posix_spawnattr_destroy(&attributes);
-  }
-  int fill(int fd) {
-    sigset_t none, all;
-    ::sigemptyset(&none);
-    ::sigfillset(&all);
-    int error = ::posix_spawn_file_actions_adddup2(&actions, fd, STDIN_FILENO);
-    if (!error) error = ::posix_spawn_file_actions_adddup2(&actions, fd, STDOUT_FILENO);
-    if (!error) error = ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-    if (!error) error = ::posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-    if (!error) error = ::posix_spawnattr_setsigmask(&attributes, &none);
-    if (!error) error = ::posix_spawnattr_setsigdefault(&attributes, &all);
-    const int flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID;
-    if (!error) error = ::posix_spawnattr_setflags(&attributes, static_cast<short>(flags));
-    return error;
-  }
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-};
 
 // A deadline on a socket's waits; harmless once it went out of scope, also if the timer was already due.
 class Watch {
@@ -88,9 +62,13 @@ Result<std::unique_ptr<Child>> Child::start(const asio::any_io_executor& executo
   }
   std::vector<std::string> arguments{"sluice"};
   arguments.insert(arguments.end(), command.arguments.begin(), command.arguments.end());
-  Orders orders;
+  SpawnOrders orders;
   pid_t pid = 0;
-  int error = orders.fill(ends[1]);
+  int error = orders.give(ends[1], ends[1]);
+  if (!error) {
+    error = ::posix_spawn_file_actions_addopen(&orders.actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+  }
+  if (!error) error = orders.finish(POSIX_SPAWN_SETSID);
   if (!error) {
     error = ::posix_spawn(&pid, command.program.c_str(), &orders.actions, &orders.attributes,
                           pointers(arguments).data(), pointers(command.environment).data());

@@ -9,37 +9,12 @@
 
 #include <cerrno>
 
+#include "net/spawn_orders.h"
+
 extern char** environ;
 
 namespace sluice::net {
 namespace {
-
-struct Orders {
-  Orders() {
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawnattr_init(&attributes);
-  }
-  ~Orders() {
-    ::posix_spawn_file_actions_destroy(&actions);
-    ::posix_spawnattr_destroy(&attributes);
-  }
-  int fill(int input, int output) {
-    sigset_t none, all;
-    ::sigemptyset(&none);
-    ::sigfillset(&all);
-    int error = ::posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
-    if (!error) error = ::posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
-    if (!error) error = ::posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-    if (!error) error = ::posix_spawnattr_setsigmask(&attributes, &none);
-    if (!error) error = ::posix_spawnattr_setsigdefault(&attributes, &all);
-    if (!error) error = ::posix_spawnattr_setpgroup(&attributes, 0);
-    const int flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP;
-    if (!error) error = ::posix_spawnattr_setflags(&attributes, static_cast<short>(flags));
-    return error;
-  }
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-};
 
 // Two descriptors, closed unless they are taken.
 struct Pipe {
@@ -65,9 +40,11 @@ Result<std::unique_ptr<ServerProcess>> ServerProcess::start(const asio::any_io_e
   if (command.empty()) return fail(Code::kInvalid, "there is no program to start");
   Pipe in, out;
   if (!in.open() || !out.open()) return not_started(command.front(), errno);
-  Orders orders;
+  SpawnOrders orders;
   pid_t pid = 0;
-  int error = orders.fill(in.ends[0], out.ends[1]);
+  int error = orders.give(in.ends[0], out.ends[1]);
+  if (!error) error = ::posix_spawnattr_setpgroup(&orders.attributes, 0);
+  if (!error) error = orders.finish(POSIX_SPAWN_SETPGROUP);
   if (!error) {
     std::vector<char*> arguments;
     for (const std::string& text : command) arguments.push_back(const_cast<char*>(text.c_str()));

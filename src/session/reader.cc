@@ -106,11 +106,6 @@ Result<std::uint64_t> Reader::count(const Query& query) const {
   return found->rows.size();
 }
 
-Result<std::uint64_t> Reader::count_with_tls(const Query& query) const {
-  SLUICE_TRY(const auto found, match(query));
-  return found->with_tls;
-}
-
 Status Reader::visit(const Query& query, std::uint64_t offset, std::uint64_t limit,
                      const std::function<bool(const Row&)>& visit) const {
   SLUICE_TRY(const auto found, match(query));

@@ -35,7 +35,6 @@ class Reader final : public capture::BodySource {
   // sieves that differ do not share readers or caches.
   Result<std::shared_ptr<const Matches>> match(const Query& query, const Sieve* sieve = nullptr) const;
   Result<std::uint64_t> count(const Query& query) const;
-  Result<std::uint64_t> count_with_tls(const Query& query) const;
   // What is dropped meanwhile is left out.
   Status visit(const Query& query, std::uint64_t offset, std::uint64_t limit,
                const std::function<bool(const Row&)>& visit) const;

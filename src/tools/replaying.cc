@@ -142,4 +142,17 @@ std::vector<ResultField> cause_result() {
   return {{"code", "string", ""}, {"phase", "string", ""}, {"message", "string", ""}};
 }
 
+Field item_limit_field() {
+  return {.name = "limit",
+          .type = FieldType::kInteger,
+          .meaning = "Items at most.",
+          .default_value = 50,
+          .minimum = 1,
+          .maximum = 1'000};
+}
+
+Field item_offset_field() {
+  return {.name = "offset", .type = FieldType::kInteger, .meaning = "Items to skip.", .default_value = 0, .minimum = 0};
+}
+
 }  // namespace sluice::tools

@@ -57,4 +57,8 @@ std::vector<analysis::Stretch> find_chained(std::string_view text, analysis::Var
 Json cause_json(const flow::Failure& failure);
 std::vector<ResultField> cause_result();
 
+// The arguments of what lists items in pages.
+Field item_limit_field();
+Field item_offset_field();
+
 }  // namespace sluice::tools

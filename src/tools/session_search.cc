@@ -153,7 +153,6 @@ class BodySearch {
   BodySearch(const session::Reader& reader, Wanted wanted, CallContext& context)
       : reader_(reader), wanted_(std::move(wanted)), context_(context) {}
 
-  // True: the row counts as scanned.
   Status look_at(const session::Row& row) {
     const auto exchange = reader_.exchange(row);
     if (!exchange) {
