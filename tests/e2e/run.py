@@ -3,6 +3,8 @@
 
 Usage: run.py [--quick] [--soak] [--seams] [-j N] [MODULE[.Class[.test]]...]
 With CI=true a skipped test is a failure. E2E_COUNTS names a file for the counts.
+A test that failed beside others runs once more alone, since machines can be too busy for any deadline: if it passes it
+is called unsteady, in the last lines and in the counts. More than two of those are a failure, as any that fails twice.
 """
 import argparse
 import concurrent.futures
@@ -17,6 +19,7 @@ import unittest
 import not_at_seams
 
 HERE = pathlib.Path(__file__).resolve().parent
+MAX_UNSTEADY = 2
 SLOW = {"test_browser", "test_other_clients", "test_mcp_clients", "test_tls_clients"}  # started first
 
 
@@ -44,7 +47,7 @@ def run_module(names):
     result = runner.run(suite)
     print(json.dumps({"total": result.testsRun, "skipped": [[str(t), r] for t, r in result.skipped],
                       "failed": len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses),
-                      "names": [str(t) for t, _ in result.failures + result.errors]}))
+                      "names": [t.id().split(" (")[0] for t, _ in result.failures + result.errors]}))
 
 
 def start(names, environment):
@@ -57,6 +60,18 @@ def start(names, environment):
         result = {"total": 1, "skipped": [], "failed": 1, "names": [f"{names}: the test program itself failed"]}
     result["seconds"], result["text"] = time.monotonic() - began, done.stderr
     return result
+
+
+def again(names, environment):
+    """Runs what failed once more, one after the other. Returns those that pass alone."""
+    steady = []
+    for name in names:
+        result = start([name], environment)
+        if result["total"] == 1 and not result["failed"] and not result["skipped"]:
+            steady.append(name)
+        else:
+            print(f"again alone: {name}: FAILED\n{result['text']}", file=sys.stderr, flush=True)
+    return steady
 
 
 def main():
@@ -83,7 +98,7 @@ def main():
         environment.update(E2E_SEAMS="1", E2E_PATIENCE="3")
         modules = [m for m in modules if m not in SLOW and not m.startswith("test_hostile")]
     names = args.names or modules
-    totals = {"total": 0, "failed": 0, "skipped": 0}
+    totals = {"total": 0, "failed": 0, "skipped": 0, "unsteady": 0}
     failed_names = []
     with concurrent.futures.ThreadPoolExecutor(max(1, args.j)) as pool:
         futures = {pool.submit(start, [name], environment): name for name in names}
@@ -101,12 +116,20 @@ def main():
             totals["failed"] += result["failed"]
             totals["skipped"] += len(skipped)
             failed_names += result["names"]
+    if not args.names and 0 < totals["failed"] == len(failed_names) <= MAX_UNSTEADY:
+        unsteady = again(failed_names, environment)
+        totals["unsteady"] = len(unsteady)
+        totals["failed"] -= len(unsteady)
+        failed_names = [name for name in failed_names if name not in unsteady]
+        for name in unsteady:
+            print(f"UNSTEADY: {name} failed beside others and passed alone", file=sys.stderr)
     if os.environ.get("CI") == "true" and totals["skipped"]:
         print(f"{totals['skipped']} tests were skipped, which CI does not accept", file=sys.stderr)
         totals["failed"] += totals["skipped"]
     for name in failed_names:
         print(f"FAILED: {name}", file=sys.stderr)
-    print(f"e2e: {totals['total']} tests, {totals['failed']} failed, {totals['skipped']} skipped", file=sys.stderr)
+    print(f"e2e: {totals['total']} tests, {totals['failed']} failed, {totals['skipped']} skipped, "
+          f"{totals['unsteady']} unsteady", file=sys.stderr)
     if os.environ.get("E2E_COUNTS"):
         pathlib.Path(os.environ["E2E_COUNTS"]).write_text(json.dumps(totals))
     return 1 if totals["failed"] else 0

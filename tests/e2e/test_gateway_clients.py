@@ -2,6 +2,7 @@
 can see, and deny, limit, hide and audit work on servers that nobody here wrote (docs/gateway.md)."""
 import json
 import pathlib
+import time
 
 import test_mcp_clients
 from gateway_client import Gateway
@@ -128,5 +129,8 @@ class Filesystem(ServerCase):
         gateway.send({"method": "notifications/roots/list_changed"})
         asked = gateway.next(lambda m: m.get("method") == "roots/list")
         gateway.send({"id": asked["id"], "result": {"roots": [{"uri": pathlib.Path(two).as_uri(), "name": "two"}]}})
-        gateway.request("ping")
-        self.assertIn("two", gateway.text("list_allowed_directories"))
+        # The server looks at the new roots when it likes.
+        deadline = time.monotonic() + 20
+        while "two" not in (seen := gateway.text("list_allowed_directories")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.assertIn("two", seen)
