@@ -90,6 +90,19 @@ class Processes:
                 pass
         return ticks / CLOCK_TICKS
 
+    def thread_seconds(self, name):
+        """Of the threads of that name."""
+        ticks = 0
+        for pid in self.members():
+            for task in pathlib.Path("/proc", str(pid), "task").glob("*"):
+                try:
+                    if (task / "comm").read_text().strip() == name:
+                        fields = (task / "stat").read_text().rpartition(")")[2].split()
+                        ticks += int(fields[11]) + int(fields[12])
+                except OSError:
+                    pass
+        return ticks / CLOCK_TICKS
+
     def memory_kib(self, what):
         """VmRSS: now; VmHWM: the most there was."""
         total = 0
@@ -107,6 +120,7 @@ class Peer:
     name = ""
     through_proxy = True
     needs = ""
+    apart = ""  # threads of that name are counted apart
 
     def __init__(self, directory, certificates, origin_port):
         self.directory, self.certificates, self.origin_port = directory, certificates, origin_port
@@ -398,8 +412,9 @@ class Sluice(Peer):
 
 
 class SluiceRecording(Sluice):
-    """... and a durable recording of everything."""
+    """... and a durable recording of everything. What seals it runs at the lowest priority, and is counted apart."""
     name = "sluice-recording"
+    apart = "sealer"
 
     def wait_ready(self):
         super().wait_ready()

@@ -40,6 +40,8 @@ def table(rows, results, references):
             ratios = "".join(f" {ratio(r['cpu_us'], reference)} |" for reference in against)
             lines.append(f"| {row.title} | {name} | {number(r['cpu_us'])} |{ratios} {number(r['rps'])} | "
                          f"{number(r['p50_us'] / 1000)} | {number(r['p99_us'] / 1000)} | {number(r['rss_mib'])} |")
+            if r.get("apart_us"):
+                lines.append(f"| {row.title} | {name}: sealing | {number(r['apart_us'])} |" + " |" * (len(references) + 4))
     return "\n".join(lines)
 
 

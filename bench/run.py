@@ -29,21 +29,28 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def apart_seconds(peer):
+    return peer.processes.thread_seconds(peer.apart) if peer.apart else 0
+
+
 def measure(peer, row, seconds):
-    before = peer.processes.cpu_seconds()
+    def seconds_so_far():
+        return peer.processes.cpu_seconds() - apart_seconds(peer)
+
+    before = seconds_so_far()
     result = row.load(peer, seconds)
-    result["cpu_us"] = (peer.processes.cpu_seconds() - before) * 1e6 / max(result["requests"], 1)
+    result["cpu_us"] = (seconds_so_far() - before) * 1e6 / max(result["requests"], 1)
     return result
 
 
 def in_rounds(args, row, running):
     """CPU time: all peers run, and take turns."""
     seconds = row.seconds / 4 if args.quick else row.seconds
-    samples, notes = {}, {}
+    samples, notes, warm = {}, {}, {}
     for peer in running:
         try:
             peer.start()
-            row.load(peer, 0.5)  # warm: certificates minted, connections pooled
+            warm[peer.name] = row.load(peer, 0.5)["requests"]  # certificates minted, connections pooled
         except FAILURES as error:
             notes[peer.name] = str(error)
     for _ in range(args.rounds):
@@ -65,8 +72,11 @@ def in_rounds(args, row, running):
             out[peer.name] = {"note": notes.get(peer.name, "nothing measured")}
             continue
         median = {key: statistics.median(s[key] for s in taken) for key in ("cpu_us", "rps", "p50_us", "p99_us")}
-        out[peer.name] = median | {"rss_mib": peer.processes.memory_kib("VmHWM") / 1024,
-                                   "requests": sum(s["requests"] for s in taken)}
+        requests = sum(s["requests"] for s in taken)
+        # It runs whenever it likes, also in others' rounds.
+        apart = apart_seconds(peer) * 1e6 / (warm[peer.name] + requests)
+        out[peer.name] = median | {"rss_mib": peer.processes.memory_kib("VmHWM") / 1024, "requests": requests,
+                                   "apart_us": apart}
     return out
 
 

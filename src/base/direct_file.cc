@@ -35,6 +35,7 @@ class DirectFile final : public File {
   }
 
   Status append(std::span<const Bytes> pieces) override {
+    if (ended_) return fail(Code::kInvalid, path_ + ": a direct file that was cut takes nothing more");
     for (Bytes piece : pieces) {
       if (used_ == 0) SLUICE_CHECK(write_in_place(piece));
       while (!piece.empty()) {
@@ -71,7 +72,15 @@ class DirectFile final : public File {
   }
 
   Result<ByteCount> size() const override { return base_ + used_; }
-  Status truncate(ByteCount) override { return fail(Code::kInvalid, path_ + ": a direct file only grows"); }
+  // To less: what a failed append left goes. Nothing can be appended behind it.
+  Status truncate(ByteCount size) override {
+    if (size > base_ + used_) return fail(Code::kInvalid, path_ + ": a direct file grows by appending alone");
+    base_ = size;
+    used_ = 0;
+    ended_ = true;
+    if (::ftruncate(fd_, static_cast<off_t>(size)) != 0) return error(errno);
+    return {};
+  }
   Status sync() override {
     if (::fdatasync(fd_) != 0) return error(errno);
     return {};
@@ -138,9 +147,9 @@ class DirectFile final : public File {
   int fd_;
   std::string path_;
   std::unique_ptr<char, Freer> buffer_;
-  ByteCount base_ = 0;    // offset of the buffer in the file; whole blocks
+  ByteCount base_ = 0;    // offset of the buffer in the file; whole blocks, until it has ended
   std::size_t used_ = 0;  // octets in it
-  bool direct_ = false;
+  bool direct_ = false, ended_ = false;
 };
 
 }  // namespace

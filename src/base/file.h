@@ -36,8 +36,8 @@ enum class OpenMode {
   kRead,          // must exist
   kAppend,        // created if absent; reads allowed
   kCreateNew,     // kConflict if it exists; reads allowed
-  kCreateDirect,  // as kCreateNew, for much that is rarely read: around the page cache; append, read_at, size, sync,
-                  // lock
+  kCreateDirect,  // as kCreateNew, for much that is rarely read: around the page cache. For others it ends in up to
+                  // 4 KiB of zeros until it is closed. Nothing is appended behind a truncate.
 };
 
 // What tells a file from the one that stood there before, and from itself before it was written to.

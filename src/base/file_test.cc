@@ -267,6 +267,20 @@ TEST_F(SystemFileTest, RemovesLinksAndNotWhatTheyPointTo) {
   EXPECT_EQ(disk_.load_file(root_ + "/keep/f").value(), "x");
 }
 
+// What a failed append left goes with a truncate, and nothing can come behind it.
+TEST_F(SystemFileTest, ADirectFileThatWasCutStaysThatLong) {
+  const std::string all(10'000, 'x');
+  {
+    auto file = disk_.open(root_ + "/d", OpenMode::kCreateDirect).value();
+    ASSERT_TRUE(file->append(all));
+    EXPECT_FALSE(file->truncate(all.size() + 1));
+    ASSERT_TRUE(file->truncate(5'001));
+    EXPECT_EQ(file->size().value(), 5'001u);
+    EXPECT_FALSE(file->append("more"));
+  }
+  EXPECT_TRUE(disk_.load_file(root_ + "/d").value() == all.substr(0, 5'001));
+}
+
 TEST_F(SystemFileTest, OpensNothingButRegularFiles) {
   ASSERT_EQ(::mkfifo((root_ + "/fifo").c_str(), 0600), 0);
   EXPECT_EQ(disk_.open(root_ + "/fifo", OpenMode::kRead).error().code, Code::kRefused);

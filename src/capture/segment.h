@@ -29,6 +29,7 @@ namespace sluice::capture {
 inline constexpr std::uint32_t kSegmentVersion = 1, kSealedSegmentVersion = 2;
 inline constexpr std::size_t kSegmentHeaderSize = 48;
 inline constexpr std::size_t kFrameHeaderSize = 24;
+inline constexpr ByteCount kSegmentBlock = 4 * kKiB;  // while it is written it ends in zeros up to a multiple of this
 // Of one payload. Heads are bounded well below; a length beyond it is damage.
 inline constexpr ByteCount kMaxPayload = 16 * kMiB;
 
@@ -115,17 +116,20 @@ class SegmentReader {
   const Record& record() const { return record_; }
   const Damage& damage() const { return damage_; }
   ByteCount position() const { return position_; }
+  // At kEnd: the zeros at the file's end that are no record, which a writer leaves that did not come to close it.
+  ByteCount padding() const { return padding_; }
 
  private:
   explicit SegmentReader(const File& file);
   Result<Bytes> view(ByteCount offset, std::size_t length);
   Result<bool> read_record();
+  Result<bool> ends_in_padding();
   Result<Step> skip_damage(ByteCount from);
 
   const File* file_;
   SegmentHeader header_;
   std::uint32_t seed_ = 0;
-  ByteCount size_ = 0, position_ = 0;
+  ByteCount size_ = 0, position_ = 0, padding_ = 0;
   std::string window_;
   ByteCount window_offset_ = 0;
   std::optional<FrameHeader> damaged_;  // its header is intact, its payload is not

@@ -74,7 +74,20 @@ Result<SegmentReader::Step> SegmentReader::next() {
     position_ += record_.place.length;
     return Step::kRecord;
   }
+  SLUICE_TRY(const bool padding, ends_in_padding());
+  if (padding) return Step::kEnd;
   return skip_damage(position_);
+}
+
+// What base/direct_file.h leaves behind the last record: less than a block of zeros.
+Result<bool> SegmentReader::ends_in_padding() {
+  const ByteCount left = size_ - position_;
+  if (left >= kSegmentBlock) return false;
+  SLUICE_TRY(const Bytes rest, view(position_, static_cast<std::size_t>(left)));
+  if (rest.size() < left || rest.find_first_not_of('\0') != Bytes::npos) return false;
+  padding_ = left;
+  position_ = size_;
+  return true;
 }
 
 // To the next octets that are a whole record of this segment. A header that is intact tells the length of what it

@@ -36,6 +36,7 @@ class SegmentTest : public testing::Test {
   struct Found {
     std::vector<Known> records;
     std::vector<SegmentReader::Damage> damage;
+    ByteCount padding = 0;
   };
   Found read(const std::string& content) {
     Found found;
@@ -45,6 +46,7 @@ class SegmentTest : public testing::Test {
     if (!reader) return found;
     for (;;) {
       const auto step = reader->next();
+      found.padding = reader->padding();
       if (!step || *step == SegmentReader::Step::kEnd) return found;
       if (*step == SegmentReader::Step::kDamage) {
         found.damage.push_back(reader->damage());
@@ -91,6 +93,29 @@ TEST_F(SegmentTest, ReadsWhatStandsBeforeACutAnywhere) {
       EXPECT_TRUE(found.damage[0].torn);
       EXPECT_EQ(found.damage[0].offset + found.damage[0].length, cut);
     }
+  }
+}
+
+// A writer that was killed leaves the zeros of its last block (base/direct_file.h).
+TEST_F(SegmentTest, TakesZerosAtTheEndForWhatAWriterLeft) {
+  write({"one", "two", "three"});
+  for (const std::size_t zeros : {1u, 23u, 24u, 4'095u}) {
+    const Found found = read(content_ + std::string(zeros, '\0'));
+    EXPECT_TRUE(found.damage.empty()) << zeros;
+    EXPECT_EQ(found.padding, zeros);
+    expect_all_but(found, 0, 0);
+  }
+}
+
+TEST_F(SegmentTest, ZerosThatNoWriterLeavesAreDamage) {
+  write({"one", "two", "three"});
+  for (const std::string& rest :
+       {std::string(4'096, '\0'), std::string(100, '\0') + '\1', '\1' + std::string(100, '\0')}) {
+    const Found found = read(content_ + rest);
+    ASSERT_EQ(found.damage.size(), 1u);
+    EXPECT_EQ(found.damage[0].offset, content_.size());
+    EXPECT_EQ(found.damage[0].length, rest.size());
+    EXPECT_EQ(found.padding, 0u);
   }
 }
 

@@ -126,6 +126,10 @@ void Recording::on_round_done() {
   if (batch_.items.empty()) return;
   const std::lock_guard guard(mutex_);
   waiting_.push_back(std::exchange(batch_, {}));
+  if (!spare_.empty()) {
+    batch_ = std::move(spare_.back());
+    spare_.pop_back();
+  }
   work_wanted_.notify_all();
 }
 
@@ -181,7 +185,7 @@ Status Recording::finish() {
   }
   flush();
   sync_file();
-  for (Row& row : builder_.give_up_all()) rows_.push_back(std::move(row));
+  for (Row& row : builder_.give_up_all()) keep(std::move(row));
   commit_rows();
   if (!index_failed_) {
     if (const Status sealed = index_->seal(); !sealed) fail_with(sealed.error());

@@ -114,6 +114,7 @@ class Recording final : public capture::Tap {
             std::shared_ptr<const void> attached, ByteCount most_queued);
   // The writer's.
   void write(const Batch& batch);
+  void give_back(Batch batch);
   void write_item(const Item& item, Bytes payload);
   void write_opened(const Item& item, Bytes payload);
   void write_body(const Item& item, Bytes payload, Live& live);
@@ -130,6 +131,7 @@ class Recording final : public capture::Tap {
   void keep_time();
   void sync_file();
   void commit_rows();
+  void keep(Row row);
   void fail_with(const Error& error);
   void drop_write();
   void reach_cap();
@@ -169,6 +171,7 @@ class Recording final : public capture::Tap {
   mutable std::mutex mutex_;  // all below
   std::condition_variable work_wanted_, work_done_;
   std::deque<Batch> waiting_;
+  std::vector<Batch> spare_;  // empty ones that keep their memory: the pump fills them again
   Manifest manifest_;
   bool manifest_changed_ = false;
   std::uint64_t syncs_wanted_ = 0, syncs_done_ = 0;

@@ -95,6 +95,16 @@ TEST_F(Faults, AFullDiskCostsWhatDoesNotFitAndIsGoneOnWithLater) {
   EXPECT_EQ(readable(), 2u);
 }
 
+TEST_F(Faults, WhatEndedIsCountedBeforeTheIndexHasIt) {
+  ASSERT_TRUE(start());
+  for (int i = 0; i < 3; ++i) exchange({.target = "/" + std::to_string(i)});
+  ring->pump();
+  recording->work();
+  EXPECT_EQ(recording->manifest().exchanges, 3u);
+  ASSERT_TRUE(finish());
+  EXPECT_EQ(recording->manifest().exchanges, 3u);
+}
+
 TEST_F(Faults, WhateverOperationFailsTheRestIsThere) {
   ASSERT_TRUE(start());
   const std::size_t before = faulty.operations();

@@ -17,6 +17,8 @@ using capture::RecordType;
 constexpr std::size_t kOneWrite = 1 * kMiB;
 constexpr std::chrono::seconds kRetry{1};
 constexpr std::size_t kRowsAtOnce = 4'000;
+constexpr std::size_t kSpares = 4;
+constexpr std::size_t kMostSpare = 1 * kMiB;  // octets that a spare batch may hold on to
 
 }  // namespace
 
@@ -31,10 +33,12 @@ bool Recording::work() {
     asked = syncs_wanted_ > syncs_done_;
     checkpoint = checkpoints_wanted_ > syncs_done_;
   }
-  for (const Batch& batch : batches) {
+  const bool any = !batches.empty();
+  for (Batch& batch : batches) {
     write(batch);
     flush();
     queued_.fetch_sub(batch.octets.size() + batch.items.size() * sizeof(Item), std::memory_order_relaxed);
+    give_back(std::move(batch));
   }
   if (asked) commit_rows();
   if (checkpoint) sync_file();
@@ -45,7 +49,15 @@ bool Recording::work() {
     if (checkpoint && !unsynced_) checkpoints_done_ = syncs;
     work_done_.notify_all();
   }
-  return !batches.empty();
+  return any;
+}
+
+void Recording::give_back(Batch batch) {
+  if (batch.octets.capacity() > kMostSpare) return;
+  batch.octets.clear();
+  batch.items.clear();
+  const std::lock_guard guard(mutex_);
+  if (spare_.size() < kSpares) spare_.push_back(std::move(batch));
 }
 
 // What is due by the clock.
@@ -88,7 +100,7 @@ Status Recording::begin_segment() {
   const capture::SegmentHeader header{next_segment_++, random_number(entropy_), clock_.wall(), options_.key != nullptr};
   segment_ = static_cast<std::uint32_t>(header.number);
   const std::string path = segment_path(options_.directory, segment_);
-  SLUICE_TRY(auto file, files_.open(path, OpenMode::kCreateNew));
+  SLUICE_TRY(auto file, files_.open(path, OpenMode::kCreateDirect));
   seed_ = capture::checksum_seed(header.salt);
   const auto octets = capture::format_segment_header(header);
   // What the manifest says stands in each segment, so that a lost one can be made again.
@@ -190,7 +202,7 @@ void Recording::write_item(const Item& item, Bytes payload) {
       if (add(item.type, seq, item.seq, changed, room())) return;
       drop_write();
       flush();
-      if (auto row = builder_.give_up(seq)) rows_.push_back(*std::move(row));
+      if (auto row = builder_.give_up(seq)) keep(*std::move(row));
       return;
     }
     case RecordType::kResponded:
@@ -294,7 +306,7 @@ void Recording::flush() {
   for (const Formed& record : formed_) {
     const Place place{segment_, static_cast<std::uint32_t>(file_size_ + record.at), record.length};
     const Bytes payload = Bytes(out_).substr(record.at + kFrameHeaderSize, record.payload);
-    if (auto row = builder_.take(record.type, record.subject, place, payload)) rows_.push_back(*std::move(row));
+    if (auto row = builder_.take(record.type, record.subject, place, payload)) keep(*std::move(row));
   }
   file_size_ += out_.size();
   out_.clear();
@@ -332,7 +344,7 @@ void Recording::lose() {
         continue;
       }
       case RecordType::kEnded:
-        if (auto row = builder_.give_up(record.subject)) rows_.push_back(*std::move(row));
+        if (auto row = builder_.give_up(record.subject)) keep(*std::move(row));
         break;
       default:
         break;
@@ -365,10 +377,15 @@ void Recording::commit_rows() {
       index_failed_ = true;  // it is made again from the segments when the session is opened
     }
   }
-  const std::lock_guard guard(mutex_);
-  manifest_.exchanges += rows_.size();
-  manifest_changed_ = true;
   rows_.clear();
+}
+
+// Counted at once, and in the index with the next ones.
+void Recording::keep(Row row) {
+  rows_.push_back(std::move(row));
+  const std::lock_guard guard(mutex_);
+  ++manifest_.exchanges;
+  manifest_changed_ = true;
 }
 
 }  // namespace sluice::session

@@ -70,7 +70,10 @@ class Scan {
     last_ms = std::max(last_ms, created);
     for (;;) {
       SLUICE_TRY(const SegmentReader::Step step, reader->next());
-      if (step == SegmentReader::Step::kEnd) return {};
+      if (step == SegmentReader::Step::kEnd) {
+        report.bytes -= reader->padding();
+        return {};
+      }
       if (step == SegmentReader::Step::kDamage) {
         const auto& damage = reader->damage();
         note({number, damage.offset, damage.length, damage.torn, ""});

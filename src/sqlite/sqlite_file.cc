@@ -9,9 +9,18 @@
 #include <cerrno>
 
 namespace sluice::sqlite {
+namespace {
 
-SqliteFile::SqliteFile(std::string path, std::chrono::milliseconds patience, Sync sync)
-    : path_(std::move(path)), patience_(patience), sync_(sync) {}
+// Before the first connection: counting memory costs a lock for each piece of it.
+void count_no_memory() {
+  static const int kDone = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+  (void)kDone;
+}
+
+}  // namespace
+
+SqliteFile::SqliteFile(std::string path, std::chrono::milliseconds patience, Sync sync, int page_size)
+    : path_(std::move(path)), patience_(patience), sync_(sync), page_size_(page_size) {}
 
 SqliteFile::~SqliteFile() { close(); }
 
@@ -63,10 +72,11 @@ Status SqliteFile::open(IfMissing missing, const std::function<Status()>& prepar
 }
 
 Status SqliteFile::connect(const std::function<Status()>& prepare) {
-  constexpr int kFlags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_NOFOLLOW;
+  count_no_memory();
+  constexpr int kFlags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
   if (sqlite3_open_v2(path_.c_str(), &db_, kFlags, nullptr) != SQLITE_OK) return fail(error("opened"));
   sqlite3_busy_timeout(db_, static_cast<int>(patience_.count()));
-  SLUICE_CHECK(run("PRAGMA journal_mode = WAL"));
+  SLUICE_CHECK(run(fmt::format("PRAGMA page_size = {}; PRAGMA journal_mode = WAL", page_size_).c_str()));
   SLUICE_CHECK(run(sync_ == Sync::kFull ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL"));
   return prepare();
 }
@@ -74,7 +84,8 @@ Status SqliteFile::connect(const std::function<Status()>& prepare) {
 Status SqliteFile::open_read_only() {
   if (db_) return {};
   if (::access(path_.c_str(), F_OK) != 0) return fail(Code::kNotFound, path_ + " does not exist");
-  constexpr int kFlags = SQLITE_OPEN_READONLY | SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_NOFOLLOW;
+  count_no_memory();
+  constexpr int kFlags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
   if (sqlite3_open_v2(path_.c_str(), &db_, kFlags, nullptr) != SQLITE_OK) {
     Error failed = error("opened");
     close();

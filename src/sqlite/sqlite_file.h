@@ -21,7 +21,8 @@ class SqliteFile {
   enum class IfMissing { kCreate, kLeave };
   enum class Sync { kNormal, kFull };  // what survives a power loss: all but the newest transactions, or all
   // `patience`: how long to wait for another process's transaction.
-  SqliteFile(std::string path, std::chrono::milliseconds patience, Sync sync);
+  // `page_size`: of a file that is made, in octets; a power of two from 512 to 65,536.
+  SqliteFile(std::string path, std::chrono::milliseconds patience, Sync sync, int page_size = 4096);
   ~SqliteFile();
   SqliteFile(const SqliteFile&) = delete;
   SqliteFile& operator=(const SqliteFile&) = delete;
@@ -60,6 +61,7 @@ class SqliteFile {
   const std::string path_;
   const std::chrono::milliseconds patience_;
   const Sync sync_;
+  const int page_size_;
   sqlite3* db_ = nullptr;
 };
 
