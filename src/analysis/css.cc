@@ -71,6 +71,13 @@ bool is_in_formula(const Simple& test, std::int64_t position) {
   return rest % test.step == 0 && rest / test.step >= 0;
 }
 
+bool is_empty(const HtmlNode& node) {
+  for (const HtmlNode* child = node.first_child; child; child = child->next) {
+    if (child->is_element() || !child->text.empty()) return false;
+  }
+  return true;
+}
+
 class Matcher {
  public:
   explicit Matcher(std::stop_token stop) : stop_(std::move(stop)) {}
@@ -90,12 +97,9 @@ class Matcher {
   }
 
   static const HtmlNode* sibling(const HtmlNode& node, bool before) {
-    if (!node.parent) return nullptr;
-    const auto& all = node.parent->children;
-    for (std::size_t i = node.place; before ? i-- > 0 : ++i < all.size();) {
-      if (all[i]->is_element()) return all[i];
-    }
-    return nullptr;
+    const HtmlNode* one = before ? node.before : node.next;
+    while (one && !one->is_element()) one = before ? one->before : one->next;
+    return one;
   }
 
   // From the right to the left. `scope`: what the first part of a relative selector stands to; else null.
@@ -172,8 +176,7 @@ class Matcher {
       case Test::kOnlyOfType:
         return count_siblings(node, true, true, nullptr) == 0 && count_siblings(node, false, true, nullptr) == 0;
       case Test::kEmpty:
-        return std::all_of(node.children.begin(), node.children.end(),
-                           [](const HtmlNode* child) { return !child->is_element() && child->text.empty(); });
+        return is_empty(node);
       case Test::kRoot:
         return !node.parent;
       case Test::kChecked:
@@ -220,13 +223,8 @@ class Matcher {
   }
 
   bool has_below(const Complex& complex, const HtmlNode& top, const HtmlNode& scope) {
-    std::vector<const HtmlNode*> waiting(top.children.begin(), top.children.end());
-    while (!waiting.empty() && step()) {
-      const HtmlNode* const node = waiting.back();
-      waiting.pop_back();
-      if (!node->is_element()) continue;
-      if (matches(complex, complex.parts.size() - 1, *node, &scope)) return true;
-      waiting.insert(waiting.end(), node->children.begin(), node->children.end());
+    for (const HtmlNode* node = next_inside(top, top); node && step(); node = next_inside(top, *node)) {
+      if (node->is_element() && matches(complex, complex.parts.size() - 1, *node, &scope)) return true;
     }
     return false;
   }

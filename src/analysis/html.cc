@@ -6,6 +6,7 @@
 #include <csetjmp>
 #include <cstdlib>
 #include <deque>
+#include <memory_resource>
 
 #include "base/text.h"
 
@@ -118,27 +119,32 @@ void append_escaped(std::string& out, std::string_view text, bool quoted) {
 // Visits `node` and all in it, in document order, without recursion: enter(node), and leave(node) behind its children.
 template <class Enter, class Leave>
 void walk(const HtmlNode& node, const Enter& enter, const Leave& leave) {
-  std::vector<std::pair<const HtmlNode*, std::size_t>> path{{&node, 0}};
-  if (!enter(node)) return;
-  while (!path.empty()) {
-    auto& [at, next] = path.back();
-    if (next == at->children.size()) {
-      leave(*at);
-      path.pop_back();
+  const HtmlNode* at = &node;
+  for (;;) {
+    if (!enter(*at)) return;
+    if (at->first_child) {
+      at = at->first_child;
       continue;
     }
-    const HtmlNode* const child = at->children[next++];
-    if (!enter(*child)) return;
-    path.emplace_back(child, 0);
+    for (;;) {
+      leave(*at);
+      if (at == &node) return;
+      if (at->next) break;
+      at = at->parent;
+    }
+    at = at->next;
   }
 }
 
 }  // namespace
 
 struct HtmlPage::Memory {
+  static constexpr std::size_t kPool = 64 * 1024;  // at first
+
   std::string html;
   Arena arena;
-  std::deque<HtmlNode> nodes;
+  std::pmr::monotonic_buffer_resource pool{kPool};  // of attributes and nodes
+  std::pmr::deque<HtmlNode> nodes{&pool};
   std::deque<std::string> names;
   std::vector<const HtmlNode*> elements;
   bool cut = false;
@@ -148,27 +154,41 @@ struct HtmlPage::Memory {
     return names.emplace_back(own_name(element));
   }
 
-  HtmlNode* add(const GumboNode& from, HtmlNode* parent) {
+  // The attributes lie in the pool: pages have many, and most elements few.
+  std::span<const HtmlNode::Attribute> attributes_of(const GumboElement& element) {
+    const std::size_t count = element.attributes.length;
+    if (count == 0) return {};
+    std::pmr::polymorphic_allocator<HtmlNode::Attribute> allocator(&pool);
+    HtmlNode::Attribute* const made = allocator.allocate(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto* attribute = static_cast<const GumboAttribute*>(element.attributes.data[i]);
+      allocator.construct(made + i, attribute->name, attribute->value);
+    }
+    return {made, count};
+  }
+
+  // Behind `last`, the youngest child of `parent` so far, which it becomes.
+  HtmlNode* add(const GumboNode& from, HtmlNode* parent, HtmlNode*& last) {
     if (nodes.size() == kMaxHtmlNodes) {
       cut = true;
       return nullptr;
     }
     HtmlNode& node = nodes.emplace_back();
     node.parent = parent;
-    if (parent) {
-      node.place = parent->children.size();
-      parent->children.push_back(&node);
+    node.before = last;
+    if (last) {
+      last->next = &node;
+    } else if (parent) {
+      parent->first_child = &node;
     }
+    last = &node;
     if (from.type != GUMBO_NODE_ELEMENT && from.type != GUMBO_NODE_TEMPLATE) {
       node.text = from.v.text.text;
       return &node;
     }
     node.name = name_of(from.v.element);
     if (node.name.empty()) node.name = "?";
-    for (unsigned i = 0; i < from.v.element.attributes.length; ++i) {
-      const auto* attribute = static_cast<const GumboAttribute*>(from.v.element.attributes.data[i]);
-      node.attributes.emplace_back(attribute->name, attribute->value);
-    }
+    node.attributes = attributes_of(from.v.element);
     elements.push_back(&node);
     return &node;
   }
@@ -183,9 +203,11 @@ struct HtmlPage::Memory {
     struct At {
       const GumboNode* from;
       HtmlNode* to;
-      unsigned next;
+      unsigned next = 0;
+      HtmlNode* last = nullptr;  // of its children
     };
-    std::vector<At> path{{&root, add(root, nullptr), 0}};
+    HtmlNode* none = nullptr;
+    std::vector<At> path{{&root, add(root, nullptr, none)}};
     while (!path.empty() && !(cut && nodes.size() == kMaxHtmlNodes)) {
       At& at = path.back();
       if (at.next == at.from->v.element.children.length) {
@@ -198,8 +220,8 @@ struct HtmlPage::Memory {
         cut = true;
         continue;
       }
-      HtmlNode* const made = add(*child, at.to);
-      if (made && made->is_element()) path.push_back({child, made, 0});
+      HtmlNode* const made = add(*child, at.to, at.last);
+      if (made && made->is_element()) path.push_back({child, made});
     }
   }
 };
@@ -230,6 +252,13 @@ Result<HtmlPage> HtmlPage::parse(std::string_view html, const std::function<bool
 const HtmlNode& HtmlPage::root() const { return memory_->nodes.front(); }
 const std::vector<const HtmlNode*>& HtmlPage::elements() const { return memory_->elements; }
 bool HtmlPage::is_cut() const { return memory_->cut; }
+
+const HtmlNode* next_inside(const HtmlNode& top, const HtmlNode& node) {
+  if (node.first_child) return node.first_child;
+  const HtmlNode* at = &node;
+  while (at != &top && !at->next) at = at->parent;
+  return at == &top ? nullptr : at->next;
+}
 
 std::string text_of(const HtmlNode& node) {
   std::string out;

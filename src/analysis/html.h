@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,12 +22,14 @@ inline constexpr std::size_t kMaxHtmlNodes = 1'000'000;
 inline constexpr std::size_t kMaxHtmlDepth = 1'000;  // deeper elements are left out
 
 struct HtmlNode {
-  std::string_view name;                                                  // lower case; empty: text
-  std::string_view text;                                                  // of a text
-  std::vector<std::pair<std::string_view, std::string_view>> attributes;  // names in lower case
-  const HtmlNode* parent = nullptr;                                       // null: the root
-  std::vector<const HtmlNode*> children;
-  std::size_t place = 0;  // among the parent's children
+  using Attribute = std::pair<std::string_view, std::string_view>;
+
+  std::string_view name;                  // lower case; empty: text
+  std::string_view text;                  // of a text
+  std::span<const Attribute> attributes;  // names in lower case
+  const HtmlNode* parent = nullptr;       // null: the root
+  const HtmlNode* first_child = nullptr;
+  const HtmlNode *before = nullptr, *next = nullptr;  // siblings
 
   bool is_element() const { return !name.empty(); }
   // Null: there is none.
@@ -48,6 +51,8 @@ class HtmlPage {
   std::shared_ptr<const Memory> memory_;
 };
 
+// The one behind `node` in document order among those in `top`; null: it is the last one.
+const HtmlNode* next_inside(const HtmlNode& top, const HtmlNode& node);
 // Texts in it, joined; white space at both ends taken off.
 std::string text_of(const HtmlNode& node);
 // As HTML, at most `most` octets.

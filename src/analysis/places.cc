@@ -59,7 +59,7 @@ class PageWalk {
     }
     place.name.clear();
     place.first = false;  // programs take attributes only
-    for (const HtmlNode* child : node.children) {
+    for (const HtmlNode* child = node.first_child; child; child = child->next) {
       if (child->is_element() || trim(child->text).empty()) continue;
       if (!(left_-- > 0 && visit_(place, child->text))) return false;
     }
