@@ -4,6 +4,7 @@
 
 #include "analysis/clip.h"
 #include "base/text.h"
+#include "capture/needle.h"
 
 namespace sluice::analysis {
 namespace {
@@ -34,6 +35,12 @@ Result<BodyWindow> gather(BodyStream& stream, const BodyOptions& options) {
 }
 
 }  // namespace
+
+std::string content_coding(Bytes head) {
+  static const capture::Needle kName("content-encoding");  // most heads do not hold it, which is quick to see
+  if (!kName.is_in(head)) return "";
+  return flow::parse_fields(head).joined("content-encoding").value_or("");
+}
 
 const std::string& shown_head(const flow::Exchange& exchange, flow::Direction direction) {
   if (direction == flow::Direction::kRequest) return exchange.request.head;

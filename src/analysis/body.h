@@ -29,6 +29,9 @@ enum class Form { kDecoded, kAsOnWire };
 const std::string& shown_head(const flow::Exchange& exchange, flow::Direction direction);
 const flow::BodyInfo& body_info(const flow::Exchange& exchange, flow::Direction direction);
 
+// What a head says of how its body is coded; "" where it says nothing.
+std::string content_coding(Bytes head);
+
 struct StreamOptions {
   Form form = Form::kDecoded;
   ByteCount from = 0;              // octets of this form to skip

@@ -23,6 +23,7 @@ constexpr ByteCount kFirstMasked = 64 * kKiB;
 struct Candidate {
   std::array<char, 16> id{};
   std::uint64_t rev = 0;
+  std::size_t order = 0;       // among those that the ring gave, the ones that are passed over included
   std::optional<Place> place;  // found here, in raw octets
   bool request_body = false, response_body = false;
   std::string request_coding, response_coding;
@@ -39,6 +40,10 @@ class Search {
   Search(const capture::Ring& ring, const SearchQuery& query) : ring_(ring), query_(query), needle_(query.text) {}
 
   Result<SearchResult> run() {
+    if (query_.index) {
+      query_.index->want();
+      if (query_.body_budget <= RingTextIndex::kIndexedBody) without_ = query_.index->without(query_.text);
+    }
     if (query_.newest_first) return run_backwards();
     SLUICE_CHECK(look_at(query_.filter));
     SLUICE_CHECK(go_on());
@@ -61,23 +66,38 @@ class Search {
     return std::move(result_);
   }
 
+  // What is answered is the same with an index and without one: what is passed over counts as looked at, in its place.
   Status look_at(const capture::Filter& filter) {
     candidates_.clear();
-    ring_.glance(filter, [&](const capture::Glance& glance) {
-      look(glance);
-      return !query_.stop.stop_requested();
-    });
-    if (query_.newest_first) std::reverse(candidates_.begin(), candidates_.end());
+    revs_.clear();
+    ring_.glance(
+        filter,
+        [&](const capture::Glance& glance) {
+          look(glance);
+          return !query_.stop.stop_requested();
+        },
+        [&](std::uint64_t rev) {
+          revs_.push_back(rev);
+          return !without_.holds_none(rev);
+        });
+    if (query_.newest_first) {
+      std::reverse(candidates_.begin(), candidates_.end());
+      std::reverse(revs_.begin(), revs_.end());
+    }
+    const std::size_t before = result_.searched;
+    const auto is_full = [&] { return query_.newest_first && result_.hits.size() >= query_.limit; };
     for (const Candidate& candidate : candidates_) {
       SLUICE_CHECK(go_on());
-      const bool full = query_.newest_first && result_.hits.size() >= query_.limit;
-      if (full || (query_.enough && query_.enough())) {
+      if (is_full() || (query_.enough && query_.enough())) {
         result_.whole = false;
-        break;
+        return {};
       }
+      const std::size_t passed_before = query_.newest_first ? revs_.size() - 1 - candidate.order : candidate.order;
       result_.rev = candidate.rev;
-      if (++result_.searched % kProgressEvery == 0 && query_.progress) {
-        query_.progress(result_.searched, candidates_.size());
+      result_.searched = before + passed_before + 1;
+      // Whoever is shown masks learns nothing of what is passed over.
+      if (++looked_ % kProgressEvery == 0 && query_.progress && !(query_.redactor && !without_.empty())) {
+        query_.progress(result_.searched, revs_.size());
       }
       SLUICE_TRY(const bool passed, passes_expression(candidate));
       if (!passed) continue;
@@ -88,6 +108,13 @@ class Search {
       }
       ++result_.total;
     }
+    if (revs_.empty()) return {};
+    if (is_full() && result_.searched < before + revs_.size()) {
+      result_.whole = false;
+      return {};
+    }
+    result_.searched = before + revs_.size();
+    result_.rev = revs_.back();
     return {};
   }
 
@@ -107,6 +134,7 @@ class Search {
   // With the ring locked.
   void look(const capture::Glance& glance) {
     Candidate& candidate = candidates_.emplace_back();
+    candidate.order = revs_.size() - 1;
     glance.raw_id.copy(candidate.id.data(), candidate.id.size());
     candidate.rev = glance.rev;
     if (query_.in_url && needle_.is_in(glance.url)) candidate.place = Place::kUrl;
@@ -121,8 +149,8 @@ class Search {
     if ((candidate.place && !query_.redactor) || !query_.in_bodies) return;
     candidate.request_body = glance.request_stored > 0;
     candidate.response_body = glance.response_stored > 0;
-    if (candidate.request_body) candidate.request_coding = coding_of(glance.request_head);
-    if (candidate.response_body) candidate.response_coding = coding_of(glance.response_head);
+    if (candidate.request_body) candidate.request_coding = content_coding(glance.request_head);
+    if (candidate.response_body) candidate.response_coding = content_coding(glance.response_head);
   }
 
   // In values, not in names or start lines; but most heads do not hold the text anywhere, which is quick to see.
@@ -132,11 +160,6 @@ class Search {
     for (std::size_t i = 0; i < fields.size() && !candidate.place; ++i) {
       if (needle_.is_in(fields.value(i))) candidate.place = place;
     }
-  }
-
-  std::string coding_of(Bytes head) const {
-    if (!coding_name_.is_in(head)) return "";
-    return flow::parse_fields(head).joined("content-encoding").value_or("");
   }
 
   Result<std::optional<Place>> find_in(const Candidate& candidate) {
@@ -248,9 +271,11 @@ class Search {
   const capture::Ring& ring_;
   const SearchQuery& query_;
   Needle needle_;
-  Needle coding_name_{"content-encoding"};
   std::vector<Candidate> candidates_;
+  std::vector<std::uint64_t> revs_;  // of the stretch, in the order in which it is looked at
+  WithoutText without_;
   SearchResult result_;
+  std::size_t looked_ = 0;
   std::string window_;
 };
 

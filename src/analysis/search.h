@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "analysis/filter.h"
+#include "analysis/ring_text_index.h"
 #include "base/redact.h"
 #include "capture/capture.h"
 
@@ -30,6 +31,7 @@ struct SearchQuery {
   // Else in the order of Ring::list. Newest first, no more is looked at once `limit` hits are found: the next page is
   // asked for with filter.before_rev.
   bool newest_first = false;
+  RingTextIndex* index = nullptr;      // null: everything is looked at
   ByteCount body_budget = 8 * kMiB;    // decoded octets of each body that are looked at
   const Redactor* redactor = nullptr;  // null: everything is visible
   std::stop_token stop;

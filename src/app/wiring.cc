@@ -140,6 +140,7 @@ Status Program::build(const Config& config) {
   capture_thread_ = std::thread([this] { run_capture(); });
   recorder_thread_ = std::thread([this] { run_recorder(); });
   sealer_thread_ = std::thread([this] { run_sealer(); });
+  indexer_thread_ = std::thread([this] { run_indexer(); });
   lookup_thread_ = std::thread([this] { run_lookups(); });
   return {};
 }
@@ -161,7 +162,9 @@ Status Program::make_ring(const Config& config) {
   options.limits.spool_disk = config.engine.spool_mb * kMiB;
   options.spool_directory = home_.spool() + "/" + std::to_string(::getpid()) + "-" + random_token(entropy_, 6);
   options.workers = workers_ + 1;  // the last one's sink is the loader's
+  const std::string texts = options.spool_directory + "/text";
   ring_ = std::make_unique<capture::Ring>(std::move(options), files_, clock_, entropy_);
+  text_index_ = std::make_unique<analysis::RingTextIndex>(*ring_, files_, clock_, texts);
   return ring_->open();
 }
 
@@ -337,6 +340,7 @@ Status Program::make_sessions(const Config& config) {
 
 Status Program::make_gate(const Config& config) {
   services_.reset(new tools::Services{clock_, *engine_, *ring_, rules_, authority_, home_.ca_pem()});
+  services_->text_index = text_index_.get();
   services_->start_mode = config.command == Command::kServe ? tools::StartMode::kAdopt : tools::StartMode::kOpen;
   services_->default_listen = listeners_.front();
   services_->more_listeners.assign(listeners_.begin() + 1, listeners_.end());
@@ -410,6 +414,12 @@ void Program::run_sealer() {
   sessions_->seal_until_stopped();
 }
 
+void Program::run_indexer() {
+  ::pthread_setname_np(::pthread_self(), "indexer");
+  (void)::setpriority(PRIO_PROCESS, 0, 19);  // of this thread alone, on Linux
+  text_index_->work_until_stopped();
+}
+
 // Beside the capture thread, not on it: a walk through /proc takes milliseconds, in which a worker fills megabytes.
 void Program::run_lookups() {
   ::pthread_setname_np(::pthread_self(), "lookups");
@@ -431,6 +441,8 @@ Program::~Program() {
   }
   if (recorder_thread_.joinable()) recorder_thread_.join();
   if (sealer_thread_.joinable()) sealer_thread_.join();
+  if (text_index_) text_index_->stop();
+  if (indexer_thread_.joinable()) indexer_thread_.join();
   stopping_ = true;
   if (lookup_thread_.joinable()) lookup_thread_.join();
   if (capture_thread_.joinable()) capture_thread_.join();

@@ -98,6 +98,7 @@ class Program {
   void run_disk();
   void run_recorder();
   void run_sealer();
+  void run_indexer();
   void run_lookups();
 
   Home home_;
@@ -119,6 +120,7 @@ class Program {
   rules::RuleStore rules_;
   proxy::UpstreamStore upstreams_;
   std::unique_ptr<capture::Ring> ring_;
+  std::unique_ptr<analysis::RingTextIndex> text_index_;
   gateway::SessionRoots session_roots_;
   std::unique_ptr<const AllowedRoots> tool_roots_;
   std::unique_ptr<tools::TrafficLoader> loader_;
@@ -145,7 +147,7 @@ class Program {
   bool was_closed_ = false;
   unsigned ticks_ = 0;
   std::atomic<bool> stopping_{false};
-  std::thread capture_thread_, disk_thread_, recorder_thread_, sealer_thread_, lookup_thread_;
+  std::thread capture_thread_, disk_thread_, recorder_thread_, sealer_thread_, indexer_thread_, lookup_thread_;
 };
 
 // "127.0.0.1:8080", "[::1]:8080"; kInvalid, naming the flag.

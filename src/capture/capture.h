@@ -173,7 +173,9 @@ class Ring final : public BodySource {
   // Oldest first; return false to stop. A consistent snapshot of ids; entries evicted meanwhile are skipped.
   void for_each(const Filter& filter, const std::function<bool(const flow::Exchange&)>& visit) const;
   // The same order without copies, for searches. The ring is locked meanwhile: be quick, call nothing of it.
-  void glance(const Filter& filter, const std::function<bool(const Glance&)>& visit) const;
+  // `wanted` is asked of each one's revision first, in that order; empty: all are.
+  void glance(const Filter& filter, const std::function<bool(const Glance&)>& visit,
+              const std::function<bool(std::uint64_t rev)>& wanted = {}) const;
 
   std::size_t size() const;  // ended exchanges in the ring
   std::size_t clear();       // forgets ended exchanges; open ones stay; how many were forgotten

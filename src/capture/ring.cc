@@ -277,11 +277,13 @@ void Ring::for_each(const Filter& filter, const std::function<bool(const flow::E
   }
 }
 
-void Ring::glance(const Filter& filter, const std::function<bool(const Glance&)>& visit) const {
+void Ring::glance(const Filter& filter, const std::function<bool(const Glance&)>& visit,
+                  const std::function<bool(std::uint64_t rev)>& wanted) const {
   const std::uint32_t first_segment = impl_->spool.first_segment();
   std::string url;
   const std::lock_guard guard(impl_->index_mutex);
   for (const Entry* const entry : impl_->index.select(filter)) {
+    if (wanted && !wanted(entry->rev)) continue;
     const auto opened = parse_opened(entry->records.find(RecordType::kOpened));
     if (!opened) continue;
     url.clear();

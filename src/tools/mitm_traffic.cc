@@ -119,6 +119,7 @@ ToolResult search_traffic(const Json& arguments, CallContext& context) {
   // What changes after the first page is left out of the others, so that none is shown twice.
   query.filter.before_rev = cursor;
   query.newest_first = true;
+  query.index = context.services->text_index;
   query.limit = wanted_rows(arguments);
   query.redactor = context.redactor;
   query.stop = context.stop;

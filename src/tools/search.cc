@@ -30,6 +30,7 @@ ToolResult search_traffic(const Json& arguments, CallContext& context) {
   read_places(arguments, query);
   read_cursor(arguments, query.filter);
   query.redactor = context.redactor;
+  query.index = context.services->text_index;
   query.stop = context.stop;
   SLUICE_TRY(const auto expression, read_expression(arguments));
   if (expression) query.expression = &*expression;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "analysis/ring_text_index.h"
 #include "base/allowed_roots.h"
 #include "base/clock.h"
 #include "base/redact.h"
@@ -55,6 +56,7 @@ struct Services {
   // Never null.
   std::shared_ptr<SessionVariables> variables = std::make_shared<SessionVariables>();
   std::shared_ptr<LoginChecks> login_checks = std::make_shared<LoginChecks>();  // never null
+  analysis::RingTextIndex* text_index = nullptr;                                // of the ring; null: searches read all
 };
 
 }  // namespace sluice::tools
