@@ -18,7 +18,9 @@ struct Relayed : testing::Test {
     db.emplace(directory / "state.db");
     pins.emplace(*db);
     Relay::Deps deps{*gate.dispatcher, gate.policy, *pins, gate.clock, gate.presenter, {"files", "cmd"}};
-    deps.to_client = [this](std::string text) { client.push_back(std::move(text)); };
+    deps.to_client = [this](ToClient out) {
+      if (!out.text.empty()) client.push_back(std::move(out.text));
+    };
     deps.to_server = [this](std::string text) { server.push_back(std::move(text)); };
     deps.notice = [this](std::string_view text) { notices.emplace_back(text); };
     relay = Relay::create(std::move(deps));

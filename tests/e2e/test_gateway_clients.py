@@ -2,13 +2,22 @@
 can see, and deny, limit, hide and audit work on servers that nobody here wrote (docs/gateway.md)."""
 import json
 import pathlib
+import socket
+import subprocess
 
 import test_mcp_clients
 from gateway_client import Gateway
-from harness import E2E, HERE, SLUICE, THE_TOOLS, clean_environment, needs_node, run, sluice
+from harness import E2E, HERE, SLUICE, THE_TOOLS, clean_environment, free_port, needs_node, poll, run, sluice
 from test_gateway import ALLOW, GatewayCase, deny
 
 SERVERS = HERE / "node_modules" / "@modelcontextprotocol"
+
+
+def wait_for_port(port):
+    def answers():
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+    poll(answers, 20, "the server's port")
 
 
 class ServerCase(GatewayCase):
@@ -53,6 +62,40 @@ class Transparent(ServerCase):
 
     def test_second_generation_that_tries_the_modern_era_first(self):
         self.scenario("2", "auto")
+
+
+class TransparentOverHttp(ServerCase):
+    """The same server over HTTP, behind `--upstream`: what a client sees on standard input and output is the same."""
+
+    def scenario(self, transport, path, generation, mode):
+        port = free_port()
+        server = subprocess.Popen([str(a) for a in self.server("everything", transport)], env=clean_environment(PORT=port),
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        wait_for_port(port)
+        directly = self.seen(generation, mode, self.server("everything", "stdio"))
+        through = self.seen(generation, mode, [SLUICE, "gateway", "--home", self.home, "--policy", self.write(ALLOW),
+                                               "--upstream", f"http://127.0.0.1:{port}{path}"])
+        directly.pop("notices")  # what it says before anybody can have opened its stream is heard by nobody over HTTP
+        for part, value in directly.items():
+            with self.subTest(part):
+                self.assertEqual(json.dumps(through[part]), json.dumps(value))
+        self.assertIn("say it", json.dumps(through["calls"]["sampling"]))
+
+    def seen(self, generation, mode, command):
+        done = run(self.node, HERE / "clients" / "gateway.mjs", generation, mode, *command, seconds=90)
+        self.assertEqual(done.returncode, 0, done.stderr[-3000:])
+        return json.loads(done.stdout.strip().splitlines()[-1])
+
+    def test_streamable_http_with_the_first_generation(self):
+        self.scenario("streamableHttp", "/mcp", "1", "legacy")
+
+    def test_streamable_http_with_the_second_generation_that_tries_the_modern_era_first(self):
+        self.scenario("streamableHttp", "/mcp", "2", "auto")
+
+    def test_http_and_sse_with_the_first_generation(self):
+        self.scenario("sse", "/sse", "1", "legacy")
 
 
 class OwnServer(E2E):
