@@ -270,6 +270,15 @@ struct Parser {
     gateway->add_option("--name", config.server_name, "What the server is called in grants, counters, pins and audit")
         ->capture_default_str();
     gateway->add_flag("--pins-strict", config.pins_strict, "Quarantine the tools of the first list, too");
+    gateway
+        ->add_option("--listen", config.gateway_listen,
+                     "Clients over HTTP at this address and port, such as 127.0.0.1:8791; port 0: any free one")
+        ->option_text("HOST:PORT");
+    gateway->add_option("--auth", config.gateway_auth, "With --listen: token, or none (on loopback alone)")
+        ->transform(CLI::CheckedTransformer(kAuths).description(""));
+    gateway->add_flag_callback(
+        "--no-auth", [this] { config.gateway_auth = ControlAuth::kNone; }, "The same as --auth none");
+    gateway->add_option("--allow-host", config.allow_host, "Host names that --listen answers to; repeats");
     gateway->add_option("--upstream", config.engine.upstream, "The server's URL, where it is no command of ours")
         ->option_text("URL");
     gateway

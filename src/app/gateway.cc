@@ -6,6 +6,8 @@
 
 #include "app/commands.h"
 #include "app/gateway_core.h"
+#include "app/wiring.h"
+#include "base/url.h"
 
 namespace sluice::app {
 namespace {
@@ -19,6 +21,21 @@ bool is_server_name(std::string_view name) {
          name != gateway::kServer;
 }
 
+std::string wrong_listen(const Config& config) {
+  const bool without_auth = config.gateway_auth == ControlAuth::kNone;
+  if (config.gateway_listen.empty()) {
+    return without_auth || !config.allow_host.empty() ? "--auth, --no-auth and --allow-host go with --listen" : "";
+  }
+  if (!config.grant.empty())
+    return "--grant is for standard input and output: over HTTP a token says whose calls these are";
+  const auto address = parse_listen(config.gateway_listen, "--listen");
+  if (!address) return address.error().message;
+  if (without_auth && !gateway::is_loopback_name(address->host)) {
+    return "without a token the gateway listens on loopback alone: leave --no-auth out, or the address";
+  }
+  return "";
+}
+
 // What is wrong with how it was asked for; empty: nothing.
 std::string wrong_usage(const Config& config) {
   const std::string& upstream = config.engine.upstream;
@@ -28,6 +45,7 @@ std::string wrong_usage(const Config& config) {
   if (config.engine.policy.empty() == config.grant.empty()) {
     return "`sluice gateway` needs --policy FILE, or --grant NAME, which has a policy of its own";
   }
+  if (const std::string wrong = wrong_listen(config); !wrong.empty()) return wrong;
   if (!is_server_name(config.server_name)) {
     return "--name takes a-z, 0-9 and -, at most 32 of them, and not `sluice`";
   }
@@ -55,7 +73,7 @@ int run_gateway(const Config& config) {
   auto home = Home::open(files, config.home);
   if (!home) return report(home.error());
   GatewayCore core(config, *std::move(home));
-  return run_gateway_on_stdio(core);
+  return config.gateway_listen.empty() ? run_gateway_on_stdio(core) : run_gateway_on_http(core);
 }
 
 }  // namespace sluice::app

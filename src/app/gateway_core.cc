@@ -37,12 +37,19 @@ void GatewayCore::stop() { dispatcher_.reset(); }
 
 void GatewayCore::notice(std::string_view text) { fmt::print(stderr, "sluice: {}\n", text); }
 
-void GatewayCore::prepare_grants() {
+Status GatewayCore::prepare_grants() {
   gateway::Grants::Options options;
   options.server = config_.server_name;
+  if (!config_.gateway_listen.empty()) {
+    options.needs_token = config_.gateway_auth == ControlAuth::kToken;
+    if (options.needs_token) {
+      SLUICE_TRY(options.default_token, home_.token(files_, entropy_));
+    }
+  }
   grants_.set_options(std::move(options));
   grants_.set_profiles([this](const std::string&) { return &no_profile_; });
   grants_.on_error([this](std::string_view why) { log_.error("grants", {{"reason", why}}); });
+  return {};
 }
 
 Status GatewayCore::build(Hooks hooks) {
@@ -65,7 +72,7 @@ Status GatewayCore::build(Hooks hooks) {
   gate_.set_identities(grants_);
   gate_.set_approvals(approvals_, entropy_);
   gate_.set_closed([this] { return home_.is_closed(); });
-  prepare_grants();
+  SLUICE_CHECK(prepare_grants());
   pins_revision_ = pins_.revision().value_or(0);
   policy_watch_->start([this] { hooks_.look_again(); }, [this] { tick(); });
   return {};
@@ -94,12 +101,13 @@ Status GatewayCore::prepare_upstream() {
   return {};
 }
 
-std::shared_ptr<gateway::Relay> GatewayCore::make_relay(gateway::Caller caller, Wires wires) {
+std::shared_ptr<gateway::Relay> GatewayCore::make_relay(gateway::Caller caller, Wires wires, Asked asked) {
   gateway::Relay::Deps deps{*dispatcher_, gate_, pins_, clock_, presenter_, {config_.server_name, upstream_}};
   deps.first = config_.pins_strict ? gateway::PinStore::First::kQuarantine : gateway::PinStore::First::kAccept;
   deps.caller = std::move(caller);
   deps.notice = notice;
   deps.over_http = !has_child();
+  deps.can_be_asked = asked == Asked::kMayBe;
   deps.to_client = std::move(wires.to_client);
   deps.to_server = std::move(wires.to_server);
   return gateway::Relay::create(std::move(deps));
@@ -110,7 +118,8 @@ Result<std::shared_ptr<gateway::ChildUpstream>> GatewayCore::start_child(gateway
   return gateway::ChildUpstream::create(control_, config_.server_command, std::move(events), std::move(on_exit));
 }
 
-std::shared_ptr<gateway::Upstream> GatewayCore::connect(gateway::UpstreamEvents events) {
+Result<std::shared_ptr<gateway::Upstream>> GatewayCore::connect(gateway::UpstreamEvents events) {
+  if (has_child()) return start_child(std::move(events), {});
   return gateway::HttpUpstream::create(control_, *http_, http_target_, credentials_, std::move(events));
 }
 

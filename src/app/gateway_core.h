@@ -53,18 +53,19 @@ class GatewayCore {
     std::function<void(gateway::ToClient)> to_client;
     std::function<void(std::string)> to_server;
   };
-  std::shared_ptr<gateway::Relay> make_relay(gateway::Caller caller, Wires wires);
+  enum class Asked { kMayBe, kNever };  // whether the clients' era lets servers ask them
+  std::shared_ptr<gateway::Relay> make_relay(gateway::Caller caller, Wires wires, Asked asked = Asked::kMayBe);
 
   // Whether the server is a program of ours, and not reached over HTTP.
   bool has_child() const { return !config_.server_command.empty(); }
   Result<std::shared_ptr<gateway::ChildUpstream>> start_child(gateway::UpstreamEvents events,
                                                               gateway::ChildUpstream::OnExit on_exit);
-  std::shared_ptr<gateway::Upstream> connect(gateway::UpstreamEvents events);
+  Result<std::shared_ptr<gateway::Upstream>> connect(gateway::UpstreamEvents events);
 
   void stop();  // before what hangs on the dispatcher goes
 
  private:
-  void prepare_grants();
+  Status prepare_grants();
   Status prepare_upstream();
   void tick();
 
@@ -105,5 +106,6 @@ Result<gateway::UpstreamFields> read_upstream_fields(const std::string& path, co
 
 // One way for clients to come each; the exit code.
 int run_gateway_on_stdio(GatewayCore& core);
+int run_gateway_on_http(GatewayCore& core);
 
 }  // namespace sluice::app

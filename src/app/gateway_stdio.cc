@@ -94,7 +94,7 @@ Status StdioGateway::connect() {
                core_.start_child(std::move(events), [this](int code, bool killed) { child_ended(code, killed); }));
     server_ = child_;
   } else {
-    server_ = core_.connect(std::move(events));
+    SLUICE_TRY(server_, core_.connect(std::move(events)));
   }
   SLUICE_TRY(client_, gateway::StdioTransport::create(
                           core_.control().get_executor(),

@@ -47,7 +47,8 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
     UpstreamName name;
     PinStore::First first = PinStore::First::kAccept;
     Caller caller;
-    bool over_http = false;  // a tool whose schema no HTTP client may follow is left out
+    bool over_http = false;    // the server is reached so: a tool whose schema no HTTP client may follow is left out
+    bool can_be_asked = true;  // false: the clients are of an era in which servers ask nothing
     std::function<void(ToClient)> to_client;
     std::function<void(std::string)> to_server;
     std::function<void(std::string_view)> notice;  // for the person who runs the gateway

@@ -140,7 +140,9 @@ void Relay::shape_answer(std::string_view method, const mcp::RequestId& id, Json
 
 void Relay::on_asked(mcp::ClientSession::Asked asked, mcp::SentKey on) {
   std::optional<std::string> refused;
-  if (!is_open(asked.method)) {
+  if (!deps_.can_be_asked) {
+    refused = server_.refuse(asked.key, mcp::method_not_found(asked.method));
+  } else if (!is_open(asked.method)) {
     note("the server asks for " + visible_text(utf16_prefix(asked.method, 128)) + ", which the policy closes");
     refused = server_.refuse(asked.key, mcp::method_not_found(asked.method));
   } else if (!pass_results(asked.method, asked.params)) {

@@ -116,6 +116,43 @@ std::string encode_header_value(std::string_view value) {
 
 Result<std::vector<ParamHeader>> find_param_headers(const Json& schema) { return Marks().find(schema); }
 
+namespace {
+
+std::optional<std::string> value_at(const Json& params, const ParamHeader& marked) {
+  const Json* value = find_member(params, "arguments");
+  for (const std::string& step : marked.path) value = value ? find_member(*value, step) : nullptr;
+  return value ? header_text(*value) : std::nullopt;
+}
+
+// Integers are compared as numbers: 42.0 is 42.
+std::string canonical(const std::string& text) {
+  const auto number = parse_json(text);
+  return number && number->is_number() ? header_text(*number).value_or(text) : text;
+}
+
+}  // namespace
+
+Status check_param_headers(const Json& params, std::span<const ParamHeader> marked,
+                           std::span<const HeaderField> fields) {
+  for (const ParamHeader& one : marked) {
+    const auto wanted = value_at(params, one);
+    std::optional<std::string> found;
+    for (const HeaderField& field : fields) {
+      if (!iequals(field.name, one.field)) continue;
+      if (found) return fail(Code::kInvalid, one.field + " is repeated");
+      found = decode_header_value(trim(field.value));
+      if (!found) return fail(Code::kInvalid, one.field + " is badly encoded");
+    }
+    if (wanted.has_value() != found.has_value()) {
+      return fail(Code::kInvalid, one.field + (wanted ? " is missing" : " stands for nothing in the body"));
+    }
+    if (wanted && *wanted != *found && canonical(*wanted) != canonical(*found)) {
+      return fail(Code::kInvalid, one.field + " is not what the body says");
+    }
+  }
+  return {};
+}
+
 HeaderFields modern_headers(std::string_view method, const Json& params, std::span<const ParamHeader> marked) {
   HeaderFields fields{{"MCP-Protocol-Version", encode_header_value(claimed_version(params))},
                       {"Mcp-Method", encode_header_value(method)}};
@@ -124,12 +161,8 @@ HeaderFields modern_headers(std::string_view method, const Json& params, std::sp
   if (name && name->is_string()) {
     fields.emplace_back("Mcp-Name", encode_header_value(name->get_ref<const std::string&>()));
   }
-  const Json* arguments = find_member(params, "arguments");
   for (const ParamHeader& one : marked) {
-    const Json* value = arguments;
-    for (const std::string& step : one.path) value = value ? find_member(*value, step) : nullptr;
-    const auto text = value ? header_text(*value) : std::nullopt;
-    if (text) fields.emplace_back(one.field, encode_header_value(*text));
+    if (const auto text = value_at(params, one)) fields.emplace_back(one.field, encode_header_value(*text));
   }
   return fields;
 }

@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/result.h"
+#include "mcp/http_rules.h"
 
 namespace sluice::mcp {
 
@@ -28,5 +29,10 @@ using HeaderFields = std::vector<std::pair<std::string, std::string>>;
 // The version, the method, the name and the parameters of one modern request; a parameter that is absent, null or of a
 // type that no header can say is left out.
 HeaderFields modern_headers(std::string_view method, const Json& params, std::span<const ParamHeader> marked);
+
+// Whether the fields of a tools/call say of these parameters what its body says (MCP 2026-07-28 "Server Behavior for
+// Custom Headers"); the reason otherwise.
+Status check_param_headers(const Json& params, std::span<const ParamHeader> marked,
+                           std::span<const HeaderField> fields);
 
 }  // namespace sluice::mcp

@@ -67,6 +67,24 @@ TEST(HttpHeaders, AModernRequestSaysBesideItsBodyWhatStandsInIt) {
                                   {"Mcp-Param-F", "42"}}));
 }
 
+TEST(HttpHeaders, WhatAClientSaysOfAParameterMustBeWhatItsBodySays) {
+  const auto marked = *find_param_headers(
+      parsed(R"({"properties":{"s":{"type":"string","x-mcp-header":"S"},"i":{"type":"integer","x-mcp-header":"I"}}})"));
+  const Json params = parsed(R"({"arguments":{"s":"a\nb","i":42}})");
+  const auto check = [&](std::vector<HeaderField> fields) {
+    return check_param_headers(params, marked, fields).has_value();
+  };
+  EXPECT_TRUE(check({{"mcp-param-s", "=?base64?YQpi?="}, {"Mcp-Param-I", " 42.0 "}, {"Mcp-Param-Other", "x"}}));
+  EXPECT_FALSE(check({{"Mcp-Param-S", "=?base64?YQpi?="}}));
+  EXPECT_FALSE(check({{"Mcp-Param-S", "ab"}, {"Mcp-Param-I", "42"}}));
+  EXPECT_FALSE(check({{"Mcp-Param-S", "=?base64?!?="}, {"Mcp-Param-I", "42"}}));
+  EXPECT_FALSE(check({{"Mcp-Param-S", "=?base64?YQpi?="}, {"Mcp-Param-I", "42"}, {"Mcp-Param-I", "42"}}));
+  const Json without = parsed(R"({"arguments":{"s":null}})");
+  EXPECT_TRUE(check_param_headers(without, marked, {}));
+  const std::vector<HeaderField> more{{"Mcp-Param-S", "x"}};
+  EXPECT_FALSE(check_param_headers(without, marked, more));
+}
+
 TEST(HttpHeaders, TheNameIsThatOfTheMethodAndNoneWhereThereIsNone) {
   EXPECT_EQ(modern_headers("resources/read", parsed(R"({"uri":"a:b","name":"x"})"), {})[2].second, "a:b");
   EXPECT_EQ(modern_headers("prompts/get", parsed(R"({"uri":"a:b","name":"x"})"), {})[2].second, "x");
