@@ -37,7 +37,7 @@ class HttpGateway {
   GatewayCore& core_;
   std::unique_ptr<gateway::RelayHttp> clients_;
   std::unique_ptr<gateway::HttpServer> server_;
-  asio::signal_set signals_{core_.control(), SIGINT, SIGTERM};
+  asio::signal_set signals_{core_.control(), SIGINT, SIGTERM, SIGHUP};
   asio::steady_timer grace_{core_.control()};
   bool leaving_ = false;
 };

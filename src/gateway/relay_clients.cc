@@ -30,6 +30,12 @@ bool wants_progress(const Json& params) {
 
 }  // namespace
 
+namespace {
+
+HttpAnswer stuck() { return {503, {{"Content-Type", "text/plain; charset=utf-8"}}, "The server does not read.\n"}; }
+
+}  // namespace
+
 HttpAnswer json_answer(int status, std::string body) {
   return {status, {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}}, std::move(body)};
 }
@@ -75,6 +81,7 @@ Result<std::shared_ptr<LegacyClient>> LegacyClient::create(const RelayFactory& f
 
 void LegacyClient::post(mcp::Message message, const std::shared_ptr<HttpReply>& reply, bool primed) {
   const auto* request = std::get_if<mcp::Request>(&message);
+  if (is_stuck()) return reply->respond(stuck());
   if (!request) {
     relay_->take(std::move(message), std::nullopt);
     return reply->respond({202, {}, ""});
@@ -139,6 +146,7 @@ Result<std::shared_ptr<ModernClients>> ModernClients::create(const RelayFactory&
 }
 
 void ModernClients::post(mcp::Request request, const std::shared_ptr<HttpReply>& reply) {
+  if (is_stuck()) return reply->respond(stuck());
   const mcp::RequestId id(++last_);
   waiting_[id] = reply;
   reply->on_gone([weak = weak_from_this(), id] {

@@ -40,6 +40,9 @@ class RelayClients : public std::enable_shared_from_this<RelayClients> {
   MonoTime used{};
 
  protected:
+  // The server does not read what it is sent: nothing more is taken for it.
+  static constexpr ByteCount kMaxUnread = 8 * kMiB;
+  bool is_stuck() const { return upstream_->pending() > kMaxUnread; }
   Status open(const RelayFactory& factory, Caller caller, RelayFactory::Era era);
   virtual void to_client(ToClient out) = 0;
   virtual void let_go(const HttpAnswer& why) = 0;
@@ -100,6 +103,7 @@ class ModernClients final : public RelayClients {
   std::int64_t last_ = 0;
 };
 
+// application/json.
 HttpAnswer json_answer(int status, std::string body);
 
 }  // namespace sluice::gateway

@@ -379,3 +379,27 @@ class Doors(ListenCase):
         for peer in peers:
             peer.close()  # nobody waits for their handshakes any more
         poll(lambda: not gateway.children(), 20, "the end of the programs")
+
+    def test_a_server_that_does_not_read_is_not_waited_for_in_memory(self):
+        gateway = self.listen(command=["sleep", "60"])
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {"x": "x" * 3_900_000, "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}}})
+        head = (f"POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {gateway.token}\r\n"
+                "Accept: application/json, text/event-stream\r\nContent-Type: application/json\r\n"
+                "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: server/discover\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n")
+        for _ in range(3):
+            peer = socket.create_connection(("127.0.0.1", gateway.port))
+            self.addCleanup(peer.close)
+            peer.sendall((head + body).encode())
+
+        def refused():
+            peer = socket.create_connection(("127.0.0.1", gateway.port), timeout=1)
+            self.addCleanup(peer.close)
+            peer.sendall((head + body).encode())
+            try:
+                return peer.recv(100).startswith(b"HTTP/1.1 503")
+            except TimeoutError:
+                return False  # taken, and waits
+
+        poll(refused, 15, "the refusal")
