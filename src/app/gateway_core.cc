@@ -8,6 +8,8 @@
 namespace sluice::app {
 namespace {
 
+constexpr std::size_t kMaxCalls = 4'096;  // of all clients over HTTP: none of them takes a thread here
+
 std::string target_of(const std::vector<std::string>& command) {
   // One text for one command: what stands in quotes is quoted.
   std::string text;
@@ -68,7 +70,9 @@ Status GatewayCore::build(Hooks hooks) {
       control_.get_executor(), clock_, entropy_, nullptr, no_tools_, gate_, presenter_, *audit_, {}};
   deps.on_bug = [this](std::string_view what) { log_.error("tool_bug", {{"what", what}}); };
   deps.server = config_.server_name;
-  dispatcher_ = std::make_unique<gateway::Dispatcher>(std::move(deps), gateway::DispatcherLimits{});
+  gateway::DispatcherLimits limits;
+  if (!config_.gateway_listen.empty()) limits.max_running = kMaxCalls;
+  dispatcher_ = std::make_unique<gateway::Dispatcher>(std::move(deps), limits);
   gate_.set_identities(grants_);
   gate_.set_approvals(approvals_, entropy_);
   gate_.set_closed([this] { return home_.is_closed(); });

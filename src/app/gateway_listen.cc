@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
@@ -73,11 +74,15 @@ Status HttpGateway::build() {
   SLUICE_TRY(auto acceptor, net::listen_tcp(core_.control().get_executor(), address.host, address.port));
   const std::uint16_t port = acceptor.local_endpoint().port();
   gateway::RelayHttp::Deps deps{core_.clock(), core_.entropy(), core_.dispatcher(), core_.grants(), factory()};
-  deps.max_servers = core_.has_child() ? kMaxChildren : core_.limits().max_sessions;
+  const std::size_t most = core_.has_child() ? kMaxChildren : core_.limits().max_sessions;
+  deps.max_servers = most;
+  if (!core_.has_child()) (void)raise_open_files();  // programs of ours would inherit it
   clients_ = std::make_unique<gateway::RelayHttp>(
       std::move(deps), gateway::ControlGuard::Options{config.allow_host, true}, core_.limits());
   gateway::HttpServerLimits limits;
   limits.max_body = core_.limits().max_message;
+  // A session has its own stream, and some requests under way.
+  limits.max_connections = std::max(limits.max_connections, 4 * most);
   server_ = std::make_unique<gateway::HttpServer>(core_.control().get_executor(), *clients_, limits,
                                                   [this](std::string_view what) {
                                                     core_.log().error("control_bug", {{"what", what}});

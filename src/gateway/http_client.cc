@@ -175,13 +175,26 @@ class HttpClient::Running final : public Exchange {
 
   Task<Status> feed() {
     if (!alive()) co_return fail(Code::kCancelled, "the request was cancelled");
-    space_.resize(kRead);
-    const auto got = co_await connection_.stream->read_some(space_);
-    if (!alive()) co_return fail(Code::kCancelled, "the request was cancelled");
-    if (!got) co_return fail(where(got.error()));
-    if (*got > 0) {
-      reader_.feed(Bytes(space_).substr(0, *got));
+    tls::IoResult got;
+    for (;;) {
+      space_.resize(kRead);
+      got = connection_.stream->read(space_);
+      if (got.status != tls::IoStatus::kWouldBlock) break;
+      // Most streams are silent for most of their life: they need no memory for that.
+      std::string().swap(space_);
+      const bool reads = connection_.stream->read_waits_for() == tls::WaitFor::kRead;
+      const Status ready =
+          reads ? co_await connection_.stream->wait_readable() : co_await connection_.stream->wait_writable();
+      if (!alive()) co_return fail(Code::kCancelled, "the request was cancelled");
+      if (!ready) co_return fail(where(ready.error()));
+    }
+    if (got.status == tls::IoStatus::kOk) {
+      reader_.feed(Bytes(space_).substr(0, got.count));
       co_return Status{};
+    }
+    if (got.status == tls::IoStatus::kTruncated) co_return fail(Code::kClosed, "TLS ended without close_notify");
+    if (got.status == tls::IoStatus::kError) {
+      co_return fail(where({Code::kClosed, connection_.stream->error_text()}));
     }
     connection_.stream->close();
     const auto end = reader_.finish();

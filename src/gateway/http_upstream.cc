@@ -362,7 +362,7 @@ void HttpUpstream::close(std::function<void()> gone) {
   order_.cancel();
   resume_.cancel();
   for (auto* pause : pauses_) pause->cancel();
-  for (const PostPtr& post : active_) {
+  for (const PostPtr& post : std::set<PostPtr>(active_)) {
     if (post->exchange) post->exchange->cancel();
   }
   for (const ExchangePtr& stream : std::set<ExchangePtr>(streams_)) stream->cancel();

@@ -232,6 +232,9 @@ void Relay::pass_on(mcp::Request request) {
   waiting.progressed = progress_to_client(id, request.params, {});
   waiting.client_id = id;
   waiting.listens = request.method == "subscriptions/listen";
+  const Json* wanted = waiting.listens ? find_member(request.params, "notifications") : nullptr;
+  const Json* tools = wanted ? find_member(*wanted, "toolsListChanged") : nullptr;
+  waiting.hears_of_tools = tools && *tools == true;
   mcp::SentKey key;
   if (!send(request.method, std::move(request.params), std::move(waiting), &key)) {
     return refuse(id, {mcp::rpc::kInternalError, "too many requests wait for this server's answers", nullptr});

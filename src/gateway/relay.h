@@ -93,7 +93,8 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
     std::function<void(Answered)> done;
     std::function<void(Json params)> progressed;  // empty: nobody asked
     std::optional<mcp::RequestId> client_id;      // whose request it is; nullopt: the relay's own
-    bool listens = false;                         // it is a `subscriptions/listen`
+    bool listens = false;                         // it is a `subscriptions/listen`,
+    bool hears_of_tools = false;                  // that asked for changes of the list of tools
   };
   struct ClientRequest {
     std::uint64_t serial = 0;
@@ -136,6 +137,7 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
   void refuse_raw(const mcp::RequestId& id, Json error);
   void shape_answer(std::string_view method, const mcp::RequestId& id, Json& result);
   void note(std::string_view text);
+  void tell_of_tools();
   void end_request(const mcp::RequestId& id, const std::function<std::string(const mcp::RequestId&)>& write, int error);
 
   Deps deps_;

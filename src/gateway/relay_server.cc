@@ -187,15 +187,30 @@ bool Relay::shows(const UpstreamTool& tool) const {
 
 void Relay::look_again() {
   tools_.check_pins();
-  if (closed_ || !ready_ || !tells_of_tools_ || !shown_) return;
+  if (closed_ || !shown_) return;
   std::vector<std::string> now;
   (void)tools_.list([&](const UpstreamTool& tool) {
     if (shows(tool)) now.push_back(tool.name);
     return false;
   });
   if (now == *shown_) return;
-  shown_.reset();  // told once, until it asks again
-  deps_.to_client({mcp::write_notification("notifications/tools/list_changed", Json::object())});
+  tell_of_tools();
+}
+
+// Once, until somebody asks again: a legacy client whose server tells of changes, and whoever listens.
+void Relay::tell_of_tools() {
+  const std::string method = "notifications/tools/list_changed";
+  bool told = ready_ && tells_of_tools_;
+  if (told) deps_.to_client({mcp::write_notification(method, Json::object())});
+  for (const auto& [key, one] : waiting_) {
+    const auto request = one.hears_of_tools && one.client_id ? requests_.find(*one.client_id) : requests_.end();
+    if (request == requests_.end()) continue;
+    Json params = Json::object();
+    params["_meta"][std::string(mcp::kSubscriptionIdMember)] = request->second.shown.to_json();
+    deps_.to_client({mcp::write_notification(method, std::move(params)), one.client_id});
+    told = true;
+  }
+  if (told) shown_.reset();
 }
 
 void Relay::server_ended() {

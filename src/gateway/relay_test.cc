@@ -262,5 +262,23 @@ TEST_F(Relayed, AListIsKeptOnlyWhileTheServerIsHeard) {
   EXPECT_FALSE(ask());
 }
 
+TEST_F(Relayed, WhoListensHearsThatItSeesOtherTools) {
+  relay->take(R"({"jsonrpc":"2.0","id":1,"method":"tools/list"})");
+  relay->from_server(R"({"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"t"},{"name":"u"}]}})");
+  relay->take(
+      R"({"jsonrpc":"2.0","id":"l","method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true}}})");
+  relay->take(R"({"jsonrpc":"2.0","id":"m","method":"subscriptions/listen","params":{"notifications":{}}})");
+  client.clear();
+  relay->look_again();
+  EXPECT_TRUE(client.empty()) << "nothing changed";
+  gate.policy.hidden = "u";
+  relay->look_again();
+  ASSERT_EQ(client.size(), 1u);
+  EXPECT_EQ(client[0], R"({"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{"_meta":)"
+                       R"({"io.modelcontextprotocol/subscriptionId":"l"}}})");
+  relay->look_again();
+  EXPECT_EQ(client.size(), 1u) << "told once, until it asks again";
+}
+
 }  // namespace
 }  // namespace sluice::gateway

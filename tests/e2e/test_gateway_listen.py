@@ -1,12 +1,15 @@
 """`sluice gateway --listen`: clients over HTTP of both eras in front of a program and of a server over HTTP, through the real
 program: sessions, grants, streams, disconnections, and clients that try what they should not (docs/gateway.md; gate.md 2, 9, 10)."""
+import http.client
 import json
 import os
+import re
 import signal
 import socket
 import threading
+import time
 
-from harness import SLUICE, clean_environment, poll, run, sluice  # first: it says where the fakes are
+from harness import ROOT, SLUICE, clean_environment, poll, run, sluice  # first: it says where the fakes are
 from fakes.http_mcp_server import MARKED, HttpMcpServer
 from gateway_http_client import Client, HttpGateway
 from test_gateway import ALLOW, DENIED, GatewayCase, deny
@@ -128,6 +131,22 @@ class Sessions(ListenCase):
         self.assertEqual(list(answer.messages()), [])
         poll(lambda: "notifications/cancelled" in gateway.received_methods(), what="the cancellation")
 
+    def test_a_stream_does_not_wait_for_acknowledgements(self):
+        gateway = self.listen()
+        client = self.client(gateway)
+        connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
+        self.addCleanup(connection.close)
+        fields = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json", "Mcp-Session-Id": client.session,
+                  "Authorization": f"Bearer {gateway.token}", "MCP-Protocol-Version": "2025-11-25"}
+        times = []
+        for number in range(40):
+            begun = time.monotonic()
+            connection.request("POST", "/mcp", json.dumps({"jsonrpc": "2.0", "id": number, "method": "tools/call",
+                                                           "params": {"name": "write_file"}}), fields)
+            connection.getresponse().read()
+            times.append(time.monotonic() - begun)
+        self.assertLess(sorted(times[20:])[5], 0.03)  # where head and event wait for each other it is 0.04 at least
+
     def test_A10_an_id_in_flight_is_not_taken_twice(self):
         gateway = self.listen()
         client = self.client(gateway)
@@ -243,6 +262,16 @@ class Modern(ListenCase):
     def test_a_server_that_asks_is_told_that_nobody_is_asked(self):
         answer = json.loads(Client(self.listen()).modern_text("ask_sampling"))
         self.assertEqual(answer["code"], -32601)
+
+    def test_who_listens_hears_that_the_policy_shows_other_tools(self):
+        client = Client(self.listen())
+        client.modern("tools/list").json()
+        messages = client.modern("subscriptions/listen", number="mine", notifications={"toolsListChanged": True}).messages()
+        self.assertEqual(next(messages)["method"], "notifications/subscriptions/acknowledged")
+        self.write(deny(tools={"echo": {}}))
+        told = next(messages)
+        self.assertEqual((told["method"], told["params"]["_meta"]), (
+            "notifications/tools/list_changed", {"io.modelcontextprotocol/subscriptionId": "mine"}))
 
     def test_over_http_on_both_sides(self):
         upstream = HttpMcpServer()
@@ -403,3 +432,18 @@ class Doors(ListenCase):
                 return False  # taken, and waits
 
         poll(refused, 15, "the refusal")
+        children = gateway.children()
+        gateway.process.terminate()
+        self.assertEqual(gateway.process.wait(20), 0)
+        self.wait_until_gone(children)
+
+
+class Documented(ListenCase):
+    def test_the_page_and_the_help_name_the_same_flags(self):
+        page = (ROOT / "docs" / "gateway.md").read_text().split("## Not yet")[0]
+        synopsis = page.split("```")[1]
+        said = run(SLUICE, "gateway", "--help").stdout
+        flags = {flag for line in synopsis.splitlines() if " pins " not in line for flag in re.findall(r"--[a-z][a-z-]+", line)}
+        self.assertTrue({"--listen", "--upstream", "--policy"} <= flags)
+        for flag in flags | set(re.findall(r"`(--[a-z][a-z-]+)", page)):
+            self.assertIn(flag, said)
