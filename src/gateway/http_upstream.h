@@ -9,7 +9,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <deque>
+#include <list>
 #include <set>
 
 #include "gateway/http_client.h"
@@ -103,7 +103,7 @@ class HttpUpstream final : public Upstream, public std::enable_shared_from_this<
   UpstreamEvents events_;
   const HttpUpstreamLimits limits_;
 
-  std::deque<PostPtr> queue_;
+  std::list<PostPtr> queue_;
   std::set<PostPtr> active_;
   PostPtr blocking_;  // what comes behind it waits
   boost::asio::steady_timer order_, resume_, farewell_;

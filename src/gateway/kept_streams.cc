@@ -62,7 +62,7 @@ void KeptStreams::forget_oldest() {
   if (found == streams_.end() || found->second.events.empty() || found->second.events.front().number != event) return;
   found->second.dropped = event;
   kept_ -= found->second.events.front().message.size();
-  found->second.events.pop_front();
+  found->second.events.erase(found->second.events.begin());
 }
 
 bool KeptStreams::say(Number number, const std::string& message) {
@@ -95,7 +95,7 @@ void KeptStreams::answer(Number number, const std::string& message,
   ended_.push_back(number);
   if (ended_.size() <= kMaxEnded) return;
   const auto oldest = streams_.find(ended_.front());
-  ended_.pop_front();
+  ended_.erase(ended_.begin());
   for (const Event& event : oldest->second.events) kept_ -= event.message.size();
   streams_.erase(oldest);
 }

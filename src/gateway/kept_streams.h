@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "gateway/http_reply.h"
 
@@ -50,7 +51,7 @@ class KeptStreams {
   };
   struct Stream {
     std::weak_ptr<HttpReply> reply;
-    std::deque<Event> events;
+    std::vector<Event> events;
     std::uint64_t last = 0, written = 0;  // numbers of events
     std::uint64_t dropped = 0;            // what came up to it is kept no more
     bool begun = false, ended = false;
@@ -60,7 +61,7 @@ class KeptStreams {
 
   std::map<Number, Stream> streams_;
   std::deque<std::pair<Number, std::uint64_t>> order_;  // of what is kept
-  std::deque<Number> ended_;
+  std::vector<Number> ended_;
   ByteCount kept_ = 0;
   Number last_ = 0;
 };
