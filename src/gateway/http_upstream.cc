@@ -161,6 +161,7 @@ void HttpUpstream::start(const PostPtr& post) {
     endpoint_.clear();
     session_lost_ = false;
     ++sessions_;
+    for (const ExchangePtr& stream : std::set<ExchangePtr>(streams_)) stream->cancel();
   }
   spawn(run(post));
 }
@@ -180,9 +181,9 @@ void HttpUpstream::set_written(const PostPtr& post) {
   pump();
 }
 
-UpstreamFields HttpUpstream::own_fields(bool modern, bool in_session) const {
+UpstreamFields HttpUpstream::own_fields(In in) const {
   UpstreamFields fields = *credentials_;
-  if (modern || !in_session) return fields;
+  if (in == In::kNothing) return fields;
   if (!version_.empty()) fields.emplace_back("MCP-Protocol-Version", version_);
   if (!session_.empty()) fields.emplace_back("Mcp-Session-Id", session_);
   return fields;
@@ -206,10 +207,11 @@ Task<void> HttpUpstream::run(PostPtr post) {
 }
 
 Task<void> HttpUpstream::talk(PostPtr post) {
-  post->in_session = !post->modern && !post->initialize;
+  const In in = post->modern || post->initialize ? In::kNothing : In::kSession;
+  if (in == In::kSession) post->session = session_;
   HttpClient::Request request{"POST", endpoint_.empty() ? target_ : endpoint_, {}, std::exchange(post->text, {})};
   std::string again = post->initialize ? request.body : std::string();
-  request.fields = own_fields(post->modern, post->in_session);
+  request.fields = own_fields(in);
   request.fields.emplace_back("Content-Type", kJson);
   request.fields.emplace_back("Accept", "application/json, text/event-stream");
   for (const auto& field : post->fields) request.fields.push_back(field);
@@ -275,11 +277,10 @@ Task<void> HttpUpstream::take_failure(PostPtr post, http::ResponseHead head) {
     post->exchange->cancel();
     co_return lose(post, fmt::format("the server redirects ({}), which is not followed", status_text(head)));
   }
-  const std::string session = post->in_session ? session_ : "";
   const auto body = co_await read_body(post->exchange, limits_.max_error, limits_.accepted);
   if (closed_) co_return;
-  if (head.status == 404 && !session.empty()) {
-    if (session == session_) forget_session("the server has ended the session");
+  if (head.status == 404 && !post->session.empty()) {
+    if (post->session == session_) forget_session("the server has ended the session");
     co_return lose(post, "the server has ended this session (HTTP 404): initialize again");
   }
   if (!post->key) co_return lose(post, "HTTP " + std::to_string(head.status));
@@ -374,7 +375,7 @@ void HttpUpstream::close(std::function<void()> gone) {
 
 Task<void> HttpUpstream::say_goodbye(std::string session) {
   const auto self = shared_from_this();
-  HttpClient::Request request{"DELETE", target_, own_fields(false, true), ""};
+  HttpClient::Request request{"DELETE", target_, own_fields(In::kSession), ""};
   const auto exchange = client_.open(std::move(request));
   const Status sent = co_await exchange->send();
   if (sent) (void)co_await exchange->read_head(limits_.farewell);

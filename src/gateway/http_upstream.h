@@ -52,7 +52,8 @@ class HttpUpstream final : public Upstream, public std::enable_shared_from_this<
   struct Post {
     std::string text, method;  // empty: an answer of ours
     mcp::SentKey key;          // of a request
-    bool modern = false, initialize = false, in_session = false;
+    bool modern = false, initialize = false;
+    std::string session;  // in which it was sent
     UpstreamFields fields;
     ExchangePtr exchange;
     ByteCount size = 0;
@@ -71,7 +72,8 @@ class HttpUpstream final : public Upstream, public std::enable_shared_from_this<
   void start(const PostPtr& post);
   void unblock(const PostPtr& post);
   void set_written(const PostPtr& post);
-  UpstreamFields own_fields(bool modern, bool in_session) const;
+  enum class In { kSession, kNothing };
+  UpstreamFields own_fields(In in) const;
   net::Task<void> run(PostPtr post);
   net::Task<void> talk(PostPtr post);
   net::Task<void> take_answer(PostPtr post, http::ResponseHead head);

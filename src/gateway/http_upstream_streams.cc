@@ -46,7 +46,7 @@ std::chrono::milliseconds HttpUpstream::retry_after(const mcp::SseReader& reader
 }
 
 HttpUpstream::ExchangePtr HttpUpstream::get(const std::string& last_event_id) {
-  HttpClient::Request request{"GET", target_, own_fields(false, true), ""};
+  HttpClient::Request request{"GET", target_, own_fields(In::kSession), ""};
   request.fields.emplace_back("Accept", "text/event-stream");
   if (!last_event_id.empty()) request.fields.emplace_back("Last-Event-ID", last_event_id);
   return client_.open(std::move(request));

@@ -49,7 +49,14 @@ class Peer {
   }
   std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
 
+  // The answer to a request that got an empty one.
+  void say(std::size_t request, const std::string& answer) {
+    boost::system::error_code ignored;
+    asio::write(*sockets.at(request), asio::buffer(answer), ignored);
+  }
+
   std::vector<std::string> answers;
+  std::vector<std::shared_ptr<tcp::socket>> sockets;  // of each request
   std::vector<http::RequestHead> heads;
   std::vector<std::string> bodies;
   int connections = 0, ended = 0;
@@ -60,15 +67,15 @@ class Peer {
       auto [error, socket] = co_await acceptor_.async_accept(kTuple);
       if (error) co_return;
       ++connections;
-      asio::co_spawn(acceptor_.get_executor(), serve(std::move(socket)), asio::detached);
+      asio::co_spawn(acceptor_.get_executor(), serve(std::make_shared<tcp::socket>(std::move(socket))), asio::detached);
     }
   }
 
-  asio::awaitable<void> serve(tcp::socket socket) {
+  asio::awaitable<void> serve(std::shared_ptr<tcp::socket> socket) {
     http1::RequestReader reader{HttpLimits{}};
     std::string space(4'096, '\0'), body;
     for (;;) {
-      const auto [error, got] = co_await socket.async_read_some(asio::buffer(space), kTuple);
+      const auto [error, got] = co_await socket->async_read_some(asio::buffer(space), kTuple);
       if (error) break;
       reader.feed(Bytes(space).substr(0, got));
       for (;;) {
@@ -78,10 +85,15 @@ class Peer {
         if (const auto* piece = std::get_if<http::BodyPiece>(&*event)) body += piece->content;
         if (!std::holds_alternative<http::MessageEnd>(*event)) continue;
         bodies.push_back(std::exchange(body, {}));
+        sockets.push_back(socket);
         const std::size_t at = bodies.size() - 1;
         if (at >= answers.size()) break;
-        co_await asio::async_write(socket, asio::buffer(answers[at]), kTuple);
-        if (answers[at].find("Connection: close") != std::string::npos) co_return;
+        co_await asio::async_write(*socket, asio::buffer(answers[at]), kTuple);
+        if (answers[at].find("Connection: close") != std::string::npos) {
+          boost::system::error_code ignored;
+          socket->close(ignored);
+          co_return;
+        }
       }
     }
     ++ended;
@@ -249,6 +261,23 @@ TEST_F(Upstreamed, AForgottenSessionIsLostUntilTheNextHandshake) {
   upstream->send(R"({"jsonrpc":"2.0","id":4,"method":"initialize","params":{}})");
   ASSERT_TRUE(run_until([&] { return messages.size() == 2; }));
   EXPECT_EQ(field(4, "mcp-session-id"), "");
+}
+
+TEST_F(Upstreamed, ALateWordOfAnOlderSessionDoesNotEndTheNewOne) {
+  begin_session();
+  upstream->send(call(2));  // is not answered
+  ASSERT_TRUE(run_until([&] { return peer.bodies.size() == 4; }));
+  peer.answers.push_back("");
+  peer.answers.push_back(json(200, R"({"jsonrpc":"2.0","id":3,"result":{}})", "Mcp-Session-Id: s-2\r\n"));
+  upstream->send(R"({"jsonrpc":"2.0","id":3,"method":"initialize","params":{}})");
+  ASSERT_TRUE(run_until([&] { return messages.size() == 2; }));
+  peer.say(3, json(404, ""));
+  ASSERT_TRUE(run_until([&] { return lost.size() == 1; }));
+  EXPECT_EQ(sessions_lost, 0);
+  peer.answers.push_back(json(200, result(4)));
+  upstream->send(call(4));
+  ASSERT_TRUE(run_until([&] { return messages.size() == 3; }));
+  EXPECT_EQ(field(5, "mcp-session-id"), "s-2");
 }
 
 TEST_F(Upstreamed, AModernRequestSaysItsParametersAndIsCancelledByClosing) {
