@@ -263,13 +263,31 @@ struct Parser {
   }
 
   void build_gateway() {
-    auto* gateway = add("gateway", Command::kGateway, "The policy gate in front of another MCP server: -- CMD ARGS…");
+    auto* gateway = add("gateway", Command::kGateway, "The policy gate in front of another MCP server");
     add_gate_options(*gateway, config.engine);
     gateway->add_option("--grant", config.grant, "Whose calls these are: a grant (its token in SLUICE_GRANT_TOKEN)")
         ->option_text("NAME");
     gateway->add_option("--name", config.server_name, "What the server is called in grants, counters, pins and audit")
         ->capture_default_str();
     gateway->add_flag("--pins-strict", config.pins_strict, "Quarantine the tools of the first list, too");
+    gateway
+        ->add_option("--listen", config.gateway_listen,
+                     "Clients over HTTP at this address and port, such as 127.0.0.1:8791; port 0: any free one")
+        ->option_text("HOST:PORT");
+    gateway->add_option("--auth", config.gateway_auth, "With --listen: token, or none (on loopback alone)")
+        ->transform(CLI::CheckedTransformer(kAuths).description(""));
+    gateway->add_flag_callback(
+        "--no-auth", [this] { config.gateway_auth = ControlAuth::kNone; }, "The same as --auth none");
+    gateway->add_option("--allow-host", config.allow_host, "Host names that --listen answers to; repeats");
+    gateway->add_option("--upstream", config.engine.upstream, "The server's URL, where it is no command of ours")
+        ->option_text("URL");
+    gateway
+        ->add_option("--upstream-header-file", config.upstream_header_file,
+                     "Lines `Name: value` that the server at --upstream wants (0600); or $SLUICE_UPSTREAM_TOKEN")
+        ->option_text("FILE");
+    gateway->add_option("--upstream-ca", config.engine.upstream_ca,
+                        "Trust the CAs in this PEM file towards --upstream, too; repeats");
+    gateway->add_flag("--insecure-upstream", config.insecure_upstream, "Plain HTTP to a server on another machine");
     gateway->footer("The server's command stands behind `--`: sluice gateway --policy FILE -- CMD ARGS…");
 
     auto* pins = gateway->add_subcommand("pins", "Tools of servers that are new or have changed (docs/gateway.md)");
@@ -417,6 +435,7 @@ void read_environment(Config& config) {
   }
   if (auto token = take_variable("SLUICE_GRANT_TOKEN"); token && !token->empty()) config.grant_token = std::move(token);
   config.sessions_key = take_variable("SLUICE_SESSIONS_KEY");
+  config.upstream_token = take_variable("SLUICE_UPSTREAM_TOKEN");
   for (const char* name : {"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"}) {
     if (const char* value = std::getenv(name); value && *value) {
       config.proxy_variable = name;

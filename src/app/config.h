@@ -115,7 +115,12 @@ struct Config {
   std::vector<std::string> server_command;  // behind --
   std::string server_name = "upstream";     // --name
   bool pins_strict = false;
-  std::vector<std::string> pinned_tools;  // gateway pins
+  std::string upstream_header_file;  // its URL is engine.upstream, more CAs engine.upstream_ca
+  std::string gateway_listen;        // --listen HOST:PORT; empty: standard input and output
+  ControlAuth gateway_auth = ControlAuth::kToken;
+  bool insecure_upstream = false;                // plain HTTP to another machine
+  std::shared_ptr<const Secret> upstream_token;  // SLUICE_UPSTREAM_TOKEN, gone from the environment once read
+  std::vector<std::string> pinned_tools;         // gateway pins
 
   // audit
   std::string audit_directory, audit_key, audit_head;  // verify: kept heads

@@ -22,18 +22,6 @@ namespace {
 constexpr std::size_t kMostWorkers = 8;
 constexpr std::chrono::milliseconds kLookupPause{10};  // a short-lived client is gone in fifty
 
-// Each intercepted pair is two descriptors. As much as the system lets us have.
-std::uint64_t raise_open_files() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
-  if (limit.rlim_cur < limit.rlim_max) {
-    limit.rlim_cur = limit.rlim_max;
-    (void)::setrlimit(RLIMIT_NOFILE, &limit);
-    (void)::getrlimit(RLIMIT_NOFILE, &limit);
-  }
-  return limit.rlim_cur;
-}
-
 std::size_t count_workers(std::size_t wanted) {
   if (wanted != 0) return std::min<std::size_t>(wanted, 256);
   return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, kMostWorkers);
@@ -67,6 +55,17 @@ void permit_script(proxy::Engine& engine, const proxy::UpstreamProxy& proxy) {
 }
 
 }  // namespace
+
+std::uint64_t raise_open_files() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  if (limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    (void)::setrlimit(RLIMIT_NOFILE, &limit);
+    (void)::getrlimit(RLIMIT_NOFILE, &limit);
+  }
+  return limit.rlim_cur;
+}
 
 Result<proxy::ListenAddress> parse_listen(const std::string& text, std::string_view flag) {
   const auto parsed = parse_authority(text, 0);

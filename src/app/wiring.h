@@ -150,6 +150,9 @@ class Program {
   std::thread capture_thread_, disk_thread_, recorder_thread_, sealer_thread_, indexer_thread_, lookup_thread_;
 };
 
+// As many open files as the system lets us have; how many that are. Each intercepted pair is two.
+std::uint64_t raise_open_files();
+
 // "127.0.0.1:8080", "[::1]:8080"; kInvalid, naming the flag.
 Result<proxy::ListenAddress> parse_listen(const std::string& text, std::string_view flag);
 

@@ -69,7 +69,7 @@ std::optional<std::string_view> bearer_token(const http::RequestHead& head) {
 }
 
 HttpAnswer unauthorized() {
-  HttpAnswer answer = text_answer(401, "A bearer token is needed: see the file that `sluice serve` names.");
+  HttpAnswer answer = text_answer(401, "A bearer token is needed: see the file that is named at the start.");
   answer.fields.emplace_back("WWW-Authenticate", "Bearer");
   return answer;
 }

@@ -41,8 +41,7 @@ HttpConnection::HttpConnection(Socket socket, std::string local_address, HttpHan
       handler_(handler),
       limits_(limits),
       reader_(limits.http),
-      deadline_(socket_.get_executor()),
-      buffer_(kReadSize, '\0') {}
+      deadline_(socket_.get_executor()) {}
 
 void HttpConnection::close() {
   error_code ignored;
@@ -60,6 +59,11 @@ void HttpConnection::set_deadline(std::chrono::milliseconds from_now) {
 }
 
 awaitable<bool> HttpConnection::read_more() {
+  // Most connections are silent for most of their life: they need no memory for that.
+  std::string().swap(buffer_);
+  const auto [ended] = co_await socket_.async_wait(Socket::wait_read, kTuple);
+  if (ended) co_return false;
+  buffer_.resize(kReadSize);
   const auto [error, got] = co_await socket_.async_read_some(asio::buffer(buffer_), kTuple);
   if (error) co_return false;
   reader_.feed(Bytes(buffer_.data(), got));
@@ -77,6 +81,7 @@ awaitable<void> HttpConnection::linger() {
   error_code ignored;
   socket_.shutdown(Socket::shutdown_send, ignored);
   set_deadline(kLinger);
+  buffer_.resize(kReadSize);
   ByteCount left = kLingerOctets;
   while (left > 0) {
     const auto [error, got] = co_await socket_.async_read_some(asio::buffer(buffer_), kTuple);
@@ -228,6 +233,7 @@ awaitable<HttpConnection::Next> HttpConnection::exchange() {
   auto body = co_await read_body(request.head);
   if (!body) co_return Next::kClose;
   request.body = *std::move(body);
+  if (!reader_.has_rest()) std::string().swap(buffer_);
   reply_ = std::make_shared<HttpReply>(socket_.get_executor());
   const http::RequestHead kept = request.head;
   handler_.handle(std::move(request), reply_);

@@ -26,10 +26,13 @@ void HttpReply::begin_events(std::vector<std::pair<std::string, std::string>> fi
   wake();
 }
 
-void HttpReply::event(std::string_view message, Weight weight) {
+void HttpReply::event(std::string_view message, Weight weight, std::string_view id) {
   if (!streaming_ || ended_ || gone_) return;
   if (weight == Weight::kNotice && events_.size() > kMaxPending) return;
-  events_.append("event: message\ndata: ").append(message).append("\n\n");
+  if (!id.empty()) events_.append("id: ").append(id).append("\n");
+  // Without data it is no event: whoever knows no ids has nothing to do with it.
+  if (!message.empty()) events_.append("event: message\n");
+  events_.append("data: ").append(message).append("\n\n");
   wake();
 }
 

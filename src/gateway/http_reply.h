@@ -34,8 +34,9 @@ class HttpReply {
 
   void respond(HttpAnswer answer);  // once, and then nothing else
   void begin_events(std::vector<std::pair<std::string, std::string>> fields = {});
-  void event(std::string_view message, Weight weight);  // false lines inside are impossible: one line of JSON
-  void end();                                           // of the events
+  // False lines inside are impossible: one line of JSON, or none to say the id alone. `id`: empty: none.
+  void event(std::string_view message, Weight weight, std::string_view id = {});
+  void end();  // of the events
   bool begun() const { return head_.has_value(); }
   bool ended() const { return ended_; }
 

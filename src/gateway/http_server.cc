@@ -33,7 +33,12 @@ std::string local_address(const Tcp::socket& socket) {
 }
 std::string local_address(const Local::socket&) { return ""; }
 
-bool may_connect(const Tcp::socket&) { return true; }
+bool may_connect(Tcp::socket& socket) {
+  // The head and the first event of a stream are two small writes: the second one waits for nobody.
+  error_code ignored;
+  socket.set_option(Tcp::no_delay(true), ignored);
+  return true;
+}
 // The socket's mode says so too; this holds where a directory or a mode went wrong.
 bool may_connect(Local::socket& socket) {
   ucred peer{};

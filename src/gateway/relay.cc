@@ -28,7 +28,9 @@ Relay::Relay(Deps deps)
                 if (send("tools/list", std::move(params), {std::move(done), {}, {}, false})) return;
                 told({{}, true, {{"code", mcp::rpc::kInternalError}, {"message", "the server cannot be asked"}}});
               },
-              [this] { return deps_.policy.pins(deps_.caller); }, [this](std::string_view text) { note(text); }}) {}
+              deps_.over_http, [this] { return deps_.policy.pins(deps_.caller); },
+              [this](std::string_view text) { note(text); }}),
+      hears_(!deps_.over_http) {}
 
 void Relay::note(std::string_view text) {
   if (notices_ > kMaxNotices) return;
@@ -44,14 +46,23 @@ bool Relay::is_pending(const mcp::RequestId& id, std::uint64_t serial) const {
   return !closed_ && found != requests_.end() && found->second.serial == serial;
 }
 
+void Relay::end_request(const mcp::RequestId& id, const std::function<std::string(const mcp::RequestId&)>& write,
+                        int error) {
+  const auto found = requests_.find(id);
+  if (found == requests_.end()) return;
+  const mcp::RequestId shown = found->second.shown;
+  requests_.erase(found);
+  if (!closed_) deps_.to_client({write(shown), id, true, error});
+}
+
 void Relay::answer(const mcp::RequestId& id, Json result) {
-  requests_.erase(id);
-  if (!closed_) deps_.to_client(mcp::write_result(id, std::move(result)));
+  end_request(
+      id, [&](const mcp::RequestId& shown) { return mcp::write_result(shown, std::move(result)); }, 0);
 }
 
 void Relay::refuse(const mcp::RequestId& id, const mcp::RpcError& error) {
-  requests_.erase(id);
-  if (!closed_) deps_.to_client(mcp::write_error(id, error));
+  end_request(
+      id, [&](const mcp::RequestId& shown) { return mcp::write_error(shown, error); }, error.code);
 }
 
 void Relay::refuse(const mcp::RequestId& id, const Error& error) {
@@ -61,34 +72,41 @@ void Relay::refuse(const mcp::RequestId& id, const Error& error) {
 }
 
 void Relay::refuse_raw(const mcp::RequestId& id, Json error) {
-  requests_.erase(id);
-  if (!closed_) deps_.to_client(mcp::write_raw_error(id, std::move(error)));
+  const Json* code = find_member(error, "code");
+  const int number = code && code->is_number_integer() ? code->get<int>() : mcp::rpc::kInternalError;
+  end_request(
+      id, [&](const mcp::RequestId& shown) { return mcp::write_raw_error(shown, std::move(error)); }, number);
 }
 
-void Relay::take(std::string_view line) {
+void Relay::take(std::string_view line) { take(mcp::parse_spelled_message(line), std::nullopt); }
+
+void Relay::take(mcp::Message message, std::optional<mcp::RequestId> as) {
   if (closed_) return;
-  mcp::Message message = mcp::parse_spelled_message(line);
-  if (auto* request = std::get_if<mcp::Request>(&message)) return on_request(std::move(*request));
+  if (auto* request = std::get_if<mcp::Request>(&message)) {
+    const mcp::RequestId id = as ? *std::move(as) : request->id;
+    return on_request(std::move(*request), id);
+  }
   if (auto* response = std::get_if<mcp::Response>(&message)) return on_response(std::move(*response));
   if (auto* notification = std::get_if<mcp::Notification>(&message)) return on_notification(std::move(*notification));
   const auto& malformed = std::get<mcp::Malformed>(message);
-  if (!malformed.is_notification) deps_.to_client(mcp::write_error(malformed.id, malformed.error));
+  if (!malformed.is_notification) deps_.to_client({mcp::write_error(malformed.id, malformed.error)});
 }
 
 void Relay::too_long() {
   deps_.to_client(
-      mcp::write_error(std::nullopt, {mcp::rpc::kInvalidRequest, "the message is larger than the limit", nullptr}));
+      {mcp::write_error(std::nullopt, {mcp::rpc::kInvalidRequest, "the message is larger than the limit", nullptr})});
 }
 
-void Relay::on_request(mcp::Request request) {
-  const mcp::RequestId id = request.id;
+void Relay::on_request(mcp::Request request, const mcp::RequestId& id) {
   if (requests_.contains(id)) {
     // A10. The one in flight goes on under its id.
-    deps_.to_client(mcp::write_error(id, {mcp::rpc::kInvalidRequest, "this id is already in flight", nullptr}));
+    deps_.to_client(
+        {mcp::write_error(request.id, {mcp::rpc::kInvalidRequest, "this id is already in flight", nullptr})});
     return;
   }
   const bool modern = is_modern_request(request.params);
-  requests_[id] = {++last_serial_, modern, {}, nullptr, nullptr};
+  requests_[id] = {++last_serial_, request.id, modern, {}, nullptr, nullptr};
+  request.id = id;
   if (requests_.size() > kMaxInFlight) {
     return refuse(id, {mcp::rpc::kInternalError, "too many requests are in flight; try again", nullptr});
   }
@@ -111,8 +129,7 @@ void Relay::on_request(mcp::Request request) {
   if (request.method == "tools/list") return list_tools(std::move(request));
   if (request.method == "tools/call") return call_tool(std::move(request), false);
   if (is_plain(request.method)) return pass_on(std::move(request));
-  auto call =
-      std::make_shared<UpstreamCall>(weak_from_this(), deps_.name.server, request.method, request.params, nullptr);
+  auto call = std::make_shared<UpstreamCall>(weak_from_this(), id, request.method, request.params, nullptr);
   begin_call(id, std::move(call), request.params);
 }
 
@@ -121,7 +138,7 @@ void Relay::list_tools(mcp::Request request) {
     return refuse(request.id, invalid_params("`cursor` is not valid"));  // the list is whole
   }
   const auto freshness =
-      tools_.is_kept(tells_of_tools_) ? UpstreamTools::Freshness::kKept : UpstreamTools::Freshness::kNew;
+      tools_.is_kept(tells_of_tools_ && hears_) ? UpstreamTools::Freshness::kKept : UpstreamTools::Freshness::kNew;
   const std::uint64_t serial = requests_[request.id].serial;
   tools_.want(freshness, connection_meta(request.params),
               [this, id = request.id, serial](const UpstreamTools::Failure& failure) {
@@ -158,8 +175,8 @@ void Relay::call_tool(mcp::Request request, bool refreshed) {
     return;
   }
   if (!tool) return refuse(request.id, deps_.dispatcher.unknown_tool(name->get_ref<const std::string&>()));
-  auto call = std::make_shared<UpstreamCall>(weak_from_this(), deps_.name.server, request.method, request.params,
-                                             std::move(tool));
+  auto call =
+      std::make_shared<UpstreamCall>(weak_from_this(), request.id, request.method, request.params, std::move(tool));
   begin_call(request.id, std::move(call), request.params);
 }
 
@@ -186,7 +203,7 @@ void Relay::begin_call(const mcp::RequestId& id, std::shared_ptr<UpstreamCall> c
   const bool wants_arguments = call->is_tool() && arguments;
   // The gate's own, while a person decides.
   Dispatcher::Progress progress;
-  if (const auto report = progress_to_client(params, {})) {
+  if (const auto report = progress_to_client(id, params, {})) {
     progress = [report](double done_so_far, double total, const std::string& message) {
       report({{"progress", done_so_far}, {"total", total}, {"message", message}});
     };
@@ -212,9 +229,12 @@ void Relay::pass_on(mcp::Request request) {
     }
     self->answer(id, std::move(answered.body));
   };
-  waiting.progressed = progress_to_client(request.params, {});
+  waiting.progressed = progress_to_client(id, request.params, {});
   waiting.client_id = id;
   waiting.listens = request.method == "subscriptions/listen";
+  const Json* wanted = waiting.listens ? find_member(request.params, "notifications") : nullptr;
+  const Json* tools = wanted ? find_member(*wanted, "toolsListChanged") : nullptr;
+  waiting.hears_of_tools = tools && *tools == true;
   mcp::SentKey key;
   if (!send(request.method, std::move(request.params), std::move(waiting), &key)) {
     return refuse(id, {mcp::rpc::kInternalError, "too many requests wait for this server's answers", nullptr});
@@ -253,9 +273,15 @@ void Relay::on_notification(mcp::Notification notification) {
 
 void Relay::cancel(Json params) {
   const auto id = mcp::RequestId::from_json(params.contains("requestId") ? params["requestId"] : Json(nullptr));
-  const auto found = id ? requests_.find(*id) : requests_.end();
-  if (found == requests_.end()) return;
+  if (!id || !requests_.contains(*id)) return;
   params.erase("requestId");
+  withdraw(*id, std::move(params));
+  if (!closed_) deps_.to_client({"", *id, true});
+}
+
+void Relay::withdraw(const mcp::RequestId& id, Json params) {
+  const auto found = requests_.find(id);
+  if (found == requests_.end()) return;
   const ClientRequest request = std::move(found->second);
   requests_.erase(found);  // it gets no answer
   if (request.call) {

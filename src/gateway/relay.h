@@ -21,6 +21,15 @@
 
 namespace sluice::gateway {
 
+// What leaves for the client.
+struct ToClient {
+  std::string text;  // one message; empty: only that `about` gets no answer
+  // The client's request that it belongs to, as take() knows it; nullopt: none, or nobody can know.
+  std::optional<mcp::RequestId> about = {};
+  bool last = false;  // `about` is over
+  int error = 0;      // the code of a last one that is an error
+};
+
 class Relay final : public LineSession, public std::enable_shared_from_this<Relay> {
  public:
   static constexpr std::size_t kMaxInFlight = 256;       // requests of the client without an answer
@@ -38,19 +47,39 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
     UpstreamName name;
     PinStore::First first = PinStore::First::kAccept;
     Caller caller;
-    std::function<void(std::string)> to_client, to_server;
+    bool over_http = false;    // the server is reached so: a tool whose schema no HTTP client may follow is left out
+    bool can_be_asked = true;  // false: the clients are of an era in which servers ask nothing
+    std::function<void(ToClient)> to_client;
+    std::function<void(std::string)> to_server;
     std::function<void(std::string_view)> notice;  // for the person who runs the gateway
   };
   static std::shared_ptr<Relay> create(Deps deps);
 
   // The client's side.
   void take(std::string_view line) override;
+  // `as`: the id under which a request is kept, where several clients share a relay and may use the same ones.
+  void take(mcp::Message message, std::optional<mcp::RequestId> as);
+  // Its client went away, and nobody waits for it any more.
+  void withdraw(const mcp::RequestId& id, Json params = Json::object());
+  bool is_pending(const mcp::RequestId& id) const { return requests_.contains(id); }
+  // The same grant, with the credential that was shown last.
+  void set_caller(Caller caller) { deps_.caller = std::move(caller); }
+  const Caller& caller() const { return deps_.caller; }
   void too_long() override;
   std::size_t calls() const override { return requests_.size(); }
   void close() override;
 
   // The server's.
-  void from_server(std::string_view line);
+  // `on`: the request on whose stream it came; 0: nobody knows.
+  void from_server(std::string_view line, mcp::SentKey on = {});
+  // Whether an answer to this request is still to come, and that there will be none; `unsent`: nothing of it left.
+  bool waits(mcp::SentKey key) const { return waiting_.contains(key); }
+  void lost(mcp::SentKey key, const mcp::RpcError& error, bool unsent);
+  // The server has forgotten its client, who may initialize again.
+  void session_lost();
+  // Over HTTP: whether the server's own stream is open.
+  void set_hearing(bool hears);
+  std::shared_ptr<const UpstreamTool> tool(std::string_view name) const { return tools_.find(name); }
   void too_long_from_server();
   void server_ended();
 
@@ -63,11 +92,13 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
   struct Waiting {  // a request to the server
     std::function<void(Answered)> done;
     std::function<void(Json params)> progressed;  // empty: nobody asked
-    mcp::RequestId client_id;                     // of a `subscriptions/listen`
-    bool listens = false;
+    std::optional<mcp::RequestId> client_id;      // whose request it is; nullopt: the relay's own
+    bool listens = false;                         // it is a `subscriptions/listen`,
+    bool hears_of_tools = false;                  // that asked for changes of the list of tools
   };
   struct ClientRequest {
     std::uint64_t serial = 0;
+    mcp::RequestId shown;  // the id that the client gave it
     bool modern = false;
     mcp::SentKey sent;                       // of one that is passed on as it is
     std::shared_ptr<RunningCall> call;       // of one that the dispatcher runs,
@@ -76,7 +107,7 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
 
   explicit Relay(Deps deps);
 
-  void on_request(mcp::Request request);
+  void on_request(mcp::Request request, const mcp::RequestId& as);
   void on_response(mcp::Response response);
   void on_notification(mcp::Notification notification);
   void list_tools(mcp::Request request);
@@ -86,13 +117,15 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
   void cancel(Json params);
 
   void on_answer(Answered answered);
-  void on_asked(mcp::ClientSession::Asked asked);
+  void on_asked(mcp::ClientSession::Asked asked, mcp::SentKey on);
   void on_withdrawn(mcp::ClientSession::Withdrawn withdrawn);
-  void on_notice(mcp::ClientSession::Notified notified);
+  void on_notice(mcp::ClientSession::Notified notified, mcp::SentKey on);
+  std::optional<mcp::RequestId> client_of(mcp::SentKey on) const;
 
   // To the server; false: too much is in flight.
   bool send(std::string_view method, Json params, Waiting waiting, mcp::SentKey* key = nullptr);
-  std::function<void(Json)> progress_to_client(const Json& params, std::function<bool(Json&)> look) const;
+  std::function<void(Json)> progress_to_client(const mcp::RequestId& id, const Json& params,
+                                               std::function<bool(Json&)> look) const;
   // What the policy says of what is no tool's answer; false: it is withheld.
   bool pass_results(std::string_view method, Json& value) const;
   bool is_open(std::string_view method) const;
@@ -104,6 +137,8 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
   void refuse_raw(const mcp::RequestId& id, Json error);
   void shape_answer(std::string_view method, const mcp::RequestId& id, Json& result);
   void note(std::string_view text);
+  void tell_of_tools();
+  void end_request(const mcp::RequestId& id, const std::function<std::string(const mcp::RequestId&)>& write, int error);
 
   Deps deps_;
   mcp::ClientSession server_;
@@ -116,7 +151,8 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
   std::int64_t last_asked_ = 0;
   std::size_t notices_ = 0;
   bool initialized_ = false, ready_ = false;  // `initialize` was answered; the client said so
-  bool tells_of_tools_ = false;               // the server said that it tells of changes
+  bool tells_of_tools_ = false;               // the server said that it tells of changes,
+  bool hears_ = true;                         // and is heard
   bool closed_ = false, server_gone_ = false;
 };
 

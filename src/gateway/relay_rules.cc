@@ -116,6 +116,14 @@ bool asks_by_form(const Json& params) {
   return elicitation && elicitation->is_object() && (elicitation->empty() || elicitation->contains("form"));
 }
 
+Json without_header_marks(Json schema) {
+  if (schema.is_object()) schema.erase("x-mcp-header");
+  if (schema.is_structured()) {
+    for (Json& part : schema) part = without_header_marks(std::move(part));
+  }
+  return schema;
+}
+
 std::optional<std::string> closed_input(const Json& result, const IsOpen& is_open) {
   const Json* type = find_member(result, "resultType");
   const Json* asked = find_member(result, "inputRequests");

@@ -34,6 +34,9 @@ bool is_modern_request(const Json& params);
 // Whether the client of this request can show a form (MCP 2026-07-28).
 bool asks_by_form(const Json& params);
 
+// A tool's schema as it is for whoever knows nothing of HTTP.
+Json without_header_marks(Json schema);
+
 // The method of one of the inputs that an `input_required` result asks for that is closed.
 std::optional<std::string> closed_input(const Json& result, const IsOpen& is_open);
 

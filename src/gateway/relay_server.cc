@@ -19,17 +19,18 @@ bool Relay::send(std::string_view method, Json params, Waiting waiting, mcp::Sen
   return true;
 }
 
-std::function<void(Json)> Relay::progress_to_client(const Json& params, std::function<bool(Json&)> look) const {
+std::function<void(Json)> Relay::progress_to_client(const mcp::RequestId& id, const Json& params,
+                                                    std::function<bool(Json&)> look) const {
   const Json* meta = find_member(params, "_meta");
   const Json* token = meta ? find_member(*meta, "progressToken") : nullptr;
   if (!token) return {};
-  return [weak = weak_from_this(), token = *token, look = std::move(look)](Json progress) {
+  return [weak = weak_from_this(), id, token = *token, look = std::move(look)](Json progress) {
     const auto self = weak.lock();
     if (!self || self->closed_ || (look && !look(progress))) return;
     Json told = Json::object();
     told["progressToken"] = token;
     for (auto& [name, value] : progress.get_ref<Json::object_t&>()) told[name] = std::move(value);
-    self->deps_.to_client(mcp::write_notification("notifications/progress", std::move(told)));
+    self->deps_.to_client({mcp::write_notification("notifications/progress", std::move(told)), id});
   };
 }
 
@@ -43,7 +44,7 @@ bool Relay::pass_results(std::string_view method, Json& value) const {
   return true;
 }
 
-void Relay::from_server(std::string_view line) {
+void Relay::from_server(std::string_view line, mcp::SentKey on) {
   if (closed_) return;
   mcp::ClientSession::Event event = server_.feed(line);
   if (auto* answered = std::get_if<Answered>(&event)) return on_answer(std::move(*answered));
@@ -51,15 +52,43 @@ void Relay::from_server(std::string_view line) {
     const auto found = waiting_.find(progressed->key);
     if (found != waiting_.end() && found->second.progressed) found->second.progressed(std::move(progressed->params));
   } else if (auto* asked = std::get_if<mcp::ClientSession::Asked>(&event)) {
-    on_asked(std::move(*asked));
+    on_asked(std::move(*asked), on);
   } else if (auto* withdrawn = std::get_if<mcp::ClientSession::Withdrawn>(&event)) {
     on_withdrawn(std::move(*withdrawn));
   } else if (auto* notified = std::get_if<mcp::ClientSession::Notified>(&event)) {
-    on_notice(std::move(*notified));
+    on_notice(std::move(*notified), on);
   } else if (auto& ignored = std::get<mcp::ClientSession::Ignored>(event); !ignored.why.empty()) {
     note(ignored.why);
     if (ignored.answer) deps_.to_server(*std::move(ignored.answer));
   }
+}
+
+std::optional<mcp::RequestId> Relay::client_of(mcp::SentKey on) const {
+  const auto found = waiting_.find(on);
+  return found == waiting_.end() ? std::nullopt : found->second.client_id;
+}
+
+void Relay::lost(mcp::SentKey key, const mcp::RpcError& error, bool unsent) {
+  const auto found = waiting_.find(key);
+  if (found == waiting_.end()) return;
+  const auto done = std::move(found->second.done);
+  waiting_.erase(found);
+  (void)server_.cancel(key);  // forgotten; there is nobody to be told
+  Json body{{"code", error.code}, {"message", error.message}};
+  if (!error.data.is_null()) body["data"] = error.data;
+  done({key, true, std::move(body), unsent});
+}
+
+void Relay::session_lost() {
+  initialized_ = ready_ = tells_of_tools_ = false;
+  shown_.reset();
+  asked_.clear();
+  tools_.forget();
+}
+
+void Relay::set_hearing(bool hears) {
+  if (hears && !hears_) tools_.forget();
+  hears_ = hears;
 }
 
 // Whose answer it was stands in what was not read: nobody shall wait for it.
@@ -105,12 +134,15 @@ void Relay::shape_answer(std::string_view method, const mcp::RequestId& id, Json
   const auto meta = result.find("_meta");
   if (method != "subscriptions/listen" || meta == result.end() || !meta->is_object()) return;
   const std::string member(mcp::kSubscriptionIdMember);
-  if (meta->contains(member)) (*meta)[member] = id.to_json();
+  const auto request = requests_.find(id);
+  if (meta->contains(member) && request != requests_.end()) (*meta)[member] = request->second.shown.to_json();
 }
 
-void Relay::on_asked(mcp::ClientSession::Asked asked) {
+void Relay::on_asked(mcp::ClientSession::Asked asked, mcp::SentKey on) {
   std::optional<std::string> refused;
-  if (!is_open(asked.method)) {
+  if (!deps_.can_be_asked) {
+    refused = server_.refuse(asked.key, mcp::method_not_found(asked.method));
+  } else if (!is_open(asked.method)) {
     note("the server asks for " + visible_text(utf16_prefix(asked.method, 128)) + ", which the policy closes");
     refused = server_.refuse(asked.key, mcp::method_not_found(asked.method));
   } else if (!pass_results(asked.method, asked.params)) {
@@ -119,7 +151,7 @@ void Relay::on_asked(mcp::ClientSession::Asked asked) {
   } else {
     const mcp::RequestId id(++last_asked_);
     asked_.emplace(id, asked.key);
-    deps_.to_client(mcp::write_request(id, asked.method, std::move(asked.params)));
+    deps_.to_client({mcp::write_request(id, asked.method, std::move(asked.params)), client_of(on)});
   }
   if (refused) deps_.to_server(*std::move(refused));
 }
@@ -129,21 +161,24 @@ void Relay::on_withdrawn(mcp::ClientSession::Withdrawn withdrawn) {
     if (one->second != withdrawn.key) continue;
     withdrawn.params["requestId"] = one->first.to_json();
     asked_.erase(one);
-    deps_.to_client(mcp::write_notification("notifications/cancelled", std::move(withdrawn.params)));
+    deps_.to_client({mcp::write_notification("notifications/cancelled", std::move(withdrawn.params))});
     return;
   }
 }
 
-void Relay::on_notice(mcp::ClientSession::Notified notified) {
+void Relay::on_notice(mcp::ClientSession::Notified notified, mcp::SentKey on) {
   if (notified.method == "notifications/tools/list_changed") tools_.forget();
   if (!is_open(notified.method)) return;
   if (notified.subscription) {
     const auto found = waiting_.find(notified.subscription);
     if (found == waiting_.end() || !found->second.listens) return;
-    notified.params["_meta"][std::string(mcp::kSubscriptionIdMember)] = found->second.client_id.to_json();
+    const auto request = requests_.find(*found->second.client_id);
+    if (request == requests_.end()) return;
+    notified.params["_meta"][std::string(mcp::kSubscriptionIdMember)] = request->second.shown.to_json();
+    on = notified.subscription;
   }
   if (!pass_results(notified.method, notified.params)) return;
-  deps_.to_client(mcp::write_notification(notified.method, std::move(notified.params)));
+  deps_.to_client({mcp::write_notification(notified.method, std::move(notified.params)), client_of(on)});
 }
 
 bool Relay::shows(const UpstreamTool& tool) const {
@@ -152,15 +187,30 @@ bool Relay::shows(const UpstreamTool& tool) const {
 
 void Relay::look_again() {
   tools_.check_pins();
-  if (closed_ || !ready_ || !tells_of_tools_ || !shown_) return;
+  if (closed_ || !shown_) return;
   std::vector<std::string> now;
   (void)tools_.list([&](const UpstreamTool& tool) {
     if (shows(tool)) now.push_back(tool.name);
     return false;
   });
   if (now == *shown_) return;
-  shown_.reset();  // told once, until it asks again
-  deps_.to_client(mcp::write_notification("notifications/tools/list_changed", Json::object()));
+  tell_of_tools();
+}
+
+// Once, until somebody asks again: a legacy client whose server tells of changes, and whoever listens.
+void Relay::tell_of_tools() {
+  const std::string method = "notifications/tools/list_changed";
+  bool told = ready_ && tells_of_tools_;
+  if (told) deps_.to_client({mcp::write_notification(method, Json::object())});
+  for (const auto& [key, one] : waiting_) {
+    const auto request = one.hears_of_tools && one.client_id ? requests_.find(*one.client_id) : requests_.end();
+    if (request == requests_.end()) continue;
+    Json params = Json::object();
+    params["_meta"][std::string(mcp::kSubscriptionIdMember)] = request->second.shown.to_json();
+    deps_.to_client({mcp::write_notification(method, std::move(params)), one.client_id});
+    told = true;
+  }
+  if (told) shown_.reset();
 }
 
 void Relay::server_ended() {

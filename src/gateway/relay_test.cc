@@ -18,7 +18,11 @@ struct Relayed : testing::Test {
     db.emplace(directory / "state.db");
     pins.emplace(*db);
     Relay::Deps deps{*gate.dispatcher, gate.policy, *pins, gate.clock, gate.presenter, {"files", "cmd"}};
-    deps.to_client = [this](std::string text) { client.push_back(std::move(text)); };
+    deps.to_client = [this](ToClient out) {
+      if (out.text.empty()) return;
+      client.push_back(std::move(out.text));
+      if (out.about) about.push_back(*out.about);
+    };
     deps.to_server = [this](std::string text) { server.push_back(std::move(text)); };
     deps.notice = [this](std::string_view text) { notices.emplace_back(text); };
     relay = Relay::create(std::move(deps));
@@ -35,6 +39,7 @@ struct Relayed : testing::Test {
     relay->take(R"({"jsonrpc":"2.0","id":"l","method":"tools/list"})");
     relay->from_server(R"({"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"t","inputSchema":{}},{"name":"u"}]}})");
     client.clear();
+    about.clear();
     server.clear();
   }
   bool wait_for_client(std::size_t count) {
@@ -46,6 +51,7 @@ struct Relayed : testing::Test {
   std::optional<GateDb> db;
   std::optional<PinStore> pins;
   std::vector<std::string> client, server, notices;
+  std::vector<mcp::RequestId> about;  // of what the client was sent, where it was said
   std::shared_ptr<Relay> relay;
 };
 
@@ -175,6 +181,103 @@ TEST_F(Relayed, TheEndOfTheServerAnswersEverything) {
   ASSERT_TRUE(wait_for_client(3));
   for (const std::string& line : client) EXPECT_NE(line.find("the server has ended"), std::string::npos) << line;
   EXPECT_EQ(relay->calls(), 0u);
+}
+
+TEST_F(Relayed, WhatIsLostIsAnErrorAndWhatNeverLeftIsGivenBack) {
+  list();
+  const auto call = [&](int id) {
+    relay->take(R"({"jsonrpc":"2.0","id":)" + std::to_string(id) + R"(,"method":"tools/call","params":{"name":"t"}})");
+  };
+  call(1);
+  call(2);
+  relay->lost(mcp::SentKey{2}, {mcp::rpc::kInternalError, "gone", nullptr}, false);
+  relay->lost(mcp::SentKey{3}, {mcp::rpc::kInternalError, "never there", nullptr}, true);
+  relay->lost(mcp::SentKey{3}, {mcp::rpc::kInternalError, "twice", nullptr}, true);
+  ASSERT_TRUE(wait_for_client(2));
+  EXPECT_EQ(client[0], R"({"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"gone"}})");
+  EXPECT_EQ(client[1], R"({"jsonrpc":"2.0","id":2,"error":{"code":-32603,"message":"never there"}})");
+  EXPECT_EQ(gate.policy.given_back, 1);
+  EXPECT_FALSE(relay->waits(mcp::SentKey{2}));
+  relay->from_server(R"({"jsonrpc":"2.0","id":2,"result":{}})");
+  EXPECT_EQ(client.size(), 2u);
+}
+
+TEST_F(Relayed, RequestsThatAreKeptUnderOtherIdsAreAnsweredUnderTheirOwn) {
+  const auto take = [&](const char* text, int as) {
+    relay->take(mcp::parse_spelled_message(text), mcp::RequestId(as));
+  };
+  take(R"({"jsonrpc":"2.0","id":"same","method":"resources/list","params":{"_meta":{"progressToken":"p"}}})", 101);
+  take(R"({"jsonrpc":"2.0","id":"same","method":"resources/list","params":{"_meta":{"progressToken":"p"}}})", 102);
+  ASSERT_EQ(server.size(), 2u);
+  relay->from_server(
+      R"({"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":2,"progress":1}})");
+  relay->from_server(R"({"jsonrpc":"2.0","id":2,"result":{"resources":[]}})");
+  relay->from_server(R"({"jsonrpc":"2.0","id":1,"result":{"resources":[]}})");
+  ASSERT_EQ(client.size(), 3u);
+  EXPECT_EQ(about, (std::vector<mcp::RequestId>{mcp::RequestId(102), mcp::RequestId(102), mcp::RequestId(101)}));
+  EXPECT_NE(client[0].find(R"("progressToken":"p")"), std::string::npos);
+  EXPECT_EQ(client[1], R"({"jsonrpc":"2.0","id":"same","result":{"resources":[]}})");
+}
+
+TEST_F(Relayed, WhoGoesAwayHasItsCallCancelledAndGetsNothing) {
+  list();
+  relay->take(mcp::parse_spelled_message(R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t"}})"),
+              mcp::RequestId(7));
+  EXPECT_TRUE(relay->is_pending(mcp::RequestId(7)));
+  relay->withdraw(mcp::RequestId(7));
+  ASSERT_TRUE(gate.run_until([&] { return server.size() == 2; }));
+  EXPECT_EQ(server[1], R"({"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}})");
+  EXPECT_TRUE(client.empty());
+  EXPECT_FALSE(relay->is_pending(mcp::RequestId(7)));
+}
+
+TEST_F(Relayed, WhatComesOnACallsStreamIsAboutThatCall) {
+  list();
+  relay->take(R"({"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"t"}})");
+  relay->from_server(R"({"jsonrpc":"2.0","id":"a","method":"roots/list"})", mcp::SentKey{2});
+  relay->from_server(R"({"jsonrpc":"2.0","method":"notifications/message","params":{}})", mcp::SentKey{2});
+  EXPECT_EQ(about, (std::vector<mcp::RequestId>{mcp::RequestId(5), mcp::RequestId(5)}));
+}
+
+TEST_F(Relayed, AListIsKeptOnlyWhileTheServerIsHeard) {
+  relay->take(R"({"jsonrpc":"2.0","id":1,"method":"initialize","params":{}})");
+  relay->from_server(R"({"jsonrpc":"2.0","id":1,"result":{"capabilities":{"tools":{"listChanged":true}}}})");
+  const auto ask = [&] {
+    server.clear();
+    relay->take(R"({"jsonrpc":"2.0","id":2,"method":"tools/list"})");
+    return !server.empty();
+  };
+  const auto answer = [&](int id) {
+    relay->from_server(R"({"jsonrpc":"2.0","id":)" + std::to_string(id) + R"(,"result":{"tools":[]}})");
+  };
+  EXPECT_TRUE(ask());
+  answer(2);
+  EXPECT_FALSE(ask());
+  relay->set_hearing(false);
+  EXPECT_TRUE(ask());
+  answer(3);
+  relay->set_hearing(true);
+  EXPECT_TRUE(ask()) << "what was told meanwhile was heard by nobody";
+  answer(4);
+  EXPECT_FALSE(ask());
+}
+
+TEST_F(Relayed, WhoListensHearsThatItSeesOtherTools) {
+  relay->take(R"({"jsonrpc":"2.0","id":1,"method":"tools/list"})");
+  relay->from_server(R"({"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"t"},{"name":"u"}]}})");
+  relay->take(
+      R"({"jsonrpc":"2.0","id":"l","method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true}}})");
+  relay->take(R"({"jsonrpc":"2.0","id":"m","method":"subscriptions/listen","params":{"notifications":{}}})");
+  client.clear();
+  relay->look_again();
+  EXPECT_TRUE(client.empty()) << "nothing changed";
+  gate.policy.hidden = "u";
+  relay->look_again();
+  ASSERT_EQ(client.size(), 1u);
+  EXPECT_EQ(client[0], R"({"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{"_meta":)"
+                       R"({"io.modelcontextprotocol/subscriptionId":"l"}}})");
+  relay->look_again();
+  EXPECT_EQ(client.size(), 1u) << "told once, until it asks again";
 }
 
 }  // namespace

@@ -15,10 +15,11 @@ bool did_nothing(const Json& error) {
 
 }  // namespace
 
-UpstreamCall::UpstreamCall(std::weak_ptr<Relay> relay, std::string server, std::string method, Json params,
+UpstreamCall::UpstreamCall(const std::weak_ptr<Relay>& relay, mcp::RequestId id, std::string method, Json params,
                            std::shared_ptr<const UpstreamTool> tool)
-    : relay_(std::move(relay)),
-      server_(std::move(server)),
+    : relay_(relay),
+      id_(std::move(id)),
+      server_(relay.lock()->deps_.name.server),
       method_(std::move(method)),
       name_(subject_of(method_, params)),
       params_(std::move(params)),
@@ -62,6 +63,13 @@ void UpstreamCall::send(const Presenter& presenter, const Presenter::View& view,
   presenter_ = &presenter;
   view_ = &view;
   done_ = std::move(done);
+  if (begin(*relay)) return;
+  auto tell = std::move(done_);
+  done_ = nullptr;
+  tell(fail(Code::kUnavailable, "too many requests wait for this server's answers; try again"), {"error", "", false});
+}
+
+bool UpstreamCall::begin(Relay& relay) {
   const auto look = [this](Json& params) {
     const Json* message = view_ ? find_member(params, "message") : nullptr;
     if (message && message->is_string() && view_->results) {
@@ -71,26 +79,41 @@ void UpstreamCall::send(const Presenter& presenter, const Presenter::View& view,
   };
   Relay::Waiting waiting{
       [self = shared_from_this()](mcp::ClientSession::Answered answered) { self->take(std::move(answered)); },
-      relay->progress_to_client(params_, look),
-      {},
-      false};
+      relay.progress_to_client(id_, params_, look), id_, false};
   Json params = params_;
-  if (!relay->send(method_, std::move(params), std::move(waiting), &sent_)) {
-    auto tell = std::move(done_);
-    tell(fail(Code::kUnavailable, "too many requests wait for this server's answers; try again"), {"error", "", false});
-  }
+  return relay.send(method_, std::move(params), std::move(waiting), &sent_);
+}
+
+// The server's list says by now what stands beside a body: once, and only where the tool is otherwise what was decided
+// on (MCP 2026-07-28 "Custom Headers: Client Behavior").
+bool UpstreamCall::refresh(const std::shared_ptr<Relay>& relay, const mcp::ClientSession::Answered& answered) {
+  if (refreshed_ || !tool_ || !answered.is_error || answered.unsent) return false;
+  if (!relay->deps_.over_http || answered.body["code"] != mcp::rpc::kHeaderMismatch) return false;
+  refreshed_ = true;
+  relay->tools_.want(UpstreamTools::Freshness::kNew, connection_meta(params_),
+                     [self = shared_from_this(), answered](const UpstreamTools::Failure& failure) {
+                       const auto there = self->relay_.lock();
+                       if (!self->done_ || !there) return;
+                       const auto tool = failure ? nullptr : there->tools_.find(self->name_);
+                       const bool same =
+                           tool && !tool->quarantined &&
+                           without_header_marks(tool->schema) == without_header_marks(self->tool_->schema);
+                       if (!same || !self->begin(*there)) self->take(answered);
+                     });
+  return true;
 }
 
 void UpstreamCall::take(mcp::ClientSession::Answered answered) {
   if (!done_) return;
+  const auto relay = relay_.lock();
+  if (relay && refresh(relay, answered)) return;
   const Done done = std::move(done_);
   done_ = nullptr;
-  const auto relay = relay_.lock();
   if (!relay) return;
   answered_ = true;
   CallEnd end;
   if (answered.is_error) {
-    end = {"error", "", !did_nothing(answered.body)};
+    end = {"error", "", !answered.unsent && !did_nothing(answered.body)};
     auto error = presenter_->foreign(*view_, std::move(answered.body), false);
     if (error) {
       error_ = *std::move(error);

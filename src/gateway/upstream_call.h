@@ -11,8 +11,8 @@ namespace sluice::gateway {
 
 class UpstreamCall final : public Callee, public std::enable_shared_from_this<UpstreamCall> {
  public:
-  // `params` as the client gave them; `tool` of a tools/call.
-  UpstreamCall(std::weak_ptr<Relay> relay, std::string server, std::string method, Json params,
+  // `id` as the relay knows it; `params` as the client gave them; `tool` of a tools/call.
+  UpstreamCall(const std::weak_ptr<Relay>& relay, mcp::RequestId id, std::string method, Json params,
                std::shared_ptr<const UpstreamTool> tool);
 
   std::string_view server() const override { return server_; }
@@ -36,9 +36,12 @@ class UpstreamCall final : public Callee, public std::enable_shared_from_this<Up
   void set_cancel_params(Json params) { cancel_params_ = std::move(params); }
 
  private:
+  bool begin(Relay& relay);  // false: too much is in flight
   void take(mcp::ClientSession::Answered answered);
+  bool refresh(const std::shared_ptr<Relay>& relay, const mcp::ClientSession::Answered& answered);
 
   const std::weak_ptr<Relay> relay_;
+  const mcp::RequestId id_;
   const std::string server_, method_, name_;
   Json params_;
   const std::shared_ptr<const UpstreamTool> tool_;
@@ -47,7 +50,7 @@ class UpstreamCall final : public Callee, public std::enable_shared_from_this<Up
   const Presenter::View* view_ = nullptr;  // until it is done or stopped
   Done done_;
   Json error_ = nullptr, cancel_params_ = Json::object();
-  bool answered_ = false;
+  bool answered_ = false, refreshed_ = false;
 };
 
 }  // namespace sluice::gateway

@@ -68,6 +68,12 @@ void UpstreamTools::take(Json result) {
     auto tool = std::make_shared<UpstreamTool>();
     tool->name = name->get<std::string>();
     if (const Json* schema = find_member(entry, "inputSchema")) tool->schema = plain_json(*schema);
+    if (auto headers = mcp::find_param_headers(tool->schema)) {
+      tool->headers = *std::move(headers);
+    } else if (deps_.over_http) {
+      deps_.notice(fmt::format("{} of {} is left out: {}", tool->name, deps_.name.server, headers.error().message));
+      continue;
+    }
     tool->entry = std::move(entry);
     by_name_.emplace(tool->name, tools_.size());
     tools_.push_back(std::move(tool));

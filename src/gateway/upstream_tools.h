@@ -14,6 +14,7 @@
 #include "gateway/pin_store.h"
 #include "gateway/policy.h"
 #include "mcp/client_session.h"
+#include "mcp/http_headers.h"
 
 namespace sluice::gateway {
 
@@ -22,6 +23,7 @@ struct UpstreamTool {
   Json schema;  // its inputSchema with ordinary numbers; null: none
   std::string name;
   bool quarantined = false;
+  std::vector<mcp::ParamHeader> headers = {};  // arguments that HTTP clients say beside the body, too
 };
 
 // Whose tools, and where what was agreed to is kept.
@@ -39,6 +41,7 @@ class UpstreamTools {
     PinStore::First first = PinStore::First::kAccept;
     // One page: answers later, or from within, unless the connection ends.
     std::function<void(Json params, std::function<void(mcp::ClientSession::Answered)> done)> fetch;
+    bool over_http = false;  // a tool whose schema no HTTP client may follow is left out
     std::function<Policy::Pins()> mode;
     std::function<void(std::string_view)> notice;  // for the person who runs the gateway
   };

@@ -58,7 +58,8 @@ class ClientSession {
   struct Answered {
     SentKey key;
     bool is_error = false;
-    Json body;  // `result`, an object; or `error`, an object with an integer `code` and a string `message`
+    Json body;            // `result`, an object; or `error`, an object with an integer `code` and a string `message`
+    bool unsent = false;  // an error of our own: nothing of the request left
   };
   struct Progressed {
     SentKey key;

@@ -13,15 +13,16 @@ MODERN = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcont
 
 
 class Gateway:
-    """`with`; or stop(). `policy` None: none is given."""
+    """`with`; or stop(). `policy` None: none is given. `upstream`: a URL, instead of a command."""
 
-    def __init__(self, home, policy=None, *flags, command=None, env=None, initialize=True, capabilities=None):
+    def __init__(self, home, policy=None, *flags, command=None, env=None, initialize=True, capabilities=None,
+                 upstream=None):
         self.home = pathlib.Path(home)
         self.received_path = self.home.parent / "received"
         arguments = [SLUICE, "gateway", "--home", self.home]
         if policy is not None:
             arguments += ["--policy", policy]
-        arguments += [*flags, "--", *(command or FAKE)]
+        arguments += [*flags, "--upstream", upstream] if upstream else [*flags, "--", *(command or FAKE)]
         self.process = subprocess.Popen([str(a) for a in arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True, start_new_session=True,
                                         env=clean_environment(RECEIVED=self.received_path, **(env or {})))

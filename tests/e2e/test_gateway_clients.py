@@ -2,14 +2,24 @@
 can see, and deny, limit, hide and audit work on servers that nobody here wrote (docs/gateway.md)."""
 import json
 import pathlib
+import socket
+import subprocess
 import time
 
 import test_mcp_clients
 from gateway_client import Gateway
-from harness import E2E, HERE, SLUICE, THE_TOOLS, clean_environment, needs_node, run, sluice
+from gateway_http_client import HttpGateway
+from harness import E2E, HERE, SLUICE, THE_TOOLS, Serve, clean_environment, free_port, needs_node, poll, run, sluice
 from test_gateway import ALLOW, GatewayCase, deny
 
 SERVERS = HERE / "node_modules" / "@modelcontextprotocol"
+
+
+def wait_for_port(port):
+    def answers():
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+    poll(answers, 20, "the server's port")
 
 
 class ServerCase(GatewayCase):
@@ -56,6 +66,82 @@ class Transparent(ServerCase):
         self.scenario("2", "auto")
 
 
+class TransparentOverHttp(ServerCase):
+    """The same server over HTTP, behind `--upstream`: what a client sees on standard input and output is the same."""
+
+    def scenario(self, transport, path, generation, mode):
+        port = free_port()
+        server = subprocess.Popen([str(a) for a in self.server("everything", transport)], env=clean_environment(PORT=port),
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        wait_for_port(port)
+        directly = self.seen(generation, mode, self.server("everything", "stdio"))
+        through = self.seen(generation, mode, [SLUICE, "gateway", "--home", self.home, "--policy", self.write(ALLOW),
+                                               "--upstream", f"http://127.0.0.1:{port}{path}"])
+        directly.pop("notices")  # what it says before anybody can have opened its stream is heard by nobody over HTTP
+        for part, value in directly.items():
+            with self.subTest(part):
+                self.assertEqual(json.dumps(through[part]), json.dumps(value))
+        self.assertIn("say it", json.dumps(through["calls"]["sampling"]))
+
+    def seen(self, generation, mode, command):
+        done = run(self.node, HERE / "clients" / "gateway.mjs", generation, mode, *command, seconds=90)
+        self.assertEqual(done.returncode, 0, done.stderr[-3000:])
+        return json.loads(done.stdout.strip().splitlines()[-1])
+
+    def test_streamable_http_with_the_first_generation(self):
+        self.scenario("streamableHttp", "/mcp", "1", "legacy")
+
+    def test_streamable_http_with_the_second_generation_that_tries_the_modern_era_first(self):
+        self.scenario("streamableHttp", "/mcp", "2", "auto")
+
+    def test_http_and_sse_with_the_first_generation(self):
+        self.scenario("sse", "/sse", "1", "legacy")
+
+
+class TransparentToHttpClients(ServerCase):
+    """The same server as a program behind `--listen`: clients over HTTP see what those on standard input and output see."""
+
+    def scenario(self, generation, mode, upstream=False):
+        more = {"command": self.server("everything", "stdio")}
+        if upstream:
+            port = free_port()
+            server = subprocess.Popen([str(a) for a in self.server("everything", "streamableHttp")], stdout=subprocess.DEVNULL,
+                                      stderr=subprocess.DEVNULL, env=clean_environment(PORT=port))
+            self.addCleanup(server.wait)
+            self.addCleanup(server.kill)
+            wait_for_port(port)
+            more = {"upstream": f"http://127.0.0.1:{port}/mcp"}
+        gateway = HttpGateway(self.home, self.write(ALLOW), **more)
+        self.addCleanup(gateway.stop)
+        directly = self.seen(generation, mode, self.server("everything", "stdio"))
+        through = self.seen(generation, mode, [gateway.url], TOKEN=gateway.token)
+        directly.pop("notices")  # what comes before the client has opened its stream may be told on it or not
+        for part, value in directly.items():
+            with self.subTest(part):
+                self.assertEqual(json.dumps(through[part]), json.dumps(value))
+        self.assertIn("say it", json.dumps(through["calls"]["sampling"]))
+
+    def seen(self, generation, mode, command, **environment):
+        done = run(self.node, HERE / "clients" / "gateway.mjs", generation, mode, *command, seconds=90,
+                   env=clean_environment(**environment))
+        self.assertEqual(done.returncode, 0, done.stderr[-3000:])
+        return json.loads(done.stdout.strip().splitlines()[-1])
+
+    def test_first_generation(self):
+        self.scenario("1", "legacy")
+
+    def test_second_generation(self):
+        self.scenario("2", "legacy")
+
+    def test_second_generation_that_tries_the_modern_era_first(self):
+        self.scenario("2", "auto")
+
+    def test_first_generation_with_http_on_both_sides(self):
+        self.scenario("1", "legacy", upstream=True)
+
+
 class OwnServer(E2E):
     """Sluice's own server behind the gate, which speaks both eras."""
 
@@ -73,6 +159,38 @@ class OwnServer(E2E):
         test_mcp_clients.McpClients.check(self, json.loads(done.stdout.strip().splitlines()[-1]))
         decided = [json.loads(line) for path in home.glob("audit/*.jsonl") for line in path.read_text().splitlines()]
         self.assertTrue(set(THE_TOOLS) <= {line.get("tool") for line in decided if line["type"] == "decision"})
+
+    def over_http(self, generation, era, to_serve=False):
+        """Clients over HTTP; `to_serve`: the server behind the gate, too, is one over HTTP."""
+        node = needs_node()
+        policy = self.directory / "policy.json"
+        policy.write_text(json.dumps(ALLOW))
+        policy.chmod(0o600)
+        home = self.directory / f"gate-{generation}-{era}-{to_serve}"
+        if to_serve:
+            serve = Serve("--upstream-ca", self.fakes.pem, "--no-proxy", directory=self.directory, home=home / "served")
+            self.addCleanup(serve.stop)
+            gateway = HttpGateway(home / "gate", policy, upstream=serve.mcp_url, env={"SLUICE_UPSTREAM_TOKEN": serve.token})
+        else:
+            command = [SLUICE, "mcp", "--home", home / "served", "--upstream-ca", self.fakes.pem]
+            gateway = HttpGateway(home / "gate", policy, command=command)
+        self.addCleanup(gateway.stop)
+        environment = clean_environment(ORIGIN=self.origin.url("").rstrip("/"), MCP_URL=gateway.url, MCP_TOKEN=gateway.token)
+        done = run(node, HERE / "clients" / "mcp.mjs", generation, era, "http", env=environment, seconds=90)
+        self.assertEqual(done.returncode, 0, done.stderr[-3000:])
+        test_mcp_clients.McpClients.check(self, json.loads(done.stdout.strip().splitlines()[-1]))
+
+    def test_every_tool_over_http_in_the_modern_era(self):
+        self.over_http("2", "modern")
+
+    def test_every_tool_over_http_in_the_legacy_era(self):
+        self.over_http("1", "legacy")
+
+    def test_every_tool_with_http_on_both_sides_in_the_modern_era(self):
+        self.over_http("2", "modern", to_serve=True)
+
+    def test_every_tool_with_http_on_both_sides_in_the_legacy_era(self):
+        self.over_http("2", "legacy", to_serve=True)
 
     def test_every_tool_in_the_modern_era(self):
         self.scenario("2", "modern")

@@ -136,6 +136,9 @@ def handle(line):
         send({"id": number, "result": {"contents": [{"uri": params["uri"], "text": "sk_live_abcdef123"}], "unknown": 1}})
     elif method == "prompts/get":
         send({"id": number, "result": {"messages": []}})
+    elif method == "subscriptions/listen":  # which stays
+        send({"method": "notifications/subscriptions/acknowledged", "params": {
+            "notifications": params.get("notifications", {}), "_meta": {"io.modelcontextprotocol/subscriptionId": number}}})
     elif method == "odd/method":
         send({"id": number, "result": {"odd": params}})
     else:

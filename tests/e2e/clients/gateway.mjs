@@ -1,6 +1,6 @@
 // What an official MCP client sees of `@modelcontextprotocol/server-everything`, everything that has no time or chance in it,
 // as one line of JSON: directly, and through a gateway in front of it.
-//   gateway.mjs GENERATION MODE COMMAND…      1|2; legacy|auto (2 only)
+//   gateway.mjs GENERATION MODE COMMAND…      1|2; legacy|auto (2 only); a URL instead of a command: over HTTP, $TOKEN
 const [generation, mode, command, ...args] = process.argv.slice(2);
 const capabilities = { sampling: {}, elicitation: { form: {} }, roots: { listChanged: true } };
 const seen = { notices: [] };
@@ -14,24 +14,27 @@ const asked = {
 async function make() {
   const identity = { name: "gateway-test", version: "1.0.0" };
   const spawn = { command, args, env: process.env, stderr: "ignore" };
+  const http = { requestInit: { headers: { Authorization: `Bearer ${process.env.TOKEN}` } } };
+  const overHttp = command.startsWith("http:");
   if (generation === "1") {
     const { Client } = await import("@modelcontextprotocol/sdk/client/index.js");
     const { StdioClientTransport } = await import("@modelcontextprotocol/sdk/client/stdio.js");
+    const { StreamableHTTPClientTransport } = await import("@modelcontextprotocol/sdk/client/streamableHttp.js");
     const types = await import("@modelcontextprotocol/sdk/types.js");
     const client = new Client(identity, { capabilities });
     client.setRequestHandler(types.CreateMessageRequestSchema, (r) => asked["sampling/createMessage"](r.params));
     client.setRequestHandler(types.ElicitRequestSchema, (r) => asked["elicitation/create"](r.params));
     client.setRequestHandler(types.ListRootsRequestSchema, () => asked["roots/list"]());
     client.setNotificationHandler(types.ToolListChangedNotificationSchema, (n) => { seen.notices.push(n.method); });
-    await client.connect(new StdioClientTransport(spawn));
+    await client.connect(overHttp ? new StreamableHTTPClientTransport(new URL(command), http) : new StdioClientTransport(spawn));
     return client;
   }
-  const { Client } = await import("@modelcontextprotocol/client");
+  const { Client, StreamableHTTPClientTransport } = await import("@modelcontextprotocol/client");
   const { StdioClientTransport } = await import("@modelcontextprotocol/client/stdio");
   const client = new Client(identity, { capabilities, versionNegotiation: { mode } });
   for (const [method, answer] of Object.entries(asked)) client.setRequestHandler(method, (r) => answer(r.params));
   client.setNotificationHandler("notifications/tools/list_changed", (n) => { seen.notices.push(n.method); });
-  await client.connect(new StdioClientTransport(spawn));
+  await client.connect(overHttp ? new StreamableHTTPClientTransport(new URL(command), http) : new StdioClientTransport(spawn));
   return client;
 }
 

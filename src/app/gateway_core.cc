@@ -1,0 +1,142 @@
+#include "app/gateway_core.h"
+
+#include <fmt/format.h>
+
+#include "app/audit_open.h"
+#include "app/trusted_file.h"
+
+namespace sluice::app {
+namespace {
+
+constexpr std::size_t kMaxCalls = 4'096;  // of all clients over HTTP: none of them takes a thread here
+
+std::string target_of(const std::vector<std::string>& command) {
+  // One text for one command: what stands in quotes is quoted.
+  std::string text;
+  for (const std::string& part : command) text += (text.empty() ? "" : " ") + dump_json(Json(part));
+  return text;
+}
+
+}  // namespace
+
+GatewayCore::GatewayCore(const Config& config, Home home)
+    : config_(config),
+      home_(std::move(home)),
+      redactor_(entropy_),
+      log_({.level = parse_log_level(config.engine.log_level).value_or(LogLevel::kWarning)}, clock_, redactor_),
+      gate_db_(home_.state_db()),
+      grant_store_(gate_db_),
+      approvals_(gate_db_),
+      pins_(gate_db_),
+      grants_(clock_, grant_store_),
+      policy_store_(home_.state_db()),
+      gate_(clock_, policy_store_),
+      presenter_(redactor_, limits_) {}
+
+GatewayCore::~GatewayCore() { stop(); }
+
+void GatewayCore::stop() { dispatcher_.reset(); }
+
+void GatewayCore::notice(std::string_view text) { fmt::print(stderr, "sluice: {}\n", text); }
+
+Status GatewayCore::prepare_grants() {
+  gateway::Grants::Options options;
+  options.server = config_.server_name;
+  if (!config_.gateway_listen.empty()) {
+    options.needs_token = config_.gateway_auth == ControlAuth::kToken;
+    if (options.needs_token) {
+      SLUICE_TRY(options.default_token, home_.token(files_, entropy_));
+    }
+  }
+  grants_.set_options(std::move(options));
+  grants_.set_profiles([this](const std::string&) { return &no_profile_; });
+  grants_.on_error([this](std::string_view why) { log_.error("grants", {{"reason", why}}); });
+  return {};
+}
+
+Status GatewayCore::build(Hooks hooks) {
+  hooks_ = std::move(hooks);
+  SLUICE_CHECK(check_trusted(home_.state_db()));
+  SLUICE_CHECK(prepare_upstream());
+  PolicyWatch::Options options;
+  if (!config_.engine.policy.empty()) options.path = absolute_path(config_.engine.policy);
+  options.reload = config_.engine.no_reload ? PolicyWatch::Reload::kNo : PolicyWatch::Reload::kYes;
+  options.home = home_.path();
+  options.tools = ToolsOf::kOthers;
+  policy_watch_ = std::make_unique<PolicyWatch>(control_, gate_, policy_store_, grants_, log_, std::move(options));
+  SLUICE_CHECK(policy_watch_->load());
+  SLUICE_TRY(audit_, open_audit(config_.engine, home_, files_, clock_, entropy_, log_));
+  gateway::DispatcherDeps deps{
+      control_.get_executor(), clock_, entropy_, nullptr, no_tools_, gate_, presenter_, *audit_, {}};
+  deps.on_bug = [this](std::string_view what) { log_.error("tool_bug", {{"what", what}}); };
+  deps.server = config_.server_name;
+  gateway::DispatcherLimits limits;
+  if (!config_.gateway_listen.empty()) limits.max_running = kMaxCalls;
+  dispatcher_ = std::make_unique<gateway::Dispatcher>(std::move(deps), limits);
+  gate_.set_identities(grants_);
+  gate_.set_approvals(approvals_, entropy_);
+  gate_.set_closed([this] { return home_.is_closed(); });
+  SLUICE_CHECK(prepare_grants());
+  pins_revision_ = pins_.revision().value_or(0);
+  policy_watch_->start([this] { hooks_.look_again(); }, [this] { tick(); });
+  return {};
+}
+
+Status GatewayCore::prepare_upstream() {
+  if (has_child()) {
+    upstream_ = target_of(config_.server_command);
+    return {};
+  }
+  SLUICE_TRY(Url url, parse_url(config_.engine.upstream));
+  upstream_ = to_string(url);
+  gateway::HttpClient::Options options;
+  if (url.scheme == "https") {
+    SLUICE_TRY(options.trust, tls::ClientContext::create({true, config_.engine.upstream_ca}, config_.key_log_file));
+    options.trust->prepare();
+  } else if (!config_.insecure_upstream) {
+    options.only_loopback = true;
+  }
+  SLUICE_TRY(gateway::UpstreamFields fields,
+             read_upstream_fields(config_.upstream_header_file, config_.upstream_token.get()));
+  credentials_ = std::make_shared<const gateway::UpstreamFields>(std::move(fields));
+  http_target_ = url.target;
+  options.server = std::move(url);
+  http_ = std::make_unique<gateway::HttpClient>(control_, clock_, std::move(options));
+  return {};
+}
+
+std::shared_ptr<gateway::Relay> GatewayCore::make_relay(gateway::Caller caller, Wires wires, Asked asked) {
+  gateway::Relay::Deps deps{*dispatcher_, gate_, pins_, clock_, presenter_, {config_.server_name, upstream_}};
+  deps.first = config_.pins_strict ? gateway::PinStore::First::kQuarantine : gateway::PinStore::First::kAccept;
+  deps.caller = std::move(caller);
+  deps.notice = notice;
+  deps.over_http = !has_child();
+  deps.can_be_asked = asked == Asked::kMayBe;
+  deps.to_client = std::move(wires.to_client);
+  deps.to_server = std::move(wires.to_server);
+  return gateway::Relay::create(std::move(deps));
+}
+
+Result<std::shared_ptr<gateway::ChildUpstream>> GatewayCore::start_child(gateway::UpstreamEvents events,
+                                                                         gateway::ChildUpstream::OnExit on_exit) {
+  return gateway::ChildUpstream::create(control_, config_.server_command, std::move(events), std::move(on_exit));
+}
+
+Result<std::shared_ptr<gateway::Upstream>> GatewayCore::connect(gateway::UpstreamEvents events) {
+  if (has_child()) return start_child(std::move(events), {});
+  return gateway::HttpUpstream::create(control_, *http_, http_target_, credentials_, std::move(events));
+}
+
+void GatewayCore::tick() {
+  if (home_.is_closed() && !was_closed_) dispatcher_->stop_calls();
+  was_closed_ = home_.is_closed();
+  hooks_.tick();
+  if (++ticks_ % 4 != 0) return;
+  dispatcher_->each_second();
+  const auto revision = pins_.revision();
+  if (!revision || *revision == pins_revision_) return;
+  pins_revision_ = *revision;
+  hooks_.look_again();
+}
+
+}  // namespace sluice::app

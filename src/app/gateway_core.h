@@ -1,0 +1,111 @@
+// What every `sluice gateway` has, however its clients come: the gate, its stores, and the way to its server.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <memory>
+#include <string>
+
+#include "app/config.h"
+#include "app/home.h"
+#include "app/policy_watch.h"
+#include "base/clock.h"
+#include "base/entropy.h"
+#include "base/log.h"
+#include "base/redact.h"
+#include "gateway/approval_store.h"
+#include "gateway/audit.h"
+#include "gateway/child_upstream.h"
+#include "gateway/dispatcher.h"
+#include "gateway/grants.h"
+#include "gateway/http_upstream.h"
+#include "gateway/pin_store.h"
+#include "gateway/policy_gate.h"
+#include "gateway/policy_store.h"
+#include "gateway/relay.h"
+
+namespace sluice::app {
+
+class GatewayCore {
+ public:
+  GatewayCore(const Config& config, Home home);
+  ~GatewayCore();
+
+  struct Hooks {
+    std::function<void()> look_again;  // other tools may be seen by now
+    std::function<void()> tick;        // four times a second
+  };
+  Status build(Hooks hooks);
+
+  boost::asio::io_context& control() { return control_; }
+  const Config& config() const { return config_; }
+  const Home& home() const { return home_; }
+  SystemFileSystem& files() { return files_; }
+  const Clock& clock() const { return clock_; }
+  SystemEntropy& entropy() { return entropy_; }
+  gateway::Grants& grants() { return grants_; }
+  gateway::Dispatcher& dispatcher() { return *dispatcher_; }
+  const McpLimits& limits() const { return limits_; }
+  Log& log() { return log_; }
+  static void notice(std::string_view text);  // for the person who runs the gateway
+
+  // What gives a relay its wires.
+  struct Wires {
+    std::function<void(gateway::ToClient)> to_client;
+    std::function<void(std::string)> to_server;
+  };
+  enum class Asked { kMayBe, kNever };  // whether the clients' era lets servers ask them
+  std::shared_ptr<gateway::Relay> make_relay(gateway::Caller caller, Wires wires, Asked asked = Asked::kMayBe);
+
+  // Whether the server is a program of ours, and not reached over HTTP.
+  bool has_child() const { return !config_.server_command.empty(); }
+  Result<std::shared_ptr<gateway::ChildUpstream>> start_child(gateway::UpstreamEvents events,
+                                                              gateway::ChildUpstream::OnExit on_exit);
+  Result<std::shared_ptr<gateway::Upstream>> connect(gateway::UpstreamEvents events);
+
+  void stop();  // before what hangs on the dispatcher goes
+
+ private:
+  Status prepare_grants();
+  Status prepare_upstream();
+  void tick();
+
+  const Config& config_;
+  Home home_;
+  SystemFileSystem files_;
+  SystemClock clock_;
+  SystemEntropy entropy_;
+  Redactor redactor_;
+  Log log_;
+  boost::asio::io_context control_{1};
+  gateway::GateDb gate_db_;
+  gateway::GrantStore grant_store_;
+  gateway::ApprovalStore approvals_;
+  gateway::PinStore pins_;
+  gateway::Grants grants_;
+  gateway::PolicyStore policy_store_;
+  gateway::PolicyGate gate_;
+  McpLimits limits_;
+  gateway::Presenter presenter_;
+  mcp::ServerProfile no_profile_;  // the server says what clients are shown
+  gateway::Registry no_tools_{tools::Toolset::kAll, {}};
+  std::unique_ptr<PolicyWatch> policy_watch_;
+  std::unique_ptr<gateway::AuditLog> audit_;
+  std::unique_ptr<gateway::Dispatcher> dispatcher_;
+  std::unique_ptr<gateway::HttpClient> http_;
+  std::string http_target_, upstream_;  // what pins are kept under
+  std::shared_ptr<const gateway::UpstreamFields> credentials_;
+  Hooks hooks_;
+  std::int64_t pins_revision_ = 0;
+  unsigned ticks_ = 0;
+  bool was_closed_ = false;
+};
+
+// Its program's or its URL's fields from --upstream-header-file and $SLUICE_UPSTREAM_TOKEN. Errors name files and
+// fields, never values.
+Result<gateway::UpstreamFields> read_upstream_fields(const std::string& path, const Secret* token);
+
+// One way for clients to come each; the exit code.
+int run_gateway_on_stdio(GatewayCore& core);
+int run_gateway_on_http(GatewayCore& core);
+
+}  // namespace sluice::app
