@@ -203,15 +203,19 @@ struct Parser {
         ->transform(CLI::CheckedTransformer(kToolsets).description(""));
 
     auto* policy = add("policy", Command::kPolicy, "Work on policies without running them (docs/policy.md)");
-    policy->add_option("action", config.action, "check, explain, test, simulate or scan")
+    policy->add_option("action", config.action, "check, explain, test, simulate, convert or scan")
         ->required()
-        ->check(CLI::IsMember({"check", "explain", "test", "simulate", "scan"}).description(""));
+        ->check(CLI::IsMember({"check", "explain", "test", "simulate", "convert", "scan"}).description(""));
     policy->add_option("file", config.arguments, "The policy; check takes several");
     policy->add_option("--tool", config.policy_tool, "test: which tool is called");
     policy->add_option("--audit", config.policy_audit, "simulate: audit files, or one of them: what was called");
     policy->add_option("--toolset", config.engine.toolset, "scan: which tools: proxy, core or all")
         ->transform(CLI::CheckedTransformer(kToolsets).description(""));
     policy->add_option("--args", config.policy_args, "test: its arguments, one JSON object");
+    policy
+        ->add_option("--to", config.policy_to,
+                     "convert: json, or yaml as Intercept reads it; without it the one that the file is not")
+        ->check(CLI::IsMember({"json", "yaml"}).description(""));
 
     auto* grant = add("grant", Command::kGrant, "Who may call: tokens, each with a policy of its own (docs/grants.md)");
     grant->add_option("action", config.action, "admin, create, list, rotate or revoke")

@@ -105,6 +105,7 @@ struct Config {
   bool replace = false;                  // rules import: in place of those that are there
   std::string policy_tool, policy_args;  // policy test; its files are `arguments`
   std::string policy_audit;              // policy simulate
+  std::string policy_to;                 // policy convert: "json" or "yaml"
   // grant: its name is `subject`, its policy `engine.policy`
   std::string admin_token_file;   // --admin-token-file; empty: the terminal is asked
   std::string server = "sluice";  // create: whose tools
