@@ -33,6 +33,11 @@ void add_key_option(CLI::App& app, EngineConfig& engine) {
       ->option_text("FILE");
 }
 
+void add_calls_key_option(CLI::App& app, EngineConfig& engine) {
+  app.add_option("--calls-key", engine.calls_key, "The key of kept calls (0600; openssl rand -hex 32)")
+      ->option_text("FILE");
+}
+
 // What every program with a gate in it has.
 void add_gate_options(CLI::App& app, EngineConfig& engine) {
   app.add_option("--policy", engine.policy, "What agents may call (docs/policy.md); without it everything")
@@ -48,6 +53,16 @@ void add_gate_options(CLI::App& app, EngineConfig& engine) {
   app.add_option("--audit-head", engine.audit_head,
                  "Keep the signed heads of the audit elsewhere, too: a file or syslog")
       ->option_text("FILE|syslog");
+  app.add_option("--record-calls", engine.record_calls,
+                 "Keep agents' calls with their values, sealed, for `policy simulate` and `policy learn`")
+      ->option_text("DIR");
+  app.add_option("--record-calls-max-mb", engine.record_calls_max_mb, "Of kept calls; then the oldest files go")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000}).description(""))
+      ->capture_default_str();
+  app.add_option("--record-calls-days", engine.record_calls_days, "Older files of kept calls go")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{3'650}).description(""))
+      ->capture_default_str();
+  add_calls_key_option(app, engine);
   app.add_option("--log-level", engine.log_level, "debug, info, warning or error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}).description(""))
       ->capture_default_str();
@@ -203,12 +218,15 @@ struct Parser {
         ->transform(CLI::CheckedTransformer(kToolsets).description(""));
 
     auto* policy = add("policy", Command::kPolicy, "Work on policies without running them (docs/policy.md)");
-    policy->add_option("action", config.action, "check, explain, test, simulate, convert or scan")
+    policy->add_option("action", config.action, "check, explain, test, simulate, learn, convert or scan")
         ->required()
-        ->check(CLI::IsMember({"check", "explain", "test", "simulate", "convert", "scan"}).description(""));
+        ->check(CLI::IsMember({"check", "explain", "test", "simulate", "learn", "convert", "scan"}).description(""));
     policy->add_option("file", config.arguments, "The policy; check takes several");
     policy->add_option("--tool", config.policy_tool, "test: which tool is called");
-    policy->add_option("--audit", config.policy_audit, "simulate: audit files, or one of them: what was called");
+    policy->add_option("--audit", config.policy_audit, "simulate, learn: audit files, or one of them: what was called");
+    policy->add_option("--calls", config.policy_calls, "simulate, learn: what --record-calls kept, values too");
+    add_calls_key_option(*policy, config.engine);
+    policy->add_option("--server", config.policy_server, "learn: of which server's calls, if there are several");
     policy->add_option("--toolset", config.engine.toolset, "scan: which tools: proxy, core or all")
         ->transform(CLI::CheckedTransformer(kToolsets).description(""));
     policy->add_option("--args", config.policy_args, "test: its arguments, one JSON object");

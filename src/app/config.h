@@ -69,6 +69,9 @@ struct EngineConfig {
   std::string sessions_on_cap = "stop";
   std::string sessions_key_file;  // --sessions-key-file, of `sessions`, too
   std::string audit_head;         // --audit-head FILE|syslog
+  std::string record_calls;       // --record-calls DIR; empty: none is kept
+  std::string calls_key;          // --calls-key FILE; empty: calls.key of the home
+  std::uint64_t record_calls_max_mb = 256, record_calls_days = 30;
 };
 
 struct Config {
@@ -105,6 +108,8 @@ struct Config {
   bool replace = false;                  // rules import: in place of those that are there
   std::string policy_tool, policy_args;  // policy test; its files are `arguments`
   std::string policy_audit;              // policy simulate
+  std::string policy_calls;              // policy simulate, learn
+  std::string policy_server;             // policy learn: whose tools
   std::string policy_to;                 // policy convert: "json" or "yaml"
   // grant: its name is `subject`, its policy `engine.policy`
   std::string admin_token_file;   // --admin-token-file; empty: the terminal is asked

@@ -10,6 +10,7 @@
 #include <csignal>
 
 #include "app/audit_open.h"
+#include "app/call_keeping.h"
 #include "app/commands.h"
 #include "app/home.h"
 #include "app/policy_watch.h"
@@ -100,6 +101,7 @@ class GatewayProgram {
   gateway::Registry no_tools_{tools::Toolset::kAll, {}};
   std::unique_ptr<PolicyWatch> policy_watch_;
   std::unique_ptr<gateway::AuditLog> audit_;
+  std::unique_ptr<gateway::CallRecorder> calls_;
   std::unique_ptr<gateway::Dispatcher> dispatcher_;
   gateway::Caller caller_;
   std::shared_ptr<gateway::Relay> relay_;
@@ -143,6 +145,8 @@ Status GatewayProgram::build() {
       control_.get_executor(), clock_, entropy_, nullptr, no_tools_, gate_, presenter_, *audit_, {}};
   deps.on_bug = [this](std::string_view what) { log_.error("tool_bug", {{"what", what}}); };
   deps.server = config_.server_name;
+  SLUICE_TRY(calls_, open_call_recorder(config_.engine, home_, files_, clock_, entropy_));
+  deps.calls = calls_.get();
   dispatcher_ = std::make_unique<gateway::Dispatcher>(std::move(deps), gateway::DispatcherLimits{});
   gate_.set_identities(grants_);
   gate_.set_approvals(approvals_, entropy_);

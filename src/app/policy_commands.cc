@@ -1,4 +1,4 @@
-// `sluice policy check|explain|test|simulate|convert|scan`: work on policies without running them.
+// `sluice policy check|explain|test|simulate|learn|convert|scan`: work on policies without running them.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -199,7 +199,9 @@ int test(const Config& config) {
 }
 
 int simulate(const Config& config) {
-  if (config.policy_audit.empty()) return usage("`policy simulate` needs --audit LOG");
+  if (config.policy_audit.empty() == config.policy_calls.empty()) {
+    return usage("`policy simulate` needs --calls DIR or --audit LOG");
+  }
   auto document = load(config.arguments.front());
   if (!document) return 2;
   const auto engine = policy::Engine::compile(*std::move(document));
@@ -234,6 +236,11 @@ int convert(const Config& config) {
 int run_policy(const Config& config) {
   if (config.action == "scan")
     return config.arguments.empty() ? scan_policy(config) : usage("`policy scan` takes no FILE");
+  if (config.action == "learn") {
+    if (!config.arguments.empty()) return usage("`policy learn` takes no FILE");
+    if (config.policy_audit.empty() != config.policy_calls.empty()) return learn_policy(config);
+    return usage("`policy learn` needs --calls DIR or --audit LOG");
+  }
   if (config.arguments.empty()) return usage("`policy " + config.action + "` needs a FILE");
   if (config.action == "check") return check(config);
   if (config.arguments.size() > 1) return usage("`policy " + config.action + "` takes one FILE");

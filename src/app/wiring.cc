@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "app/audit_open.h"
+#include "app/call_keeping.h"
 #include "app/host_options_config.h"
 #include "app/session_store.h"
 #include "app/timeout_config.h"
@@ -360,6 +361,8 @@ Status Program::make_gate(const Config& config) {
   gateway::DispatcherDeps deps{
       control_.get_executor(), clock_, entropy_, services_.get(), *registry_, policy_gate_, *presenter_, *audit_, {}};
   deps.on_bug = [this](std::string_view what) { log_.error("tool_bug", {{"what", what}}); };
+  SLUICE_TRY(calls_, open_call_recorder(config.engine, home_, files_, clock_, entropy_));
+  deps.calls = calls_.get();
   dispatcher_ = std::make_unique<gateway::Dispatcher>(std::move(deps), gateway::DispatcherLimits{});
   grants_.set_profiles([this](const std::string& grant) { return profile_of(grant); });
   grants_.on_error([this](std::string_view why) { log_.error("grants", {{"reason", why}}); });

@@ -140,6 +140,7 @@ class Program {
   std::unique_ptr<gateway::Registry> registry_;
   std::unique_ptr<gateway::Presenter> presenter_;
   std::unique_ptr<gateway::AuditLog> audit_;
+  std::unique_ptr<gateway::CallRecorder> calls_;
   std::unique_ptr<gateway::Dispatcher> dispatcher_;
 
   bool was_closed_ = false;

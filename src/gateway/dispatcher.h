@@ -21,6 +21,7 @@
 #include "base/limits.h"
 #include "base/result.h"
 #include "gateway/audit.h"
+#include "gateway/call_recorder.h"
 #include "gateway/callee.h"
 #include "gateway/changes.h"
 #include "gateway/policy.h"
@@ -50,6 +51,7 @@ struct DispatcherDeps {
   AuditLog& audit;
   std::function<void(std::string_view)> on_bug;  // an exception that escaped a tool; any thread; may be empty
   std::string_view server = kServer;             // whose methods are refused, for the audit
+  CallRecorder* calls = nullptr;                 // null: no call is kept
 };
 
 // A call under way. Dropping it changes nothing; request_stop() asks the work to end (any thread).

@@ -294,16 +294,14 @@ std::optional<policy::Decision> PolicyGate::others_rule(const Subject& subject) 
   return deny("/own_only", "this rule was made by another grant; only its own may be changed here");
 }
 
-std::optional<policy::Decision> PolicyGate::unknown_arguments(const Subject& subject, const policy::Engine& engine) {
-  if (!engine.document().closed_args || !subject.schema) return std::nullopt;
-  const Json* known = find_member(*subject.schema, "properties");
-  for (const auto& [name, value] : subject.arguments.items()) {
+std::optional<policy::Decision> denied_by_schema(const Json& schema, const Json& arguments) {
+  const Json* known = find_member(schema, "properties");
+  for (const auto& [name, value] : arguments.items()) {
     if (known && known->is_object() && known->contains(name)) continue;
     return deny("/args", fmt::format("The tool's schema has no argument \"{}\"", visible_text(name)));
   }
-  const auto shape = policy::Shape::compile(*subject.schema);  // what it cannot say is left to the server
-  if (shape && !shape->fits(subject.arguments))
-    return deny("/args", "The arguments are not what the tool's schema says");
+  const auto shape = policy::Shape::compile(schema);  // what it cannot say is left to the server
+  if (shape && !shape->fits(arguments)) return deny("/args", "The arguments are not what the tool's schema says");
   return std::nullopt;
 }
 
@@ -323,7 +321,9 @@ Decision PolicyGate::decide(const Subject& subject) {
                                              .arguments = subject.arguments,
                                              .spellings = subject.spellings});
   if (decided.verdict != policy::Verdict::kDeny) {
-    if (auto denied = unknown_arguments(subject, *engine)) decided = *std::move(denied);
+    if (engine->document().closed_args && subject.schema) {
+      if (auto denied = denied_by_schema(*subject.schema, subject.arguments)) decided = *std::move(denied);
+    }
   }
   if (decided.verdict != policy::Verdict::kDeny && engine->document().own_only) {
     if (auto denied = others_rule(subject)) decided = *std::move(denied);

@@ -69,8 +69,6 @@ class PolicyGate final : public Policy {
   policy::Decision reserve(const Subject& subject, const policy::Engine& engine, policy::Decision decided,
                            policy::Reservation& reserved);
   void use_answer(const Subject& subject, const Json& given, const Json& responses);
-  // `"args": "closed"` for a foreign tool: the denial of what its schema does not know.
-  static std::optional<policy::Decision> unknown_arguments(const Subject& subject, const policy::Engine& engine);
   // own_only: the denial of a call that changes another grant's rule.
   std::optional<policy::Decision> others_rule(const Subject& subject) const;
   // Of a call that a person must decide about: runs it once they have, and else says what it waits for.
@@ -89,6 +87,9 @@ class PolicyGate final : public Policy {
   Entropy* entropy_ = nullptr;
   std::optional<Seal> seal_;
 };
+
+// `"args": "closed"` for a foreign tool: the denial of what its schema does not know.
+std::optional<policy::Decision> denied_by_schema(const Json& schema, const Json& arguments);
 
 policy::RiskClass policy_risk(tools::Risk risk);
 std::optional<policy::RiskClass> policy_risk(std::optional<tools::Risk> risk);

@@ -7,6 +7,7 @@
 
 #include "policy/condition.h"
 #include "policy/intercept.h"
+#include "policy/node_build.h"
 #include "policy/parse_reader.h"
 
 namespace sluice::policy {
@@ -18,32 +19,6 @@ constexpr std::array<std::string_view, 11> kOperators{"eq", "neq",    "lt",     
                                                       "in", "not_in", "exists", "regex", "contains"};
 constexpr std::array<std::string_view, 3> kWindows{"minute", "hour", "day"};
 constexpr std::size_t kMostCopies = 50'000;  // of rules of "*" under default: deny, which each tool gets
-
-Node text_node(std::string text, std::size_t line) {
-  Node node;
-  node.kind = Kind::kString;
-  node.text = std::move(text);
-  node.line = line;
-  return node;
-}
-
-Node number_node(std::string spelling, std::size_t line) {
-  Node node = text_node(std::move(spelling), line);
-  node.kind = Kind::kNumber;
-  return node;
-}
-
-Node container(Kind kind, std::size_t line) {
-  Node node;
-  node.kind = kind;
-  node.line = line;
-  return node;
-}
-
-void add(Node& object, std::string name, Node value) {
-  object.names.push_back({std::move(name), value.line});
-  object.items.push_back(std::move(value));
-}
 
 bool looks_typed(const std::string& text) {
   static constexpr std::string_view kWords[] = {"true", "false", "<nil>"};
@@ -64,12 +39,6 @@ struct Pieces {
 
   bool empty() const { return require.empty() && deny_if.empty() && limits.empty() && !approval; }
 };
-
-Node list_of(const std::vector<Node>& items, std::size_t line) {
-  Node list = container(Kind::kArray, line);
-  list.items = items;
-  return list;
-}
 
 Node entry_of(const Pieces& pieces) {
   Node entry = container(Kind::kObject, pieces.line);
