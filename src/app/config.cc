@@ -53,6 +53,14 @@ void add_gate_options(CLI::App& app, EngineConfig& engine) {
   app.add_option("--audit-head", engine.audit_head,
                  "Keep the signed heads of the audit elsewhere, too: a file or syslog")
       ->option_text("FILE|syslog");
+  app.add_option("--approval-webhook", engine.approval_webhook,
+                 "POST each call that begins to wait for a person there (https, or http on 127.0.0.1)")
+      ->option_text("URL");
+  app.add_option("--approval-webhook-key", engine.approval_webhook_key, "The secret that signs them: FILE's first line")
+      ->option_text("FILE");
+  app.add_option("--admin-api", engine.admin_api,
+                 "Approvals over HTTP on 127.0.0.1:PORT, for whoever has the admin credential")
+      ->option_text("PORT");
   app.add_option("--record-calls", engine.record_calls,
                  "Keep agents' calls with their values, sealed, for `policy simulate` and `policy learn`")
       ->option_text("DIR");

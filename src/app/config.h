@@ -67,10 +67,12 @@ struct EngineConfig {
   std::uint64_t audit_max_mb = 10'240;
   std::uint64_t sessions_max_disk_mb = 0;  // 0: no cap over all
   std::string sessions_on_cap = "stop";
-  std::string sessions_key_file;  // --sessions-key-file, of `sessions`, too
-  std::string audit_head;         // --audit-head FILE|syslog
-  std::string record_calls;       // --record-calls DIR; empty: none is kept
-  std::string calls_key;          // --calls-key FILE; empty: calls.key of the home
+  std::string sessions_key_file;                       // --sessions-key-file, of `sessions`, too
+  std::string audit_head;                              // --audit-head FILE|syslog
+  std::string approval_webhook, approval_webhook_key;  // --approval-webhook URL, with the key in FILE
+  std::uint16_t admin_api = 0;                         // --admin-api PORT; 0: there is none
+  std::string record_calls;                            // --record-calls DIR; empty: none is kept
+  std::string calls_key;                               // --calls-key FILE; empty: calls.key of the home
   std::uint64_t record_calls_max_mb = 256, record_calls_days = 30;
 };
 

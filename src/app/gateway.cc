@@ -9,6 +9,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
 
+#include "app/approval_service.h"
 #include "app/audit_open.h"
 #include "app/call_keeping.h"
 #include "app/commands.h"
@@ -103,6 +104,7 @@ class GatewayProgram {
   std::unique_ptr<gateway::AuditLog> audit_;
   std::unique_ptr<gateway::CallRecorder> calls_;
   std::unique_ptr<gateway::Dispatcher> dispatcher_;
+  std::unique_ptr<ApprovalService> approval_service_;
   gateway::Caller caller_;
   std::shared_ptr<gateway::Relay> relay_;
   std::unique_ptr<gateway::StdioTransport> client_, server_;
@@ -151,6 +153,9 @@ Status GatewayProgram::build() {
   gate_.set_identities(grants_);
   gate_.set_approvals(approvals_, entropy_);
   gate_.set_closed([this] { return home_.is_closed(); });
+  SLUICE_TRY(approval_service_,
+             ApprovalService::create(control_, config_.engine,
+                                     {{clock_, entropy_, grant_store_, approvals_, *audit_}, gate_, redactor_, log_}));
   prepare_grants();
   policy_watch_->start(
       [this] {

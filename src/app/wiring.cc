@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "app/approval_service.h"
 #include "app/audit_open.h"
 #include "app/call_keeping.h"
 #include "app/host_options_config.h"
@@ -369,6 +370,11 @@ Status Program::make_gate(const Config& config) {
   policy_gate_.set_identities(grants_);
   policy_gate_.set_approvals(approvals_, entropy_);
   policy_gate_.set_closed([this] { return home_.is_closed(); });
+  SLUICE_TRY(
+      approval_service_,
+      ApprovalService::create(control_, config.engine,
+                              {{clock_, entropy_, grant_store_, approvals_, *audit_}, policy_gate_, redactor_, log_}));
+  if (config.engine.admin_api != 0) engine_->add_own_listener({"127.0.0.1", config.engine.admin_api});
   const auto changed = [this] {
     offer_what_is_open();
     dispatcher_->changes()->mark(gateway::Changes::kTools);

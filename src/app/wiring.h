@@ -18,6 +18,7 @@
 #include <thread>
 #include <vector>
 
+#include "app/approval_service.h"
 #include "app/config.h"
 #include "app/home.h"
 #include "app/policy_watch.h"
@@ -142,6 +143,7 @@ class Program {
   std::unique_ptr<gateway::AuditLog> audit_;
   std::unique_ptr<gateway::CallRecorder> calls_;
   std::unique_ptr<gateway::Dispatcher> dispatcher_;
+  std::unique_ptr<ApprovalService> approval_service_;
 
   bool was_closed_ = false;
   unsigned ticks_ = 0;

@@ -192,6 +192,7 @@ Decision PolicyGate::ask_person(const Subject& subject, const policy::Engine& en
     return settle(engine, deny(decided.rule, fmt::format("approvals cannot be used, so nobody can be asked ({})",
                                                          asked.error().message)));
   }
+  if (asked->is_new && on_approval_) on_approval_(asked->approval);
   switch (asked->state) {
     case ApprovalStore::State::kFull:
       return settle(engine, deny("(approvals full)", "Too many calls wait for a person already"));

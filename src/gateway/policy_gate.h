@@ -38,6 +38,8 @@ class PolicyGate final : public Policy {
     entropy_ = &entropy;
     seal_.emplace(entropy);
   }
+  // Called with each approval that begins to wait; must not block.
+  void on_approval(std::function<void(const Approval&)> told) { on_approval_ = std::move(told); }
   // Asked for each call: true denies all of them, whatever any policy says (`sluice gate close`).
   void set_closed(std::function<bool()> closed) { closed_ = std::move(closed); }
   // Asked for each call; outlives the gate. Without it every grant holds.
@@ -85,6 +87,7 @@ class PolicyGate final : public Policy {
   std::function<bool()> closed_;
   ApprovalStore* approvals_ = nullptr;
   Entropy* entropy_ = nullptr;
+  std::function<void(const Approval&)> on_approval_;
   std::optional<Seal> seal_;
 };
 
