@@ -53,6 +53,11 @@ void add_gate_options(CLI::App& app, EngineConfig& engine) {
   app.add_option("--audit-head", engine.audit_head,
                  "Keep the signed heads of the audit elsewhere, too: a file or syslog")
       ->option_text("FILE|syslog");
+  app.add_option("--state", engine.state,
+                 "Count limits in Redis, with other gateways: redis://[USER@]HOST[:PORT][/DATABASE] (docs/state.md)")
+      ->option_text("URL");
+  app.add_option("--state-password-file", engine.state_password_file, "Redis's password: FILE's first line")
+      ->option_text("FILE");
   app.add_option("--approval-webhook", engine.approval_webhook,
                  "POST each call that begins to wait for a person there (https, or http on 127.0.0.1)")
       ->option_text("URL");

@@ -69,6 +69,7 @@ struct EngineConfig {
   std::string sessions_on_cap = "stop";
   std::string sessions_key_file;                       // --sessions-key-file, of `sessions`, too
   std::string audit_head;                              // --audit-head FILE|syslog
+  std::string state, state_password_file;              // --state redis://…; empty: counters are in state.db
   std::string approval_webhook, approval_webhook_key;  // --approval-webhook URL, with the key in FILE
   std::uint16_t admin_api = 0;                         // --admin-api PORT; 0: there is none
   std::string record_calls;                            // --record-calls DIR; empty: none is kept

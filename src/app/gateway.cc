@@ -15,6 +15,7 @@
 #include "app/commands.h"
 #include "app/home.h"
 #include "app/policy_watch.h"
+#include "app/state_open.h"
 #include "app/trusted_file.h"
 #include "base/log.h"
 #include "base/redact.h"
@@ -24,7 +25,6 @@
 #include "gateway/grants.h"
 #include "gateway/pin_store.h"
 #include "gateway/policy_gate.h"
-#include "gateway/policy_store.h"
 #include "gateway/relay.h"
 #include "net/server_process.h"
 
@@ -62,8 +62,8 @@ class GatewayProgram {
         approvals_(gate_db_),
         pins_(gate_db_),
         grants_(clock_, grant_store_),
-        policy_store_(home_.state_db()),
-        gate_(clock_, policy_store_),
+        policy_store_(make_state_store(config.engine, home_, clock_, entropy_)),
+        gate_(clock_, *policy_store_),
         presenter_(redactor_, limits_) {}
 
   Status build();
@@ -94,7 +94,7 @@ class GatewayProgram {
   gateway::ApprovalStore approvals_;
   gateway::PinStore pins_;
   gateway::Grants grants_;
-  gateway::PolicyStore policy_store_;
+  std::unique_ptr<policy::StateStore> policy_store_;
   gateway::PolicyGate gate_;
   McpLimits limits_;
   gateway::Presenter presenter_;
@@ -135,12 +135,13 @@ Result<gateway::Caller> GatewayProgram::identify() {
 
 Status GatewayProgram::build() {
   SLUICE_CHECK(check_trusted(home_.state_db()));
+  SLUICE_CHECK(check_state_store(config_.engine, *policy_store_));
   PolicyWatch::Options options;
   if (!config_.engine.policy.empty()) options.path = absolute_path(config_.engine.policy);
   options.reload = config_.engine.no_reload ? PolicyWatch::Reload::kNo : PolicyWatch::Reload::kYes;
   options.home = home_.path();
   options.tools = ToolsOf::kOthers;
-  policy_watch_ = std::make_unique<PolicyWatch>(control_, gate_, policy_store_, grants_, log_, std::move(options));
+  policy_watch_ = std::make_unique<PolicyWatch>(control_, gate_, *policy_store_, grants_, log_, std::move(options));
   SLUICE_CHECK(policy_watch_->load());
   SLUICE_TRY(audit_, open_audit(config_.engine, home_, files_, clock_, entropy_, log_));
   gateway::DispatcherDeps deps{

@@ -13,6 +13,7 @@
 #include "app/call_keeping.h"
 #include "app/host_options_config.h"
 #include "app/session_store.h"
+#include "app/state_open.h"
 #include "app/timeout_config.h"
 #include "app/trusted_file.h"
 #include "base/text.h"
@@ -106,8 +107,8 @@ Program::Program(const Config& config, Home home)
       grant_store_(gate_db_),
       approvals_(gate_db_),
       grants_(clock_, grant_store_),
-      policy_store_(home_.state_db()),
-      policy_gate_(clock_, policy_store_) {}
+      policy_store_(make_state_store(config.engine, home_, clock_, entropy_)),
+      policy_gate_(clock_, *policy_store_) {}
 
 Result<std::unique_ptr<Program>> Program::create(const Config& config, Home home) {
   std::unique_ptr<Program> program(new Program(config, std::move(home)));
@@ -129,6 +130,7 @@ Status Program::build(const Config& config) {
   auto authority = tls::CertificateAuthority::load_or_create(files_, home_.ca(), clock_, entropy_);
   if (!authority) return fail(Code::kIo, authority.error().message);  // a corrupt CA is not wrong usage
   authority_ = *std::move(authority);
+  SLUICE_CHECK(check_state_store(config.engine, *policy_store_));
   SLUICE_CHECK(load_policy(config));
   SLUICE_CHECK(make_ring(config));
   SLUICE_CHECK(restore_rules());
@@ -294,7 +296,7 @@ Status Program::load_policy(const Config& config) {
   options.tool_roots = config.engine.allow_root;
   options.home = home_.path();
   policy_watch_ =
-      std::make_unique<PolicyWatch>(control_, policy_gate_, policy_store_, grants_, log_, std::move(options));
+      std::make_unique<PolicyWatch>(control_, policy_gate_, *policy_store_, grants_, log_, std::move(options));
   return policy_watch_->load();
 }
 

@@ -33,7 +33,6 @@
 #include "gateway/dispatcher.h"
 #include "gateway/grants.h"
 #include "gateway/policy_gate.h"
-#include "gateway/policy_store.h"
 #include "gateway/presenter.h"
 #include "gateway/registry.h"
 #include "gateway/session_roots.h"
@@ -135,7 +134,7 @@ class Program {
   gateway::GrantStore grant_store_;
   gateway::ApprovalStore approvals_;
   gateway::Grants grants_;
-  gateway::PolicyStore policy_store_;
+  std::unique_ptr<policy::StateStore> policy_store_;  // counters
   gateway::PolicyGate policy_gate_;
   std::unique_ptr<PolicyWatch> policy_watch_;
   std::unique_ptr<gateway::Registry> registry_;
