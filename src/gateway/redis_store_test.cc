@@ -148,7 +148,7 @@ TEST_F(RedisStoreTest, WhatIsGivenBackIsGivenBackOnceAndAtMostMax) {
   EXPECT_FALSE(take(store, use(1))) << "at most `max` in a window";
 }
 
-TEST_F(RedisStoreTest, ThreadsAndProcessesAdmitExactlyMax) {
+TEST_F(RedisStoreTest, A19ThreadsAndProcessesAdmitExactlyMax) {
   constexpr int kMax = 100, kEach = 50;
   int result[2];
   ASSERT_EQ(::pipe(result), 0);
@@ -184,8 +184,7 @@ TEST_F(RedisStoreTest, ThreadsAndProcessesAdmitExactlyMax) {
   EXPECT_EQ(total, kMax);
 }
 
-// A44.
-TEST_F(RedisStoreTest, WhileItIsDownNothingIsCountedAndNothingIsAdmitted) {
+TEST_F(RedisStoreTest, A44WhileItIsDownNothingIsCountedAndNothingIsAdmitted) {
   RedisStore store(clock_, entropy_, options());
   ASSERT_TRUE(take(store, use(3)));
   end();

@@ -124,8 +124,8 @@ tools:
   EXPECT_NE(allowed(*engine, "a", "{}").find("/tools/a/require/args.who-exists"), std::string::npos);
 }
 
-// H17: a misspelt key was dropped there, and `default: deny` with it.
-TEST(Intercept, UnknownKeysAreRefusedWithLinePathAndSuggestion) {
+// A misspelt key was dropped there, and `default: deny` with it.
+TEST(Intercept, H17UnknownKeysAreRefusedWithLinePathAndSuggestion) {
   EXPECT_EQ(refusal("version: \"1\"\ndefualt: deny\ntools: {}\n"),
             "p:1: needs \"default\": write `default: allow`, which is what Intercept does without it, or deny\n"
             "p:2: /defualt: unknown key \"defualt\", did you mean \"default\"?\n");
