@@ -253,6 +253,7 @@ struct Parser {
         ->required()
         ->check(CLI::IsMember({"admin", "create", "list", "rotate", "revoke"}).description(""));
     grant->add_option("name", config.subject, "The grant's name");
+    grant->add_flag("--reset", config.reset, "admin: make a new credential for a lost one; ends every grant");
     grant->add_option("--policy", config.engine.policy, "create: its policy; without one every call is denied")
         ->option_text("FILE");
     grant->add_option("--server", config.server, "create: whose tools; sluice is our own")->capture_default_str();

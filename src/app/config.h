@@ -118,6 +118,7 @@ struct Config {
   std::string admin_token_file;   // --admin-token-file; empty: the terminal is asked
   std::string server = "sluice";  // create: whose tools
   std::string expires, grace;     // "30d", "12h"
+  bool reset = false;             // admin: of a lost credential
   bool stdio = false;
 
   // gateway
