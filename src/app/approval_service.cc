@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <strings.h>
 
+#include <algorithm>
+
 #include "app/home.h"
 #include "app/trusted_file.h"
 #include "base/text.h"
@@ -33,10 +35,11 @@ Result<std::unique_ptr<ApprovalService>> ApprovalService::create(boost::asio::io
   if (config.approval_webhook.empty() != config.approval_webhook_key.empty()) {
     return fail(Code::kInvalid, "--approval-webhook URL and --approval-webhook-key FILE go together");
   }
-  if (config.approval_webhook.empty() && config.admin_api == 0) return service;
-  service.reset(new ApprovalService(deps));
+  if (config.approval_webhook.empty() && config.admin_api == 0 && config.metrics == 0) return service;
+  service.reset(new ApprovalService(std::move(deps)));
   if (!config.approval_webhook.empty()) SLUICE_CHECK(service->open_webhook(control, config));
   if (config.admin_api != 0) SLUICE_CHECK(service->open_api(control, config.admin_api));
+  if (config.metrics != 0) SLUICE_CHECK(service->open_metrics(control, config.metrics));
   return service;
 }
 
@@ -60,24 +63,57 @@ Status ApprovalService::open_webhook(boost::asio::io_context& control, const Eng
   return {};
 }
 
-Status ApprovalService::open_api(boost::asio::io_context& control, std::uint16_t port) {
-  auto acceptor = net::listen_tcp(control.get_executor(), "127.0.0.1", port);
-  if (!acceptor) return fail(Error(acceptor.error()).with_context("--admin-api"));
-  api_ = std::make_unique<gateway::AdminApi>(deps_.api);
+Result<std::unique_ptr<gateway::HttpServer>> ApprovalService::listen(boost::asio::io_context& control,
+                                                                     std::uint16_t port,
+                                                                     gateway::HttpHandler& handler) {
+  SLUICE_TRY(auto acceptor, net::listen_tcp(control.get_executor(), "127.0.0.1", port));
   gateway::HttpServerLimits limits;
   limits.max_body = 4 * kKiB;
   limits.max_connections = 64;
-  server_ = std::make_unique<gateway::HttpServer>(control.get_executor(), *api_, limits,
-                                                  [&log = deps_.log](std::string_view what) {
-                                                    log.error("admin_api_bug", {{"what", what}});
-                                                  });
-  server_->serve(*std::move(acceptor));
+  auto server = std::make_unique<gateway::HttpServer>(control.get_executor(), handler, limits,
+                                                      [&log = deps_.log](std::string_view what) {
+                                                        log.error("admin_api_bug", {{"what", what}});
+                                                      });
+  server->serve(std::move(acceptor));
+  return server;
+}
+
+Status ApprovalService::open_api(boost::asio::io_context& control, std::uint16_t port) {
+  api_ = std::make_unique<gateway::AdminApi>(deps_.api);
+  auto server = listen(control, port, *api_);
+  if (!server) return fail(Error(server.error()).with_context("--admin-api"));
+  server_ = *std::move(server);
+  return {};
+}
+
+Status ApprovalService::open_metrics(boost::asio::io_context& control, std::uint16_t port) {
+  metrics_ = std::make_unique<gateway::MetricsApi>(deps_.metrics);
+  auto server = listen(control, port, *metrics_);
+  if (!server) return fail(Error(server.error()).with_context("--metrics"));
+  metrics_server_ = *std::move(server);
   return {};
 }
 
 ApprovalService::~ApprovalService() {
   deps_.gate.on_approval({});
   if (server_) server_->stop();
+  if (metrics_server_) metrics_server_->stop();
+}
+
+std::string gate_metrics(const gateway::Dispatcher& dispatcher, const gateway::AuditLog& audit,
+                         const gateway::CallRecorder* calls, gateway::ApprovalStore& approvals, bool closed,
+                         std::int64_t now_ms) {
+  gateway::GateState state;
+  state.version = SLUICE_VERSION;
+  state.running = dispatcher.running();
+  state.audit_lost = audit.lost();
+  state.calls_lost = calls ? calls->lost() : 0;
+  state.closed = closed;
+  if (const auto all = approvals.load()) {
+    state.approvals_pending = static_cast<std::uint64_t>(
+        std::count_if(all->begin(), all->end(), [&](const gateway::Approval& one) { return one.is_open(now_ms); }));
+  }
+  return gateway::metrics_text(dispatcher.stats(), state);
 }
 
 }  // namespace sluice::app

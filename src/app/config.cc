@@ -66,6 +66,8 @@ void add_gate_options(CLI::App& app, EngineConfig& engine) {
   app.add_option("--admin-api", engine.admin_api,
                  "Approvals over HTTP on 127.0.0.1:PORT, for whoever has the admin credential")
       ->option_text("PORT");
+  app.add_option("--metrics", engine.metrics, "Counts for Prometheus at http://127.0.0.1:PORT/metrics")
+      ->option_text("PORT");
   app.add_option("--record-calls", engine.record_calls,
                  "Keep agents' calls with their values, sealed, for `policy simulate` and `policy learn`")
       ->option_text("DIR");

@@ -71,6 +71,7 @@ struct EngineConfig {
   std::string audit_head;                              // --audit-head FILE|syslog
   std::string state, state_password_file;              // --state redis://…; empty: counters are in state.db
   std::string approval_webhook, approval_webhook_key;  // --approval-webhook URL, with the key in FILE
+  std::uint16_t metrics = 0;                           // --metrics PORT; 0: there are none
   std::uint16_t admin_api = 0;                         // --admin-api PORT; 0: there is none
   std::string record_calls;                            // --record-calls DIR; empty: none is kept
   std::string calls_key;                               // --calls-key FILE; empty: calls.key of the home

@@ -154,9 +154,13 @@ Status GatewayProgram::build() {
   gate_.set_identities(grants_);
   gate_.set_approvals(approvals_, entropy_);
   gate_.set_closed([this] { return home_.is_closed(); });
-  SLUICE_TRY(approval_service_,
-             ApprovalService::create(control_, config_.engine,
-                                     {{clock_, entropy_, grant_store_, approvals_, *audit_}, gate_, redactor_, log_}));
+  SLUICE_TRY(
+      approval_service_,
+      ApprovalService::create(control_, config_.engine,
+                              {{clock_, entropy_, grant_store_, approvals_, *audit_}, gate_, redactor_, log_, [this] {
+                                 return gate_metrics(*dispatcher_, *audit_, calls_.get(), approvals_, home_.is_closed(),
+                                                     unix_ms(clock_.wall()));
+                               }}));
   prepare_grants();
   policy_watch_->start(
       [this] {

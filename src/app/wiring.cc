@@ -372,10 +372,14 @@ Status Program::make_gate(const Config& config) {
   policy_gate_.set_identities(grants_);
   policy_gate_.set_approvals(approvals_, entropy_);
   policy_gate_.set_closed([this] { return home_.is_closed(); });
-  SLUICE_TRY(
-      approval_service_,
-      ApprovalService::create(control_, config.engine,
-                              {{clock_, entropy_, grant_store_, approvals_, *audit_}, policy_gate_, redactor_, log_}));
+  SLUICE_TRY(approval_service_,
+             ApprovalService::create(
+                 control_, config.engine,
+                 {{clock_, entropy_, grant_store_, approvals_, *audit_}, policy_gate_, redactor_, log_, [this] {
+                    return gate_metrics(*dispatcher_, *audit_, calls_.get(), approvals_, home_.is_closed(),
+                                        unix_ms(clock_.wall()));
+                  }}));
+  if (config.engine.metrics != 0) engine_->add_own_listener({"127.0.0.1", config.engine.metrics});
   if (config.engine.admin_api != 0) engine_->add_own_listener({"127.0.0.1", config.engine.admin_api});
   const auto changed = [this] {
     offer_what_is_open();

@@ -36,6 +36,7 @@ Dispatcher::Dispatcher(DispatcherDeps deps, DispatcherLimits limits)
 Dispatcher::~Dispatcher() { state_->close(); }
 
 std::size_t Dispatcher::running() const { return state_->running(); }
+const CallStats& Dispatcher::stats() const { return state_->stats; }
 
 void Dispatcher::stop_calls() {
   for (const auto& all : {state_->jobs, state_->held}) {

@@ -22,6 +22,7 @@
 #include "base/result.h"
 #include "gateway/audit.h"
 #include "gateway/call_recorder.h"
+#include "gateway/call_stats.h"
 #include "gateway/callee.h"
 #include "gateway/changes.h"
 #include "gateway/policy.h"
@@ -105,6 +106,7 @@ class Dispatcher {
   // Marks from outside: the ring's on_change.
   const std::shared_ptr<Changes>& changes() const { return changes_; }
   std::size_t running() const;
+  const CallStats& stats() const;
   // Asks every call to end but the owner's.
   void stop_calls();
 

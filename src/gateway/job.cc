@@ -121,6 +121,7 @@ void Dispatcher::State::keep_call(const Job& job, std::string_view method, std::
 Status Dispatcher::State::write_decision(Job& job, std::string_view method, std::string_view name,
                                          const Decision& decision) {
   job.id = make_uuid(deps.entropy);
+  stats.decided(job.caller.grant == "owner", word_for(decision));
   if (!decision.allow && !decision.pending) {
     const bool own_line = denials.add(job.caller.grant, decision.rule);
     if (const auto until = deps.policy.count_denial(job.caller)) denials.shut_out(job.caller.grant, *until);
@@ -161,6 +162,7 @@ void Dispatcher::State::finish(const JobPtr& job, Result<Json> answer, const Cal
     if (text && text->is_string()) bytes = text->get_ref<const std::string&>().size();
   }
   if (!job->id.empty()) {  // a list has no record
+    stats.ended(end.status, deps.clock.mono() - job->started);
     deps.audit.append(AuditLog::OutcomeRecord{job->id, end.status, deps.clock.mono() - job->started, bytes, end.rule});
   }
   const auto risk = job->callee->risk();

@@ -73,6 +73,7 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
   std::shared_ptr<Changes> changes;
   std::unordered_set<JobPtr> jobs;
   std::unordered_set<JobPtr> held;  // until a person decides
+  CallStats stats;
   Denials denials{deps.clock, deps.audit};
   boost::asio::thread_pool pool;
 
