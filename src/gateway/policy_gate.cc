@@ -169,7 +169,8 @@ policy::Decision PolicyGate::reserve(const Subject& subject, const policy::Engin
 }
 
 Decision PolicyGate::ask_person(const Subject& subject, const policy::Engine& engine, policy::Decision decided) {
-  const policy::ApprovalNeed& need = *decided.approval;
+  const auto held = decided.approval;  // beyond `decided`, which is given away below
+  const policy::ApprovalNeed& need = *held;
   const std::int64_t now = unix_ms(clock_.wall());
   Approval wanted;
   wanted.arguments = policy::canonical_json(subject.arguments, subject.spellings);
