@@ -2,8 +2,10 @@
 import json
 import unittest
 
+from gateway_client import Gateway
 from harness import SLUICE, Serve, ToolError, poll, run
 from test_docs import Documented, blocks
+from test_gateway import GatewayCase
 from test_grants import Admin
 from test_policy import Files
 from test_policy_gate import Gate, deny
@@ -124,6 +126,22 @@ class Granted(Admin):
         path.write_text(YAML.replace("tools:", "tolls:"))
         with self.assertRaises(AssertionError):
             self.as_admin("grant", "create", "other", "--policy", path)
+
+
+class BehindTheGateway(GatewayCase):
+    def test_another_servers_tools_are_governed_by_it(self):
+        path = self.directory / "policy.yaml"
+        path.write_text(blocks("intercept.md", "yaml")[0].replace("create_charge", "echo").replace("delete_customer", "delete_file"))
+        path.chmod(0o600)
+        gateway = Gateway(self.home, path)
+        self.addCleanup(gateway.stop)
+        self.assertFalse(gateway.call("echo", amount=500, live=True)["isError"])
+        self.denied(gateway, "echo", "At most 5.00 at once.", amount=501, live=True)
+        self.denied(gateway, "echo", 'Denied by rule "no test runs"', amount=5, live="true")
+        self.assertFalse(gateway.call("echo", amount=500, live=True)["isError"])
+        self.denied(gateway, "echo", "Rate limit exceeded for spent", amount=1, live=True)
+        self.denied(gateway, "delete_file", 'Denied by rule "no deleting"')
+        self.assertFalse(gateway.call("write_file")["isError"])
 
 
 if __name__ == "__main__":
