@@ -71,7 +71,9 @@ Result<PastCalls> read_log(const std::string& path) {
   const Risks risks = own_risks();
   PastCalls past;
   if (const auto names = gateway::audit_file_names(files, path)) {
-    for (const std::string& name : *names) SLUICE_CHECK(read_file(files, path + "/" + name, risks, past));
+    for (const std::string& name : *names) {
+      SLUICE_CHECK(read_file(files, fmt::format("{}/{}", path, name), risks, past));
+    }
   } else {
     SLUICE_CHECK(read_file(files, path, risks, past));
   }

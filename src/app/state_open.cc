@@ -46,7 +46,7 @@ Status check_state_store(const EngineConfig& config, policy::StateStore& store) 
     if (!password) return fail(Error(password.error()).with_context("--state-password-file"));
   }
   auto* redis = dynamic_cast<gateway::RedisStore*>(&store);
-  const Status usable = redis ? redis->check() : Status();
+  Status usable = redis ? redis->check() : Status();
   if (usable || usable.error().code != Code::kUnavailable) return usable;
   fmt::print(stderr, "sluice: {}; calls that count are denied until it can be used\n", usable.error().message);
   return {};

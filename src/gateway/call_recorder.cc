@@ -112,7 +112,7 @@ Status CallRecorder::write(const std::string& text) {
   if (!aead_->seal(counter_nonce(number_), {}, text, sealed.data())) return fail(Code::kInternal, "no memory");
   const std::string encoded = base64_encode(sealed) + "\n";
   ++number_;  // whatever becomes of it: a nonce is used once
-  if (const Status written = file_->append(encoded); !written) {
+  if (Status written = file_->append(encoded); !written) {
     torn_ = true;
     return written;
   }

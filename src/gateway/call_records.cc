@@ -83,7 +83,7 @@ Result<CallRecords> read_calls(FileSystem& files, const std::string& directory, 
   for (const std::string& name : names) {
     if (!call_file_time(name)) continue;
     any = true;
-    SLUICE_CHECK(read_file(files, directory + "/" + name, key, out));
+    SLUICE_CHECK(read_file(files, fmt::format("{}/{}", directory, name), key, out));
   }
   if (!any) return fail(Code::kNotFound, directory + " holds no recorded calls");
   std::stable_sort(out.calls.begin(), out.calls.end(),

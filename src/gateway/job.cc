@@ -127,20 +127,20 @@ Status Dispatcher::State::write_decision(Job& job, std::string_view method, std:
     if (const auto until = deps.policy.count_denial(job.caller)) denials.shut_out(job.caller.grant, *until);
     if (!own_line) return {};
   }
-  const Status written = deps.audit.append({.id = job.id,
-                                            .grant = job.caller.grant,
-                                            .session = job.caller.session,
-                                            .server = job.callee ? job.callee->server() : deps.server,
-                                            .method = method,
-                                            .tool = name,
-                                            .arguments = &job.arguments,
-                                            .decision = word_for(decision),
-                                            .rule = decision.rule,
-                                            .message = decision.message,
-                                            .policy_revision = decision.revision,
-                                            .approval = decision.approval,
-                                            .approver = decision.approver,
-                                            .has_outcome = job.done != nullptr});
+  Status written = deps.audit.append({.id = job.id,
+                                      .grant = job.caller.grant,
+                                      .session = job.caller.session,
+                                      .server = job.callee ? job.callee->server() : deps.server,
+                                      .method = method,
+                                      .tool = name,
+                                      .arguments = &job.arguments,
+                                      .decision = word_for(decision),
+                                      .rule = decision.rule,
+                                      .message = decision.message,
+                                      .policy_revision = decision.revision,
+                                      .approval = decision.approval,
+                                      .approver = decision.approver,
+                                      .has_outcome = job.done != nullptr});
   if (written) keep_call(job, method, name, decision);
   return written;
 }

@@ -157,7 +157,7 @@ Status RedisStore::connect() {
   if (!context_) return fail(failed("there is no memory"));
   if (context_->err) return fail(failed(std::string(context_->errstr)));
   redisSetTimeout(context_.get(), patience);
-  const Status greeted = greet();
+  Status greeted = greet();
   if (!greeted) {
     context_.reset();
     not_before_ = clock_.mono() + kPause;

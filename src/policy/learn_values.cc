@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <compare>
 #include <map>
 #include <set>
 
@@ -58,6 +59,7 @@ std::vector<Node> distinct(const Values& values) {
     found.emplace(std::pair(value->kind, value->is(Kind::kBoolean) ? (value->boolean ? "1" : "0") : value->text), copy);
   }
   std::vector<Node> out;
+  out.reserve(found.size());
   for (auto& [key, value] : found) out.push_back(std::move(value));
   return out;
 }
@@ -65,7 +67,7 @@ std::vector<Node> distinct(const Values& values) {
 bool are_few(std::size_t different, std::size_t all) { return different <= kMostListed && all >= 2 * different; }
 
 bool is_less(const Node* a, const Node* b) {
-  return Number::from_spelling(a->text).compare(Number::from_spelling(b->text)) < 0;
+  return std::is_lt(Number::from_spelling(a->text).compare(Number::from_spelling(b->text)));
 }
 
 std::size_t characters(std::string_view utf8) {
