@@ -21,6 +21,7 @@ WRAPPED = [
     (re.compile(r"^CLI/"), {"app"}, "CLI11"),
     (re.compile(r"^yaml-cpp/"), {"app", "policy"}, "yaml-cpp"),
     (re.compile(r"^sqlite3\.h$"), {"sqlite", "gateway"}, "SQLite"),
+    (re.compile(r"^hiredis/"), {"gateway"}, "hiredis"),
     (re.compile(r"^nghttp2/"), {"http2"}, "nghttp2"),
     (re.compile(r"^duktape\.h$"), {"pac"}, "Duktape"),
 ]

@@ -88,6 +88,14 @@ Result<Secret> AdminSession::ask() const {
               "this needs the admin credential, and there is no terminal to ask at: --admin-token-file FILE");
 }
 
+Status AdminSession::require_word(std::string_view word, std::string_view question) const {
+  Terminal terminal;
+  const auto given = terminal.ask(question);
+  if (!given) return fail(Code::kRefused, "this is asked at a terminal only, and there is none");
+  if (given->view() != word) return fail(Code::kRefused, "nothing was changed");
+  return {};
+}
+
 Status AdminSession::require_admin(std::string_view method, std::string_view subject) {
   if (proven_) return {};
   SLUICE_TRY(const std::string hash, grants_->admin_hash());

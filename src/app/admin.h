@@ -23,6 +23,8 @@ class AdminSession {
   // kRefused: there is none yet, it is not the one, or nobody can be asked. `method` ("grant/create") and `subject` are
   // what the audit says of a wrong one.
   Status require_admin(std::string_view method, std::string_view subject);
+  // kRefused: nobody at the terminal has typed `word`.
+  Status require_word(std::string_view word, std::string_view question) const;
   // One line in this process's own audit file. `approver`: by whose credential; empty: none was needed.
   Status record(std::string_view method, std::string_view subject, std::string_view decision = "allow",
                 std::string_view rule = "", std::string_view approval = "");

@@ -6,6 +6,8 @@
 
 #include "app/admin.h"
 #include "app/commands.h"
+#include "gateway/admin_api.h"
+#include "gateway/approval_json.h"
 #include "gateway/approval_store.h"
 #include "gateway/visible_text.h"
 
@@ -20,31 +22,10 @@ constexpr std::size_t kMostShown = 2'000;  // characters of one argument on a te
 
 std::string time_text(std::int64_t ms) { return iso8601_ms(WallTime(std::chrono::milliseconds(ms))); }
 
-std::string_view status_of(const Approval& approval, std::int64_t now_ms) {
-  const bool undecided = approval.status == "pending" || approval.status == "approved";
-  return undecided && now_ms >= approval.expires_ms ? std::string_view("expired") : approval.status;
-}
-
-Json to_json(const Approval& approval, std::int64_t now_ms) {
-  const auto arguments = parse_json(approval.arguments);
-  return Json{{"id", approval.id},
-              {"status", status_of(approval, now_ms)},
-              {"grant", approval.grant},
-              {"server", approval.server},
-              {"tool", approval.tool},
-              {"arguments", arguments ? *arguments : Json(nullptr)},
-              {"rule", approval.rule},
-              {"message", approval.message},
-              {"created_at", time_text(approval.created_ms)},
-              {"expires_at", time_text(approval.expires_ms)},
-              {"approver", approval.approver.empty() ? Json(nullptr) : Json(approval.approver)},
-              {"decided_at", approval.decided_ms == 0 ? Json(nullptr) : Json(time_text(approval.decided_ms))}};
-}
-
 void print_whole(const Approval& approval, std::int64_t now_ms) {
   fmt::print("id       {}\nstatus   {}{}\ngrant    {}\ntool     {} of {}\nrule     {}\nexpires  {}\n", approval.id,
-             status_of(approval, now_ms), approval.approver.empty() ? "" : ", by " + approval.approver, approval.grant,
-             visible_text(approval.tool), visible_text(approval.server), visible_text(approval.rule),
+             gateway::status_of(approval, now_ms), approval.approver.empty() ? "" : ", by " + approval.approver,
+             approval.grant, visible_text(approval.tool), visible_text(approval.server), visible_text(approval.rule),
              time_text(approval.expires_ms));
   if (!approval.message.empty()) fmt::print("message  {}\n", visible_json(Json(approval.message), kMostShown));
   const auto arguments = parse_json(approval.arguments);
@@ -68,7 +49,7 @@ int list(AdminSession& session, gateway::ApprovalStore& store) {
   for (const Approval& one : *all) {
     if (!one.is_open(now)) continue;
     if (session.config().json) {
-      rows.push_back(to_json(one, now));
+      rows.push_back(gateway::approval_json(one, now));
     } else {
       fmt::print("{}  {:<16} {:<32} {}\n", one.id, one.grant, visible_text(one.tool),
                  visible_json(parse_json(one.arguments).value_or(Json()), 80));
@@ -82,28 +63,19 @@ int show(AdminSession& session, gateway::ApprovalStore& store) {
   const auto approval = store.find(session.config().subject);
   if (!approval) return report(approval.error());
   if (session.config().json) {
-    fmt::print("{}\n", dump_json(to_json(*approval, session.now_ms()), JsonStyle::kIndented));
+    fmt::print("{}\n", dump_json(gateway::approval_json(*approval, session.now_ms()), JsonStyle::kIndented));
   } else {
     print_whole(*approval, session.now_ms());
   }
   return 0;
 }
 
-// Whether whoever asked may still act.
-Status check_grant(AdminSession& session, const Approval& approval) {
-  if (approval.grant == "default") return {};
-  SLUICE_TRY(const auto grants, session.grants().load());
-  const auto found =
-      std::find_if(grants.begin(), grants.end(), [&](const auto& grant) { return grant.name == approval.grant; });
-  if (found != grants.end() && found->is_live(session.now_ms())) return {};
-  return fail(Code::kRefused, fmt::format("the grant {} has ended, and its call with it", approval.grant));
-}
-
 int decide(AdminSession& session, gateway::ApprovalStore& store, bool approve) {
   const std::string& id = session.config().subject;
   const auto waiting = store.find(id);
   if (!waiting) return report(waiting.error());
-  if (const Status live = check_grant(session, *waiting); !live) return report(live.error());
+  if (const Status live = gateway::grant_holds(session.grants(), waiting->grant, session.now_ms()); !live)
+    return report(live.error());
   const std::string method = approve ? "approvals/approve" : "approvals/deny";
   if (const Status proven = session.require_admin(method, waiting->tool); !proven) return report(proven.error());
   if (const Status logged = session.record(method, waiting->tool, "allow", waiting->rule, id); !logged) {
@@ -112,7 +84,7 @@ int decide(AdminSession& session, gateway::ApprovalStore& store, bool approve) {
   const auto decided = store.decide(id, approve, "admin", session.now_ms());
   if (!decided) return report(decided.error());
   if (session.config().json) {
-    fmt::print("{}\n", dump_json(to_json(*decided, session.now_ms())));
+    fmt::print("{}\n", dump_json(gateway::approval_json(*decided, session.now_ms())));
   } else {
     fmt::print("{} is {}: {} of the grant {}\n", id, decided->status, visible_text(decided->tool), decided->grant);
   }

@@ -33,6 +33,11 @@ void add_key_option(CLI::App& app, EngineConfig& engine) {
       ->option_text("FILE");
 }
 
+void add_calls_key_option(CLI::App& app, EngineConfig& engine) {
+  app.add_option("--calls-key", engine.calls_key, "The key of kept calls (0600; openssl rand -hex 32)")
+      ->option_text("FILE");
+}
+
 // What every program with a gate in it has.
 void add_gate_options(CLI::App& app, EngineConfig& engine) {
   app.add_option("--policy", engine.policy, "What agents may call (docs/policy.md); without it everything")
@@ -48,6 +53,31 @@ void add_gate_options(CLI::App& app, EngineConfig& engine) {
   app.add_option("--audit-head", engine.audit_head,
                  "Keep the signed heads of the audit elsewhere, too: a file or syslog")
       ->option_text("FILE|syslog");
+  app.add_option("--state", engine.state,
+                 "Count limits in Redis, with other gateways: redis://[USER@]HOST[:PORT][/DATABASE] (docs/state.md)")
+      ->option_text("URL");
+  app.add_option("--state-password-file", engine.state_password_file, "Redis's password: FILE's first line")
+      ->option_text("FILE");
+  app.add_option("--approval-webhook", engine.approval_webhook,
+                 "POST each call that begins to wait for a person there (https, or http on 127.0.0.1)")
+      ->option_text("URL");
+  app.add_option("--approval-webhook-key", engine.approval_webhook_key, "The secret that signs them: FILE's first line")
+      ->option_text("FILE");
+  app.add_option("--admin-api", engine.admin_api,
+                 "Approvals over HTTP on 127.0.0.1:PORT, for whoever has the admin credential")
+      ->option_text("PORT");
+  app.add_option("--metrics", engine.metrics, "Counts for Prometheus at http://127.0.0.1:PORT/metrics")
+      ->option_text("PORT");
+  app.add_option("--record-calls", engine.record_calls,
+                 "Keep agents' calls with their values, sealed, for `policy simulate` and `policy learn`")
+      ->option_text("DIR");
+  app.add_option("--record-calls-max-mb", engine.record_calls_max_mb, "Of kept calls; then the oldest files go")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000}).description(""))
+      ->capture_default_str();
+  app.add_option("--record-calls-days", engine.record_calls_days, "Older files of kept calls go")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{3'650}).description(""))
+      ->capture_default_str();
+  add_calls_key_option(app, engine);
   app.add_option("--log-level", engine.log_level, "debug, info, warning or error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}).description(""))
       ->capture_default_str();
@@ -203,21 +233,29 @@ struct Parser {
         ->transform(CLI::CheckedTransformer(kToolsets).description(""));
 
     auto* policy = add("policy", Command::kPolicy, "Work on policies without running them (docs/policy.md)");
-    policy->add_option("action", config.action, "check, explain, test, simulate or scan")
+    policy->add_option("action", config.action, "check, explain, test, simulate, learn, convert or scan")
         ->required()
-        ->check(CLI::IsMember({"check", "explain", "test", "simulate", "scan"}).description(""));
+        ->check(CLI::IsMember({"check", "explain", "test", "simulate", "learn", "convert", "scan"}).description(""));
     policy->add_option("file", config.arguments, "The policy; check takes several");
     policy->add_option("--tool", config.policy_tool, "test: which tool is called");
-    policy->add_option("--audit", config.policy_audit, "simulate: audit files, or one of them: what was called");
+    policy->add_option("--audit", config.policy_audit, "simulate, learn: audit files, or one of them: what was called");
+    policy->add_option("--calls", config.policy_calls, "simulate, learn: what --record-calls kept, values too");
+    add_calls_key_option(*policy, config.engine);
+    policy->add_option("--server", config.policy_server, "learn: of which server's calls, if there are several");
     policy->add_option("--toolset", config.engine.toolset, "scan: which tools: proxy, core or all")
         ->transform(CLI::CheckedTransformer(kToolsets).description(""));
     policy->add_option("--args", config.policy_args, "test: its arguments, one JSON object");
+    policy
+        ->add_option("--to", config.policy_to,
+                     "convert: json, or yaml as Intercept reads it; without it the one that the file is not")
+        ->check(CLI::IsMember({"json", "yaml"}).description(""));
 
     auto* grant = add("grant", Command::kGrant, "Who may call: tokens, each with a policy of its own (docs/grants.md)");
     grant->add_option("action", config.action, "admin, create, list, rotate or revoke")
         ->required()
         ->check(CLI::IsMember({"admin", "create", "list", "rotate", "revoke"}).description(""));
     grant->add_option("name", config.subject, "The grant's name");
+    grant->add_flag("--reset", config.reset, "admin: make a new credential for a lost one; ends every grant");
     grant->add_option("--policy", config.engine.policy, "create: its policy; without one every call is denied")
         ->option_text("FILE");
     grant->add_option("--server", config.server, "create: whose tools; sluice is our own")->capture_default_str();

@@ -67,8 +67,15 @@ struct EngineConfig {
   std::uint64_t audit_max_mb = 10'240;
   std::uint64_t sessions_max_disk_mb = 0;  // 0: no cap over all
   std::string sessions_on_cap = "stop";
-  std::string sessions_key_file;  // --sessions-key-file, of `sessions`, too
-  std::string audit_head;         // --audit-head FILE|syslog
+  std::string sessions_key_file;                       // --sessions-key-file, of `sessions`, too
+  std::string audit_head;                              // --audit-head FILE|syslog
+  std::string state, state_password_file;              // --state redis://…; empty: counters are in state.db
+  std::string approval_webhook, approval_webhook_key;  // --approval-webhook URL, with the key in FILE
+  std::uint16_t metrics = 0;                           // --metrics PORT; 0: there are none
+  std::uint16_t admin_api = 0;                         // --admin-api PORT; 0: there is none
+  std::string record_calls;                            // --record-calls DIR; empty: none is kept
+  std::string calls_key;                               // --calls-key FILE; empty: calls.key of the home
+  std::uint64_t record_calls_max_mb = 256, record_calls_days = 30;
 };
 
 struct Config {
@@ -105,10 +112,14 @@ struct Config {
   bool replace = false;                  // rules import: in place of those that are there
   std::string policy_tool, policy_args;  // policy test; its files are `arguments`
   std::string policy_audit;              // policy simulate
+  std::string policy_calls;              // policy simulate, learn
+  std::string policy_server;             // policy learn: whose tools
+  std::string policy_to;                 // policy convert: "json" or "yaml"
   // grant: its name is `subject`, its policy `engine.policy`
   std::string admin_token_file;   // --admin-token-file; empty: the terminal is asked
   std::string server = "sluice";  // create: whose tools
   std::string expires, grace;     // "30d", "12h"
+  bool reset = false;             // admin: of a lost credential
   bool stdio = false;
 
   // gateway

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include "app/audit_open.h"
+#include "app/call_keeping.h"
+#include "app/state_open.h"
 #include "app/trusted_file.h"
 
 namespace sluice::app {
@@ -29,13 +31,16 @@ GatewayCore::GatewayCore(const Config& config, Home home)
       approvals_(gate_db_),
       pins_(gate_db_),
       grants_(clock_, grant_store_),
-      policy_store_(home_.state_db()),
-      gate_(clock_, policy_store_),
+      policy_store_(make_state_store(config.engine, home_, clock_, entropy_)),
+      gate_(clock_, *policy_store_),
       presenter_(redactor_, limits_) {}
 
 GatewayCore::~GatewayCore() { stop(); }
 
-void GatewayCore::stop() { dispatcher_.reset(); }
+void GatewayCore::stop() {
+  approval_service_.reset();
+  dispatcher_.reset();
+}
 
 void GatewayCore::notice(std::string_view text) { fmt::print(stderr, "sluice: {}\n", text); }
 
@@ -57,25 +62,35 @@ Status GatewayCore::prepare_grants() {
 Status GatewayCore::build(Hooks hooks) {
   hooks_ = std::move(hooks);
   SLUICE_CHECK(check_trusted(home_.state_db()));
+  SLUICE_CHECK(check_state_store(config_.engine, *policy_store_));
   SLUICE_CHECK(prepare_upstream());
   PolicyWatch::Options options;
   if (!config_.engine.policy.empty()) options.path = absolute_path(config_.engine.policy);
   options.reload = config_.engine.no_reload ? PolicyWatch::Reload::kNo : PolicyWatch::Reload::kYes;
   options.home = home_.path();
   options.tools = ToolsOf::kOthers;
-  policy_watch_ = std::make_unique<PolicyWatch>(control_, gate_, policy_store_, grants_, log_, std::move(options));
+  policy_watch_ = std::make_unique<PolicyWatch>(control_, gate_, *policy_store_, grants_, log_, std::move(options));
   SLUICE_CHECK(policy_watch_->load());
   SLUICE_TRY(audit_, open_audit(config_.engine, home_, files_, clock_, entropy_, log_));
   gateway::DispatcherDeps deps{
       control_.get_executor(), clock_, entropy_, nullptr, no_tools_, gate_, presenter_, *audit_, {}};
   deps.on_bug = [this](std::string_view what) { log_.error("tool_bug", {{"what", what}}); };
   deps.server = config_.server_name;
+  SLUICE_TRY(calls_, open_call_recorder(config_.engine, home_, files_, clock_, entropy_));
+  deps.calls = calls_.get();
   gateway::DispatcherLimits limits;
   if (!config_.gateway_listen.empty()) limits.max_running = kMaxCalls;
   dispatcher_ = std::make_unique<gateway::Dispatcher>(std::move(deps), limits);
   gate_.set_identities(grants_);
   gate_.set_approvals(approvals_, entropy_);
   gate_.set_closed([this] { return home_.is_closed(); });
+  SLUICE_TRY(
+      approval_service_,
+      ApprovalService::create(control_, config_.engine,
+                              {{clock_, entropy_, grant_store_, approvals_, *audit_}, gate_, redactor_, log_, [this] {
+                                 return gate_metrics(*dispatcher_, *audit_, calls_.get(), approvals_, home_.is_closed(),
+                                                     unix_ms(clock_.wall()));
+                               }}));
   SLUICE_CHECK(prepare_grants());
   pins_revision_ = pins_.revision().value_or(0);
   policy_watch_->start([this] { hooks_.look_again(); }, [this] { tick(); });

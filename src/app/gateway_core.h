@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "app/approval_service.h"
 #include "app/config.h"
 #include "app/home.h"
 #include "app/policy_watch.h"
@@ -20,7 +21,6 @@
 #include "gateway/http_upstream.h"
 #include "gateway/pin_store.h"
 #include "gateway/policy_gate.h"
-#include "gateway/policy_store.h"
 #include "gateway/relay.h"
 
 namespace sluice::app {
@@ -82,7 +82,7 @@ class GatewayCore {
   gateway::ApprovalStore approvals_;
   gateway::PinStore pins_;
   gateway::Grants grants_;
-  gateway::PolicyStore policy_store_;
+  std::unique_ptr<policy::StateStore> policy_store_;
   gateway::PolicyGate gate_;
   McpLimits limits_;
   gateway::Presenter presenter_;
@@ -90,7 +90,9 @@ class GatewayCore {
   gateway::Registry no_tools_{tools::Toolset::kAll, {}};
   std::unique_ptr<PolicyWatch> policy_watch_;
   std::unique_ptr<gateway::AuditLog> audit_;
+  std::unique_ptr<gateway::CallRecorder> calls_;
   std::unique_ptr<gateway::Dispatcher> dispatcher_;
+  std::unique_ptr<ApprovalService> approval_service_;
   std::unique_ptr<gateway::HttpClient> http_;
   std::string http_target_, upstream_;  // what pins are kept under
   std::shared_ptr<const gateway::UpstreamFields> credentials_;

@@ -35,26 +35,48 @@ Json to_json(const Grant& grant, std::int64_t now_ms) {
               {"old_token_until", time_json(now_ms < grant.old_until_ms ? grant.old_until_ms : 0)}};
 }
 
+int print_admin(const AdminSession& session, const std::string& credential) {
+  if (session.config().json) {
+    fmt::print("{}\n", dump_json(Json{{"admin", credential}}));
+    return 0;
+  }
+  fmt::print("{}\n", credential);
+  fmt::print(stderr,
+             "This is the admin credential. It is shown once and kept only as a hash: keep it where no agent "
+             "reads.\n");
+  return 0;
+}
+
+// Who has lost the credential has lost what it guards: grants and approvals end, so that whoever resets it gets nothing
+// that others gave. For whoever owns the account, at a terminal, while nothing runs (docs/grants.md).
+int reset_admin(AdminSession& session) {
+  SystemFileSystem files;
+  const auto before = session.grants().admin_hash();
+  if (!before) return report(before.error());
+  if (before->empty()) return report({Code::kNotFound, "there is no admin credential to reset: `sluice grant admin`"});
+  if (!find_running(files, session.home()).empty()) {
+    return report({Code::kConflict, "`sluice serve` runs on this home: stop it first"});
+  }
+  const Status sure =
+      session.require_word("reset", "This revokes every grant and voids every approval. Type reset to go on: ");
+  if (!sure) return report(sure.error());
+  if (const Status logged = session.record("grant/reset-admin", ""); !logged) return report(logged.error());
+  const std::string credential = gateway::make_credential(gateway::kAdminPrefix, session.entropy());
+  const Status done = session.grants().reset_admin(gateway::credential_hash(credential), session.now_ms());
+  return done ? print_admin(session, credential) : report(done.error());
+}
+
 int make_admin(AdminSession& session) {
+  if (session.config().reset) return reset_admin(session);
   const auto before = session.grants().admin_hash();
   if (!before) return report(before.error());
   if (!before->empty()) {
-    // Who has lost it has lost what it guards, too: see docs/grants.md.
     if (const Status proven = session.require_admin("grant/admin", ""); !proven) return report(proven.error());
   }
   if (const Status logged = session.record("grant/admin", ""); !logged) return report(logged.error());
   const std::string credential = gateway::make_credential(gateway::kAdminPrefix, session.entropy());
   const Status set = session.grants().set_admin_hash(*before, gateway::credential_hash(credential));
-  if (!set) return report(set.error());
-  if (session.config().json) {
-    fmt::print("{}\n", dump_json(Json{{"admin", credential}}));
-  } else {
-    fmt::print("{}\n", credential);
-    fmt::print(stderr,
-               "This is the admin credential. It is shown once and kept only as a hash: keep it where no agent "
-               "reads.\n");
-  }
-  return 0;
+  return set ? print_admin(session, credential) : report(set.error());
 }
 
 // What is wrong with a policy is said here, not when the grant is first used.

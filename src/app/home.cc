@@ -58,6 +58,30 @@ bool Home::is_closed() const {
   return ::lstat(closed_file().c_str(), &info) == 0 || errno != ENOENT;
 }
 
+Result<std::unique_ptr<File>> Home::lock(FileSystem& files) const {
+  SLUICE_TRY(auto file, files.open(path_ + "/lock", OpenMode::kAppend));
+  const auto until = std::chrono::steady_clock::now() + kLockPatience;
+  for (;;) {
+    const Status locked = file->lock();
+    if (locked) return file;
+    if (locked.error().code != Code::kConflict || std::chrono::steady_clock::now() > until) return fail(locked.error());
+    std::this_thread::sleep_for(kLockRetry);
+  }
+}
+
+Status Home::make_key(FileSystem& files, const std::string& path, std::size_t octets, Entropy& entropy) const {
+  if (files.exists(path)) return {};
+  SLUICE_TRY(const auto locked, lock(files));
+  if (files.exists(path)) return {};
+  std::string key(octets, '\0');
+  entropy.fill(key);
+  std::string text = hex_encode(key) + "\n";
+  const Status saved = files.save_file(path, text);
+  ::explicit_bzero(key.data(), key.size());
+  ::explicit_bzero(text.data(), text.size());
+  return saved;
+}
+
 Result<std::string> Home::token(FileSystem& files, Entropy& entropy) const {
   const auto read = [&]() -> Result<std::string> {
     SLUICE_TRY(const std::string text, files.load_file(token_file(), 4 * kKiB));
@@ -69,14 +93,7 @@ Result<std::string> Home::token(FileSystem& files, Entropy& entropy) const {
     return std::string(token);
   };
   if (files.exists(token_file())) return read();
-  SLUICE_TRY(const auto lock, files.open(path_ + "/lock", OpenMode::kAppend));
-  const auto until = std::chrono::steady_clock::now() + kLockPatience;
-  for (;;) {
-    const Status locked = lock->lock();
-    if (locked) break;
-    if (locked.error().code != Code::kConflict || std::chrono::steady_clock::now() > until) return fail(locked.error());
-    std::this_thread::sleep_for(kLockRetry);
-  }
+  SLUICE_TRY(const auto locked, lock(files));
   if (!files.exists(token_file())) SLUICE_CHECK(files.save_file(token_file(), random_token(entropy, 32) + "\n"));
   return read();
 }

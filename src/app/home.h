@@ -27,6 +27,7 @@ class Home {
   std::string spool() const { return path_ + "/spool"; }
   std::string audit() const { return path_ + "/audit"; }
   std::string audit_key() const { return path_ + "/audit.key"; }
+  std::string calls_key() const { return path_ + "/calls.key"; }  // seals recorded calls
   std::string run() const { return path_ + "/run"; }
   std::string state_db() const { return path_ + "/state.db"; }
   std::string closed_file() const { return path_ + "/gate-closed"; }  // there: every call is denied
@@ -36,8 +37,13 @@ class Home {
 
   // The agents' token; created by the first process that asks.
   Result<std::string> token(FileSystem& files, Entropy& entropy) const;
+  // Puts a random text, hexadecimal, of `octets` octets into a file of its own unless it is there; one process makes
+  // it.
+  Status make_key(FileSystem& files, const std::string& path, std::size_t octets, Entropy& entropy) const;
 
  private:
+  // Until it ends no other process of this home makes what is made once.
+  Result<std::unique_ptr<File>> lock(FileSystem& files) const;
   explicit Home(std::string path) : path_(std::move(path)) {}
   std::string path_;
 };

@@ -1,4 +1,4 @@
-// `sluice policy check|explain|test|simulate|scan`: work on policies without running them.
+// `sluice policy check|explain|test|simulate|learn|convert|scan`: work on policies without running them.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include "app/policy_file.h"
 #include "app/policy_simulate.h"
 #include "gateway/policy_gate.h"
+#include "policy/intercept.h"
 #include "policy/memory_store.h"
 
 namespace sluice::app {
@@ -28,14 +29,17 @@ int usage(std::string_view sentence) {
 }
 
 // The document, or its errors on standard error.
-std::optional<policy::Document> load(const std::string& file) {
+std::optional<policy::Document> load(const std::string& file, std::vector<Problem>* notes = nullptr,
+                                     bool* json = nullptr) {
   const auto text = load_policy_text(absolute_path(file));
   if (!text) {
     report(text.error());
     return std::nullopt;
   }
+  if (json) *json = policy::is_json_text(*text);
   policy::Parsed parsed = policy::parse_policy(*text);
   for (const Problem& error : parsed.errors) fmt::print(stderr, "{}\n", to_string(error, file));
+  if (notes) *notes = std::move(parsed.notes);
   return std::move(parsed.document);
 }
 
@@ -57,7 +61,8 @@ bool check_file(const std::string& file, const std::vector<tools::Tool>& all, bo
   } else {
     parsed.errors.push_back({0, "", text.error().message});
   }
-  const std::vector<Problem> warnings = parsed.document ? warnings_of(*parsed.document, all) : std::vector<Problem>();
+  std::vector<Problem> warnings = parsed.document ? warnings_of(*parsed.document, all) : std::vector<Problem>();
+  warnings.insert(warnings.end(), parsed.notes.begin(), parsed.notes.end());
   if (json) {
     fmt::print("{}\n", dump_json(Json{{"file", file},
                                       {"valid", parsed.document.has_value()},
@@ -194,11 +199,36 @@ int test(const Config& config) {
 }
 
 int simulate(const Config& config) {
-  if (config.policy_audit.empty()) return usage("`policy simulate` needs --audit LOG");
+  if (config.policy_audit.empty() == config.policy_calls.empty()) {
+    return usage("`policy simulate` needs --calls DIR or --audit LOG");
+  }
   auto document = load(config.arguments.front());
   if (!document) return 2;
   const auto engine = policy::Engine::compile(*std::move(document));
   return engine ? simulate_policy(config, **engine) : report(engine.error());
+}
+
+// Intercept's YAML to our JSON, or back; without --to, whichever the file is not.
+int convert(const Config& config) {
+  const std::string& file = config.arguments.front();
+  std::vector<Problem> notes;
+  bool json = false;
+  const auto document = load(file, &notes, &json);
+  if (!document) return 1;
+  const bool to_json = config.policy_to.empty() ? !json : config.policy_to == "json";
+  policy::Written written;
+  if (to_json) {
+    written.yaml = policy::dump_source(document->source, JsonStyle::kIndented) + "\n";
+  } else {
+    written = policy::to_intercept(*document);
+    if (json) notes.clear();
+    notes.insert(notes.end(), written.notes.begin(), written.notes.end());
+  }
+  for (const Problem& refused : written.refused) fmt::print(stderr, "{}\n", to_string(refused, file));
+  if (!written.refused.empty()) return 1;
+  for (const Problem& note : notes) fmt::print(stderr, "{} (note)\n", to_string(note, file));
+  fmt::print("{}", written.yaml);
+  return 0;
 }
 
 }  // namespace
@@ -206,10 +236,16 @@ int simulate(const Config& config) {
 int run_policy(const Config& config) {
   if (config.action == "scan")
     return config.arguments.empty() ? scan_policy(config) : usage("`policy scan` takes no FILE");
+  if (config.action == "learn") {
+    if (!config.arguments.empty()) return usage("`policy learn` takes no FILE");
+    if (config.policy_audit.empty() != config.policy_calls.empty()) return learn_policy(config);
+    return usage("`policy learn` needs --calls DIR or --audit LOG");
+  }
   if (config.arguments.empty()) return usage("`policy " + config.action + "` needs a FILE");
   if (config.action == "check") return check(config);
   if (config.arguments.size() > 1) return usage("`policy " + config.action + "` takes one FILE");
   if (config.action == "simulate") return simulate(config);
+  if (config.action == "convert") return convert(config);
   return config.action == "explain" ? explain(config) : test(config);
 }
 

@@ -22,6 +22,7 @@ LoadedPolicy compile_policy(std::string_view text, const std::string& name, Warn
   policy::Parsed parsed = policy::parse_policy(text);
   for (const policy::Problem& error : parsed.errors) loaded.errors.push_back(to_string(error, name));
   if (!parsed.document) return loaded;
+  for (const policy::Problem& one : parsed.notes) loaded.warnings.push_back(to_string(one, name));
   const std::vector<tools::Tool> all = warn == Warn::kYes ? tools::all_tools() : std::vector<tools::Tool>();
   for (const policy::Problem& one : policy::lint(*parsed.document, known_tools(all))) {
     loaded.warnings.push_back(to_string(one, name));

@@ -1,4 +1,4 @@
-// `sluice policy simulate` and `sluice policy scan`.
+// `sluice policy simulate`, `sluice policy learn` and `sluice policy scan`.
 #pragma once
 
 #include "app/config.h"
@@ -6,9 +6,11 @@
 
 namespace sluice::app {
 
-// What the policy would have decided over the calls of an audit log: differences grouped, what needs values named. 0:
-// all could be decided, 1: not.
+// What the policy would have decided over past calls (call_log.h): differences grouped, what cannot be decided named.
+// 0: all could be decided, 1: not.
 int simulate_policy(const Config& config, const policy::Engine& engine);
+// The least policy that lets those pass that were allowed, on standard output; why, on standard error.
+int learn_policy(const Config& config);
 // A policy to begin with, on standard output: each of our tools by its class.
 int scan_policy(const Config& config);
 

@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "gateway/grants.h"
 #include "gateway/policy_gate.h"
-#include "gateway/policy_store.h"
+#include "policy/state_store.h"
 
 namespace sluice::app {
 
@@ -29,7 +29,7 @@ class PolicyWatch {
     std::string home;
     ToolsOf tools = ToolsOf::kOurs;
   };
-  PolicyWatch(boost::asio::io_context& control, gateway::PolicyGate& gate, gateway::PolicyStore& store,
+  PolicyWatch(boost::asio::io_context& control, gateway::PolicyGate& gate, policy::StateStore& store,
               gateway::Grants& grants, Log& log, Options options)
       : gate_(gate), store_(store), grants_(grants), log_(log), options_(std::move(options)), timer_(control) {}
 
@@ -57,7 +57,7 @@ class PolicyWatch {
   gateway::PolicyGate::EnginePtr take(const std::string& path, FileMark& mark, bool first);
 
   gateway::PolicyGate& gate_;
-  gateway::PolicyStore& store_;
+  policy::StateStore& store_;
   gateway::Grants& grants_;
   Log& log_;
   const Options options_;

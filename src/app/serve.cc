@@ -244,6 +244,15 @@ int attach(const Config& config, const Home& home, FileSystem& files) {
         {Code::kInvalid,
          "--sessions-key-file does nothing with --attach: the `sluice serve` behind it makes the recordings"});
   }
+  const EngineConfig& engine = config.engine;
+  const std::pair<bool, std::string_view> not_here[] = {{!engine.record_calls.empty(), "--record-calls"},
+                                                        {!engine.approval_webhook.empty(), "--approval-webhook"},
+                                                        {engine.admin_api != 0, "--admin-api"},
+                                                        {engine.metrics != 0, "--metrics"},
+                                                        {!engine.state.empty(), "--state"}};
+  for (const auto& [given, flag] : not_here) {
+    if (given) return report({Code::kInvalid, fmt::format("{} does nothing with --attach: give it to `serve`", flag)});
+  }
   std::string token;
   if (config.grant.empty()) {
     token = home.token(files, *std::make_unique<SystemEntropy>()).value_or("");

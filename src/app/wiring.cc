@@ -8,9 +8,12 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "app/approval_service.h"
 #include "app/audit_open.h"
+#include "app/call_keeping.h"
 #include "app/host_options_config.h"
 #include "app/session_store.h"
+#include "app/state_open.h"
 #include "app/timeout_config.h"
 #include "app/trusted_file.h"
 #include "base/text.h"
@@ -103,8 +106,8 @@ Program::Program(const Config& config, Home home)
       grant_store_(gate_db_),
       approvals_(gate_db_),
       grants_(clock_, grant_store_),
-      policy_store_(home_.state_db()),
-      policy_gate_(clock_, policy_store_) {}
+      policy_store_(make_state_store(config.engine, home_, clock_, entropy_)),
+      policy_gate_(clock_, *policy_store_) {}
 
 Result<std::unique_ptr<Program>> Program::create(const Config& config, Home home) {
   std::unique_ptr<Program> program(new Program(config, std::move(home)));
@@ -126,6 +129,7 @@ Status Program::build(const Config& config) {
   auto authority = tls::CertificateAuthority::load_or_create(files_, home_.ca(), clock_, entropy_);
   if (!authority) return fail(Code::kIo, authority.error().message);  // a corrupt CA is not wrong usage
   authority_ = *std::move(authority);
+  SLUICE_CHECK(check_state_store(config.engine, *policy_store_));
   SLUICE_CHECK(load_policy(config));
   SLUICE_CHECK(make_ring(config));
   SLUICE_CHECK(restore_rules());
@@ -294,7 +298,7 @@ Status Program::load_policy(const Config& config) {
   options.tool_roots = config.engine.allow_root;
   options.home = home_.path();
   policy_watch_ =
-      std::make_unique<PolicyWatch>(control_, policy_gate_, policy_store_, grants_, log_, std::move(options));
+      std::make_unique<PolicyWatch>(control_, policy_gate_, *policy_store_, grants_, log_, std::move(options));
   return policy_watch_->load();
 }
 
@@ -363,12 +367,23 @@ Status Program::make_gate(const Config& config) {
   gateway::DispatcherDeps deps{
       control_.get_executor(), clock_, entropy_, services_.get(), *registry_, policy_gate_, *presenter_, *audit_, {}};
   deps.on_bug = [this](std::string_view what) { log_.error("tool_bug", {{"what", what}}); };
+  SLUICE_TRY(calls_, open_call_recorder(config.engine, home_, files_, clock_, entropy_));
+  deps.calls = calls_.get();
   dispatcher_ = std::make_unique<gateway::Dispatcher>(std::move(deps), gateway::DispatcherLimits{});
   grants_.set_profiles([this](const std::string& grant) { return profile_of(grant); });
   grants_.on_error([this](std::string_view why) { log_.error("grants", {{"reason", why}}); });
   policy_gate_.set_identities(grants_);
   policy_gate_.set_approvals(approvals_, entropy_);
   policy_gate_.set_closed([this] { return home_.is_closed(); });
+  SLUICE_TRY(approval_service_,
+             ApprovalService::create(
+                 control_, config.engine,
+                 {{clock_, entropy_, grant_store_, approvals_, *audit_}, policy_gate_, redactor_, log_, [this] {
+                    return gate_metrics(*dispatcher_, *audit_, calls_.get(), approvals_, home_.is_closed(),
+                                        unix_ms(clock_.wall()));
+                  }}));
+  if (config.engine.metrics != 0) engine_->add_own_listener({"127.0.0.1", config.engine.metrics});
+  if (config.engine.admin_api != 0) engine_->add_own_listener({"127.0.0.1", config.engine.admin_api});
   const auto changed = [this] {
     offer_what_is_open();
     dispatcher_->changes()->mark(gateway::Changes::kTools);

@@ -18,6 +18,7 @@
 #include <thread>
 #include <vector>
 
+#include "app/approval_service.h"
 #include "app/config.h"
 #include "app/home.h"
 #include "app/policy_watch.h"
@@ -32,7 +33,6 @@
 #include "gateway/dispatcher.h"
 #include "gateway/grants.h"
 #include "gateway/policy_gate.h"
-#include "gateway/policy_store.h"
 #include "gateway/presenter.h"
 #include "gateway/registry.h"
 #include "gateway/session_roots.h"
@@ -136,13 +136,15 @@ class Program {
   gateway::GrantStore grant_store_;
   gateway::ApprovalStore approvals_;
   gateway::Grants grants_;
-  gateway::PolicyStore policy_store_;
+  std::unique_ptr<policy::StateStore> policy_store_;  // counters
   gateway::PolicyGate policy_gate_;
   std::unique_ptr<PolicyWatch> policy_watch_;
   std::unique_ptr<gateway::Registry> registry_;
   std::unique_ptr<gateway::Presenter> presenter_;
   std::unique_ptr<gateway::AuditLog> audit_;
+  std::unique_ptr<gateway::CallRecorder> calls_;
   std::unique_ptr<gateway::Dispatcher> dispatcher_;
+  std::unique_ptr<ApprovalService> approval_service_;
 
   bool was_closed_ = false;
   unsigned ticks_ = 0;

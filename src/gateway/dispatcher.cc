@@ -36,6 +36,7 @@ Dispatcher::Dispatcher(DispatcherDeps deps, DispatcherLimits limits)
 Dispatcher::~Dispatcher() { state_->close(); }
 
 std::size_t Dispatcher::running() const { return state_->running(); }
+const CallStats& Dispatcher::stats() const { return state_->stats; }
 
 void Dispatcher::stop_calls() {
   for (const auto& all : {state_->jobs, state_->held}) {
@@ -164,11 +165,18 @@ void Dispatcher::judge(const JobPtr& job, CalleePtr found, const Json& given, co
   const Callee& callee = *job->callee;
   if (!callee.is_tool()) return begin_request(job);
   const Decision name = deps.policy.judge_name(job->caller, callee.server(), callee.name(), callee.risk());
+  const auto barred = name.allow ? callee.barred() : std::nullopt;
+  if (deps.calls && (!name.allow || barred)) {
+    if (auto unjudged = callee.parse(given)) {
+      job->unjudged = *std::move(unjudged);
+      job->unjudged_spellings = callee.spellings(*job->unjudged);
+    }
+  }
   if (!name.allow) {
     (void)record(*job, name);
     return;
   }
-  if (const auto barred = callee.barred()) {
+  if (barred) {
     (void)record(*job, *barred);
     return;
   }
@@ -178,6 +186,7 @@ void Dispatcher::judge(const JobPtr& job, CalleePtr found, const Json& given, co
   }
   job->arguments = *std::move(arguments);
   job->spellings = callee.spellings(job->arguments);
+  job->was_parsed = true;
   job->redactor = deps.presenter.redactor_for(job->caller, job->arguments);
   if (retry.request_state) {
     const Subject subject = state_->subject_of(*job);

@@ -21,6 +21,8 @@
 #include "base/limits.h"
 #include "base/result.h"
 #include "gateway/audit.h"
+#include "gateway/call_recorder.h"
+#include "gateway/call_stats.h"
 #include "gateway/callee.h"
 #include "gateway/changes.h"
 #include "gateway/policy.h"
@@ -50,6 +52,7 @@ struct DispatcherDeps {
   AuditLog& audit;
   std::function<void(std::string_view)> on_bug;  // an exception that escaped a tool; any thread; may be empty
   std::string_view server = kServer;             // whose methods are refused, for the audit
+  CallRecorder* calls = nullptr;                 // null: no call is kept
 };
 
 // A call under way. Dropping it changes nothing; request_stop() asks the work to end (any thread).
@@ -103,6 +106,7 @@ class Dispatcher {
   // Marks from outside: the ring's on_change.
   const std::shared_ptr<Changes>& changes() const { return changes_; }
   std::size_t running() const;
+  const CallStats& stats() const;
   // Asks every call to end but the owner's.
   void stop_calls();
 

@@ -145,4 +145,18 @@ Status GrantStore::set_admin_hash(const std::string& old_hash, const std::string
   });
 }
 
+Status GrantStore::reset_admin(const std::string& new_hash, std::int64_t now_ms) {
+  return db_.change(GateDb::Part::kGrants, [&]() -> Status {
+    Statement revoked(db_.file(),
+                      "UPDATE gate_grants SET revoked_ms = ?1, hash = '', old_hash = '' WHERE revoked_ms = 0");
+    revoked.bind(1, now_ms);
+    Statement voided(
+        db_.file(),
+        "UPDATE gate_approvals SET status = 'void', arguments = '' WHERE status IN ('pending', 'approved')");
+    Statement write(db_.file(), "INSERT OR REPLACE INTO gate_admin VALUES (1, ?1)");
+    write.bind_text(1, new_hash);
+    return revoked.run() && voided.run() && write.run() ? Status() : fail(db_.file().error("written"));
+  });
+}
+
 }  // namespace sluice::gateway

@@ -42,6 +42,8 @@ class GrantStore {
   // The admin credential's hash; empty: none was made.
   Result<std::string> admin_hash();
   // kConflict: it is not `old_hash` any more.
+  // Of a lost one: whatever the old one gave ends with it. Every grant is revoked and every approval void.
+  Status reset_admin(const std::string& new_hash, std::int64_t now_ms);
   Status set_admin_hash(const std::string& old_hash, const std::string& new_hash);
 
  private:

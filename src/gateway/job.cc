@@ -4,6 +4,7 @@
 #include <boost/asio/post.hpp>
 
 #include "base/ids.h"
+#include "gateway/policy_gate.h"
 
 namespace sluice::gateway {
 namespace {
@@ -96,28 +97,52 @@ Subject Dispatcher::State::subject_of(const Job& job) const {
           job.arguments, running(job.caller.grant), &job.spellings,  callee.input_schema()};
 }
 
+// The owner's calls are nobody's to govern.
+void Dispatcher::State::keep_call(const Job& job, std::string_view method, std::string_view name,
+                                  const Decision& decision) const {
+  if (!deps.calls || job.caller.grant == "owner") return;
+  CallRecorder::Call call{.grant = job.caller.grant,
+                          .server = job.callee ? job.callee->server() : deps.server,
+                          .method = method,
+                          .tool = name,
+                          .decision = word_for(decision),
+                          .rule = decision.rule,
+                          .approver = decision.approver};
+  if (job.callee && job.callee->is_tool()) {
+    if (const auto risk = policy_risk(job.callee->risk())) call.risk = policy::to_string(*risk);
+    const bool unjudged = !job.was_parsed;
+    call.arguments = !unjudged ? &job.arguments : job.unjudged ? &*job.unjudged : nullptr;
+    call.spellings = unjudged ? &job.unjudged_spellings : &job.spellings;
+    call.schema = job.callee->input_schema();
+  }
+  deps.calls->append(call);
+}
+
 Status Dispatcher::State::write_decision(Job& job, std::string_view method, std::string_view name,
                                          const Decision& decision) {
   job.id = make_uuid(deps.entropy);
+  stats.decided(job.caller.grant == "owner", word_for(decision));
   if (!decision.allow && !decision.pending) {
     const bool own_line = denials.add(job.caller.grant, decision.rule);
     if (const auto until = deps.policy.count_denial(job.caller)) denials.shut_out(job.caller.grant, *until);
     if (!own_line) return {};
   }
-  return deps.audit.append({.id = job.id,
-                            .grant = job.caller.grant,
-                            .session = job.caller.session,
-                            .server = job.callee ? job.callee->server() : deps.server,
-                            .method = method,
-                            .tool = name,
-                            .arguments = &job.arguments,
-                            .decision = word_for(decision),
-                            .rule = decision.rule,
-                            .message = decision.message,
-                            .policy_revision = decision.revision,
-                            .approval = decision.approval,
-                            .approver = decision.approver,
-                            .has_outcome = job.done != nullptr});
+  Status written = deps.audit.append({.id = job.id,
+                                      .grant = job.caller.grant,
+                                      .session = job.caller.session,
+                                      .server = job.callee ? job.callee->server() : deps.server,
+                                      .method = method,
+                                      .tool = name,
+                                      .arguments = &job.arguments,
+                                      .decision = word_for(decision),
+                                      .rule = decision.rule,
+                                      .message = decision.message,
+                                      .policy_revision = decision.revision,
+                                      .approval = decision.approval,
+                                      .approver = decision.approver,
+                                      .has_outcome = job.done != nullptr});
+  if (written) keep_call(job, method, name, decision);
+  return written;
 }
 
 void Dispatcher::State::finish(const JobPtr& job, Result<Json> answer, const CallEnd& end) {
@@ -137,6 +162,7 @@ void Dispatcher::State::finish(const JobPtr& job, Result<Json> answer, const Cal
     if (text && text->is_string()) bytes = text->get_ref<const std::string&>().size();
   }
   if (!job->id.empty()) {  // a list has no record
+    stats.ended(end.status, deps.clock.mono() - job->started);
     deps.audit.append(AuditLog::OutcomeRecord{job->id, end.status, deps.clock.mono() - job->started, bytes, end.rule});
   }
   const auto risk = job->callee->risk();

@@ -17,6 +17,9 @@ struct Dispatcher::Job {
   CalleePtr callee;                 // null: only for a denial
   Json arguments = Json::object();  // effective
   policy::Spellings spellings;      // of numbers in them
+  bool was_parsed = false;          // `arguments` are the call's
+  std::optional<Json> unjudged;     // what they would have been: the call was denied on its name, and calls are kept
+  policy::Spellings unjudged_spellings;
   const Redactor* redactor = nullptr;
   std::shared_ptr<const policy::ResultFilter> results;  // null: nothing more happens to the answer
   bool results_observed = false;
@@ -55,7 +58,8 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
   // Has `again` called a quarter of a second later; false: too many are held already. A call that is asked to stop
   // meanwhile is answered.
   bool hold(const JobPtr& job, std::function<void()> again);
-  // The audit record; gives the job its id.
+  void keep_call(const Job& job, std::string_view method, std::string_view name, const Decision& decision) const;
+  // The audit record, and the kept call; gives the job its id.
   Status write_decision(Job& job, std::string_view method, std::string_view name, const Decision& decision);
   bool closed() const { return closed_; }
   void close();
@@ -69,6 +73,7 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
   std::shared_ptr<Changes> changes;
   std::unordered_set<JobPtr> jobs;
   std::unordered_set<JobPtr> held;  // until a person decides
+  CallStats stats;
   Denials denials{deps.clock, deps.audit};
   boost::asio::thread_pool pool;
 

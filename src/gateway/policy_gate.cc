@@ -169,7 +169,8 @@ policy::Decision PolicyGate::reserve(const Subject& subject, const policy::Engin
 }
 
 Decision PolicyGate::ask_person(const Subject& subject, const policy::Engine& engine, policy::Decision decided) {
-  const policy::ApprovalNeed& need = *decided.approval;
+  const auto held = decided.approval;  // beyond `decided`, which is given away below
+  const policy::ApprovalNeed& need = *held;
   const std::int64_t now = unix_ms(clock_.wall());
   Approval wanted;
   wanted.arguments = policy::canonical_json(subject.arguments, subject.spellings);
@@ -192,6 +193,7 @@ Decision PolicyGate::ask_person(const Subject& subject, const policy::Engine& en
     return settle(engine, deny(decided.rule, fmt::format("approvals cannot be used, so nobody can be asked ({})",
                                                          asked.error().message)));
   }
+  if (asked->is_new && on_approval_) on_approval_(asked->approval);
   switch (asked->state) {
     case ApprovalStore::State::kFull:
       return settle(engine, deny("(approvals full)", "Too many calls wait for a person already"));
@@ -294,16 +296,14 @@ std::optional<policy::Decision> PolicyGate::others_rule(const Subject& subject) 
   return deny("/own_only", "this rule was made by another grant; only its own may be changed here");
 }
 
-std::optional<policy::Decision> PolicyGate::unknown_arguments(const Subject& subject, const policy::Engine& engine) {
-  if (!engine.document().closed_args || !subject.schema) return std::nullopt;
-  const Json* known = find_member(*subject.schema, "properties");
-  for (const auto& [name, value] : subject.arguments.items()) {
+std::optional<policy::Decision> denied_by_schema(const Json& schema, const Json& arguments) {
+  const Json* known = find_member(schema, "properties");
+  for (const auto& [name, value] : arguments.items()) {
     if (known && known->is_object() && known->contains(name)) continue;
     return deny("/args", fmt::format("The tool's schema has no argument \"{}\"", visible_text(name)));
   }
-  const auto shape = policy::Shape::compile(*subject.schema);  // what it cannot say is left to the server
-  if (shape && !shape->fits(subject.arguments))
-    return deny("/args", "The arguments are not what the tool's schema says");
+  const auto shape = policy::Shape::compile(schema);  // what it cannot say is left to the server
+  if (shape && !shape->fits(arguments)) return deny("/args", "The arguments are not what the tool's schema says");
   return std::nullopt;
 }
 
@@ -323,7 +323,9 @@ Decision PolicyGate::decide(const Subject& subject) {
                                              .arguments = subject.arguments,
                                              .spellings = subject.spellings});
   if (decided.verdict != policy::Verdict::kDeny) {
-    if (auto denied = unknown_arguments(subject, *engine)) decided = *std::move(denied);
+    if (engine->document().closed_args && subject.schema) {
+      if (auto denied = denied_by_schema(*subject.schema, subject.arguments)) decided = *std::move(denied);
+    }
   }
   if (decided.verdict != policy::Verdict::kDeny && engine->document().own_only) {
     if (auto denied = others_rule(subject)) decided = *std::move(denied);

@@ -38,6 +38,8 @@ class PolicyGate final : public Policy {
     entropy_ = &entropy;
     seal_.emplace(entropy);
   }
+  // Called with each approval that begins to wait; must not block.
+  void on_approval(std::function<void(const Approval&)> told) { on_approval_ = std::move(told); }
   // Asked for each call: true denies all of them, whatever any policy says (`sluice gate close`).
   void set_closed(std::function<bool()> closed) { closed_ = std::move(closed); }
   // Asked for each call; outlives the gate. Without it every grant holds.
@@ -69,8 +71,6 @@ class PolicyGate final : public Policy {
   policy::Decision reserve(const Subject& subject, const policy::Engine& engine, policy::Decision decided,
                            policy::Reservation& reserved);
   void use_answer(const Subject& subject, const Json& given, const Json& responses);
-  // `"args": "closed"` for a foreign tool: the denial of what its schema does not know.
-  static std::optional<policy::Decision> unknown_arguments(const Subject& subject, const policy::Engine& engine);
   // own_only: the denial of a call that changes another grant's rule.
   std::optional<policy::Decision> others_rule(const Subject& subject) const;
   // Of a call that a person must decide about: runs it once they have, and else says what it waits for.
@@ -87,8 +87,12 @@ class PolicyGate final : public Policy {
   std::function<bool()> closed_;
   ApprovalStore* approvals_ = nullptr;
   Entropy* entropy_ = nullptr;
+  std::function<void(const Approval&)> on_approval_;
   std::optional<Seal> seal_;
 };
+
+// `"args": "closed"` for a foreign tool: the denial of what its schema does not know.
+std::optional<policy::Decision> denied_by_schema(const Json& schema, const Json& arguments);
 
 policy::RiskClass policy_risk(tools::Risk risk);
 std::optional<policy::RiskClass> policy_risk(std::optional<tools::Risk> risk);

@@ -23,8 +23,7 @@ class PolicyStore final : public policy::StateStore {
   Result<std::variant<policy::Reservation, policy::LimitReached>> reserve(std::span<const policy::LimitUse> uses,
                                                                           WallTime now) override;
   Status give_back(policy::Reservation& reservation) override;
-  // To the disk itself, if anything changed since the last time.
-  Status sync();
+  Status sync() override;
 
  private:
   struct Statements;  // kept prepared: a reservation is a few of them

@@ -124,7 +124,7 @@ TEST_F(PolicyStoreTest, AdmitsExactlyMaxOfManyThreads) {
   EXPECT_EQ(admitted, 70);
 }
 
-TEST_F(PolicyStoreTest, AdmitsExactlyMaxOfManyProcessesEvenOfOnesThatAreKilled) {
+TEST_F(PolicyStoreTest, A19A22AdmitsExactlyMaxOfManyProcessesEvenOfOnesThatAreKilled) {
   std::vector<pid_t> children;
   for (int i = 0; i < 3; ++i) {
     const pid_t child = ::fork();
@@ -146,7 +146,7 @@ TEST_F(PolicyStoreTest, AdmitsExactlyMaxOfManyProcessesEvenOfOnesThatAreKilled) 
   EXPECT_EQ(admitted, 50);
 }
 
-TEST_F(PolicyStoreTest, ADamagedStoreIsAnErrorAndNeverReadsAsZero) {
+TEST_F(PolicyStoreTest, A44ADamagedStoreIsAnErrorAndNeverReadsAsZero) {
   std::ofstream(path_) << "this is no database, and never was one, however long it is made";
   PolicyStore store(path_);
   const LimitUse one = use(3);

@@ -52,6 +52,17 @@ Result<ArgumentPath> ArgumentPath::parse(std::string_view text) {
   return path;
 }
 
+std::optional<std::string> ArgumentPath::dotted() const {
+  std::string out = "args";
+  for (const Step& step : steps_) {
+    if (step.kind != Step::Kind::kName || step.name.empty() || step.name.find('.') != std::string::npos) {
+      return std::nullopt;
+    }
+    out.append(".").append(step.name);
+  }
+  return out;
+}
+
 Status ArgumentPath::parse_bracket(std::string_view& rest) {
   if (rest.starts_with("[*]")) {
     steps_.push_back({Step::Kind::kEach, "", 0});

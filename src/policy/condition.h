@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,6 +37,8 @@ class ArgumentPath {
   Found find_one(const Json& arguments) const;  // of a path without [*]
   bool has_wildcard() const { return wildcard_; }
   const std::string& first() const { return steps_.front().name; }  // the argument's name
+  // args.a.b, if names without dots are all it has.
+  std::optional<std::string> dotted() const;
 
  private:
   struct Step {

@@ -24,7 +24,7 @@ struct Row {
   bool in_require, in_deny_if;
 };
 
-TEST(TruthTable, AbsentAndNullFailInRequireAndOnlyNegationsMatchInDenyIf) {
+TEST(TruthTable, A12AbsentAndNullFailInRequireAndOnlyNegationsMatchInDenyIf) {
   const std::pair<std::string_view, std::string_view> operators[] = {{"eq", "1"},
                                                                      {"lt", "1"},
                                                                      {"lte", "1"},
@@ -53,7 +53,7 @@ TEST(TruthTable, AbsentAndNullFailInRequireAndOnlyNegationsMatchInDenyIf) {
   }
 }
 
-TEST(TruthTable, WhatIsOfAnotherTypeDeniesInBothLists) {
+TEST(TruthTable, A11WhatIsOfAnotherTypeDeniesInBothLists) {
   const Row rows[] = {
       {"eq", "1", R"({"a":"1"})", false, true},
       {"eq", "\"1\"", R"({"a":1})", false, true},
@@ -87,7 +87,7 @@ TEST(TruthTable, WhatIsOfAnotherTypeDeniesInBothLists) {
   }
 }
 
-TEST(TruthTable, NumbersThatAreNotFiniteDeny) {
+TEST(TruthTable, A14NumbersThatAreNotFiniteDeny) {
   for (const std::string_view op : {"eq", "neq", "lt", "lte", "gt", "gte"}) {
     for (const std::string_view arguments : {R"({"a":1e400})", R"({"a":-1e400})"}) {
       EXPECT_FALSE(holds("args.a", op, "1", arguments, List::kRequire)) << op;

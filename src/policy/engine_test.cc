@@ -29,7 +29,7 @@ TEST(Names, HiddenUnlistedAndListed) {
   EXPECT_EQ(decide(*engine, "gone").message, "Tool \"gone\" is hidden by policy");
 }
 
-TEST(Names, AreComparedOctetByOctet) {
+TEST(Names, A5AreComparedOctetByOctet) {
   const auto engine = make_engine(R"({"version":"1","default":"deny","tools":{"Tool":{},"*_x":{}}})");
   EXPECT_EQ(engine->judge_name("tool", RiskClass::kRead), NameAnswer::kUnlisted);
   EXPECT_EQ(engine->judge_name("Tool ", RiskClass::kRead), NameAnswer::kUnlisted);
@@ -118,7 +118,7 @@ TEST(Rules, IdsAreEscapedAndUnique) {
   EXPECT_EQ(decide(*engine, "a/b~c", "{}").rule, "/tools/a~1b~0c/deny_if/3");
 }
 
-TEST(Limits, AmountsComeFromArgumentsAndWhatIsNoneDenies) {
+TEST(Limits, A15AmountsComeFromArgumentsAndWhatIsNoneDenies) {
   const auto engine =
       make_engine(policy_of(R"({"limits":[{"counter":"spent","window":"day","max":100,"increment_from":"args.n"}]})"));
   EXPECT_EQ(decide(*engine, "t", R"({"n":2.5})").uses[0].amount, 2'500'000);
@@ -163,7 +163,7 @@ TEST(Secrets, AreShownOnlyWhereThePolicySaysRaw) {
       << "a foreign tool's own matter";
 }
 
-TEST(Methods, AreClosedByDefaultUnderDefaultDeny) {
+TEST(Methods, H16AreClosedByDefaultUnderDefaultDeny) {
   const auto closed = make_engine(R"({"version":"1","default":"deny","methods":{"resources/read":"allow"}})");
   EXPECT_TRUE(closed->allows_method("resources/read"));
   EXPECT_FALSE(closed->allows_method("resources/list"));

@@ -9,7 +9,7 @@ namespace {
 
 std::string verdict(Truth truth) { return truth == Truth::kTrue ? "yes" : truth == Truth::kFalse ? "no" : "mismatch"; }
 
-TEST(HostIn, ReadsHostsAsABrowserDoesAndRefusesWhatItWouldRepair) {
+TEST(HostIn, A18ReadsHostsAsABrowserDoesAndRefusesWhatItWouldRepair) {
   const std::vector<std::string> hosts{"*.example.com", "one.test", "127.0.0.1", "::1"};
   const auto set = *HostSet::compile(hosts);
   const std::pair<std::string_view, std::string_view> rows[] = {{"https://a.example.com/x", "yes"},
@@ -55,7 +55,7 @@ TEST(HostIn, RefusesOperandsThatCannotBeHosts) {
   }
 }
 
-TEST(Cidr, KnowsMappedAndNumericAddresses) {
+TEST(Cidr, A18KnowsMappedAndNumericAddresses) {
   const std::vector<std::string> blocks{"10.0.0.0/8", "192.168.1.77/32", "fd00::/8", "172.16.0.0/12"};
   const auto set = *AddressSet::compile(blocks);
   const std::pair<std::string_view, std::string_view> rows[] = {{"10.1.2.3", "yes"},
@@ -79,7 +79,7 @@ TEST(Cidr, KnowsMappedAndNumericAddresses) {
   }
 }
 
-TEST(PathWithin, IsLexicalAndRefusesEveryWayOut) {
+TEST(PathWithin, A18IsLexicalAndRefusesEveryWayOut) {
   const std::vector<std::string> roots{"/srv/data", "docs/"};
   const auto set = *PathSet::compile(roots);
   const std::pair<std::string_view, std::string_view> rows[] = {{"/srv/data", "yes"},

@@ -5,8 +5,10 @@
 #include <array>
 
 #include "base/text.h"
+#include "policy/intercept.h"
 #include "policy/operators.h"
 #include "policy/parse_reader.h"
+#include "policy/yaml_source.h"
 
 namespace sluice::policy {
 namespace {
@@ -205,16 +207,35 @@ bool matches_name(std::string_view pattern, std::string_view name) {
   return p == pattern.size();
 }
 
+namespace {
+
+void add_unread(const Error& error, std::string_view format, Parsed& parsed) {
+  std::size_t line = 1;
+  if (error.message.starts_with("line ")) line = std::strtoul(error.message.c_str() + 5, nullptr, 10);
+  parsed.errors.push_back({line, "", fmt::format("not valid {}: {}", format, error.message)});
+}
+
+std::optional<Node> read_source(std::string_view text, Parsed& parsed) {
+  const bool json = is_json_text(text);
+  auto source = json ? parse_source(text) : parse_yaml_source(text);
+  if (!source) {
+    add_unread(source.error(), json ? "JSON" : "YAML", parsed);
+    return std::nullopt;
+  }
+  if (json) return *std::move(source);
+  Translation translation = from_intercept(*source);
+  parsed.notes = std::move(translation.notes);
+  parsed.errors = std::move(translation.errors);
+  if (!parsed.errors.empty()) return std::nullopt;
+  return std::move(translation.document);
+}
+
+}  // namespace
+
 Parsed parse_policy(std::string_view text) {
   Parsed parsed;
-  auto source = parse_source(text);
-  if (!source) {
-    const std::string& message = source.error().message;
-    std::size_t line = 1;
-    if (message.starts_with("line ")) line = std::strtoul(message.c_str() + 5, nullptr, 10);
-    parsed.errors.push_back({line, "", "not valid JSON: " + message});
-    return parsed;
-  }
+  auto source = read_source(text, parsed);
+  if (!source) return parsed;
   Reader reader(parsed.errors);
   Document document;
   const Place root{*source, ""};

@@ -157,7 +157,11 @@ std::string to_string(const Problem& problem, std::string_view file);
 struct Parsed {
   std::optional<Document> document;  // only without errors
   std::vector<Problem> errors;       // all of them, by line
+  // Of Intercept's YAML: what is decided or answered in another way than there.
+  std::vector<Problem> notes;
 };
+// A text that begins with {, [ or " is JSON; everything else is read as Intercept's YAML (policy/intercept.h), and its
+// `source` is what the JSON would be.
 Parsed parse_policy(std::string_view text);
 
 // The methods that `methods` may name.

@@ -1,5 +1,5 @@
-// Any policy: parsing, compiling, explaining, warning and deciding never crash; errors say something; and what was
-// parsed, printed and parsed again decides the same.
+// Any policy, JSON or Intercept's YAML: parsing, compiling, explaining, warning and deciding never crash; errors say
+// something; what was parsed, printed and parsed again decides the same; and so does what Intercept's YAML can say.
 // Input: a policy, a NUL, arguments.
 #include <cstdint>
 #include <cstdlib>
@@ -7,6 +7,7 @@
 
 #include "policy/engine.h"
 #include "policy/explain.h"
+#include "policy/intercept.h"
 #include "policy/memory_store.h"
 
 namespace {
@@ -21,6 +22,15 @@ std::shared_ptr<const Engine> compile(Document document) {
   auto engine = Engine::compile(std::move(document));
   if (!engine) std::abort();  // what parses compiles
   return *std::move(engine);
+}
+
+// What is written in Intercept's format is read again, and says the same as often as one likes.
+void check_yaml(const Document& document) {
+  const Written first = to_intercept(document);
+  if (first.yaml.empty() == first.refused.empty()) std::abort();
+  if (first.yaml.empty()) return;
+  const Parsed read = parse_policy(first.yaml);
+  if (!read.document || to_intercept(*read.document).yaml != first.yaml) std::abort();
 }
 
 }  // namespace
@@ -40,6 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)explain(*parsed.document);
   (void)lint(*parsed.document, tools);
   (void)unenforced(*parsed.document);
+  check_yaml(*parsed.document);
   Parsed again = parse_policy(dump_source(parsed.document->source, sluice::JsonStyle::kIndented));
   if (!again.document) std::abort();
   const auto first = compile(*parsed.document), second = compile(*std::move(again.document));

@@ -53,6 +53,8 @@ class StateStore {
   // The call provably did nothing. At most `max` comes back in a window (A23); what is over, or in a window that has
   // ended, stays consumed. Once for each reservation: it is emptied.
   virtual Status give_back(Reservation& reservation) = 0;
+  // To the disk itself, if anything changed since the last time and it is this store's to do.
+  virtual Status sync() { return {}; }
 };
 
 // (scope id, server, entry, counter, window), each with its length in front, so that no two keys are equal by chance

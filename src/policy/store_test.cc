@@ -50,7 +50,7 @@ TEST(CalendarWindow, BeginsAnewAtTheEdgeAndNotBefore) {
   }
 }
 
-TEST(SlidingWindow, AdmitsNoMoreThanMaxInAnyStretch) {
+TEST(SlidingWindow, A21H15AdmitsNoMoreThanMaxInAnyStretch) {
   for (const auto& [window, length] :
        {std::pair{Window::kMinute, 60}, {Window::kHour, 3'600}, {Window::kDay, 86'400}}) {
     Store store;
@@ -74,7 +74,7 @@ TEST(SlidingWindow, SaysWhenThereIsRoomAndThenThereIs) {
   EXPECT_TRUE(store.take(use(2, Window::kMinute, true), at(1'061)));
 }
 
-TEST(Clocks, ABackwardStepRefillsNothing) {
+TEST(Clocks, A20ABackwardStepRefillsNothing) {
   for (const bool sliding : {false, true}) {
     Store store;
     EXPECT_TRUE(store.take(use(1, Window::kMinute, sliding), at(120'000)));
@@ -84,7 +84,7 @@ TEST(Clocks, ABackwardStepRefillsNothing) {
   }
 }
 
-TEST(Amounts, AddUpInMillionthsAndNeverOverflow) {
+TEST(Amounts, A15H14AddUpInMillionthsAndNeverOverflow) {
   Store store;
   LimitUse tenth = use(1);
   tenth.amount = kMicro / 10;
@@ -112,7 +112,7 @@ TEST(Reservation, IsAllOrNothing) {
   EXPECT_FALSE(std::holds_alternative<Reservation>(*store.reserve(uses, at(60))));
 }
 
-TEST(GiveBack, GoesToItsOwnWindowOnceAndAtMostMaxTimes) {
+TEST(GiveBack, A22A23H14GoesToItsOwnWindowOnceAndAtMostMaxTimes) {
   Store store;
   EXPECT_TRUE(store.take(use(2), at(60)));
   Reservation copy = store.last;
@@ -130,7 +130,7 @@ TEST(GiveBack, GoesToItsOwnWindowOnceAndAtMostMaxTimes) {
   EXPECT_FALSE(store.take(use(1), at(120)));
 }
 
-TEST(Keys, DoNotCollide) {
+TEST(Keys, A47DoNotCollide) {
   Limit limit;
   limit.counter = "c";
   Limit other = limit;
@@ -148,7 +148,7 @@ TEST(Keys, DoNotCollide) {
   EXPECT_EQ(limit_key(Scope::kAll, "a", "s", "e", limit), limit_key(Scope::kAll, "b", "t", "e", limit));
 }
 
-TEST(MemoryStore, AdmitsExactlyMaxOfManyThreads) {
+TEST(MemoryStore, A19AdmitsExactlyMaxOfManyThreads) {
   MemoryStore store;
   std::vector<LimitUse> uses{use(100), use(1'000'000)};
   uses[1].key = "other";

@@ -128,6 +128,56 @@ class Credential(Admin):
         denied = [line for line in self.audit() if line["decision"] == "deny"]
         self.assertEqual({(line["rule"], line["grant"]) for line in denied}, {("(admin credential)", "owner")})
 
+    def typed(self, line, *words):
+        """(exit code, all that a terminal shows) of a command that is typed to."""
+        child, terminal = pty.fork()
+        if child == 0:
+            os.execve(SLUICE, [SLUICE, *words, "--home", str(self.home)], clean_environment())
+        seen = b""
+        try:
+            while select.select([terminal], [], [], 20 * PATIENCE)[0]:
+                try:
+                    part = os.read(terminal, 4096)
+                except OSError:
+                    break
+                if not part:
+                    break
+                seen += part
+                if line and seen.endswith(b": "):
+                    os.write(terminal, line.encode() + b"\n")
+                    line = None
+        finally:
+            os.close(terminal)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), seen.decode()
+
+    def test_a_lost_one_is_reset_at_a_terminal_and_ends_what_it_gave(self):
+        token = self.grant("bot", deny(proxy_status={}, proxy_list_rules={"require_approval": {}}))
+        serve = self.start()
+        waiting = self.call(serve, token, "proxy_list_rules")[1].split()[2]
+        self.decide_with(self.admin, waiting)
+        self.assertIn("stop it first", self.typed("reset", "grant", "admin", "--reset")[1])
+        serve.stop()
+        nobody = sluice("grant", "admin", "--reset", home=self.home, stdin=subprocess.DEVNULL, start_new_session=True)
+        self.assertEqual((nobody.returncode, nobody.stdout), (1, ""))
+        self.assertIn("at a terminal only", nobody.stderr)
+        self.assertEqual(self.typed("yes", "grant", "admin", "--reset")[0], 1)
+        self.as_admin("grant", "create", "still")
+        code, shown = self.typed("reset", "grant", "admin", "--reset")
+        self.assertEqual(code, 0, shown)
+        new = [word for word in shown.split() if word.startswith("sluice_admin_")][0]
+        self.assertIn("not the admin credential", self.as_admin("grant", "create", "other", code=1).stderr)
+        self.admin_file.write_text(new)
+        self.as_admin("grant", "create", "other")
+        states = {g["name"]: g["state"] for g in json.loads(sluice("grant", "list", "--json", home=self.home, check=0).stdout)}
+        self.assertEqual(states, {"bot": "revoked", "still": "revoked", "other": "live"})
+        self.assertEqual(self.call(self.start(), token, "proxy_status")[0], 401)
+        self.assertEqual(json.loads(sluice("approvals", "show", waiting, "--json", home=self.home, check=0).stdout)["status"], "void")
+        self.assertIn(("grant/reset-admin", "owner"), {(line["method"], line["grant"]) for line in self.audit()})
+
+    def decide_with(self, credential, approval):
+        self.admin_file.write_text(credential)
+        return self.as_admin("approvals", "approve", approval)
+
     def test_the_terminal_is_asked_and_shows_nothing_of_it(self):
         self.grant("bot", deny())
         child, terminal = pty.fork()

@@ -347,6 +347,11 @@ class Start(Gate):
         done = sluice("mcp", "--attach", "--policy", self.path, home=self.home, input="")
         self.assertEqual(done.returncode, 2)
         self.assertIn("--policy does nothing with --attach", done.stderr)
+        for flag, value in (("--record-calls", self.directory / "calls"), ("--admin-api", 1), ("--metrics", 1), ("--state", "redis://h"),
+                            ("--approval-webhook", "https://h")):
+            done = sluice("mcp", "--attach", flag, value, home=self.home, input="")
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(f"{flag} does nothing with --attach", done.stderr)
 
     def test_the_policys_folder_is_closed_to_tools(self):
         self.write({"version": "1", "default": "allow"})
