@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <thread>
 
 namespace sluice::sqlite {
 namespace {
@@ -76,9 +77,20 @@ Status SqliteFile::connect(const std::function<Status()>& prepare) {
   constexpr int kFlags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
   if (sqlite3_open_v2(path_.c_str(), &db_, kFlags, nullptr) != SQLITE_OK) return fail(error("opened"));
   sqlite3_busy_timeout(db_, static_cast<int>(patience_.count()));
-  SLUICE_CHECK(run(fmt::format("PRAGMA page_size = {}; PRAGMA journal_mode = WAL", page_size_).c_str()));
+  SLUICE_CHECK(run(fmt::format("PRAGMA page_size = {}", page_size_).c_str()));
+  SLUICE_CHECK(change_to_wal());
   SLUICE_CHECK(run(sync_ == Sync::kFull ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL"));
   return prepare();
+}
+
+// Where two connections change a new file at once SQLite asks neither to wait: one of them is told that it is busy.
+Status SqliteFile::change_to_wal() {
+  constexpr std::chrono::milliseconds kPause{2};
+  for (std::chrono::milliseconds waited{0};; waited += kPause) {
+    Status changed = run("PRAGMA journal_mode = WAL");
+    if (changed || sqlite3_errcode(db_) != SQLITE_BUSY || waited >= patience_) return changed;
+    std::this_thread::sleep_for(kPause);
+  }
 }
 
 Status SqliteFile::open_read_only() {

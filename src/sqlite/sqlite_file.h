@@ -56,6 +56,7 @@ class SqliteFile {
  private:
   Status find_or_make(IfMissing missing) const;
   Status connect(const std::function<Status()>& prepare);
+  Status change_to_wal();
   void close();
 
   const std::string path_;
