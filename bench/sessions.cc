@@ -279,7 +279,9 @@ void list_many(const std::string& directory) {
 int main(int argc, char** argv) {
   if (argc < 2) die("usage: sluice_sessions DIR [COUNT]");
   const std::uint64_t count = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1'000'000;
-  std::string root = fs::canonical(argv[1]).string() + "/sluice-sessions-XXXXXX";
+  std::error_code missing;
+  std::string root = fs::canonical(argv[1], missing).string() + "/sluice-sessions-XXXXXX";
+  if (missing) die("there is no such folder");
   if (!::mkdtemp(root.data())) die("no folder can be made there");
   SystemFileSystem files;
   fmt::print("| {} exchanges | measured | target |\n|---|--:|--:|\n", count);

@@ -39,8 +39,8 @@ void add_calls_key_option(CLI::App& app, EngineConfig& engine) {
 }
 
 // What every program with a gate in it has.
-void add_gate_options(CLI::App& app, EngineConfig& engine) {
-  app.add_option("--policy", engine.policy, "What agents may call (docs/policy.md); without it everything")
+void add_gate_options(CLI::App& app, EngineConfig& engine, const char* policy) {
+  app.add_option("--policy", engine.policy, policy)
       ->option_text("FILE");
   app.add_flag("--no-reload", engine.no_reload, "Keep the policy of the start, whatever becomes of its file");
   app.add_option("--audit-failure", engine.audit_optional, "When the audit log cannot be written: deny calls, or allow")
@@ -122,7 +122,7 @@ void add_engine_options(CLI::App& app, EngineConfig& engine, std::uint16_t proxy
   app.add_option("--allow-root", engine.allow_root, "Where paths given by tools may read or write; repeats");
   app.add_option("--toolset", engine.toolset, "Which tools agents see: proxy, core, mitmproxy or all")
       ->transform(CLI::CheckedTransformer(kToolsets).description(""));
-  add_gate_options(app, engine);
+  add_gate_options(app, engine, "What agents may call (docs/policy.md); without it everything");
   app.add_option("--workers", engine.workers, "Threads that move traffic; 0: one for each core, at most 8");
   app.add_option("--sessions-max-disk-mb", engine.sessions_max_disk_mb,
                  "What all recordings of a folder may take together, in MiB; 0: no cap")
@@ -302,7 +302,7 @@ struct Parser {
 
   void build_gateway() {
     auto* gateway = add("gateway", Command::kGateway, "The policy gate in front of another MCP server");
-    add_gate_options(*gateway, config.engine);
+    add_gate_options(*gateway, config.engine, "What agents may call (docs/policy.md); this, or --grant, is needed");
     gateway->add_option("--grant", config.grant, "Whose calls these are: a grant (its token in SLUICE_GRANT_TOKEN)")
         ->option_text("NAME");
     gateway->add_option("--name", config.server_name, "What the server is called in grants, counters, pins and audit")
