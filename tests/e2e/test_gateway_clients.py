@@ -100,6 +100,51 @@ class TransparentOverHttp(ServerCase):
         self.scenario("sse", "/sse", "1", "legacy")
 
 
+class Inspector(ServerCase):
+    """The MCP inspector's command line: a server of its configuration that is reached through the gate is that server."""
+    CALLS = (["tools/list"], ["tools/call", "--tool-name", "echo", "--tool-arg", "message=hi"], ["resources/list"],
+             ["resources/templates/list"], ["prompts/list"], ["prompts/get", "--prompt-name", "simple-prompt"])
+
+    def inspect(self, server, *call):
+        done = run(self.node, HERE / "node_modules" / ".bin" / "mcp-inspector", "--cli", "--config", self.directory / "mcp.json",
+                   "--server", server, "--method", *call, seconds=60,
+                   env=clean_environment(HOME=self.directory, MCP_INSPECTOR_SECRET_STORE="memory"))
+        return done.returncode, done.stdout
+
+    def configure(self, document, **servers):
+        gate = [SLUICE, "gateway", "--home", self.home, "--policy", self.write(document), "--",
+                *self.server("everything", "stdio")]
+        plain = self.server("everything", "stdio")
+        as_entry = {name: {"command": str(line[0]), "args": [str(a) for a in line[1:]]}
+                    for name, line in (("gate", gate), ("plain", plain))}
+        (self.directory / "mcp.json").write_text(json.dumps({"mcpServers": as_entry | servers}))
+
+    def test_everything_is_as_without_the_gate(self):
+        self.configure(ALLOW)
+        for call in self.CALLS:
+            with self.subTest(call[0]):
+                code, directly = self.inspect("plain", *call)
+                self.assertEqual((code, directly[:1]), (0, "{"))
+                self.assertEqual(self.inspect("gate", *call), (0, directly))
+        self.assertEqual(sluice("audit", "verify", home=self.home).returncode, 0)
+
+    def test_what_is_denied_is_said_to_be(self):
+        rule = {"conditions": [{"path": "args.message", "op": "eq", "value": "ok"}], "on_deny": "only ok"}
+        self.configure(deny(tools={"echo": {"require": [rule]}}))
+        _, listed = self.inspect("gate", "tools/list")
+        self.assertEqual([tool["name"] for tool in json.loads(listed)["tools"]], ["echo"])
+        _, answer = self.inspect("gate", *self.CALLS[1])
+        self.assertIn("[POLICY DENIED] only ok", answer)
+
+    def test_over_http_with_a_grants_token(self):
+        gateway = HttpGateway(self.home, self.write(ALLOW), command=self.server("everything", "stdio"))
+        self.addCleanup(gateway.stop)
+        self.configure(ALLOW, http={"type": "streamable-http", "url": f"http://127.0.0.1:{gateway.port}/mcp",
+                                    "headers": {"Authorization": f"Bearer {gateway.token}"}})
+        _, directly = self.inspect("plain", "tools/list")
+        self.assertEqual(self.inspect("http", "tools/list"), (0, directly))
+
+
 class TransparentToHttpClients(ServerCase):
     """The same server as a program behind `--listen`: clients over HTTP see what those on standard input and output see."""
 
