@@ -40,8 +40,7 @@ void add_calls_key_option(CLI::App& app, EngineConfig& engine) {
 
 // What every program with a gate in it has.
 void add_gate_options(CLI::App& app, EngineConfig& engine, const char* policy) {
-  app.add_option("--policy", engine.policy, policy)
-      ->option_text("FILE");
+  app.add_option("--policy", engine.policy, policy)->option_text("FILE");
   app.add_flag("--no-reload", engine.no_reload, "Keep the policy of the start, whatever becomes of its file");
   app.add_option("--audit-failure", engine.audit_optional, "When the audit log cannot be written: deny calls, or allow")
       ->transform(

@@ -60,7 +60,8 @@ std::vector<Seen> read_all(FakeFileSystem& disk, const std::string& content, con
     if (!damaged) seen.push_back({reader->record().place, std::string(reader->record().payload)});
     if (!damaged) parse_all(reader->record().payload);
   }
-  check(at == std::max<ByteCount>(content.size(), kSegmentHeaderSize));
+  check(reader->padding() < kSegmentBlock);
+  check(at + reader->padding() == std::max<ByteCount>(content.size(), kSegmentHeaderSize));
   return seen;
 }
 
