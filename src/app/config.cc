@@ -265,6 +265,11 @@ struct Parser {
   void build_gateway() {
     auto* gateway = add("gateway", Command::kGateway, "The policy gate in front of another MCP server");
     add_gate_options(*gateway, config.engine);
+    gateway->remove_option(gateway->get_option("--config"));
+    gateway
+        ->add_option("--config", config.gateway_config,
+                     "Several servers: {\"mcpServers\": {NAME: {…}}} as clients have it, with a `policy` each")
+        ->option_text("FILE");
     gateway->add_option("--grant", config.grant, "Whose calls these are: a grant (its token in SLUICE_GRANT_TOKEN)")
         ->option_text("NAME");
     gateway->add_option("--name", config.server_name, "What the server is called in grants, counters, pins and audit")

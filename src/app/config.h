@@ -114,6 +114,11 @@ struct Config {
   // gateway
   std::vector<std::string> server_command;  // behind --
   std::string server_name = "upstream";     // --name
+  std::string gateway_config;               // --config: several servers (app/gateway_servers.h), each with a Config
+  // Of one of them, beside its name, command, URL and policy. Secrets.
+  std::vector<std::string> server_environment;
+  std::vector<std::pair<std::string, std::string>> server_fields;
+  std::string pin_mode;  // off, warn, enforce; empty: as its policy says
   bool pins_strict = false;
   std::string upstream_header_file;  // its URL is engine.upstream, more CAs engine.upstream_ca
   std::string gateway_listen;        // --listen HOST:PORT; empty: standard input and output

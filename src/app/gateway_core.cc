@@ -19,11 +19,12 @@ std::string target_of(const std::vector<std::string>& command) {
 
 }  // namespace
 
-GatewayCore::GatewayCore(const Config& config, Home home)
+GatewayCore::GatewayCore(const Config& config, Home home, boost::asio::io_context& control)
     : config_(config),
       home_(std::move(home)),
       redactor_(entropy_),
       log_({.level = parse_log_level(config.engine.log_level).value_or(LogLevel::kWarning)}, clock_, redactor_),
+      control_(control),
       gate_db_(home_.state_db()),
       grant_store_(gate_db_),
       approvals_(gate_db_),
@@ -38,6 +39,11 @@ GatewayCore::~GatewayCore() { stop(); }
 void GatewayCore::stop() { dispatcher_.reset(); }
 
 void GatewayCore::notice(std::string_view text) { fmt::print(stderr, "sluice: {}\n", text); }
+
+std::function<void(std::string_view)> GatewayCore::notices() const {
+  if (config_.gateway_config.empty()) return notice;
+  return [name = config_.server_name](std::string_view text) { notice(fmt::format("{}: {}", name, text)); };
+}
 
 Status GatewayCore::prepare_grants() {
   gateway::Grants::Options options;
@@ -98,6 +104,7 @@ Status GatewayCore::prepare_upstream() {
   }
   SLUICE_TRY(gateway::UpstreamFields fields,
              read_upstream_fields(config_.upstream_header_file, config_.upstream_token.get()));
+  fields.insert(fields.end(), config_.server_fields.begin(), config_.server_fields.end());
   credentials_ = std::make_shared<const gateway::UpstreamFields>(std::move(fields));
   http_target_ = url.target;
   options.server = std::move(url);
@@ -109,7 +116,11 @@ std::shared_ptr<gateway::Relay> GatewayCore::make_relay(gateway::Caller caller, 
   gateway::Relay::Deps deps{*dispatcher_, gate_, pins_, clock_, presenter_, {config_.server_name, upstream_}};
   deps.first = config_.pins_strict ? gateway::PinStore::First::kQuarantine : gateway::PinStore::First::kAccept;
   deps.caller = std::move(caller);
-  deps.notice = notice;
+  deps.notice = notices();
+  if (!config_.pin_mode.empty()) {
+    using Pins = gateway::Policy::Pins;
+    deps.pin_mode = config_.pin_mode == "off" ? Pins::kOff : config_.pin_mode == "warn" ? Pins::kWarn : Pins::kEnforce;
+  }
   deps.over_http = !has_child();
   deps.can_be_asked = asked == Asked::kMayBe;
   deps.to_client = std::move(wires.to_client);
@@ -119,7 +130,8 @@ std::shared_ptr<gateway::Relay> GatewayCore::make_relay(gateway::Caller caller, 
 
 Result<std::shared_ptr<gateway::ChildUpstream>> GatewayCore::start_child(gateway::UpstreamEvents events,
                                                                          gateway::ChildUpstream::OnExit on_exit) {
-  return gateway::ChildUpstream::create(control_, config_.server_command, std::move(events), std::move(on_exit));
+  return gateway::ChildUpstream::create(control_, config_.server_command, std::move(events), std::move(on_exit),
+                                        config_.server_environment);
 }
 
 Result<std::shared_ptr<gateway::Upstream>> GatewayCore::connect(gateway::UpstreamEvents events) {
