@@ -298,7 +298,14 @@ struct Parser {
     auto* pins = gateway->add_subcommand("pins", "Tools of servers that are new or have changed (docs/gateway.md)");
     common(pins);
     // The outer one is called last.
-    gateway->callback([this, pins] { config.command = pins->parsed() ? Command::kPins : Command::kGateway; });
+    auto* import = gateway->add_subcommand("import", "Have a client's servers go through the gate (docs/gateway.md)");
+    import->add_option("--home", config.home, "State directory (default $SLUICE_HOME, else ~/.sluice)");
+    import->add_option("file", config.file, "The client's configuration, with `mcpServers`")->required();
+    import->add_option("--policy", config.engine.policy, "The policy of all of them")->option_text("FILE");
+    import->add_flag("--undo", config.undo, "What the import has changed is taken back");
+    gateway->callback([this, pins, import] {
+      config.command = pins->parsed() ? Command::kPins : import->parsed() ? Command::kGatewayImport : Command::kGateway;
+    });
     pins->add_option("action", config.action, "list, diff, accept or reject")
         ->check(CLI::IsMember({"list", "diff", "accept", "reject"}).description(""))
         ->default_str("list");

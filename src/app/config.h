@@ -35,6 +35,7 @@ enum class Command {
   kSessions,
   kAudit,
   kGateway,
+  kGatewayImport,
   kPins
 };
 enum class ControlAuth { kToken, kNone };
@@ -126,6 +127,7 @@ struct Config {
   bool insecure_upstream = false;                // plain HTTP to another machine
   std::shared_ptr<const Secret> upstream_token;  // SLUICE_UPSTREAM_TOKEN, gone from the environment once read
   std::vector<std::string> pinned_tools;         // gateway pins
+  bool undo = false;                             // gateway import
 
   // audit
   std::string audit_directory, audit_key, audit_head;  // verify: kept heads

@@ -10,7 +10,7 @@
 #include "app/home.h"
 #include "app/trusted_file.h"
 #include "base/url.h"
-#include "gateway/control_guard.h"
+#include "gateway/http_client.h"
 #include "gateway/visible_text.h"
 
 namespace sluice::app {
