@@ -303,8 +303,14 @@ struct Parser {
     import->add_option("file", config.file, "The client's configuration, with `mcpServers`")->required();
     import->add_option("--policy", config.engine.policy, "The policy of all of them")->option_text("FILE");
     import->add_flag("--undo", config.undo, "What the import has changed is taken back");
-    gateway->callback([this, pins, import] {
-      config.command = pins->parsed() ? Command::kPins : import->parsed() ? Command::kGatewayImport : Command::kGateway;
+    auto* status = gateway->add_subcommand("status", "The servers that the gate knows, and what their last runs said");
+    status->add_option("--home", config.home, "State directory (default $SLUICE_HOME, else ~/.sluice)");
+    status->add_flag("--json", config.json, "Print JSON");
+    gateway->callback([this, pins, import, status] {
+      config.command = Command::kGateway;
+      if (pins->parsed()) config.command = Command::kPins;
+      if (import->parsed()) config.command = Command::kGatewayImport;
+      if (status->parsed()) config.command = Command::kGatewayStatus;
     });
     pins->add_option("action", config.action, "list, diff, accept or reject")
         ->check(CLI::IsMember({"list", "diff", "accept", "reject"}).description(""))

@@ -36,6 +36,7 @@ enum class Command {
   kAudit,
   kGateway,
   kGatewayImport,
+  kGatewayStatus,
   kPins
 };
 enum class ControlAuth { kToken, kNone };

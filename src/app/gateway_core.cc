@@ -1,6 +1,7 @@
 #include "app/gateway_core.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "app/audit_open.h"
 #include "app/trusted_file.h"
@@ -36,13 +37,19 @@ GatewayCore::GatewayCore(const Config& config, Home home, boost::asio::io_contex
 
 GatewayCore::~GatewayCore() { stop(); }
 
-void GatewayCore::stop() { dispatcher_.reset(); }
+void GatewayCore::stop() {
+  dispatcher_.reset();
+  run_.reset();
+}
 
 void GatewayCore::notice(std::string_view text) { fmt::print(stderr, "sluice: {}\n", text); }
 
-std::function<void(std::string_view)> GatewayCore::notices() const {
-  if (config_.gateway_config.empty()) return notice;
-  return [name = config_.server_name](std::string_view text) { notice(fmt::format("{}: {}", name, text)); };
+std::function<void(std::string_view)> GatewayCore::notices() {
+  const std::string before = config_.gateway_config.empty() ? "" : config_.server_name + ": ";
+  return [before, weak = std::weak_ptr(run_)](std::string_view text) {
+    notice(before + std::string(text));
+    if (const auto run = weak.lock()) run->say(text);
+  };
 }
 
 Status GatewayCore::prepare_grants() {
@@ -83,6 +90,8 @@ Status GatewayCore::build(Hooks hooks) {
   gate_.set_approvals(approvals_, entropy_);
   gate_.set_closed([this] { return home_.is_closed(); });
   SLUICE_CHECK(prepare_grants());
+  GatewayRun run{config_.server_name, policy_watch_->path(), config_.grant, ::getpid(), {}, {}, {}};
+  run_ = std::make_shared<GatewayRunFile>(home_, files_, clock_, std::move(run));
   pins_revision_ = pins_.revision().value_or(0);
   policy_watch_->start([this] { hooks_.look_again(); }, [this] { tick(); });
   return {};
@@ -145,6 +154,7 @@ void GatewayCore::tick() {
   hooks_.tick();
   if (++ticks_ % 4 != 0) return;
   dispatcher_->each_second();
+  run_->write();
   const auto revision = pins_.revision();
   if (!revision || *revision == pins_revision_) return;
   pins_revision_ = *revision;

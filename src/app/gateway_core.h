@@ -6,6 +6,7 @@
 #include <string>
 
 #include "app/config.h"
+#include "app/gateway_run.h"
 #include "app/home.h"
 #include "app/policy_watch.h"
 #include "base/clock.h"
@@ -48,8 +49,8 @@ class GatewayCore {
   const McpLimits& limits() const { return limits_; }
   Log& log() { return log_; }
   static void notice(std::string_view text);  // for the person who runs the gateway
-  // The same, with the server's name before it where there are several.
-  std::function<void(std::string_view)> notices() const;
+  // The same of its server: with its name where there are several, and kept for `gateway status`.
+  std::function<void(std::string_view)> notices();
 
   // What gives a relay its wires.
   struct Wires {
@@ -97,6 +98,7 @@ class GatewayCore {
   std::unique_ptr<gateway::HttpClient> http_;
   std::string http_target_, upstream_;  // what pins are kept under
   std::shared_ptr<const gateway::UpstreamFields> credentials_;
+  std::shared_ptr<GatewayRunFile> run_;
   Hooks hooks_;
   std::int64_t pins_revision_ = 0;
   unsigned ticks_ = 0;

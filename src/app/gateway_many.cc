@@ -82,8 +82,10 @@ Status ManyGateway::build(const Config& config, const Home& home) {
     client_->send(std::move(text));
     if (client_->pending() > kMostPending) hold_servers(true);
   };
-  deps.notice = [](std::string_view server, std::string_view text) {
-    GatewayCore::notice(fmt::format("{}: {}", server, text));
+  deps.notice = [this](std::string_view name, std::string_view text) {
+    for (const auto& server : servers_) {
+      if (server->config.server_name == name) server->core->notices()(text);
+    }
   };
   deps.let_go = [this](Lane lane) { asio::post(control_, [this, lane] { let_go(lane); }); };
   board_ = gateway::Switchboard::create(std::move(deps));
@@ -176,7 +178,7 @@ void ManyGateway::child_ended(Lane lane) {
 void ManyGateway::ended(Lane lane, std::string_view why) {
   Server& server = *servers_[lane];
   if (left_ || server.leaving) return;
-  GatewayCore::notice(fmt::format("{}: {}", server.config.server_name, why));
+  server.core->notices()(why);
   if (server.relay) server.relay->server_ended();
   board_->lane_ended(lane);
   let_go(lane);

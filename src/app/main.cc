@@ -43,6 +43,8 @@ int run(const sluice::app::Config& config) {
       return run_gateway(config);
     case Command::kGatewayImport:
       return run_gateway_import(config);
+    case Command::kGatewayStatus:
+      return run_gateway_status(config);
     case Command::kPins:
       return run_pins(config);
   }
