@@ -302,6 +302,11 @@ struct Parser {
   void build_gateway() {
     auto* gateway = add("gateway", Command::kGateway, "The policy gate in front of another MCP server");
     add_gate_options(*gateway, config.engine, "What agents may call (docs/policy.md); this, or --grant, is needed");
+    gateway->remove_option(gateway->get_option("--config"));
+    gateway
+        ->add_option("--config", config.gateway_config,
+                     "Several servers: {\"mcpServers\": {NAME: {…}}} as clients have it, with a `policy` each")
+        ->option_text("FILE");
     gateway->add_option("--grant", config.grant, "Whose calls these are: a grant (its token in SLUICE_GRANT_TOKEN)")
         ->option_text("NAME");
     gateway->add_option("--name", config.server_name, "What the server is called in grants, counters, pins and audit")
@@ -330,7 +335,20 @@ struct Parser {
     auto* pins = gateway->add_subcommand("pins", "Tools of servers that are new or have changed (docs/gateway.md)");
     common(pins);
     // The outer one is called last.
-    gateway->callback([this, pins] { config.command = pins->parsed() ? Command::kPins : Command::kGateway; });
+    auto* import = gateway->add_subcommand("import", "Have a client's servers go through the gate (docs/gateway.md)");
+    import->add_option("--home", config.home, "State directory (default $SLUICE_HOME, else ~/.sluice)");
+    import->add_option("file", config.file, "The client's configuration, with `mcpServers`")->required();
+    import->add_option("--policy", config.engine.policy, "The policy of all of them")->option_text("FILE");
+    import->add_flag("--undo", config.undo, "What the import has changed is taken back");
+    auto* status = gateway->add_subcommand("status", "The servers that the gate knows, and what their last runs said");
+    status->add_option("--home", config.home, "State directory (default $SLUICE_HOME, else ~/.sluice)");
+    status->add_flag("--json", config.json, "Print JSON");
+    gateway->callback([this, pins, import, status] {
+      config.command = Command::kGateway;
+      if (pins->parsed()) config.command = Command::kPins;
+      if (import->parsed()) config.command = Command::kGatewayImport;
+      if (status->parsed()) config.command = Command::kGatewayStatus;
+    });
     pins->add_option("action", config.action, "list, diff, accept or reject")
         ->check(CLI::IsMember({"list", "diff", "accept", "reject"}).description(""))
         ->default_str("list");

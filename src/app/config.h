@@ -35,6 +35,8 @@ enum class Command {
   kSessions,
   kAudit,
   kGateway,
+  kGatewayImport,
+  kGatewayStatus,
   kPins
 };
 enum class ControlAuth { kToken, kNone };
@@ -125,6 +127,11 @@ struct Config {
   // gateway
   std::vector<std::string> server_command;  // behind --
   std::string server_name = "upstream";     // --name
+  std::string gateway_config;               // --config: several servers (app/gateway_servers.h), each with a Config
+  // Of one of them, beside its name, command, URL and policy. Secrets.
+  std::vector<std::string> server_environment;
+  std::vector<std::pair<std::string, std::string>> server_fields;
+  std::string pin_mode;  // off, warn, enforce; empty: as its policy says
   bool pins_strict = false;
   std::string upstream_header_file;  // its URL is engine.upstream, more CAs engine.upstream_ca
   std::string gateway_listen;        // --listen HOST:PORT; empty: standard input and output
@@ -132,6 +139,7 @@ struct Config {
   bool insecure_upstream = false;                // plain HTTP to another machine
   std::shared_ptr<const Secret> upstream_token;  // SLUICE_UPSTREAM_TOKEN, gone from the environment once read
   std::vector<std::string> pinned_tools;         // gateway pins
+  bool undo = false;                             // gateway import
 
   // audit
   std::string audit_directory, audit_key, audit_head;  // verify: kept heads

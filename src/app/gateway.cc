@@ -2,24 +2,14 @@
 // gateway_core.h.
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "app/commands.h"
 #include "app/gateway_core.h"
+#include "app/gateway_servers.h"
 #include "app/wiring.h"
 #include "base/url.h"
 
 namespace sluice::app {
 namespace {
-
-constexpr std::size_t kMaxServerName = 32;
-
-// gate.md 9; `sluice` is our own tools' name.
-bool is_server_name(std::string_view name) {
-  const auto good = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
-  return !name.empty() && name.size() <= kMaxServerName && std::all_of(name.begin(), name.end(), good) &&
-         name != gateway::kServer;
-}
 
 std::string wrong_listen(const Config& config) {
   const bool without_auth = config.gateway_auth == ControlAuth::kNone;
@@ -36,11 +26,28 @@ std::string wrong_listen(const Config& config) {
   return "";
 }
 
+// What goes with one server alone.
+std::string wrong_several(const Config& config) {
+  const bool one = !config.server_command.empty() || !config.engine.upstream.empty() || !config.grant.empty() ||
+                   !config.upstream_header_file.empty() || config.insecure_upstream ||
+                   config.server_name != Config().server_name;
+  if (one) {
+    return "--config names the servers and their policies: no --upstream…, --name, --grant or command goes with it";
+  }
+  const EngineConfig& engine = config.engine;
+  if (engine.admin_api || engine.metrics || !engine.approval_webhook.empty()) {
+    return "--admin-api, --approval-webhook and --metrics are of one server's gate: they do not go with --config";
+  }
+  const bool http = !config.gateway_listen.empty() || config.gateway_auth == ControlAuth::kNone;
+  return http || !config.allow_host.empty() ? "--config serves standard input and output alone, not --listen" : "";
+}
+
 // What is wrong with how it was asked for; empty: nothing.
 std::string wrong_usage(const Config& config) {
+  if (!config.gateway_config.empty()) return wrong_several(config);
   const std::string& upstream = config.engine.upstream;
   if (config.server_command.empty() == upstream.empty()) {
-    return "`sluice gateway` needs its server: its command behind -- (-- CMD ARGS…), or --upstream URL";
+    return "`sluice gateway` needs its server: its command behind -- (-- CMD ARGS…), --upstream URL, or --config FILE";
   }
   if (config.engine.policy.empty() == config.grant.empty()) {
     return "`sluice gateway` needs --policy FILE, or --grant NAME, which has a policy of its own";
@@ -72,7 +79,9 @@ int run_gateway(const Config& config) {
   SystemFileSystem files;
   auto home = Home::open(files, config.home);
   if (!home) return report(home.error());
-  GatewayCore core(config, *std::move(home));
+  if (!config.gateway_config.empty()) return run_gateway_on_many(config, *home);
+  boost::asio::io_context control{1};
+  GatewayCore core(config, *std::move(home), control);
   return config.gateway_listen.empty() ? run_gateway_on_stdio(core) : run_gateway_on_http(core);
 }
 

@@ -1,6 +1,7 @@
 #include "app/gateway_core.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "app/audit_open.h"
 #include "app/call_keeping.h"
@@ -21,11 +22,12 @@ std::string target_of(const std::vector<std::string>& command) {
 
 }  // namespace
 
-GatewayCore::GatewayCore(const Config& config, Home home)
+GatewayCore::GatewayCore(const Config& config, Home home, boost::asio::io_context& control)
     : config_(config),
       home_(std::move(home)),
       redactor_(entropy_),
       log_({.level = parse_log_level(config.engine.log_level).value_or(LogLevel::kWarning)}, clock_, redactor_),
+      control_(control),
       gate_db_(home_.state_db()),
       grant_store_(gate_db_),
       approvals_(gate_db_),
@@ -40,9 +42,18 @@ GatewayCore::~GatewayCore() { stop(); }
 void GatewayCore::stop() {
   approval_service_.reset();
   dispatcher_.reset();
+  run_.reset();
 }
 
 void GatewayCore::notice(std::string_view text) { fmt::print(stderr, "sluice: {}\n", text); }
+
+std::function<void(std::string_view)> GatewayCore::notices() {
+  const std::string before = config_.gateway_config.empty() ? "" : config_.server_name + ": ";
+  return [before, weak = std::weak_ptr(run_)](std::string_view text) {
+    notice(before + std::string(text));
+    if (const auto run = weak.lock()) run->say(text);
+  };
+}
 
 Status GatewayCore::prepare_grants() {
   gateway::Grants::Options options;
@@ -92,6 +103,8 @@ Status GatewayCore::build(Hooks hooks) {
                                                      unix_ms(clock_.wall()));
                                }}));
   SLUICE_CHECK(prepare_grants());
+  GatewayRun run{config_.server_name, policy_watch_->path(), config_.grant, ::getpid(), {}, {}, {}};
+  run_ = std::make_shared<GatewayRunFile>(home_, files_, clock_, std::move(run));
   pins_revision_ = pins_.revision().value_or(0);
   policy_watch_->start([this] { hooks_.look_again(); }, [this] { tick(); });
   return {};
@@ -113,6 +126,7 @@ Status GatewayCore::prepare_upstream() {
   }
   SLUICE_TRY(gateway::UpstreamFields fields,
              read_upstream_fields(config_.upstream_header_file, config_.upstream_token.get()));
+  fields.insert(fields.end(), config_.server_fields.begin(), config_.server_fields.end());
   credentials_ = std::make_shared<const gateway::UpstreamFields>(std::move(fields));
   http_target_ = url.target;
   options.server = std::move(url);
@@ -124,7 +138,11 @@ std::shared_ptr<gateway::Relay> GatewayCore::make_relay(gateway::Caller caller, 
   gateway::Relay::Deps deps{*dispatcher_, gate_, pins_, clock_, presenter_, {config_.server_name, upstream_}};
   deps.first = config_.pins_strict ? gateway::PinStore::First::kQuarantine : gateway::PinStore::First::kAccept;
   deps.caller = std::move(caller);
-  deps.notice = notice;
+  deps.notice = notices();
+  if (!config_.pin_mode.empty()) {
+    using Pins = gateway::Policy::Pins;
+    deps.pin_mode = config_.pin_mode == "off" ? Pins::kOff : config_.pin_mode == "warn" ? Pins::kWarn : Pins::kEnforce;
+  }
   deps.over_http = !has_child();
   deps.can_be_asked = asked == Asked::kMayBe;
   deps.to_client = std::move(wires.to_client);
@@ -134,7 +152,8 @@ std::shared_ptr<gateway::Relay> GatewayCore::make_relay(gateway::Caller caller, 
 
 Result<std::shared_ptr<gateway::ChildUpstream>> GatewayCore::start_child(gateway::UpstreamEvents events,
                                                                          gateway::ChildUpstream::OnExit on_exit) {
-  return gateway::ChildUpstream::create(control_, config_.server_command, std::move(events), std::move(on_exit));
+  return gateway::ChildUpstream::create(control_, config_.server_command, std::move(events), std::move(on_exit),
+                                        config_.server_environment);
 }
 
 Result<std::shared_ptr<gateway::Upstream>> GatewayCore::connect(gateway::UpstreamEvents events) {
@@ -148,6 +167,7 @@ void GatewayCore::tick() {
   hooks_.tick();
   if (++ticks_ % 4 != 0) return;
   dispatcher_->each_second();
+  run_->write();
   const auto revision = pins_.revision();
   if (!revision || *revision == pins_revision_) return;
   pins_revision_ = *revision;

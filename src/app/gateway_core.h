@@ -7,6 +7,7 @@
 
 #include "app/approval_service.h"
 #include "app/config.h"
+#include "app/gateway_run.h"
 #include "app/home.h"
 #include "app/policy_watch.h"
 #include "base/clock.h"
@@ -27,7 +28,8 @@ namespace sluice::app {
 
 class GatewayCore {
  public:
-  GatewayCore(const Config& config, Home home);
+  // Both outlive it.
+  GatewayCore(const Config& config, Home home, boost::asio::io_context& control);
   ~GatewayCore();
 
   struct Hooks {
@@ -47,6 +49,8 @@ class GatewayCore {
   const McpLimits& limits() const { return limits_; }
   Log& log() { return log_; }
   static void notice(std::string_view text);  // for the person who runs the gateway
+  // The same of its server: with its name where there are several, and kept for `gateway status`.
+  std::function<void(std::string_view)> notices();
 
   // What gives a relay its wires.
   struct Wires {
@@ -76,7 +80,7 @@ class GatewayCore {
   SystemEntropy entropy_;
   Redactor redactor_;
   Log log_;
-  boost::asio::io_context control_{1};
+  boost::asio::io_context& control_;
   gateway::GateDb gate_db_;
   gateway::GrantStore grant_store_;
   gateway::ApprovalStore approvals_;
@@ -96,6 +100,7 @@ class GatewayCore {
   std::unique_ptr<gateway::HttpClient> http_;
   std::string http_target_, upstream_;  // what pins are kept under
   std::shared_ptr<const gateway::UpstreamFields> credentials_;
+  std::shared_ptr<GatewayRunFile> run_;
   Hooks hooks_;
   std::int64_t pins_revision_ = 0;
   unsigned ticks_ = 0;
@@ -105,9 +110,12 @@ class GatewayCore {
 // Its program's or its URL's fields from --upstream-header-file and $SLUICE_UPSTREAM_TOKEN. Errors name files and
 // fields, never values.
 Result<gateway::UpstreamFields> read_upstream_fields(const std::string& path, const Secret* token);
+// Why this may not be one of them; empty: it may. Never says the value.
+std::string wrong_upstream_field(std::string_view name, std::string_view value);
 
 // One way for clients to come each; the exit code.
 int run_gateway_on_stdio(GatewayCore& core);
 int run_gateway_on_http(GatewayCore& core);
+int run_gateway_on_many(const Config& config, const Home& home);
 
 }  // namespace sluice::app

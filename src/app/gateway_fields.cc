@@ -30,6 +30,8 @@ constexpr std::array<std::string_view, 15> kOurs{"host",
                                                  "last-event-id",
                                                  "proxy-connection"};
 
+constexpr const char* kWrongField = "expected `Name: value`";
+
 bool is_ours(std::string_view name) {
   const std::string lower = to_lower(name);
   return lower.starts_with("mcp-") || std::find(kOurs.begin(), kOurs.end(), lower) != kOurs.end();
@@ -45,16 +47,19 @@ Result<gateway::UpstreamFields> parse_fields(const std::string& path, const std:
     const std::size_t colon = line.find(':');
     const std::string_view name = line.substr(0, colon);
     const std::string_view value = colon == std::string_view::npos ? "" : trim(line.substr(colon + 1));
-    if (colon == std::string_view::npos || !http::is_token(name) || !http::is_field_value(value)) {
-      return fail(Code::kInvalid, fmt::format("{}:{}: expected `Name: value`", path, number));
-    }
-    if (is_ours(name)) return fail(Code::kInvalid, fmt::format("{}:{}: {} is the gateway's own", path, number, name));
+    const std::string wrong = colon == std::string_view::npos ? kWrongField : wrong_upstream_field(name, value);
+    if (!wrong.empty()) return fail(Code::kInvalid, fmt::format("{}:{}: {}", path, number, wrong));
     fields.emplace_back(name, value);
   }
   return fields;
 }
 
 }  // namespace
+
+std::string wrong_upstream_field(std::string_view name, std::string_view value) {
+  if (!http::is_token(name) || !http::is_field_value(value)) return kWrongField;
+  return is_ours(name) ? fmt::format("{} is the gateway's own", name) : "";
+}
 
 Result<gateway::UpstreamFields> read_upstream_fields(const std::string& path, const Secret* token) {
   gateway::UpstreamFields fields;

@@ -58,7 +58,7 @@ gateway::RelayFactory HttpGateway::factory() {
                             modern ? GatewayCore::Asked::kNever : GatewayCore::Asked::kMayBe);
   };
   factory.connect = [this](gateway::UpstreamEvents events) { return core_.connect(std::move(events)); };
-  factory.notice = GatewayCore::notice;
+  factory.notice = core_.notices();
   return factory;
 }
 

@@ -84,7 +84,7 @@ Status StdioGateway::connect() {
     if (client_ && server_->pending() > kMost) client_->hold_reading(true);
   };
   relay_ = core_.make_relay(caller_, std::move(wires));
-  gateway::UpstreamEvents events = gateway::events_of(relay_, GatewayCore::notice);
+  gateway::UpstreamEvents events = gateway::events_of(relay_, core_.notices());
   events.drained = [this] {
     if (client_) client_->hold_reading(false);
   };

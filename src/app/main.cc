@@ -41,6 +41,10 @@ int run(const sluice::app::Config& config) {
       return run_audit(config);
     case Command::kGateway:
       return run_gateway(config);
+    case Command::kGatewayImport:
+      return run_gateway_import(config);
+    case Command::kGatewayStatus:
+      return run_gateway_status(config);
     case Command::kPins:
       return run_pins(config);
   }

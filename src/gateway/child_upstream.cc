@@ -25,12 +25,14 @@ class ChildUpstream::Lines final : public LineSession {
 
 Result<std::shared_ptr<ChildUpstream>> ChildUpstream::create(boost::asio::io_context& io,
                                                              const std::vector<std::string>& command,
-                                                             UpstreamEvents events, OnExit on_exit) {
+                                                             UpstreamEvents events, OnExit on_exit,
+                                                             const std::vector<std::string>& environment) {
   std::shared_ptr<ChildUpstream> child(new ChildUpstream(io, std::move(events), std::move(on_exit)));
   const std::weak_ptr<ChildUpstream> weak = child;
-  SLUICE_TRY(child->process_, net::ServerProcess::start(io.get_executor(), command, [weak](int code) {
-               if (const auto self = weak.lock()) self->exited(code, false);
-             }));
+  const auto ended = [weak](int code) {
+    if (const auto self = weak.lock()) self->exited(code, false);
+  };
+  SLUICE_TRY(child->process_, net::ServerProcess::start(io.get_executor(), command, ended, environment));
   StdioTransport::Ends ends{child->process_->from_it(), child->process_->to_it(), Relay::kMaxAnswer, [weak] {
                               const auto self = weak.lock();
                               if (self && !self->closed_) self->events_.drained();

@@ -17,10 +17,12 @@ class ChildUpstream final : public Upstream, public std::enable_shared_from_this
   // Its exit code, or 128 and the number of the signal that ended it; `killed`: by us, since nothing else did. Once.
   using OnExit = std::function<void(int code, bool killed)>;
 
-  // kUnavailable: it could not be started. `on_exit` may be empty, and is called after close(), too.
+  // kUnavailable: it could not be started. `on_exit` may be empty, and is called after close(), too. `environment`:
+  // NAME=value, beside ours.
   static Result<std::shared_ptr<ChildUpstream>> create(boost::asio::io_context& io,
                                                        const std::vector<std::string>& command, UpstreamEvents events,
-                                                       OnExit on_exit);
+                                                       OnExit on_exit,
+                                                       const std::vector<std::string>& environment = {});
   ~ChildUpstream() override;
 
   void send(std::string message) override;

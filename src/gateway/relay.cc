@@ -28,7 +28,7 @@ Relay::Relay(Deps deps)
                 if (send("tools/list", std::move(params), {std::move(done), {}, {}, false})) return;
                 told({{}, true, {{"code", mcp::rpc::kInternalError}, {"message", "the server cannot be asked"}}});
               },
-              deps_.over_http, [this] { return deps_.policy.pins(deps_.caller); },
+              deps_.over_http, [this] { return deps_.pin_mode.value_or(deps_.policy.pins(deps_.caller)); },
               [this](std::string_view text) { note(text); }}),
       hears_(!deps_.over_http) {}
 

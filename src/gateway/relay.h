@@ -47,6 +47,7 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
     UpstreamName name;
     PinStore::First first = PinStore::First::kAccept;
     Caller caller;
+    std::optional<Policy::Pins> pin_mode = {};  // in place of the policy's
     bool over_http = false;    // the server is reached so: a tool whose schema no HTTP client may follow is left out
     bool can_be_asked = true;  // false: the clients are of an era in which servers ask nothing
     std::function<void(ToClient)> to_client;

@@ -7,7 +7,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <string_view>
 
 #include "net/spawn_orders.h"
 
@@ -28,6 +30,21 @@ struct Pipe {
   }
 };
 
+// `given`, and of our environment what is not given anew; for posix_spawn.
+std::vector<char*> with_ours(const std::vector<std::string>& given) {
+  std::vector<char*> all;
+  for (const std::string& one : given) all.push_back(const_cast<char*>(one.c_str()));
+  for (char** ours = environ; *ours; ++ours) {
+    const std::string_view text(*ours);
+    const std::string_view name = text.substr(0, text.find('=') + 1);  // with its sign
+    const bool anew = std::any_of(given.begin(), given.end(),
+                                  [&](const std::string& one) { return !name.empty() && one.starts_with(name); });
+    if (!anew) all.push_back(*ours);
+  }
+  all.push_back(nullptr);
+  return all;
+}
+
 tl::unexpected<Error> not_started(const std::string& program, int why) {
   return fail(Code::kUnavailable, program + " cannot be started: " + errno_text(why));
 }
@@ -36,7 +53,8 @@ tl::unexpected<Error> not_started(const std::string& program, int why) {
 
 Result<std::unique_ptr<ServerProcess>> ServerProcess::start(const asio::any_io_executor& executor,
                                                             const std::vector<std::string>& command,
-                                                            std::function<void(int)> on_exit) {
+                                                            std::function<void(int)> on_exit,
+                                                            const std::vector<std::string>& environment) {
   if (command.empty()) return fail(Code::kInvalid, "there is no program to start");
   Pipe in, out;
   if (!in.open() || !out.open()) return not_started(command.front(), errno);
@@ -49,8 +67,9 @@ Result<std::unique_ptr<ServerProcess>> ServerProcess::start(const asio::any_io_e
     std::vector<char*> arguments;
     for (const std::string& text : command) arguments.push_back(const_cast<char*>(text.c_str()));
     arguments.push_back(nullptr);
-    error =
-        ::posix_spawnp(&pid, command.front().c_str(), &orders.actions, &orders.attributes, arguments.data(), environ);
+    std::vector<char*> variables = with_ours(environment);
+    error = ::posix_spawnp(&pid, command.front().c_str(), &orders.actions, &orders.attributes, arguments.data(),
+                           variables.data());
   }
   if (error) return not_started(command.front(), error);
   const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));

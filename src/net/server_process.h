@@ -1,7 +1,7 @@
-// A program in front of which we stand: it has our environment, our standard error, and two pipes to us as standard
-// input and output; every other descriptor is closed. It leads a process group of its own, so that a signal reaches
-// what it started, too, and a terminal's Ctrl-C comes through us. No shell: argv only, looked up in PATH. Belongs to
-// the thread of its executor. posix_spawn(3), pidfd_open(2).
+// A program in front of which we stand: it has our environment and what it is given beside it, our standard error, and
+// two pipes to us as standard input and output; every other descriptor is closed. It leads a process group of its own,
+// so that a signal reaches what it started, too, and a terminal's Ctrl-C comes through us. No shell: argv only, looked
+// up in PATH. Belongs to the thread of its executor. posix_spawn(3), pidfd_open(2).
 #pragma once
 
 #include <sys/types.h>
@@ -22,10 +22,12 @@ namespace asio = boost::asio;
 class ServerProcess {
  public:
   // `on_exit` is called once, from the executor, when the program itself has ended; its exit code, or 128 and the
-  // number of the signal that ended it. kUnavailable: it could not be started.
+  // number of the signal that ended it. `environment`: NAME=value, each in place of ours. kUnavailable: it could not be
+  // started.
   static Result<std::unique_ptr<ServerProcess>> start(const asio::any_io_executor& executor,
                                                       const std::vector<std::string>& command,
-                                                      std::function<void(int code)> on_exit);
+                                                      std::function<void(int code)> on_exit,
+                                                      const std::vector<std::string>& environment = {});
   ~ServerProcess();  // ends the whole group (SIGKILL) and reaps
   ServerProcess(const ServerProcess&) = delete;
 

@@ -13,16 +13,20 @@ MODERN = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcont
 
 
 class Gateway:
-    """`with`; or stop(). `policy` None: none is given. `upstream`: a URL, instead of a command."""
+    """`with`; or stop(). `policy` None: none is given. `upstream`: a URL, instead of a command;
+    `config`: a file that names several servers."""
 
     def __init__(self, home, policy=None, *flags, command=None, env=None, initialize=True, capabilities=None,
-                 upstream=None):
+                 upstream=None, config=None):
         self.home = pathlib.Path(home)
         self.received_path = self.home.parent / "received"
         arguments = [SLUICE, "gateway", "--home", self.home]
         if policy is not None:
             arguments += ["--policy", policy]
-        arguments += [*flags, "--upstream", upstream] if upstream else [*flags, "--", *(command or FAKE)]
+        if config is not None:
+            arguments += [*flags, "--config", config]
+        else:
+            arguments += [*flags, "--upstream", upstream] if upstream else [*flags, "--", *(command or FAKE)]
         self.process = subprocess.Popen([str(a) for a in arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True, start_new_session=True,
                                         env=clean_environment(RECEIVED=self.received_path, **(env or {})))

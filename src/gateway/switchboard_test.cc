@@ -1,0 +1,334 @@
+#include "gateway/switchboard.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "base/clock.h"
+
+namespace sluice::gateway {
+namespace {
+
+Json json(std::string_view text) { return parse_json(text).value(); }
+
+const Json kTools = json(R"({"tools": {}})");
+const Json kResources = json(R"({"tools": {}, "resources": {"subscribe": true}})");
+
+// What stands before a server: keeps what it was told.
+struct FakeLane final : LineSession {
+  void take(std::string_view line) override { taken.push_back(parse_json(line).value()); }
+  void too_long() override {}
+  std::size_t calls() const override { return 0; }
+  void close() override { closed = true; }
+  // The newest request of this method.
+  Json last(std::string_view method) const {
+    for (auto one = taken.rbegin(); one != taken.rend(); ++one) {
+      const Json* is = find_member(*one, "method");
+      if (is && *is == method) return *one;
+    }
+    return nullptr;
+  }
+  std::vector<Json> taken;
+  bool closed = false;
+};
+
+struct Several : testing::Test {
+  Several() {
+    Switchboard::Deps deps{clock, "1.0", {}, {}, {}};
+    deps.to_client = [this](std::string text) { client.push_back(parse_json(text).value()); };
+    deps.notice = [this](std::string_view server, std::string_view text) {
+      notices.push_back(std::string(server) + ": " + std::string(text));
+    };
+    deps.let_go = [this](Switchboard::Lane lane) { let_go.push_back(lane); };
+    board = Switchboard::create(std::move(deps));
+    for (const char* name : {"files", "web"}) {
+      const Switchboard::Lane lane = board->add(name);
+      board->connect(lane, lanes[lane]);
+    }
+  }
+  void take(const Json& message) {
+    Json whole = message;
+    whole["jsonrpc"] = "2.0";
+    board->take(dump_json(whole));
+  }
+  void say(Switchboard::Lane lane, const Json& message) {
+    Json whole = message;
+    whole["jsonrpc"] = "2.0";
+    board->from_lane(lane, dump_json(whole));
+  }
+  void reply(Switchboard::Lane lane, std::string_view method, const Json& result) {
+    say(lane, {{"id", lanes[lane]->last(method)["id"]}, {"result", result}});
+  }
+  void fail_with(Switchboard::Lane lane, std::string_view method, int code) {
+    say(lane, {{"id", lanes[lane]->last(method)["id"]}, {"error", {{"code", code}, {"message", "no"}}}});
+  }
+  static Json hello(const char* version, const Json& capabilities) {
+    return {{"protocolVersion", version}, {"capabilities", capabilities}, {"serverInfo", Json::object()}};
+  }
+  void open(const Json& files = kTools, const Json& web = kTools) {
+    take({{"id", 0}, {"method", "initialize"}, {"params", {{"protocolVersion", "2025-11-25"}}}});
+    reply(0, "initialize", hello("2025-11-25", files));
+    reply(1, "initialize", hello("2025-06-18", web));
+    take({{"method", "notifications/initialized"}});
+    initialized = client.empty() ? Json(nullptr) : client.back();
+    client.clear();
+  }
+  void list_resources() {
+    take({{"id", "r"}, {"method", "resources/list"}});
+    reply(0, "resources/list", json(R"({"resources": [{"uri": "a:1", "name": "f"}, {"uri": "a:both", "name": "f"}]})"));
+    reply(1, "resources/list", json(R"({"resources": [{"uri": "a:both", "name": "w"}, {"uri": "b:1", "name": "w"}]})"));
+  }
+  const Json& answer() { return client.back(); }
+
+  FakeClock clock;
+  std::vector<std::shared_ptr<FakeLane>> lanes{std::make_shared<FakeLane>(), std::make_shared<FakeLane>()};
+  std::vector<Json> client;
+  std::vector<std::string> notices;
+  std::vector<Switchboard::Lane> let_go;
+  Json initialized;
+  std::shared_ptr<Switchboard> board;
+};
+
+TEST_F(Several, OffersWhatAnyServerOffersInTheOldestRevision) {
+  open(json(R"({"tools": {}, "tasks": {}})"), json(R"({"prompts": {}, "logging": {}})"));
+  const Json& result = initialized["result"];
+  EXPECT_EQ(result["protocolVersion"], "2025-06-18");
+  EXPECT_EQ(result["serverInfo"]["name"], "sluice-gateway");
+  const Json expected = json(R"({"tools": {"listChanged": true}, "prompts": {"listChanged": true}, "logging": {}})");
+  EXPECT_EQ(result["capabilities"], expected);
+  EXPECT_EQ(lanes[0]->taken.back()["method"], "notifications/initialized");
+  EXPECT_EQ(lanes[1]->taken.back()["method"], "notifications/initialized");
+}
+
+TEST_F(Several, PutsListsTogetherPageByPageUnderTheServersNames) {
+  open();
+  take({{"id", 1}, {"method", "tools/list"}});
+  reply(0, "tools/list", json(R"({"tools": [{"name": "read"}], "nextCursor": "2"})"));
+  EXPECT_EQ(lanes[0]->last("tools/list")["params"]["cursor"], "2");
+  reply(1, "tools/list", json(R"({"tools": [{"name": "read", "x": 1}]})"));
+  EXPECT_TRUE(client.empty());
+  reply(0, "tools/list", json(R"({"tools": [{"name": "a__b"}]})"));
+  const Json expected = json(R"([{"name": "files__read"}, {"name": "files__a__b"}, {"name": "web__read", "x": 1}])");
+  EXPECT_EQ(answer()["result"]["tools"], expected);
+}
+
+TEST_F(Several, LeavesOutAToolWhoseNameBecomesTooLong) {
+  open();
+  take({{"id", 1}, {"method", "tools/list"}});
+  reply(0, "tools/list",
+        {{"tools", Json::array({Json{{"name", std::string(122, 'x')}}, Json{{"name", std::string(121, 'x')}}})}});
+  reply(1, "tools/list", {{"tools", Json::array()}});
+  EXPECT_EQ(answer()["result"]["tools"].size(), 1U);
+  EXPECT_EQ(notices.size(), 1U);
+}
+
+TEST_F(Several, OneServerThatDoesNotListLeavesTheOthersTools) {
+  open();
+  take({{"id", 1}, {"method", "tools/list"}});
+  fail_with(0, "tools/list", -32603);
+  reply(1, "tools/list", json(R"({"tools": [{"name": "get"}]})"));
+  EXPECT_EQ(answer()["result"]["tools"][0]["name"], "web__get");
+  EXPECT_EQ(notices, std::vector<std::string>{"files: does not answer tools/list: no"});
+}
+
+TEST_F(Several, ACallGoesToItsServerAloneUnderItsOwnName) {
+  open();
+  take({{"id", "c"},
+        {"method", "tools/call"},
+        {"params", {{"name", "web__a__b"}, {"arguments", {{"n", 1}}}, {"_meta", {{"progressToken", "p"}}}}}});
+  EXPECT_TRUE(lanes[0]->last("tools/call").is_null());
+  const Json sent = lanes[1]->last("tools/call");
+  EXPECT_EQ(sent["params"]["name"], "a__b");
+  EXPECT_EQ(sent["params"]["_meta"]["progressToken"], "p");
+  reply(1, "tools/call", {{"content", Json::array()}});
+  EXPECT_EQ(answer()["id"], "c");
+}
+
+TEST_F(Several, NamesOfNoServerAreRefused) {
+  open();
+  for (const char* name : {"read", "other__read", "__read", "files_read"}) {
+    take({{"id", name}, {"method", "tools/call"}, {"params", {{"name", name}}}});
+    EXPECT_EQ(answer()["error"]["code"], -32602) << name;
+  }
+}
+
+TEST_F(Several, AServerCannotAnswerForAnother) {
+  open();
+  take({{"id", 1}, {"method", "tools/call"}, {"params", {{"name", "files__read"}}}});
+  say(1, {{"id", lanes[0]->last("tools/call")["id"]}, {"result", {{"forged", true}}}});
+  EXPECT_TRUE(client.empty());
+  reply(0, "tools/call", {{"forged", false}});
+  EXPECT_EQ(answer()["result"]["forged"], false);
+}
+
+TEST_F(Several, AnswersAndProgressGoBackToTheServerThatAsked) {
+  open();
+  const Json params = json(R"({"_meta": {"progressToken": "same"}})");
+  for (const Switchboard::Lane lane : {0, 1}) {
+    say(lane, {{"id", 1}, {"method", "sampling/createMessage"}, {"params", params}});
+  }
+  ASSERT_EQ(client.size(), 2U);
+  EXPECT_NE(client[0]["id"], client[1]["id"]);
+  const Json second = client[1];
+  take({{"method", "notifications/progress"},
+        {"params", {{"progressToken", second["params"]["_meta"]["progressToken"]}, {"progress", 1}}}});
+  EXPECT_EQ(lanes[1]->taken.back()["params"]["progressToken"], "same");
+  take({{"id", second["id"]}, {"result", {{"ok", 1}}}});
+  EXPECT_EQ(lanes[1]->taken.back()["id"], 1);
+  EXPECT_EQ(lanes[0]->taken.back()["method"], "notifications/initialized");
+  const std::size_t before = lanes[1]->taken.size();
+  take({{"id", second["id"]}, {"result", {{"again", 1}}}});
+  EXPECT_EQ(lanes[1]->taken.size(), before);
+}
+
+TEST_F(Several, AServerWithdrawsItsOwnRequestsOnly) {
+  open();
+  say(0, {{"id", 7}, {"method", "roots/list"}});
+  const Json id = client.back()["id"];
+  say(1, {{"method", "notifications/cancelled"}, {"params", {{"requestId", 7}}}});
+  EXPECT_EQ(client.size(), 1U);
+  say(0, {{"method", "notifications/cancelled"}, {"params", {{"requestId", 7}}}});
+  EXPECT_EQ(client.back()["params"]["requestId"], id);
+}
+
+TEST_F(Several, ACancellationReachesEveryServerThatWorksOnIt) {
+  open();
+  take({{"id", "l"}, {"method", "tools/list"}});
+  take({{"method", "notifications/cancelled"}, {"params", {{"requestId", "l"}, {"reason", "enough"}}}});
+  for (const auto& lane : lanes) {
+    EXPECT_EQ(lane->taken.back()["method"], "notifications/cancelled");
+    EXPECT_EQ(lane->taken.back()["params"]["requestId"], lane->last("tools/list")["id"]);
+    EXPECT_EQ(lane->taken.back()["params"]["reason"], "enough");
+  }
+  reply(0, "tools/list", {{"tools", Json::array()}});
+  EXPECT_TRUE(client.empty());
+  EXPECT_EQ(board->calls(), 0U);
+}
+
+TEST_F(Several, OfTwoServersWithOneUriTheFirstHasIt) {
+  open(kResources, kResources);
+  list_resources();
+  EXPECT_EQ(answer()["result"]["resources"].size(), 3U);
+  EXPECT_EQ(notices, std::vector<std::string>{"web: a:both is left out: files has it, too"});
+  for (const auto& [uri, lane] : std::map<std::string, std::size_t>{{"a:both", 0}, {"b:1", 1}}) {
+    take({{"id", uri}, {"method", "resources/read"}, {"params", {{"uri", uri}}}});
+    EXPECT_EQ(lanes[lane]->taken.back()["params"]["uri"], uri);
+  }
+}
+
+TEST_F(Several, AUriThatNobodyListsIsAskedOfOneAfterTheOther) {
+  open(kResources, kResources);
+  take({{"id", 1}, {"method", "resources/read"}, {"params", {{"uri", "c:1"}}}});
+  for (const char* method : {"resources/list", "resources/templates/list"}) {
+    for (const Switchboard::Lane lane : {0, 1}) fail_with(lane, method, -32601);
+  }
+  fail_with(0, "resources/read", -32002);
+  reply(1, "resources/read", {{"contents", Json::array()}});
+  EXPECT_TRUE(answer().contains("result"));
+}
+
+TEST_F(Several, ATemplateSaysWhoseAUriIs) {
+  open(kResources, kResources);
+  take({{"id", 1}, {"method", "resources/templates/list"}});
+  reply(0, "resources/templates/list", json(R"({"resourceTemplates": [{"uriTemplate": "file:///{path}"}]})"));
+  reply(1, "resources/templates/list", json(R"({"resourceTemplates": [{"uriTemplate": "file:///web/{path}"}]})"));
+  take({{"id", 2}, {"method", "resources/read"}, {"params", {{"uri", "file:///web/1"}}}});
+  EXPECT_FALSE(lanes[1]->last("resources/read").is_null());
+  EXPECT_TRUE(lanes[0]->last("resources/read").is_null());
+  take({{"id", 3},
+        {"method", "completion/complete"},
+        {"params", {{"ref", {{"type", "ref/resource"}, {"uri", "file:///{path}"}}}}}});
+  EXPECT_FALSE(lanes[0]->last("completion/complete").is_null());
+}
+
+TEST_F(Several, CompletionOfAPromptKnowsItsOwnName) {
+  open();
+  take({{"id", 3},
+        {"method", "completion/complete"},
+        {"params", {{"ref", {{"type", "ref/prompt"}, {"name", "web__p"}}}}}});
+  EXPECT_EQ(lanes[1]->last("completion/complete")["params"]["ref"]["name"], "p");
+}
+
+TEST_F(Several, AServersEndIsToldAndEndsWhatWaitsForIt) {
+  open();
+  take({{"id", 1}, {"method", "tools/call"}, {"params", {{"name", "files__read"}}}});
+  say(0, {{"id", 7}, {"method", "roots/list"}});
+  client.clear();
+  board->lane_ended(0);
+  ASSERT_EQ(client.size(), 3U);
+  EXPECT_EQ(client[0]["method"], "notifications/cancelled");
+  EXPECT_EQ(client[1]["error"]["message"], "the server files has ended");
+  EXPECT_EQ(client[2]["method"], "notifications/tools/list_changed");
+  take({{"id", 2}, {"method", "tools/list"}});
+  reply(1, "tools/list", json(R"({"tools": [{"name": "get"}]})"));
+  EXPECT_EQ(answer()["result"]["tools"].size(), 1U);
+  take({{"id", 3}, {"method", "tools/call"}, {"params", {{"name", "files__read"}}}});
+  EXPECT_EQ(answer()["error"]["code"], -32603);
+}
+
+TEST_F(Several, AServerThatRefusesToOpenIsLetGoAndTheOthersGoOn) {
+  take({{"id", 0}, {"method", "initialize"}, {"params", Json::object()}});
+  fail_with(0, "initialize", -32603);
+  reply(1, "initialize", hello("2025-11-25", kTools));
+  EXPECT_TRUE(answer().contains("result"));
+  EXPECT_EQ(let_go, std::vector<Switchboard::Lane>{0});
+}
+
+TEST_F(Several, WithNoServerTheClientIsToldSo) {
+  board->lane_ended(0);
+  board->lane_ended(1);
+  take({{"id", 0}, {"method", "initialize"}, {"params", Json::object()}});
+  EXPECT_EQ(answer()["error"]["code"], -32603);
+}
+
+TEST_F(Several, ASlowServerIsNotWaitedForAndComesLater) {
+  take({{"id", 0}, {"method", "initialize"}, {"params", Json::object()}});
+  reply(1, "initialize", hello("2025-11-25", kTools));
+  board->tick();
+  EXPECT_TRUE(client.empty());
+  clock.advance(Switchboard::kMaxOpening);
+  board->tick();
+  ASSERT_EQ(client.size(), 1U);
+  take({{"method", "notifications/initialized"}});
+  reply(0, "initialize", hello("2025-11-25", kTools));
+  EXPECT_EQ(lanes[0]->taken.back()["method"], "notifications/initialized");
+  EXPECT_EQ(client.back()["method"], "notifications/tools/list_changed");
+}
+
+TEST_F(Several, AServerThatForgotItsSessionIsOpenedAgainButNotForEver) {
+  open();
+  for (std::size_t n = 0; n < Switchboard::kMaxReopened; ++n) {
+    board->lane_reset(0);
+    reply(0, "initialize", hello("2025-11-25", kTools));
+    EXPECT_EQ(lanes[0]->taken.back()["method"], "notifications/initialized");
+  }
+  board->lane_reset(0);
+  EXPECT_EQ(let_go, std::vector<Switchboard::Lane>{0});
+}
+
+TEST_F(Several, TheModernEraIsRefusedAsByALegacyServer) {
+  take({{"id", 1}, {"method", "server/discover"}});
+  EXPECT_EQ(answer()["error"]["code"], -32601);
+  const Json meta = json(R"({"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}})");
+  take({{"id", 2}, {"method", "tools/list"}, {"params", meta}});
+  EXPECT_EQ(answer()["error"]["code"], -32022);
+}
+
+TEST_F(Several, AnIdInFlightIsRefusedASecondTime) {
+  open();
+  take({{"id", 1}, {"method", "tools/call"}, {"params", {{"name", "files__read"}}}});
+  take({{"id", 1}, {"method", "tools/call"}, {"params", {{"name", "web__read"}}}});
+  EXPECT_EQ(answer()["error"]["code"], -32600);
+  EXPECT_TRUE(lanes[1]->last("tools/call").is_null());
+}
+
+TEST_F(Several, TheLogsLevelIsSetWhereThereIsALog) {
+  open(json(R"({"logging": {}})"), kTools);
+  take({{"id", 1}, {"method", "logging/setLevel"}, {"params", {{"level", "info"}}}});
+  EXPECT_TRUE(lanes[1]->last("logging/setLevel").is_null());
+  reply(0, "logging/setLevel", Json::object());
+  EXPECT_TRUE(answer().contains("result"));
+}
+
+}  // namespace
+}  // namespace sluice::gateway
