@@ -132,16 +132,45 @@ bool is_field(std::string_view line, std::size_t colon) {
   return http::is_token(name);
 }
 
+struct RawField {
+  Bytes raw;  // with its line ends
+  std::size_t name_length = 0;
+  std::string_view value;  // of its first line
+  bool folded = false;
+};
+
+// The next one; nullopt: there is none.
+std::optional<RawField> take_field(Bytes& rest) {
+  while (!rest.empty()) {
+    const Bytes whole = rest;
+    const Bytes line = take_line(rest);
+    const std::string_view text = without_line_end(line);
+    const std::size_t colon = text.find(':');
+    RawField field{{}, 0, {}, false};
+    std::size_t length = line.size();
+    while (begins_blank(rest) && !text.empty()) {
+      length += take_line(rest).size();
+      field.folded = true;
+    }
+    if (!is_field(text, colon)) continue;
+    field.raw = whole.substr(0, length);
+    field.name_length = text.substr(0, colon).find_last_not_of(" \t") + 1;
+    field.value = text.substr(colon + 1);
+    return field;
+  }
+  return std::nullopt;
+}
+
 // RFC 9112 §5.2: a folded line continues the value after one blank.
-void append_with_folds(http::FieldList& fields, Bytes raw, std::size_t name_length, std::string_view first) {
-  std::string value(first);
-  Bytes rest = raw;
+std::string unfolded(const RawField& field) {
+  std::string value(trim(field.value));
+  Bytes rest = field.raw;
   take_line(rest);
   while (!rest.empty()) {
     const auto more = trim(without_line_end(take_line(rest)));
     if (!more.empty()) value.append(" ").append(more);
   }
-  fields.append_folded(raw, name_length, value);
+  return value;
 }
 
 }  // namespace
@@ -150,29 +179,26 @@ http::FieldList parse_fields(Bytes raw_head) {
   http::FieldList fields;
   fields.reserve(raw_head.size(), 32);
   Bytes rest = raw_head;
-  while (!rest.empty()) {
-    Bytes whole = rest;
-    const Bytes line = take_line(rest);
-    const std::string_view text = without_line_end(line);
-    const std::size_t colon = text.find(':');
-    std::size_t length = line.size();
-    bool folded = false;
-    while (begins_blank(rest) && !without_line_end(line).empty()) {
-      length += take_line(rest).size();
-      folded = true;
+  while (const auto field = take_field(rest)) {
+    if (field->folded) {
+      fields.append_folded(field->raw, field->name_length, unfolded(*field));
+      continue;
     }
-    whole = whole.substr(0, length);
-    if (!is_field(text, colon)) continue;
-    const std::size_t name_length = text.substr(0, colon).find_last_not_of(" \t") + 1;
-    const std::string_view value = trim(text.substr(colon + 1));
-    if (folded) {
-      append_with_folds(fields, whole, name_length, value);
-    } else {
-      const auto at = value.empty() ? colon + 1 : static_cast<std::size_t>(value.data() - line.data());
-      fields.append_raw(whole, name_length, at, value.size());
-    }
+    const std::string_view value = trim(field->value);
+    const std::string_view at = value.empty() ? field->value.substr(0, 0) : value;
+    fields.append_raw(field->raw, field->name_length, static_cast<std::size_t>(at.data() - field->raw.data()),
+                      value.size());
   }
   return fields;
+}
+
+std::optional<std::string> find_field(Bytes raw_head, std::string_view name) {
+  Bytes rest = raw_head;
+  while (const auto field = take_field(rest)) {
+    if (!iequals(field->raw.substr(0, field->name_length), name)) continue;
+    return field->folded ? unfolded(*field) : std::string(trim(field->value));
+  }
+  return std::nullopt;
 }
 
 std::string_view reason_of(Bytes raw_head) {

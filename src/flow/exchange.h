@@ -161,6 +161,8 @@ void append_url(std::string& out, std::string_view scheme, std::string_view host
                 std::string_view target);
 // The fields of a raw head (or trailer section), forgiving: what cannot be a field is skipped.
 http::FieldList parse_fields(Bytes raw_head);
+// The value of the first one of that name, without making a list.
+std::optional<std::string> find_field(Bytes raw_head, std::string_view name);
 // "Not Found" from a raw response head.
 std::string_view reason_of(Bytes raw_head);
 

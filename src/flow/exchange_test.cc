@@ -44,6 +44,16 @@ TEST(ParseFields, TakesBareLfEmptyValuesAndFolds) {
   EXPECT_EQ(fields.value(2), "c");
 }
 
+TEST(FindField, IsTheFirstOfThatNameInAnyCase) {
+  constexpr std::string_view head = "HTTP/1.1 200 OK\r\nx-a :  one \r\nX-A: two\r\nB:\r\nc: d;\r\n  e\r\n\r\n";
+  EXPECT_EQ(find_field(head, "X-A"), "one");
+  EXPECT_EQ(find_field(head, "b"), "");
+  EXPECT_EQ(find_field(head, "C"), "d; e");
+  EXPECT_EQ(find_field(head, "X"), std::nullopt);
+  const auto fields = parse_fields(head);
+  for (std::size_t i = 2; i < fields.size(); ++i) EXPECT_EQ(find_field(head, fields.name(i)), fields.value(i));
+}
+
 TEST(ParseFields, ReadsTrailersBehindTheLastChunk) {
   const auto fields = parse_fields("0;x=y\r\nDigest: abc\r\n\r\n");
   ASSERT_EQ(fields.size(), 1u);

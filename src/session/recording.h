@@ -131,7 +131,7 @@ class Recording final : public capture::Tap {
   void keep_time();
   void sync_file();
   void commit_rows();
-  void keep(Row row);
+  void keep(Row&& row);
   void fail_with(const Error& error);
   void drop_write();
   void reach_cap();

@@ -377,11 +377,11 @@ void Recording::commit_rows() {
       index_failed_ = true;  // it is made again from the segments when the session is opened
     }
   }
-  rows_.clear();
+  builder_.give_back(rows_);
 }
 
 // Counted at once, and in the index with the next ones.
-void Recording::keep(Row row) {
+void Recording::keep(Row&& row) {
   rows_.push_back(std::move(row));
   const std::lock_guard guard(mutex_);
   ++manifest_.exchanges;

@@ -14,6 +14,8 @@ using capture::RecordType;
 constexpr std::size_t kMostRuns = 4'096;
 // Records of others in between cost less to pass over than a run of their own does.
 constexpr std::uint32_t kSmallHole = 16 * 1024;
+constexpr std::size_t kMostSpare = 4'096;
+constexpr std::size_t kMostKept = 512;  // octets of each of a spare row's texts and lists
 
 bool can_join(const Place& last, const Place& next, std::uint32_t hole) {
   return last.segment == next.segment && next.offset >= last.offset + last.length &&
@@ -43,15 +45,13 @@ void add_content(flow::BodyInfo& body, ByteCount octets) {
 }
 
 std::string content_type_of(Bytes head) {
-  const http::FieldList fields = flow::parse_fields(head);
-  const std::string_view value = fields.find("content-type").value_or("");
-  return to_lower(trim(value.substr(0, value.find(';'))));
+  const std::string value = flow::find_field(head, "content-type").value_or("");
+  return to_lower(trim(std::string_view(value).substr(0, value.find(';'))));
 }
 
-Row finish(Row&& row) {
+void finish(Row& row) {
   row.request.complete = row.request.stored == row.request.size;
   row.response.complete = row.response.stored == row.response.size;
-  return std::move(row);
 }
 
 }  // namespace
@@ -102,7 +102,8 @@ std::optional<Row> RowBuilder::take(RecordType type, std::uint64_t subject, cons
       break;
     case RecordType::kEnded: {
       take_ended(row, payload);
-      Row done = finish(std::move(row));
+      finish(row);
+      std::optional<Row> done(std::move(row));
       open_.erase(found);
       return done;
     }
@@ -112,12 +113,36 @@ std::optional<Row> RowBuilder::take(RecordType type, std::uint64_t subject, cons
   return std::nullopt;
 }
 
+void RowBuilder::give_back(std::vector<Row>& rows) {
+  const std::size_t room = kMostSpare - std::min(spare_.size(), kMostSpare);
+  const auto some = rows.begin() + static_cast<std::ptrdiff_t>(std::min(room, rows.size()));
+  std::move(rows.begin(), some, std::back_inserter(spare_));
+  rows.clear();
+}
+
+Row RowBuilder::fresh_row() {
+  Row row;
+  if (spare_.empty()) return row;
+  Row& old = spare_.back();
+  for (std::string Row::*text : {&Row::host, &Row::target, &Row::url, &Row::ja3, &Row::ja4, &Row::ja3s}) {
+    if ((old.*text).capacity() > kMostKept) continue;
+    row.*text = std::move(old.*text);
+    (row.*text).clear();
+  }
+  if (old.runs.capacity() * sizeof(Place) <= kMostKept) {
+    row.runs = std::move(old.runs);
+    row.runs.clear();
+  }
+  spare_.pop_back();
+  return row;
+}
+
 void RowBuilder::take_opened(std::uint64_t seq, const Place& place, Bytes payload) {
   capture::Uuid uuid{};
   const auto parts = payload.size() < uuid.size() ? std::nullopt : capture::parse_opened(payload.substr(uuid.size()));
   if (!parts) return;
   payload.copy(uuid.data(), uuid.size());
-  Row row;
+  Row row = fresh_row();
   row.seq = seq;
   row.id = capture::id_text(uuid);
   row.timestamp_ms = unix_ms(WallTime(Duration(parts->started_ns)));
@@ -178,8 +203,9 @@ void RowBuilder::take_ended(Row& row, Bytes payload) {
 std::optional<Row> RowBuilder::give_up(std::uint64_t seq) {
   const auto found = open_.find(seq);
   if (found == open_.end()) return std::nullopt;
-  Row row = finish(std::move(found->second));
+  Row row = std::move(found->second);
   open_.erase(found);
+  finish(row);
   row.state = flow::State::kAborted;
   row.has_response = row.status != 0;
   return row;

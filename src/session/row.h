@@ -44,6 +44,8 @@ class RowBuilder {
  public:
   // Records of connections and upstreams hold for the segment they stand in.
   void begin_segment();
+  // Rows that nobody needs any more: what comes next is written into their memory.
+  void give_back(std::vector<Row>& rows);
   // A row, once its exchange has ended. What belongs to no exchange that was opened is passed over.
   std::optional<Row> take(capture::RecordType type, std::uint64_t subject, const Place& place, Bytes payload);
   // Its end will never come; nullopt: it is not open.
@@ -61,6 +63,7 @@ class RowBuilder {
     std::string ja3, ja4, ja3s;
   };
 
+  Row fresh_row();
   void take_opened(std::uint64_t seq, const Place& place, Bytes payload);
   void take_responded(Row& row, Bytes payload);
   void take_message(Row& row, Bytes payload);
@@ -68,6 +71,7 @@ class RowBuilder {
 
   std::unordered_map<std::uint64_t, Fact> connections_, upstreams_;
   std::unordered_map<std::uint64_t, Row> open_;
+  std::vector<Row> spare_;
   std::uint64_t last_seq_ = 0;
 };
 
