@@ -91,6 +91,8 @@ void EraBridge::open_session() {
   params["protocolVersion"] = era::kLegacy;
   const Json* capabilities = meta_member(opening_->first.params, era::kCapabilities);
   params["capabilities"] = capabilities ? without_tasks(*capabilities) : Json::object();
+  Json* roots = member_of(params["capabilities"], "roots");
+  if (roots && roots->is_object()) roots->erase("listChanged");  // nothing would tell of it
   if (wires.many_clients) {
     const Json modes{{"form", Json::object()}, {"url", Json::object()}};
     params["capabilities"] = {{"sampling", Json::object()}, {"elicitation", modes}, {"roots", Json::object()}};

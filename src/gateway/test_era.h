@@ -38,7 +38,8 @@ struct EraCase : testing::Test {
     bridge->from_relay(dump_json({{"jsonrpc", "2.0"}, {"id", id}, {"method", method}, {"params", std::move(params)}}));
   }
   void ask_modern(int id, const char* method, Json params = Json::object(), Json capabilities = can_all()) {
-    for (auto& [name, value] : modern_meta(std::move(capabilities)).items()) params["_meta"][name] = value;
+    const Json meta = modern_meta(std::move(capabilities));
+    for (const auto& [name, value] : meta.items()) params["_meta"][name] = value;
     ask(id, method, std::move(params));
   }
   void tell(const char* method, Json params = Json::object()) {

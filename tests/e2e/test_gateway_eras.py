@@ -2,12 +2,11 @@
 other way round, through the real program (docs/gateway.md "Between eras"; gate.md 9)."""
 import json
 import subprocess
-import time
 
-from harness import HERE, clean_environment, free_port, poll, run  # first: it says where the fakes are
+from harness import HERE, SLUICE, clean_environment, free_port, poll, run  # first: it says where the fakes are
 from fakes.http_mcp_server import HttpMcpServer
 from gateway_client import MODERN, Gateway
-from gateway_http_client import Client
+from gateway_http_client import Client, HttpGateway
 from test_gateway import ALLOW, DENIED, GatewayCase, deny
 from test_gateway_clients import ServerCase, wait_for_port
 from test_gateway_listen import ListenCase
@@ -353,7 +352,6 @@ class RealClients(ServerCase):
         return {name: one for name, one in value.items() if name not in ("resultType", "ttlMs", "cacheScope")}
 
     def gateway(self):
-        from harness import SLUICE
         return [SLUICE, "gateway", "--home", self.home, "--policy", self.write(ALLOW), "--",
                 *self.server("everything", "stdio")]
 
@@ -364,7 +362,6 @@ class RealClients(ServerCase):
         self.same(self.seen("auto", *self.gateway()))
 
     def test_over_http_in_front_of_a_server_over_http(self):
-        from gateway_http_client import HttpGateway
         port = free_port()
         server = subprocess.Popen([str(a) for a in self.server("everything", "streamableHttp")], stdout=subprocess.DEVNULL,
                                   stderr=subprocess.DEVNULL, env=clean_environment(PORT=port))
