@@ -312,6 +312,7 @@ struct Parser {
     gateway->add_option("--name", config.server_name, "What the server is called in grants, counters, pins and audit")
         ->capture_default_str();
     gateway->add_flag("--pins-strict", config.pins_strict, "Quarantine the tools of the first list, too");
+    gateway->add_flag("--no-bridge", config.no_bridge, "Do not translate between the eras of MCP");
     gateway
         ->add_option("--listen", config.gateway_listen,
                      "Clients over HTTP at this address and port, such as 127.0.0.1:8791; port 0: any free one")

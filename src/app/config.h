@@ -133,6 +133,7 @@ struct Config {
   std::vector<std::pair<std::string, std::string>> server_fields;
   std::string pin_mode;  // off, warn, enforce; empty: as its policy says
   bool pins_strict = false;
+  bool no_bridge = false;            // an era that the server does not have is its own affair
   std::string upstream_header_file;  // its URL is engine.upstream, more CAs engine.upstream_ca
   std::string gateway_listen;        // --listen HOST:PORT; empty: standard input and output
   ControlAuth gateway_auth = ControlAuth::kToken;

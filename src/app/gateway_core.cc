@@ -7,6 +7,7 @@
 #include "app/call_keeping.h"
 #include "app/state_open.h"
 #include "app/trusted_file.h"
+#include "gateway/era_bridge.h"
 
 namespace sluice::app {
 namespace {
@@ -146,8 +147,22 @@ std::shared_ptr<gateway::Relay> GatewayCore::make_relay(gateway::Caller caller, 
   deps.over_http = !has_child();
   deps.can_be_asked = asked == Asked::kMayBe;
   deps.to_client = std::move(wires.to_client);
-  deps.to_server = std::move(wires.to_server);
-  return gateway::Relay::create(std::move(deps));
+  if (config_.no_bridge) {
+    deps.to_server = std::move(wires.to_server);
+    return gateway::Relay::create(std::move(deps));
+  }
+  const auto relay = std::make_shared<std::weak_ptr<gateway::Relay>>();
+  deps.to_server = [relay](std::string text) {
+    if (const auto from = relay->lock()) from->bridge()->from_relay(std::move(text));
+  };
+  auto bridged = gateway::Relay::create(std::move(deps));
+  *relay = bridged;
+  gateway::EraLink::Wires link{clock_, entropy_, SLUICE_VERSION};
+  link.many_clients = asked == Asked::kNever;
+  link.to_server = std::move(wires.to_server);
+  link.notice = notices();
+  gateway::put_bridge(bridged, std::move(link));
+  return bridged;
 }
 
 Result<std::shared_ptr<gateway::ChildUpstream>> GatewayCore::start_child(gateway::UpstreamEvents events,

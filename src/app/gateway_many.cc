@@ -121,7 +121,8 @@ Status ManyGateway::build_server(const Config& config, const Home& home, Gateway
   hooks.look_again = [held] {
     if (held->relay) held->relay->look_again();
   };
-  hooks.tick = [this, first] {
+  hooks.tick = [this, held, first] {
+    if (held->relay) held->relay->tick();
     if (first) board_->tick();
   };
   if (const Status built = own->core->build(std::move(hooks)); !built) {
@@ -149,8 +150,8 @@ Status ManyGateway::open(Lane lane) {
   gateway::UpstreamEvents events = gateway::events_of(server.relay, server.core->notices());
   events.drained = [this] { resume_client(); };
   events.ended = [this, lane] { ended(lane, kEnded); };
-  events.session_lost = [this, lane, relay = std::weak_ptr(server.relay)] {
-    if (const auto to = relay.lock()) to->session_lost();
+  events.session_lost = [this, lane, told = events.session_lost] {
+    told();
     // What waited is told first.
     asio::post(control_, [this, lane] { board_->lane_reset(lane); });
   };

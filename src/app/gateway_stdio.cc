@@ -61,6 +61,7 @@ Status StdioGateway::build() {
                               if (relay_) relay_->look_again();
                             },
                             [this] {
+                              if (relay_) relay_->tick();
                               if (core_.grants().is_valid(caller_)) return;
                               grant_ended_ = true;
                               core_.control().stop();

@@ -70,6 +70,12 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
   std::size_t calls() const override { return requests_.size(); }
   void close() override;
 
+  // What stands between it and its server, where something does (upstream.h).
+  void set_bridge(std::shared_ptr<class EraBridge> bridge) { bridge_ = std::move(bridge); }
+  const std::shared_ptr<class EraBridge>& bridge() const { return bridge_; }
+  // Now and then.
+  void tick();
+
   // The server's.
   // `on`: the request on whose stream it came; 0: nobody knows.
   void from_server(std::string_view line, mcp::SentKey on = {});
@@ -142,6 +148,7 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
   void end_request(const mcp::RequestId& id, const std::function<std::string(const mcp::RequestId&)>& write, int error);
 
   Deps deps_;
+  std::shared_ptr<class EraBridge> bridge_;
   mcp::ClientSession server_;
   UpstreamTools tools_;
   std::map<mcp::SentKey, Waiting> waiting_;

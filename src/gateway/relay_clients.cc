@@ -56,8 +56,8 @@ Status RelayClients::open(const RelayFactory& factory, Caller caller, RelayFacto
     if (const auto to = relay.lock()) to->server_ended();
     if (const auto self = weak.lock()) self->ended_ = true;
   };
-  events.session_lost = [weak, relay = std::weak_ptr(relay_)] {
-    if (const auto to = relay.lock()) to->session_lost();
+  events.session_lost = [weak, told = events.session_lost] {
+    told();
     if (const auto self = weak.lock()) self->ended_ = true;
   };
   SLUICE_TRY(upstream_, factory.connect(std::move(events)));

@@ -190,12 +190,14 @@ void RelayHttp::sweep() {
   const MonoTime now = deps_.clock.mono();
   std::vector<std::pair<std::string, bool>> sessions, grants;  // and whether its grant goes on
   for (const auto& [id, one] : sessions_) {
+    one->relay().tick();
     if (one->is_busy()) one->used = now;
     const bool valid = deps_.identities.is_valid(one->caller());
     const bool over = one->failed() || (one->has_ended() && !one->waits()) || now - one->used > limits_.session_idle;
     if (over || !valid) sessions.emplace_back(id, valid);
   }
   for (const auto& [name, one] : grants_) {
+    one->relay().tick();
     if (one->is_busy()) one->used = now;
     const bool valid = deps_.identities.is_valid(one->caller());
     const bool over = (one->has_ended() && !one->is_busy()) || now - one->used > limits_.session_idle;

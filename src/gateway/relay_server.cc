@@ -3,6 +3,7 @@
 
 #include "base/json_spelling.h"
 #include "base/text.h"
+#include "gateway/era_bridge.h"
 #include "gateway/relay.h"
 #include "gateway/relay_rules.h"
 #include "gateway/visible_text.h"
@@ -84,6 +85,10 @@ void Relay::session_lost() {
   shown_.reset();
   asked_.clear();
   tools_.forget();
+}
+
+void Relay::tick() {
+  if (bridge_ && !closed_) bridge_->tick();
 }
 
 void Relay::set_hearing(bool hears) {

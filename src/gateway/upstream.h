@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "gateway/era_link.h"
 #include "gateway/relay.h"
 
 namespace sluice::gateway {
@@ -40,7 +41,11 @@ class Upstream {
   virtual void close(std::function<void()> gone) = 0;
 };
 
-// The events of a server behind this relay; `ended` and `drained` are the caller's.
+// Puts a bridge between eras in front of the relay's server, before anything is said: what the relay says must go to
+// the bridge's from_relay(). Of the wires those towards the relay are set here.
+void put_bridge(const std::shared_ptr<Relay>& relay, EraLink::Wires wires);
+
+// The events of a server behind this relay, or behind its bridge; `ended` and `drained` are the caller's.
 UpstreamEvents events_of(const std::shared_ptr<Relay>& relay, std::function<void(std::string_view)> notice);
 
 }  // namespace sluice::gateway

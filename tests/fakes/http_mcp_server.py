@@ -4,7 +4,7 @@ do to the transport what their names say. What it received is kept as it came.
     with HttpMcpServer() as server: … server.url, server.requests, server.push({...})
 
 `mode`: `json` (no streams but where a tool wants one), `nosession`, `sse` (HTTP+SSE), `foreign` (the same, with an endpoint of
-another origin), `nothing` (every POST is 404)."""
+another origin), `nothing` (every POST is 404), `legacy`, `modern` (that era of MCP alone)."""
 import http.server
 import json
 import queue
@@ -119,6 +119,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 fake.answers.put(self.message)
             return self.reply(202)
         version = self.message.get("params", {}).get("_meta", {}).get("io.modelcontextprotocol/protocolVersion")
+        number = self.message["id"]
+        if fake.mode == "modern" and not version:
+            return self.reply(400, {"jsonrpc": "2.0", "id": number, "error": {
+                "code": -32022, "message": "Unsupported protocol version", "data": {"supported": ["2026-07-28"]}}})
+        if fake.mode == "legacy" and version:
+            return self.reply(400, {"jsonrpc": "2.0", "id": number, "error": {"code": -32000, "message": "No session"}})
+        if method == "subscriptions/listen" and fake.mode == "modern":
+            return self.listen(number)
         if method == "initialize" and fake.mode != "nosession":
             return self.reply(200, self.simple(), Mcp_Session_Id=fake.session)
         if not version and fake.mode != "nosession" and self.headers.get("Mcp-Session-Id") != fake.session:
@@ -129,6 +137,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
         status = {-32601: 404}.get(answer.get("error", {}).get("code"), 200) if version else 200
         return self.reply(status, answer)
 
+    def listen(self, number):
+        meta = {"io.modelcontextprotocol/subscriptionId": number}
+        self.begin_stream()
+        self.event({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged",
+                    "params": {"notifications": self.message["params"]["notifications"], "_meta": meta}})
+        self.fake.listening.set()
+        while True:
+            message = self.fake.pushed.get()
+            if message is None:
+                return self.end_stream()
+            message.setdefault("params", {})["_meta"] = meta
+            self.event(message)
+
     def simple(self):
         method, params = self.message.get("method"), self.message.get("params", {})
         modern = {"resultType": "complete", "ttlMs": 0, "cacheScope": "public"} if "_meta" in params else {}
@@ -138,7 +159,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.result({"protocolVersion": params["protocolVersion"], "serverInfo": {"name": "fake", "version": "1"},
                                 "capabilities": {"tools": {"listChanged": True}, "resources": {}}})
         if method == "server/discover":
-            return self.result({"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}, **modern})
+            return self.result({"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {"listChanged": True} if self.fake.mode == "modern" else {}},
+                                **modern})
         if method == "tools/list":
             return self.result({"tools": self.fake.tools, **modern})
         if method == "tools/call":
@@ -153,6 +175,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         number, arguments = self.message["id"], self.message["params"].get("arguments", {})
         if name in self.fake.moved and self.headers.get("Mcp-Param-Region") != arguments.get("region"):
             return self.reply(400, {"jsonrpc": "2.0", "id": number, "error": {"code": -32020, "message": "Header mismatch"}})
+        if name == "asks" and self.fake.mode == "modern":
+            given = self.message["params"].get("inputResponses")
+            if given is None:
+                asked = {"k": {"method": "sampling/createMessage", "params": {"messages": [], "maxTokens": 5}}}
+                return self.reply(200, self.result({"resultType": "input_required", "inputRequests": asked, "requestState": "s"}))
+            return self.reply(200, self.text(json.dumps(given["k"])))
         if name == "html":
             return self.reply(200, b"<p>hello", "text/html")
         if name == "redirect":

@@ -3,7 +3,8 @@ of its own. What it received is appended to the file in $RECEIVED, one line each
 
 Environment: RECEIVED (a file), TOOLS (a JSON file: the list; read anew for each tools/list), MODE: what is odd about it
 (`dies`: ends at the first call; `exit=N`: ends with N at the end of its input; `stays`: ignores the end and SIGTERM;
-`twice`: answers each call twice; `pages`: one tool a page; `quiet`: no listChanged)."""
+`twice`: answers each call twice; `pages`: one tool a page; `quiet`: no listChanged; `legacy`, `modern`: it has that era of
+MCP alone, and is strict about it)."""
 import json
 import os
 import signal
@@ -16,8 +17,18 @@ SCHEMA = {"type": "object", "properties": {"text": {"type": "string"}, "amount":
 TOOLS = [{"name": name, "description": f"Tool {name}.", "inputSchema": SCHEMA, "x-unknown": {"kept": [1]}}
          for name in ("echo", "write_file", "delete_file", "ask_sampling", "ask_elicitation", "ask_roots", "progress", "wait",
                       "error", "refuse", "change", "secret", "huge")]
+# Only where it has one era alone.
+MORE = {"legacy": [{"name": "needs_url"}, {"name": "touch"}, {"name": "log"},
+                   {"name": "only_as_task", "execution": {"taskSupport": "required"}}],
+        "modern": [{"name": "touch"}, {"name": "log"}, {"name": "demanding"},
+                   {"name": "numbers", "outputSchema": {"type": "array", "items": {"type": "integer"}}}]}
+VERSION, SUBSCRIPTION = "io.modelcontextprotocol/protocolVersion", "io.modelcontextprotocol/subscriptionId"
+QUESTIONS = {"ask_sampling": ("sampling/createMessage", {"messages": [], "maxTokens": 5}), "ask_roots": ("roots/list", {}),
+             "ask_elicitation": ("elicitation/create", {"message": "Name?", "requestedSchema": {"type": "object", "properties": {}}})}
 cancelled = {}
 answers = {}
+listening = {}
+initialized = False
 
 
 def send_raw(text):
@@ -32,7 +43,8 @@ def send(message):
 
 def tools():
     path = os.environ.get("TOOLS")
-    return json.load(open(path)) if path and os.path.exists(path) else TOOLS
+    more = [{"inputSchema": SCHEMA, **tool} for tool in MORE.get(MODE, [])]
+    return json.load(open(path)) if path and os.path.exists(path) else TOOLS + more
 
 
 def listed(params):
@@ -59,6 +71,8 @@ def call(number, line, params):
     name, arguments = params["name"], params.get("arguments", {})
     if MODE == "dies":
         os._exit(9)
+    if MODE in MORE and one_era_call(number, name, params):
+        return None
     if name == "echo":
         raw = line[line.index('"arguments"'):] if '"arguments"' in line else ""
         result = text(raw, structuredContent=arguments, isError=False, unknown={"kept": True})
@@ -99,6 +113,77 @@ def call(number, line, params):
     return None
 
 
+def touch():
+    """Lists and the resource a:b have changed."""
+    if MODE == "legacy":
+        send({"method": "notifications/tools/list_changed"})
+        return send({"method": "notifications/resources/updated", "params": {"uri": "a:b"}})
+    for number, wanted in listening.items():
+        meta = {"_meta": {SUBSCRIPTION: number}}
+        if wanted.get("toolsListChanged"):
+            send({"method": "notifications/tools/list_changed", "params": meta})
+        if "a:b" in wanted.get("resourceSubscriptions", []):
+            send({"method": "notifications/resources/updated", "params": {"uri": "a:b", **meta}})
+    return None
+
+
+def one_era_call(number, name, params):
+    """What differs between the eras; False: nothing does."""
+    complete = {"resultType": "complete"} if MODE == "modern" else {}
+    if name == "needs_url":
+        wanted = {"mode": "url", "elicitationId": "e1", "url": "https://example.com/open", "message": "Open it."}
+        send({"id": number, "error": {"code": -32042, "message": "open it first", "data": {"elicitations": [wanted]}}}
+             if not answers.get("opened") else {"id": number, "result": text("opened")})
+        answers["opened"] = True
+    elif name == "touch":
+        touch()
+        send({"id": number, "result": text("touched", **complete)})
+    elif name == "log":
+        if MODE == "legacy" or params["_meta"].get("io.modelcontextprotocol/logLevel"):
+            for level in ("debug", "error"):
+                send({"method": "notifications/message", "params": {"level": level, "data": f"at {level}"}})
+        send({"id": number, "result": text("logged", **complete)})
+    elif name == "numbers":
+        send({"id": number, "result": text("[1,2]", structuredContent=[1, 2], **complete)})
+    elif name == "demanding":
+        send({"id": number, "result": {"resultType": "input_required", "requestState": "again"}})
+    elif MODE == "modern" and name in QUESTIONS:
+        given, method = params.get("inputResponses"), QUESTIONS[name][0]
+        if given is None:
+            asked = {"method": method, **({"params": QUESTIONS[name][1]} if QUESTIONS[name][1] else {})}
+            send({"id": number, "result": {"resultType": "input_required", "requestState": "s-1", "inputRequests": {"k": asked}}})
+        elif params.get("requestState") == "s-1":
+            send({"id": number, "result": text(json.dumps(given["k"]), **complete)})
+        else:
+            send({"id": number, "error": {"code": -32602, "message": "what state is that"}})
+    else:
+        return False
+    return True
+
+
+def out_of_era(number, method, params):
+    """Refuses what a server of one era alone does not take."""
+    global initialized
+    modern = VERSION in params.get("_meta", {})
+    if MODE == "legacy":
+        initialized = initialized or method == "initialize"
+        if method == "server/discover":
+            send({"id": number, "error": {"code": -32601, "message": "Method not found"}})
+        elif modern or not initialized or {"inputResponses", "requestState"} & set(params):
+            send({"id": number, "error": {"code": -32600, "message": "not in this era"}})
+        else:
+            return False
+        return True
+    if not modern:
+        send({"id": number, "error": {"code": -32022, "message": "Unsupported protocol version",
+                                      "data": {"supported": ["2026-07-28"], "requested": "none"}}})
+    elif method in ("initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"):
+        send({"id": number, "error": {"code": -32601, "message": "Method not found"}})
+    else:
+        return False
+    return True
+
+
 def handle(line):
     with open(os.environ["RECEIVED"], "a") as log:
         log.write(line + "\n")
@@ -113,6 +198,10 @@ def handle(line):
     if number is None:
         if method == "notifications/cancelled" and params.get("requestId") in cancelled:
             cancelled[params["requestId"]].set()
+        if method == "notifications/cancelled":
+            listening.pop(params.get("requestId"), None)
+        return
+    if MODE in MORE and out_of_era(number, method, params):
         return
     modern = "io.modelcontextprotocol/protocolVersion" in params.get("_meta", {})
     more = {"resultType": "complete"} if modern else {}
@@ -128,15 +217,18 @@ def handle(line):
         send({"id": number, "result": {**listed(params), **({"ttlMs": 0, "cacheScope": "public"} if modern else {}), **more}})
     elif method == "tools/call":
         threading.Thread(target=call, args=(number, line, params), daemon=True).start()
-    elif method in ("ping", "logging/setLevel", "resources/subscribe"):
+    elif method in ("ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"):
         send({"id": number, "result": {}})
     elif method == "resources/list":
         send({"id": number, "result": {"resources": [{"uri": "a:b", "name": "b"}]}})
+    elif method == "resources/read" and MODE in MORE and params["uri"].startswith("missing:"):
+        send({"id": number, "error": {"code": -32002 if MODE == "legacy" else -32602, "message": "Resource not found"}})
     elif method == "resources/read":
         send({"id": number, "result": {"contents": [{"uri": params["uri"], "text": "sk_live_abcdef123"}], "unknown": 1}})
     elif method == "prompts/get":
         send({"id": number, "result": {"messages": []}})
     elif method == "subscriptions/listen":  # which stays
+        listening[number] = params.get("notifications", {})
         send({"method": "notifications/subscriptions/acknowledged", "params": {
             "notifications": params.get("notifications", {}), "_meta": {"io.modelcontextprotocol/subscriptionId": number}}})
     elif method == "odd/method":

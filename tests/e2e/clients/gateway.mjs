@@ -1,6 +1,6 @@
 // What an official MCP client sees of `@modelcontextprotocol/server-everything`, everything that has no time or chance in it,
 // as one line of JSON: directly, and through a gateway in front of it.
-//   gateway.mjs GENERATION MODE COMMAND…      1|2; legacy|auto (2 only); a URL instead of a command: over HTTP, $TOKEN
+//   gateway.mjs GENERATION MODE COMMAND…      1|2; legacy|auto|modern (2 only); a URL instead of a command: over HTTP, $TOKEN
 const [generation, mode, command, ...args] = process.argv.slice(2);
 const capabilities = { sampling: {}, elicitation: { form: {} }, roots: { listChanged: true } };
 const seen = { notices: [] };
@@ -31,7 +31,7 @@ async function make() {
   }
   const { Client, StreamableHTTPClientTransport } = await import("@modelcontextprotocol/client");
   const { StdioClientTransport } = await import("@modelcontextprotocol/client/stdio");
-  const client = new Client(identity, { capabilities, versionNegotiation: { mode } });
+  const client = new Client(identity, { capabilities, versionNegotiation: { mode: mode === "modern" ? { pin: "2026-07-28" } : mode } });
   for (const [method, answer] of Object.entries(asked)) client.setRequestHandler(method, (r) => answer(r.params));
   client.setNotificationHandler("notifications/tools/list_changed", (n) => { seen.notices.push(n.method); });
   await client.connect(overHttp ? new StreamableHTTPClientTransport(new URL(command), http) : new StdioClientTransport(spawn));
