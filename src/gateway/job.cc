@@ -222,10 +222,13 @@ void Dispatcher::State::work(const JobPtr& job) {
       report(job, progress, total, message);
     };
   }
+  bool egress_refused = false;
+  context.egress_refused = &egress_refused;
   Result<Json> answer = Json();
   try {
     answer = perform(*job, context);
     if (!job->end.rule.empty() && !job->results_observed) job->end.status = "withheld";
+    if (egress_refused && job->end.rule.empty()) job->end.rule = "/egress";
   } catch (const std::exception& bug) {
     if (deps.on_bug) deps.on_bug(bug.what());
     job->end = {"error", ""};
