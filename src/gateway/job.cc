@@ -72,6 +72,7 @@ bool Dispatcher::State::hold(const JobPtr& job, std::function<void()> again) {
         if (error || !state || state->closed_) return;
         state->held.erase(job);
         if (job->call->stop_.stop_requested()) {
+          withdraw_question(*job);
           return job->done(state->deps.presenter.plain_failure("The call was cancelled.", job->redactor));
         }
         const MonoTime now = state->deps.clock.mono();
