@@ -57,8 +57,7 @@ const ScriptedOrigin::Script kFine{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n
 
 class EgressOfGrants : public EngineTest {
  protected:
-  using EngineTest::configure;
-  void configure(EngineDeps& deps) override {
+  void wire(EngineDeps& deps) override {
     deps.egress = &egress_;
     deps.upstreams = &upstreams_;
   }

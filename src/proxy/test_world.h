@@ -24,7 +24,7 @@ inline constexpr std::string_view kNever("\0never", 7);
 class EngineTest : public ::testing::Test {
  protected:
   virtual void configure(EngineOptions&) {}
-  virtual void configure(EngineDeps&) {}
+  virtual void wire(EngineDeps&) {}
   void SetUp() override {
     authority_ = *tls::CertificateAuthority::create(clock_, entropy_);
     EngineOptions options;
@@ -38,7 +38,7 @@ class EngineTest : public ::testing::Test {
                     [this](std::string_view what) { bugs_.emplace_back(what); },
                     {},
                     {}};
-    configure(deps);
+    wire(deps);
     auto engine = Engine::create(options, std::move(deps));
     ASSERT_TRUE(engine) << engine.error().message;
     engine_ = *std::move(engine);
