@@ -146,13 +146,15 @@ std::string_view verdict_text(policy::Verdict verdict, policy::Mode mode) {
 
 int print_tested(const Config& config, const policy::Engine& engine, const Tested& tested) {
   const std::string_view verdict = verdict_text(tested.decision.verdict, engine.document().mode);
+  // What a call sends is judged where it is dialled, so that no answer here is the whole one.
+  const auto& egress = engine.document().egress;
+  const std::string beyond = egress ? policy::explain(*egress) : "";
   if (config.json) {
-    fmt::print("{}\n", dump_json(Json{{"tool", config.policy_tool},
-                                      {"decision", verdict},
-                                      {"rule", tested.decision.rule},
-                                      {"message", tested.decision.message},
-                                      {"counters", tested.counters},
-                                      {"revision", engine.revision()}}));
+    Json answer = {{"tool", config.policy_tool},   {"decision", verdict},
+                   {"rule", tested.decision.rule}, {"message", tested.decision.message},
+                   {"counters", tested.counters},  {"revision", engine.revision()}};
+    if (egress) answer["egress"] = beyond;
+    fmt::print("{}\n", dump_json(answer));
   } else {
     fmt::print("decision  {}\n", verdict);
     if (!tested.decision.rule.empty()) fmt::print("rule      {}\n", policy::printable(tested.decision.rule));
@@ -162,6 +164,7 @@ int print_tested(const Config& config, const policy::Engine& engine, const Teste
                  dump_json(one["counts"]), dump_json(one["max"]), one["sliding"].get<bool>() ? "any" : "each UTC",
                  one["window"].get<std::string>());
     }
+    if (egress) fmt::print("egress    {}\n", policy::printable(beyond));
   }
   return tested.decision.verdict == policy::Verdict::kAllow || engine.document().mode == policy::Mode::kMonitor ? 0 : 1;
 }

@@ -17,7 +17,8 @@ namespace {
 
 // `warn`: of names and arguments, for which every tool is made: not at each start without a policy.
 enum class Warn { kYes, kNo };
-LoadedPolicy compile_policy(std::string_view text, const std::string& name, Warn warn) {
+LoadedPolicy compile_policy(std::string_view text, const std::string& name, Warn warn,
+                            policy::Tools whose = policy::Tools::kOurs) {
   LoadedPolicy loaded;
   policy::Parsed parsed = policy::parse_policy(text);
   for (const policy::Problem& error : parsed.errors) loaded.errors.push_back(to_string(error, name));
@@ -27,7 +28,7 @@ LoadedPolicy compile_policy(std::string_view text, const std::string& name, Warn
   for (const policy::Problem& one : policy::lint(*parsed.document, known_tools(all))) {
     loaded.warnings.push_back(to_string(one, name));
   }
-  for (const policy::Problem& one : policy::unenforced(*parsed.document)) {
+  for (const policy::Problem& one : policy::unenforced(*parsed.document, whose)) {
     loaded.errors.push_back(to_string(one, name));
   }
   if (!loaded.errors.empty()) return loaded;
@@ -46,7 +47,8 @@ LoadedPolicy load_full_policy() { return compile_policy(full_policy_text(), "pol
 
 LoadedPolicy load_policy(const std::string& path, FileMark* mark, ToolsOf whose) {
   const auto text = load_policy_text(path, mark);
-  if (text) return compile_policy(*text, path, whose == ToolsOf::kOurs ? Warn::kYes : Warn::kNo);
+  if (text && whose == ToolsOf::kOurs) return compile_policy(*text, path, Warn::kYes);
+  if (text) return compile_policy(*text, path, Warn::kNo, policy::Tools::kOthers);
   LoadedPolicy loaded;
   loaded.errors.push_back(text.error().message);
   return loaded;

@@ -22,7 +22,7 @@ Status PolicyWatch::load() {
   const LoadedPolicy loaded = path().empty() ? load_full_policy() : load_policy(path(), &mark_, options_.tools);
   print_lines(loaded.warnings, "warning: ");
   if (loaded.engine) {
-    gate_.set_policy(loaded.engine);
+    put_in_force(loaded.engine);
     return {};
   }
   if (loaded.errors.size() == 1)
@@ -83,8 +83,13 @@ void PolicyWatch::look() {
   auto engine = take(path(), mark_, false);
   if (!engine || engine->revision() == gate_.policy()->revision()) return;
   fmt::print(stderr, "sluice: {} changed; it is in force from now on\n", path());
-  gate_.set_policy(std::move(engine));
+  put_in_force(std::move(engine));
   if (on_change_) on_change_();
+}
+
+void PolicyWatch::put_in_force(gateway::PolicyGate::EnginePtr engine) {
+  if (options_.egress) options_.egress->set_default(engine);
+  gate_.set_policy(std::move(engine));
 }
 
 // The folder of the policy of `default` is closed to tools; a grant's is, if no tool is let in anyway.
@@ -126,6 +131,7 @@ void PolicyWatch::look_at_grants() {
 
 void PolicyWatch::take_grants() {
   std::map<std::string, gateway::PolicyGate::EnginePtr, std::less<>> engines;
+  std::vector<gateway::EgressBook::Entry> egress;
   std::map<std::string, Watched> used;
   for (const gateway::Grant& grant : grants_.all()) {
     if (grant.policy.empty() || grant.revoked_ms != 0) continue;
@@ -136,10 +142,13 @@ void PolicyWatch::take_grants() {
       found = files_.emplace(grant.policy, std::move(watched)).first;
     }
     used.insert(*found);
-    if (found->second.engine) engines.emplace(grant.name, found->second.engine);
+    if (!found->second.engine) continue;
+    engines.emplace(grant.name, found->second.engine);
+    egress.push_back({grant.name, found->second.engine, grant.expires_ms});
   }
   files_ = std::move(used);
   gate_.set_grant_policies(std::move(engines));
+  if (options_.egress) options_.egress->set_grants(egress);
   if (on_change_) on_change_();
 }
 

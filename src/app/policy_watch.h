@@ -12,6 +12,7 @@
 
 #include "app/policy_file.h"
 #include "base/log.h"
+#include "gateway/egress_book.h"
 #include "gateway/grants.h"
 #include "gateway/policy_gate.h"
 #include "policy/state_store.h"
@@ -28,6 +29,7 @@ class PolicyWatch {
     std::vector<std::string> tool_roots;
     std::string home;
     ToolsOf tools = ToolsOf::kOurs;
+    gateway::EgressBook* egress = nullptr;  // told of each change; null: nothing is dialled for grants
   };
   PolicyWatch(boost::asio::io_context& control, gateway::PolicyGate& gate, policy::StateStore& store,
               gateway::Grants& grants, Log& log, Options options)
@@ -52,6 +54,7 @@ class PolicyWatch {
   void look();
   void look_at_grants();
   void take_grants();
+  void put_in_force(gateway::PolicyGate::EnginePtr engine);  // of `default`
   Status check_place(const std::string& path) const;
   // The file's policy, or null: what is wrong was told.
   gateway::PolicyGate::EnginePtr take(const std::string& path, FileMark& mark, bool first);

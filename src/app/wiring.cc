@@ -226,6 +226,7 @@ Status Program::make_engine(const Config& config) {
       clock_, entropy_, authority_, rules_, [this](std::size_t worker) -> flow::Sink& { return ring_->sink(worker); },
       {},     {},       {}};
   deps.upstreams = &upstreams_;
+  deps.egress = &egress_;
   deps.on_bug = [this](std::string_view what) { log_.error("connection_bug", {{"what", what}}); };
   deps.on_alert = [this](std::string_view text) { log_.info("pac_alert", {{"text", text}}); };
   deps.on_connection = [this](const flow::ConnectionPtr& connection) {
@@ -297,6 +298,7 @@ Status Program::load_policy(const Config& config) {
   options.reload = config.engine.no_reload ? PolicyWatch::Reload::kNo : PolicyWatch::Reload::kYes;
   options.tool_roots = config.engine.allow_root;
   options.home = home_.path();
+  options.egress = &egress_;
   policy_watch_ =
       std::make_unique<PolicyWatch>(control_, policy_gate_, *policy_store_, grants_, log_, std::move(options));
   return policy_watch_->load();
@@ -339,6 +341,18 @@ Status Program::make_sessions(const Config& config) {
                    session::find_on_cap(config.engine.sessions_on_cap).value_or(session::OnCap::kStop)};
   sessions_ = std::make_unique<session::Store>(std::move(deps));
   return {};
+}
+
+// What calls sent is in their own outcomes, too; what rules and upstreams caused is nowhere else.
+void Program::note_refused_egress() {
+  for (const gateway::EgressBook::Refusals& one : egress_.take_refusals()) {
+    const Status written = audit_->append_event({{"type", "egress"},
+                                                 {"grant", one.grant},
+                                                 {"decision", one.observed ? "would_deny" : "deny"},
+                                                 {"count", one.count},
+                                                 {"since", iso8601_ms(one.since)}});
+    if (!written) log_.error("egress_refused", {{"grant", one.grant}, {"reason", written.error().message}});
+  }
 }
 
 Status Program::make_gate(const Config& config) {
@@ -395,7 +409,9 @@ Status Program::make_gate(const Config& config) {
       services_->replays->cancel_all();
     }
     was_closed_ = home_.is_closed();
-    if (++ticks_ % 4 == 0) dispatcher_->each_second();
+    if (++ticks_ % 4 != 0) return;
+    dispatcher_->each_second();
+    note_refused_egress();
   });
   ring_->on_change([changes = dispatcher_->changes()] {
     changes->mark(gateway::Changes::kTraffic);
@@ -447,6 +463,7 @@ Program::~Program() {
   dispatcher_.reset();
   if (services_) services_->replays->stop();
   engine_.reset();
+  if (audit_) note_refused_egress();
   if (sessions_) {
     if (const auto stopped = sessions_->stop(); !stopped) {
       log_.error("recording_not_closed", {{"reason", stopped.error().message}});

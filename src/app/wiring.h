@@ -31,6 +31,7 @@
 #include "capture/capture.h"
 #include "gateway/audit.h"
 #include "gateway/dispatcher.h"
+#include "gateway/egress_book.h"
 #include "gateway/grants.h"
 #include "gateway/policy_gate.h"
 #include "gateway/presenter.h"
@@ -94,6 +95,7 @@ class Program {
   void offer_what_is_open(mcp::ServerProfile& profile) const;
   Status make_sessions(const Config& config);
   Status make_gate(const Config& config);
+  void note_refused_egress();
   void run_capture();
   void run_disk();
   void run_recorder();
@@ -119,6 +121,7 @@ class Program {
   gateway::StateDb state_;
   rules::RuleStore rules_;
   proxy::UpstreamStore upstreams_;
+  gateway::EgressBook egress_{clock_};
   std::unique_ptr<capture::Ring> ring_;
   std::unique_ptr<analysis::RingTextIndex> text_index_;
   gateway::SessionRoots session_roots_;

@@ -32,7 +32,7 @@ constexpr std::size_t kRead = 8 * kKiB;
 class Guard final : public net::DialGuard {
  public:
   explicit Guard(bool local) : local_(local) {}
-  Status may_dial(std::string_view, std::string_view, const asio::ip::address& address, std::uint16_t) override {
+  Status may_dial(std::string_view, const asio::ip::address& address, std::uint16_t) override {
     if (!local_ || address.is_loopback()) return {};
     return fail(Code::kRefused, "http is for this machine only: use https");
   }
@@ -106,7 +106,7 @@ struct ApprovalWebhook::State : std::enable_shared_from_this<State> {
   }
 
   net::Task<Result<std::unique_ptr<net::Stream>>> connect(MonoTime deadline) {
-    auto dialled = co_await net::dial(resolver, guard, {url.host, url.port, "", deadline});
+    auto dialled = co_await net::dial(resolver, guard, {url.host, url.port, {}, deadline});
     if (!dialled) co_return fail(dialled.error().code, dialled.error().message);
     std::unique_ptr<net::Stream> stream =
         std::make_unique<net::TcpStream>(std::move(dialled->socket), readiness, deadlines);

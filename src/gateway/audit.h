@@ -57,7 +57,7 @@ class AuditLog {
     std::string_view status;  // "ok", "error", "cancelled", "timeout"
     Duration latency{};
     ByteCount bytes = 0;      // of the answer
-    std::string_view rule{};  // that withheld the answer
+    std::string_view rule{};  // that withheld the answer; "/egress": that refused what the call sent
   };
   // The call has run: a failure is counted and reported by lost().
   void append(const OutcomeRecord& record);

@@ -15,6 +15,8 @@ namespace sluice::gateway {
 namespace {
 
 constexpr std::size_t kMaxEcho = 128;
+// For the user's answer within a call; clients give up sooner, mostly. Then it waits for an admin like any other.
+constexpr std::chrono::minutes kQuestionTime{5};
 
 std::string echo_name(std::string_view name) {
   const std::string repaired = repair_utf8(name);
@@ -197,9 +199,13 @@ void Dispatcher::judge(const JobPtr& job, CalleePtr found, const Json& given, co
 
 void Dispatcher::decide(const JobPtr& job) {
   const DispatcherDeps& deps = state_->deps;
-  if (state_->is_full()) return answer_later(*job, State::full());
+  if (state_->is_full()) {
+    State::withdraw_question(*job);
+    return answer_later(*job, State::full());
+  }
   Decision decision = deps.policy.decide(state_->subject_of(*job));
   if (decision.pending) return wait_for_person(job, decision);
+  State::withdraw_question(*job);  // somebody else has decided
   job->reserved = std::move(decision.reserved);
   job->results = decision.results;
   job->results_observed = decision.results_observed;
@@ -207,8 +213,8 @@ void Dispatcher::decide(const JobPtr& job) {
   run(job);
 }
 
-// MCP 2026-07-28, multi round-trip requests: the client asks its user, and calls again with the answer.
-Json Dispatcher::ask_user(const Job& job, const PendingApproval& pending) const {
+// The parameters of elicitation/create that every era knows: a form, which is what it is without `mode`.
+Json Dispatcher::question(const Job& job, const PendingApproval& pending) const {
   // The presenter's hand on the question, too: it quotes arguments.
   const Json safe = state_->deps.presenter.plain_failure(pending.question, job.redactor);
   const Json schema = {
@@ -216,11 +222,46 @@ Json Dispatcher::ask_user(const Job& job, const PendingApproval& pending) const 
       {"properties",
        {{"decision", {{"type", "string"}, {"title", "Decision"}, {"enum", Json::array({"approve", "deny"})}}}}},
       {"required", Json::array({"decision"})}};
+  return {{"message", safe["content"][0]["text"]}, {"requestedSchema", schema}};
+}
+
+// MCP 2026-07-28, multi round-trip requests: the client asks its user, and calls again with the answer.
+Json Dispatcher::ask_user(const Job& job, const PendingApproval& pending) const {
+  Json params = question(job, pending);
+  params["mode"] = "form";
   Json requests = Json::object();
-  requests[std::string(kQuestion)] = {
-      {"method", "elicitation/create"},
-      {"params", {{"mode", "form"}, {"message", safe["content"][0]["text"]}, {"requestedSchema", schema}}}};
+  requests[std::string(kQuestion)] = {{"method", "elicitation/create"}, {"params", std::move(params)}};
   return {{"resultType", "input_required"}, {"inputRequests", std::move(requests)}, {"requestState", pending.state}};
+}
+
+void Dispatcher::ask_within(const JobPtr& job, const PendingApproval& pending) {
+  const MonoTime now = state_->deps.clock.mono();
+  const auto left = std::chrono::milliseconds(pending.expires_ms - unix_ms(state_->deps.clock.wall()));
+  const MonoTime waits_until = std::exchange(job->waits_until, now + std::min<Duration>(kQuestionTime, left));
+  job->asked = true;
+  if (!state_->hold(job, [this, job] { decide(job); })) {
+    job->waits_until = waits_until;
+    return;
+  }
+  job->withdraw = job->caller.ask_user(question(*job, pending), [this, weak = std::weak_ptr(state_), job,
+                                                                 state = pending.state, waits_until](Json result) {
+    const auto self = weak.lock();
+    if (self && !self->closed()) take_answer(job, state, std::move(result), waits_until);
+  });
+}
+
+// Whatever it says, nobody is asked again: what is still undecided waits as if there were no user to ask.
+void Dispatcher::take_answer(const JobPtr& job, const std::string& state, Json result, MonoTime waits_until) {
+  job->withdraw = nullptr;
+  if (!state_->held.contains(job)) return;  // decided meanwhile
+  state_->let_go(job);
+  job->waits_until = waits_until;
+  if (result.is_object()) {
+    Json responses = Json::object();
+    responses[std::string(kQuestion)] = std::move(result);
+    (void)state_->deps.policy.take_answer(state_->subject_of(*job), state, responses);
+  }
+  decide(job);
 }
 
 void Dispatcher::wait_for_person(const JobPtr& job, const Decision& decision) {
@@ -233,9 +274,14 @@ void Dispatcher::wait_for_person(const JobPtr& job, const Decision& decision) {
     }
     job->waits_until = state_->deps.clock.mono() + pending.wait;
   }
-  if (!pending.state.empty()) return answer_later(*job, ask_user(*job, pending));
+  if (!pending.state.empty() && !job->caller.ask_user) return answer_later(*job, ask_user(*job, pending));
+  if (!pending.state.empty() && !job->asked) {
+    ask_within(job, pending);
+    if (state_->held.contains(job)) return;
+  }
   const auto left = job->waits_until - state_->deps.clock.mono();
   if (left > Duration::zero() && state_->hold(job, [this, job] { decide(job); })) return;
+  State::withdraw_question(*job);
   Json answer = state_->deps.presenter.plain_failure(pending.text, job->redactor);
   answer["_meta"]["dev.sluice/approval"] = {
       {"id", pending.id},

@@ -122,7 +122,11 @@ class Dispatcher {
   void judge(const JobPtr& job, CalleePtr callee, const Json& arguments, const mcp::Retry& retry);
   // Of parsed arguments: runs it, denies it, or has it wait for a person.
   void decide(const JobPtr& job);
+  Json question(const Job& job, const PendingApproval& pending) const;
   Json ask_user(const Job& job, const PendingApproval& pending) const;
+  // Within the call: while it is held.
+  void ask_within(const JobPtr& job, const PendingApproval& pending);
+  void take_answer(const JobPtr& job, const std::string& state, Json result, MonoTime waits_until);
   void wait_for_person(const JobPtr& job, const Decision& decision);
   void read_resource(const JobPtr& job, const mcp::ReadResource& read);
   void begin_request(const JobPtr& job);  // of no tool

@@ -52,8 +52,7 @@ bool is_loopback_name(std::string_view host) {
   return !error && address.is_loopback();
 }
 
-Status HttpClient::Guard::may_dial(std::string_view, std::string_view name, const boost::asio::ip::address& address,
-                                   std::uint16_t) {
+Status HttpClient::Guard::may_dial(std::string_view name, const boost::asio::ip::address& address, std::uint16_t) {
   if (options_.only_loopback && !address.is_loopback()) {
     return fail(Code::kRefused, fmt::format("{} is {} and not this machine", name, address.to_string()));
   }
@@ -272,7 +271,7 @@ Task<Result<HttpClient::Connection>> HttpClient::connect() {
   const std::weak_ptr<bool> alive = alive_;
   const Url& server = options_.server;
   auto dialled = co_await net::dial(loop_->resolver, guard_,
-                                    {server.host, server.port, "", clock_.mono() + options_.limits.connect});
+                                    {server.host, server.port, {}, clock_.mono() + options_.limits.connect});
   if (alive.expired()) co_return fail(Code::kCancelled, "the gateway ends");
   if (!dialled) co_return fail(dialled.error().code, dialled.error().message);
   Connection connection;

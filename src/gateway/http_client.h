@@ -80,8 +80,7 @@ class HttpClient {
   class Guard final : public net::DialGuard {
    public:
     explicit Guard(const Options& options) : options_(options) {}
-    Status may_dial(std::string_view grant, std::string_view name, const boost::asio::ip::address& address,
-                    std::uint16_t port) override;
+    Status may_dial(std::string_view name, const boost::asio::ip::address& address, std::uint16_t port) override;
 
    private:
     const Options& options_;

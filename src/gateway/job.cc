@@ -72,6 +72,7 @@ bool Dispatcher::State::hold(const JobPtr& job, std::function<void()> again) {
         if (error || !state || state->closed_) return;
         state->held.erase(job);
         if (job->call->stop_.stop_requested()) {
+          withdraw_question(*job);
           return job->done(state->deps.presenter.plain_failure("The call was cancelled.", job->redactor));
         }
         const MonoTime now = state->deps.clock.mono();
@@ -222,10 +223,13 @@ void Dispatcher::State::work(const JobPtr& job) {
       report(job, progress, total, message);
     };
   }
+  bool egress_refused = false;
+  context.egress_refused = &egress_refused;
   Result<Json> answer = Json();
   try {
     answer = perform(*job, context);
     if (!job->end.rule.empty() && !job->results_observed) job->end.status = "withheld";
+    if (egress_refused && job->end.rule.empty()) job->end.rule = "/egress";
   } catch (const std::exception& bug) {
     if (deps.on_bug) deps.on_bug(bug.what());
     job->end = {"error", ""};

@@ -34,7 +34,9 @@ struct Dispatcher::Job {
   bool finished = false;                           // control thread: answered
   policy::Reservation reserved;                    // given back if it never ran
   std::atomic<bool> ran{false};
-  std::string waits_for;  // the approval's id
+  std::string waits_for;           // the approval's id
+  bool asked = false;              // the caller's user, once in a call
+  std::function<void()> withdraw;  // the question, while there is no answer
   MonoTime held_since, waits_until;
 };
 
@@ -58,6 +60,15 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
   // Has `again` called a quarter of a second later; false: too many are held already. A call that is asked to stop
   // meanwhile is answered.
   bool hold(const JobPtr& job, std::function<void()> again);
+  // Of one that is held: off the list, before its time.
+  void let_go(const JobPtr& job) {
+    held.erase(job);
+    job->timer.reset();
+  }
+  // Nobody waits for the user's answer any more.
+  static void withdraw_question(Job& job) {
+    if (const auto withdraw = std::exchange(job.withdraw, nullptr)) withdraw();
+  }
   void keep_call(const Job& job, std::string_view method, std::string_view name, const Decision& decision) const;
   // The audit record, and the kept call; gives the job its id.
   Status write_decision(Job& job, std::string_view method, std::string_view name, const Decision& decision);

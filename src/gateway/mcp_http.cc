@@ -38,6 +38,8 @@ mcp::HttpResult<mcp::HttpHead> mcp_head(const http::RequestHead& head) {
 
 // Writes what belongs to one POST into its reply.
 void deliver(HttpReply& reply, const Outgoing& outgoing) {
+  // A question of ours, where nobody had asked for events.
+  if (!outgoing.last && !reply.begun()) reply.begin_events();
   if (reply.streaming()) {
     const auto weight = outgoing.last ? HttpReply::Weight::kAnswer : HttpReply::Weight::kNotice;
     if (!outgoing.text.empty()) reply.event(outgoing.text, weight);

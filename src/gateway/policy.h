@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,12 +19,18 @@
 
 namespace sluice::gateway {
 
+// Asks the client's user within the call, where its era can (MCP 2025-06-18 and 2025-11-25 `elicitation/create`):
+// `answered` gets the client's result, or null where it gave none that can be read; once, not from within, and not
+// after the function that is returned was called, which takes the question back.
+using AskUser = std::function<std::function<void()>(Json params, std::function<void(Json result)> answered)>;
+
 // Whose call it is. `owner` is the command line over the 0600 socket, never masked and never limited (gate.md 2).
 struct Caller {
   std::string grant = "default";
   std::string session;  // legacy session id or connection; empty for stateless calls
   bool unmasked = false;
-  bool can_ask_user = false;    // this request's client takes input_required with a form (MCP 2026-07-28)
+  bool can_ask_user = false;    // this request's client shows its user a form,
+  AskUser ask_user = {};        // while the call waits; empty: it is answered input_required (MCP 2026-07-28)
   std::string credential = {};  // the hash of the token that was shown; empty: none was needed
 };
 

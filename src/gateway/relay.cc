@@ -125,6 +125,7 @@ void Relay::on_request(mcp::Request request, const mcp::RequestId& id) {
     return refuse(id, Error{Code::kRefused, "[POLICY DENIED] too many calls were denied; nothing is answered before " +
                                                 iso8601_ms(*until)});
   }
+  if (request.method == "initialize" && !modern) offers_form_ = offers_form(request.params);
   close_request(request.method, request.params, [this](std::string_view method) { return is_open(method); });
   if (request.method == "tools/list") return list_tools(std::move(request));
   if (request.method == "tools/call") return call_tool(std::move(request), false);
@@ -185,7 +186,8 @@ void Relay::begin_call(const mcp::RequestId& id, std::shared_ptr<UpstreamCall> c
   const std::uint64_t serial = pending.serial;
   const bool modern = pending.modern;
   Caller caller = deps_.caller;
-  caller.can_ask_user = asks_by_form(params);
+  caller.can_ask_user = modern ? asks_by_form(params) : shows_form_;
+  if (caller.can_ask_user && !modern) caller.ask_user = asker(id);
   mcp::Retry retry;
   if (const Json* state = find_member(params, "requestState"); modern && state && state->is_string()) {
     retry.request_state = state->get<std::string>();
@@ -242,7 +244,33 @@ void Relay::pass_on(mcp::Request request) {
   if (is_pending(id, serial)) requests_[id].sent = key;
 }
 
+AskUser Relay::asker(const mcp::RequestId& about) {
+  return [weak = weak_from_this(), about](Json params, std::function<void(Json)> answered) -> std::function<void()> {
+    const auto self = weak.lock();
+    if (!self || self->closed_) return {};
+    const mcp::RequestId id(++self->last_asked_);
+    self->questions_.emplace(id, std::move(answered));
+    self->deps_.to_client({mcp::write_request(id, "elicitation/create", std::move(params)), about});
+    return [weak, about, id] {
+      const auto still = weak.lock();
+      if (!still || still->closed_ || still->questions_.erase(id) == 0) return;
+      still->deps_.to_client(
+          {mcp::write_notification("notifications/cancelled", {{"requestId", id.to_json()}}), about});
+    };
+  };
+}
+
+bool Relay::take_answer(const mcp::Response& response) {
+  const auto found = response.id ? questions_.find(*response.id) : questions_.end();
+  if (found == questions_.end()) return false;
+  const auto answered = std::move(found->second);
+  questions_.erase(found);
+  answered(response.is_error ? Json(nullptr) : plain_json(response.body));
+  return true;
+}
+
 void Relay::on_response(mcp::Response response) {
+  if (take_answer(response)) return;
   const auto found = response.id ? asked_.find(*response.id) : asked_.end();
   if (found == asked_.end()) return;  // nobody asked
   const mcp::AskedKey key = found->second;
@@ -301,6 +329,7 @@ void Relay::close() {
   }
   requests_.clear();
   asked_.clear();
+  questions_.clear();
 }
 
 }  // namespace sluice::gateway

@@ -131,6 +131,9 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
 
   // To the server; false: too much is in flight.
   bool send(std::string_view method, Json params, Waiting waiting, mcp::SentKey* key = nullptr);
+  // Asks the client's user on the stream of that request.
+  AskUser asker(const mcp::RequestId& about);
+  bool take_answer(const mcp::Response& response);
   std::function<void(Json)> progress_to_client(const mcp::RequestId& id, const Json& params,
                                                std::function<bool(Json&)> look) const;
   // What the policy says of what is no tool's answer; false: it is withheld.
@@ -153,12 +156,15 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
   UpstreamTools tools_;
   std::map<mcp::SentKey, Waiting> waiting_;
   std::map<mcp::RequestId, ClientRequest> requests_;
-  std::map<mcp::RequestId, mcp::AskedKey> asked_;  // the server's, by the id that the client was given
-  std::optional<std::vector<std::string>> shown_;  // the names that the client was given last
+  std::map<mcp::RequestId, mcp::AskedKey> asked_;                  // the server's, by the id that the client was given
+  std::map<mcp::RequestId, std::function<void(Json)>> questions_;  // the gate's own
+  std::optional<std::vector<std::string>> shown_;                  // the names that the client was given last
   std::uint64_t last_serial_ = 0;
   std::int64_t last_asked_ = 0;
   std::size_t notices_ = 0;
   bool initialized_ = false, ready_ = false;  // `initialize` was answered; the client said so
+  bool offers_form_ = false;                  // the client said in `initialize` that it shows its user forms,
+  bool shows_form_ = false;                   // and agreed on a revision that has them
   bool tells_of_tools_ = false;               // the server said that it tells of changes,
   bool hears_ = true;                         // and is heard
   bool closed_ = false, server_gone_ = false;

@@ -110,11 +110,20 @@ Json connection_meta(const Json& params) {
 
 bool is_modern_request(const Json& params) { return meta_of(params, kVersion) != nullptr; }
 
-bool asks_by_form(const Json& params) {
-  const Json* capabilities = is_modern_request(params) ? meta_of(params, kCapabilities) : nullptr;
+namespace {
+
+bool has_form(const Json* capabilities) {
   const Json* elicitation = capabilities ? find_member(*capabilities, "elicitation") : nullptr;
   return elicitation && elicitation->is_object() && (elicitation->empty() || elicitation->contains("form"));
 }
+
+}  // namespace
+
+bool asks_by_form(const Json& params) {
+  return has_form(is_modern_request(params) ? meta_of(params, kCapabilities) : nullptr);
+}
+
+bool offers_form(const Json& params) { return has_form(find_member(params, "capabilities")); }
 
 Json without_header_marks(Json schema) {
   if (schema.is_object()) schema.erase("x-mcp-header");

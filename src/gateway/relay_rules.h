@@ -33,6 +33,8 @@ Json connection_meta(const Json& params);
 bool is_modern_request(const Json& params);
 // Whether the client of this request can show a form (MCP 2026-07-28).
 bool asks_by_form(const Json& params);
+// The same of a legacy client's `initialize`.
+bool offers_form(const Json& params);
 
 // A tool's schema as it is for whoever knows nothing of HTTP.
 Json without_header_marks(Json schema);

@@ -133,7 +133,13 @@ void Relay::shape_answer(std::string_view method, const mcp::RequestId& id, Json
       // A modern client hears of changes where it listens; the relay itself does not.
       tells_of_tools_ = method == "initialize" && tells && *tells == true;
     }
-    if (method == "initialize") initialized_ = true;
+    if (method == "initialize") {
+      initialized_ = true;
+      const Json* agreed = find_member(result, "protocolVersion");
+      const auto revision =
+          agreed && agreed->is_string() ? mcp::find_revision(agreed->get<std::string>()) : std::nullopt;
+      shows_form_ = offers_form_ && revision && *revision >= mcp::Revision::k2025_06_18;
+    }
     if (result.contains("cacheScope")) result["cacheScope"] = "private";
   }
   const auto meta = result.find("_meta");

@@ -5,7 +5,7 @@ namespace {
 
 // An empty `elicitation` means forms (MCP 2025-11-25 "Elicitation: Capabilities").
 bool asks_by_form(const mcp::RequestContext& context) {
-  if (context.era() != mcp::Era::kModern) return false;
+  if (context.revision < mcp::Revision::k2025_06_18) return false;  // it knows no such thing
   const Json* elicitation = find_member(context.client_capabilities, "elicitation");
   return elicitation && elicitation->is_object() && (elicitation->empty() || elicitation->contains("form"));
 }
@@ -21,6 +21,7 @@ std::shared_ptr<SessionDriver> SessionDriver::create(const mcp::ServerProfile& p
 }
 
 mcp::Step SessionDriver::feed(mcp::Message message) {
+  if (const auto* response = std::get_if<mcp::Response>(&message)) take_response(*response);
   mcp::Step step = session_.feed(std::move(message));
   for (const mcp::OperationKey key : step.cancelled) {
     stop(key);
@@ -66,10 +67,36 @@ void SessionDriver::call(mcp::OperationKey key, const mcp::RequestContext& conte
   }
   Caller caller = caller_;
   caller.can_ask_user = asks_by_form(context);
+  if (caller.can_ask_user && context.era() == mcp::Era::kLegacy) caller.ask_user = asker(key);
   calls_[key] = dispatcher_.call(caller, std::move(body), std::move(progress),
                                  [weak = weak_from_this(), key](Result<Json> outcome) {
                                    if (const auto self = weak.lock()) self->complete(key, std::move(outcome));
                                  });
+}
+
+AskUser SessionDriver::asker(mcp::OperationKey key) {
+  return [weak = weak_from_this(), key](Json params, std::function<void(Json)> answered) -> std::function<void()> {
+    const auto self = weak.lock();
+    if (!self || self->closed_) return {};
+    const mcp::RequestId id(++self->last_question_);
+    self->questions_.emplace(id, Question{key, std::move(answered)});
+    self->send_({key, mcp::write_request(id, "elicitation/create", std::move(params)), false, 200});
+    return [weak, key, id] {
+      const auto still = weak.lock();
+      if (!still || still->closed_ || still->questions_.erase(id) == 0) return;
+      still->send_(
+          {key, mcp::write_notification("notifications/cancelled", {{"requestId", id.to_json()}}), false, 200});
+    };
+  };
+}
+
+// What nobody asked for is dropped, and so is the answer to what was asked on a stream that is over.
+void SessionDriver::take_response(const mcp::Response& response) {
+  const auto found = response.id && !closed_ ? questions_.find(*response.id) : questions_.end();
+  if (found == questions_.end()) return;
+  const auto answered = std::move(found->second.answered);
+  questions_.erase(found);
+  answered(response.is_error ? Json(nullptr) : response.body);
 }
 
 void SessionDriver::watch_tools() {
@@ -136,6 +163,7 @@ void SessionDriver::close() {
     if (const auto found = calls_.find(key); found != calls_.end()) found->second->request_stop();
   }
   calls_.clear();
+  questions_.clear();
   subscription_.reset();
   tools_watch_.reset();
 }

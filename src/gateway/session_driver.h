@@ -52,12 +52,21 @@ class SessionDriver : public std::enable_shared_from_this<SessionDriver> {
   void watch_again();
   void watch_tools();
   void stop(mcp::OperationKey key);
+  // Asks the client's user on the stream of that operation.
+  AskUser asker(mcp::OperationKey key);
+  void take_response(const mcp::Response& response);
 
+  struct Question {  // of ours, without an answer
+    mcp::OperationKey about;
+    std::function<void(Json)> answered;
+  };
   mcp::ServerSession session_;
   Dispatcher& dispatcher_;
   Caller caller_;
   Send send_;
   std::map<mcp::OperationKey, std::shared_ptr<RunningCall>> calls_;
+  std::map<mcp::RequestId, Question> questions_;
+  std::int64_t last_question_ = 0;
   Dispatcher::Subscription subscription_, tools_watch_;
   bool closed_ = false;
 };

@@ -61,8 +61,8 @@ struct Notification {
   std::string method;
   Json params;  // always an object
 };
-// An answer to a request of ours. Sluice's own tools make none, so a server drops it, however odd it is: an error is
-// never answered by an error.
+// An answer to a request of ours. A ServerSession makes none (gateway/session_driver.h does), so it drops it, however
+// odd it is: an error is never answered by an error.
 struct Response {
   std::optional<RequestId> id;
   bool is_error = false;

@@ -97,6 +97,8 @@ Task<void> attempt(std::shared_ptr<Race> race, Tcp::endpoint to, DialGuard& guar
   race->changed.cancel();
 }
 
+DialFailure refused(DialStep step, const Error& error) { return {step, error.code, 0, error.message}; }
+
 std::string connect_message(const DialRequest& request, int error_number) {
   const std::string where = authority_text(request.host, request.port, 0);
   switch (error_number) {
@@ -124,14 +126,26 @@ void prepare_socket(Tcp::socket& socket) {
 }
 
 Task<tl::expected<Dialled, DialFailure>> dial(Resolver& resolver, DialGuard& guard, DialRequest request) {
+  Egress* const egress = guard.egress();
+  if (!egress) request.grants.clear();
+  for (const std::string& grant : request.grants) {
+    if (Status allowed = egress->may_look_up(grant, request.host, request.port); !allowed) {
+      co_return tl::unexpected(refused(DialStep::kEgress, allowed.error()));
+    }
+  }
   auto addresses = co_await resolver.resolve(request.host, request.deadline);
   if (!addresses) {
-    co_return tl::unexpected(DialFailure{DialStep::kResolve, addresses.error().code, 0, addresses.error().message});
+    co_return tl::unexpected(refused(DialStep::kResolve, addresses.error()));
   }
   Dialled result{Tcp::socket(co_await asio::this_coro::executor), {}, now(), {}, nullptr};
   for (const auto& address : *addresses) {
-    if (Status allowed = guard.may_dial(request.grant, request.host, address, request.port); !allowed) {
-      co_return tl::unexpected(DialFailure{DialStep::kGuard, allowed.error().code, 0, allowed.error().message});
+    if (Status allowed = guard.may_dial(request.host, address, request.port); !allowed) {
+      co_return tl::unexpected(refused(DialStep::kGuard, allowed.error()));
+    }
+    for (const std::string& grant : request.grants) {
+      if (Status allowed = egress->may_reach(grant, request.host, address, request.port); !allowed) {
+        co_return tl::unexpected(refused(DialStep::kEgress, allowed.error()));
+      }
     }
   }
 

@@ -134,7 +134,7 @@ void say_rest(const Document& document, std::vector<std::string>& out) {
   if (document.closed_args) out.push_back("Arguments that a tool's schema does not name are denied.");
   if (document.own_only) out.push_back("A grant changes only rules that it made itself.");
   if (document.pins) out.push_back(fmt::format("Changed tools of other servers: {}.", *document.pins));
-  if (document.egress) out.push_back("Tools send traffic only where `egress` allows.");
+  if (document.egress) out.push_back(explain(*document.egress));
   if (document.handles) out.push_back("Secrets in answers are replaced by handles.");
   if (document.max_in_flight)
     out.push_back(fmt::format("At most {} calls of a grant run at once.", *document.max_in_flight));
@@ -145,6 +145,22 @@ void say_rest(const Document& document, std::vector<std::string>& out) {
 }
 
 }  // namespace
+
+std::string explain(const Egress& egress) {
+  std::vector<std::string> parts;
+  const auto listed = [](const std::vector<std::string>& names) {
+    return names.empty() ? std::string("nothing") : joined(names, ", ");
+  };
+  if (egress.host_in) parts.push_back("to hosts in " + listed(*egress.host_in));
+  if (egress.cidr) parts.push_back("to addresses in " + listed(*egress.cidr));
+  if (egress.ports) {
+    std::vector<std::string> ports;
+    for (const std::uint16_t port : *egress.ports) ports.push_back(std::to_string(port));
+    parts.push_back("to ports " + listed(ports));
+  }
+  if (parts.empty()) return "Traffic that a grant causes may go anywhere: `egress` names nothing.";
+  return fmt::format("Traffic that a grant causes goes only {}; judged where it is dialled.", joined(parts, " and "));
+}
 
 std::vector<std::string> explain(const Document& document) {
   std::vector<std::string> out;

@@ -11,6 +11,13 @@
 namespace sluice::policy {
 namespace {
 
+std::size_t line_of(const Document& document, std::string_view member) {
+  for (const Node::Name& one : document.source.names) {
+    if (one.text == member) return one.line;
+  }
+  return 1;
+}
+
 class Linter {
  public:
   Linter(const Document& document, std::span<const KnownTool> tools) : document_(document), tools_(tools) {}
@@ -23,6 +30,7 @@ class Linter {
       }
     }
     for (const Entry& entry : document_.tools) check_entry(entry);
+    if (document_.egress) check_egress(*document_.egress);
     if (allows_nothing()) warn(1, "", "allows no tool");
     std::stable_sort(out_.begin(), out_.end(), [](const Problem& a, const Problem& b) { return a.line < b.line; });
     return std::move(out_);
@@ -139,6 +147,14 @@ class Linter {
     }
   }
 
+  void check_egress(const Egress& egress) {
+    const std::size_t line = line_of(document_, "egress");
+    if (!egress.host_in && !egress.cidr && !egress.ports) warn(line, "/egress", "restricts nothing: it names nothing");
+    const bool nothing = (egress.host_in && egress.host_in->empty()) || (egress.cidr && egress.cidr->empty()) ||
+                         (egress.ports && egress.ports->empty());
+    if (nothing) warn(line, "/egress", "an empty list admits nothing: no traffic that a grant causes goes anywhere");
+  }
+
   bool allows_nothing() const {
     const auto all = [](const Named& hidden) { return hidden.name == "*"; };
     if (std::any_of(document_.hide.begin(), document_.hide.end(), all)) return true;
@@ -161,22 +177,17 @@ std::vector<Problem> lint(const Document& document, std::span<const KnownTool> t
   return Linter(document, tools).run();
 }
 
-std::vector<Problem> unenforced(const Document& document) {
+std::vector<Problem> unenforced(const Document& document, Tools whose) {
   std::vector<Problem> out;
-  const auto refuse = [&](std::size_t line, std::string path, std::string_view what) {
-    out.push_back({line, std::move(path),
-                   fmt::format("{} cannot be enforced by this version, so the policy is not put in "
-                               "force; take the member out or wait",
-                               what)});
+  const auto refuse = [&](std::string_view member, std::string_view by) {
+    out.push_back(
+        {line_of(document, member), "/" + std::string(member),
+         fmt::format("{} cannot be enforced {}, so the policy is not put in force; take the member out", member, by)});
   };
-  const auto line_of = [&](std::string_view name) {
-    for (const Node::Name& one : document.source.names) {
-      if (one.text == name) return one.line;
-    }
-    return std::size_t{1};
-  };
-  if (document.handles) refuse(line_of("handles"), "/handles", "handles");
-  if (document.egress) refuse(line_of("egress"), "/egress", "egress");
+  if (document.handles) refuse("handles", "by this version");
+  if (document.egress && whose == Tools::kOthers) {
+    refuse("egress", "for another server, which sends its own traffic");
+  }
   return out;
 }
 

@@ -206,12 +206,15 @@ Result<AddressSet> AddressSet::compile(std::span<const std::string> blocks) {
 Truth AddressSet::judge(std::string_view text) const {
   const auto host = read_host(text);
   if (!host || !host->address) return Truth::kMismatch;
-  const Address& address = *host->address;
-  return truth(std::any_of(blocks_.begin(), blocks_.end(), [&](const Block& block) {
+  return truth(contains(*host->address));
+}
+
+bool AddressSet::contains(const Address& address) const {
+  return std::any_of(blocks_.begin(), blocks_.end(), [&](const Block& block) {
     const unsigned whole = block.bits / 8, rest = block.bits % 8;
     if (!std::equal(address.begin(), address.begin() + whole, block.address.begin())) return false;
     return rest == 0 || ((address[whole] ^ block.address[whole]) >> (8 - rest)) == 0;
-  }));
+  });
 }
 
 Result<PathSet> PathSet::compile(std::span<const std::string> roots) {

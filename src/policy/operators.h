@@ -45,6 +45,7 @@ class AddressSet {
  public:
   static Result<AddressSet> compile(std::span<const std::string> blocks);
   Truth judge(std::string_view text) const;
+  bool contains(const Address& address) const;
 
  private:
   struct Block {

@@ -52,19 +52,20 @@ void parse_egress(Reader& reader, const Place& place, Document& document) {
   Egress egress;
   if (reader.has(place, "host_in")) {
     egress.host_in = reader.strings(place.at("host_in"));
-    const auto set = HostSet::compile(egress.host_in);
+    const auto set = HostSet::compile(*egress.host_in);
     if (!set) reader.error(place.at("host_in"), set.error().message);
   }
   if (reader.has(place, "cidr")) {
     egress.cidr = reader.strings(place.at("cidr"));
-    const auto set = AddressSet::compile(egress.cidr);
+    const auto set = AddressSet::compile(*egress.cidr);
     if (!set) reader.error(place.at("cidr"), set.error().message);
   }
   if (reader.has(place, "ports") && reader.expect(place.at("ports"), Node::Kind::kArray)) {
     const Place list = place.at("ports");
+    egress.ports.emplace();
     for (std::size_t i = 0; i < list.node.items.size(); ++i) {
       if (const auto port = reader.integer(list.at(i), 1, 65'535)) {
-        egress.ports.push_back(static_cast<std::uint16_t>(*port));
+        egress.ports->push_back(static_cast<std::uint16_t>(*port));
       }
     }
   }

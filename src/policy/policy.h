@@ -116,9 +116,9 @@ struct RiskEntry : Named {
 struct MethodEntry : Named {
   bool allow = false;
 };
-struct Egress {
-  std::vector<std::string> host_in, cidr;
-  std::vector<std::uint16_t> ports;
+struct Egress {  // nullopt: the member is not given, and restricts nothing; an empty list admits nothing
+  std::optional<std::vector<std::string>> host_in, cidr;
+  std::optional<std::vector<std::uint16_t>> ports;
 };
 struct MaxDenials {
   Window window = Window::kMinute;

@@ -26,6 +26,7 @@ socks::Refusal socks_refusal(FailureKind kind) {
   switch (kind) {
     case FailureKind::kLoop:
     case FailureKind::kTargetForbidden:
+    case FailureKind::kEgress:
       return socks::Refusal::kNotAllowed;
     case FailureKind::kResolve:
     case FailureKind::kConnect:

@@ -56,6 +56,7 @@ class EngineImpl final : public Engine {
 
   Status open(std::shared_ptr<tls::ServerContext> server, std::shared_ptr<tls::ClientContext> client) {
     const std::shared_ptr<tls::ClientContext> client_tls = client;
+    guard_.set_egress(deps_.egress);
     pac_.emplace(PacDeps{deps_.clock, resolver_, guard_, client, options_.allow_roots, options_.outgoing_mark, bugs(),
                          deps_.on_alert, options_.home, options_.sessions, options_.policy_folder});
     Shared shared{options_,

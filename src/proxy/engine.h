@@ -22,6 +22,10 @@
 #include "tls/authority.h"
 #include "tls/session.h"
 
+namespace sluice::net {
+class Egress;  // dial.h
+}
+
 namespace sluice::proxy {
 
 class UpstreamStore;  // upstream_table.h
@@ -90,6 +94,7 @@ struct EngineDeps {
   std::function<void(const flow::ConnectionPtr&)> on_connection;  // may look for the client's process; must not block
   std::function<void(std::string_view text)> on_alert;  // what a proxy script gave alert(), cut; must not block
   UpstreamStore* upstreams = nullptr;                   // upstream proxies; null: none, ever
+  net::Egress* egress = nullptr;                        // what grants may reach; null: what everybody may
 };
 
 class Engine {

@@ -31,6 +31,8 @@ Entry entry_of(FailureKind kind) {
       return {408, "head_timeout", Phase::kRequestHead, ""};
     case FailureKind::kTargetForbidden:
       return {403, "target_forbidden", Phase::kConnect, ""};
+    case FailureKind::kEgress:
+      return {403, "egress", Phase::kConnect, ""};
     case FailureKind::kLoop:
       return {508, "loop", Phase::kConnect, "The request was addressed to Sluice itself."};
     case FailureKind::kResolve:

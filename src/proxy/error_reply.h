@@ -18,6 +18,7 @@ enum class FailureKind {
   kTooManyClients,        // 503: over max_connections
   kHeadTimeout,           // 408: the client began a head and did not end it
   kTargetForbidden,       // 403: loopback or link-local from a remote client
+  kEgress,                // 403: the policy of a grant that causes it does not let it go there
   kLoop,                  // 508: our own listener
   kResolve,               // 502
   kConnectRefused,        // 502

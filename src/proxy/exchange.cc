@@ -191,14 +191,15 @@ bool Exchange::rewrite() {
     return false;
   }
   if (!*made) return true;
-  retarget(**made);
+  retarget(**made, rules::makers(plan_.stopped->spec));
   return true;
 }
 
-void Exchange::retarget(const Url& url) {
+void Exchange::retarget(const Url& url, const std::vector<std::string>& grants) {
   const bool elsewhere = url.scheme != target_.scheme || url.host != target_.host || url.port != target_.port;
   target_.path = url.target;
   if (!elsewhere) return;
+  causes_.insert(causes_.end(), grants.begin(), grants.end());
   target_.scheme = url.scheme;
   target_.host = target_.dial_host = target_.server_name = url.host;
   target_.port = target_.dial_port = url.port;
@@ -229,6 +230,7 @@ void Exchange::build_request() {
       if (!to->scheme.empty()) target_.scheme = to->scheme;
       target_.dial_host = target_.server_name = to->host;
       target_.dial_port = to->port != 0 ? to->port : default_port(target_.scheme);
+      causes_ = rules::makers(plan_.stopped->spec);
       edited = true;
     }
     if (plan_.edits_request_head()) {

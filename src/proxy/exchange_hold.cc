@@ -103,7 +103,7 @@ void Exchange::edit_held_request(const Resumption& decision) {
   std::string content(request_body_replaced_ ? replaced_request_body() : Bytes());
   if (decision.fields) replace_fields(*decision.fields, sent.fields);
   if (decision.url) {
-    retarget(*decision.url);
+    retarget(*decision.url, decision.grant.empty() ? std::vector<std::string>() : std::vector{decision.grant});
     name_target(sent);
   }
   const rules::RuleBook::Plan plan = plan_of(decision.edits);

@@ -121,7 +121,7 @@ net::Task<void> ExchangeServer::serve(ClientEnd& client, Request request) {
 }
 
 net::Task<void> ExchangeServer::forward(StreamRelay& relay, Exchange& exchange, StreamRelay::RequestBody body) {
-  const Route route = route_of(worker_, exchange.target(), facts_);
+  const Route route = route_of(worker_, exchange.target(), facts_, Passing::kHttp, exchange.causes());
   const std::string key = route.key();
   for (flow::UpstreamPtr failed;;) {
     if (first_failure_ && first_failure_->first == key) {

@@ -89,15 +89,13 @@ bool OwnListeners::is_own(const ip::address& address, std::uint16_t port) {
   return is_local_address(address);
 }
 
-Status OwnListeners::may_dial(std::string_view grant, std::string_view name, const ip::address& address,
-                              std::uint16_t port) {
+Status OwnListeners::may_dial(std::string_view name, const ip::address& address, std::uint16_t port) {
   if (!is_own(address, port)) return {};
   return fail(Code::kConflict, "the address is one of Sluice's own listeners");
 }
 
-Status RemoteGuard::may_dial(std::string_view grant, std::string_view name, const ip::address& given,
-                             std::uint16_t port) {
-  SLUICE_CHECK(also_.may_dial(grant, name, given, port));
+Status RemoteGuard::may_dial(std::string_view name, const ip::address& given, std::uint16_t port) {
+  SLUICE_CHECK(also_.may_dial(name, given, port));
   const ip::address address = plain_address(given);
   bool link_local = address.is_v6() && address.to_v6().is_link_local();
   if (address.is_v4()) {

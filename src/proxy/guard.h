@@ -42,16 +42,18 @@ class OwnListeners final : public net::DialGuard {
   void remove(const ListenAddress& address);
   bool is_own(const net::asio::ip::address& address, std::uint16_t port);
   OutgoingConnections& outgoing() { return outgoing_; }
+  void set_egress(net::Egress* egress) { egress_ = egress; }  // before anything is dialled; null: none
 
   // kConflict: a loop.
-  Status may_dial(std::string_view grant, std::string_view name, const net::asio::ip::address& address,
-                  std::uint16_t port) override;
+  Status may_dial(std::string_view name, const net::asio::ip::address& address, std::uint16_t port) override;
   std::shared_ptr<const void> connecting(const net::asio::ip::tcp::socket& socket,
                                          const net::asio::ip::tcp::endpoint& remote) override {
     return outgoing_.note(socket, remote);
   }
+  net::Egress* egress() override { return egress_; }
 
  private:
+  net::Egress* egress_ = nullptr;
   std::mutex mutex_;
   std::vector<std::uint16_t> ports_;
   OutgoingConnections outgoing_;
@@ -62,12 +64,12 @@ class RemoteGuard final : public net::DialGuard {
  public:
   explicit RemoteGuard(net::DialGuard& also) : also_(also) {}
   // kRefused: not for remote clients.
-  Status may_dial(std::string_view grant, std::string_view name, const net::asio::ip::address& address,
-                  std::uint16_t port) override;
+  Status may_dial(std::string_view name, const net::asio::ip::address& address, std::uint16_t port) override;
   std::shared_ptr<const void> connecting(const net::asio::ip::tcp::socket& socket,
                                          const net::asio::ip::tcp::endpoint& remote) override {
     return also_.connecting(socket, remote);
   }
+  net::Egress* egress() override { return also_.egress(); }
 
  private:
   net::DialGuard& also_;

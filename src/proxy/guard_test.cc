@@ -10,15 +10,15 @@ auto address(const char* text) { return net::asio::ip::make_address(text); }
 TEST(OwnListeners, AreNeverDialledOnAnyLocalAddress) {
   OwnListeners guard;
   guard.add({"127.0.0.1", 8080});
-  EXPECT_EQ(guard.may_dial("", "localhost", address("127.0.0.1"), 8080).error().code, Code::kConflict);
-  EXPECT_FALSE(guard.may_dial("", "x", address("127.9.9.9"), 8080));
-  EXPECT_FALSE(guard.may_dial("", "x", address("::1"), 8080));
-  EXPECT_FALSE(guard.may_dial("", "x", address("0.0.0.0"), 8080));
-  EXPECT_FALSE(guard.may_dial("", "x", address("::ffff:127.0.0.1"), 8080));
-  EXPECT_TRUE(guard.may_dial("", "localhost", address("127.0.0.1"), 8081));
-  EXPECT_TRUE(guard.may_dial("", "x", address("192.0.2.7"), 8080));
+  EXPECT_EQ(guard.may_dial("localhost", address("127.0.0.1"), 8080).error().code, Code::kConflict);
+  EXPECT_FALSE(guard.may_dial("x", address("127.9.9.9"), 8080));
+  EXPECT_FALSE(guard.may_dial("x", address("::1"), 8080));
+  EXPECT_FALSE(guard.may_dial("x", address("0.0.0.0"), 8080));
+  EXPECT_FALSE(guard.may_dial("x", address("::ffff:127.0.0.1"), 8080));
+  EXPECT_TRUE(guard.may_dial("localhost", address("127.0.0.1"), 8081));
+  EXPECT_TRUE(guard.may_dial("x", address("192.0.2.7"), 8080));
   guard.remove({"127.0.0.1", 8080});
-  EXPECT_TRUE(guard.may_dial("", "localhost", address("127.0.0.1"), 8080));
+  EXPECT_TRUE(guard.may_dial("localhost", address("127.0.0.1"), 8080));
 }
 
 TEST(OutgoingConnections, AreKnownWhileTheyAreOpenAndSomebodyWatches) {
@@ -56,14 +56,14 @@ TEST(RemoteGuard, KeepsClientsOfOtherMachinesFromThisOne) {
   RemoteGuard guard(own);
   for (const char* bad : {"127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1", "0.0.0.0", "0.1.2.3",
                           "::", "169.254.169.254", "::ffff:169.254.1.1", "fe80::1"}) {
-    const Status allowed = guard.may_dial("", "name", address(bad), 80);
+    const Status allowed = guard.may_dial("name", address(bad), 80);
     ASSERT_FALSE(allowed) << bad;
     EXPECT_EQ(allowed.error().code, Code::kRefused);
   }
-  EXPECT_TRUE(guard.may_dial("", "name", address("192.0.2.1"), 80));
-  EXPECT_TRUE(guard.may_dial("", "name", address("10.0.0.1"), 80));
-  EXPECT_TRUE(guard.may_dial("", "name", address("2001:db8::1"), 80));
-  EXPECT_EQ(guard.may_dial("", "name", address("127.0.0.1"), 8080).error().code, Code::kConflict);
+  EXPECT_TRUE(guard.may_dial("name", address("192.0.2.1"), 80));
+  EXPECT_TRUE(guard.may_dial("name", address("10.0.0.1"), 80));
+  EXPECT_TRUE(guard.may_dial("name", address("2001:db8::1"), 80));
+  EXPECT_EQ(guard.may_dial("name", address("127.0.0.1"), 8080).error().code, Code::kConflict);
 }
 
 TEST(ClientList, HoldsTheListedRanges) {

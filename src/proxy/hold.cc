@@ -107,6 +107,7 @@ Result<Resumption> make_resumption(const HeldMessage& held, HoldAction action, H
   Resumption made;
   made.action = action;
   if (action == HoldAction::kDrop) return made;
+  made.grant = edits.grant;
   if (edits.url) {
     SLUICE_TRY(made.url, parse_target(*edits.url));
   }

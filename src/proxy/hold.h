@@ -39,6 +39,7 @@ struct HoldEdits {
   rules::HeaderEdits headers;                                                   // set, or deleted
   std::optional<std::vector<std::pair<std::string, std::string>>> all_headers;  // in place of all, in this order
   std::optional<std::string> body;                                              // decoded
+  std::string grant;                                                            // who wants it
 };
 
 // A decision that was checked. The edits are a rule (passthrough with a transform, or a mock), so that they are made
@@ -48,6 +49,7 @@ struct Resumption {
   rules::RulePtr edits;  // null: none
   std::optional<Url> url;
   std::optional<http::FieldList> fields;  // in place of all
+  std::string grant;                      // who decided
 };
 
 // kInvalid, kTooLarge: one sentence that begins with the member, "edits.url: …".

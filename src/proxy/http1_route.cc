@@ -5,11 +5,14 @@
 
 namespace sluice::proxy {
 
-Route route_of(const Worker& worker, const Target& target, const ClientFacts& facts, Passing passing) {
+Route route_of(const Worker& worker, const Target& target, const ClientFacts& facts, Passing passing,
+               const std::vector<std::string>& causes) {
   const auto& upgraded = facts.upgraded_to;
   const bool elsewhere = upgraded && (upgraded->first != target.dial_host || upgraded->second != target.dial_port);
   Route route;
   route.remote = facts.remote;
+  add_grant(route.grants, facts.grant);
+  for (const std::string& grant : causes) add_grant(route.grants, grant);
   if (!elsewhere) route.identity = facts.identity;
   route.tls = target.scheme == "https";
   route.dial_host = target.dial_host;
@@ -28,10 +31,21 @@ Route route_of(const Worker& worker, const Target& target, const ClientFacts& fa
   // engine.md 2: the address dialled is the destination. A proxy that forwards would dial what the URL names.
   const bool misnamed = facts.has_destination() && target.dial_host == facts.destination_host &&
                         (target.host != target.dial_host || target.port != target.dial_port);
-  if (facts.direct) return route;
+  if (facts.direct) {
+    note_egress(worker, route);
+    return route;
+  }
   choose_upstream(worker, route, target.scheme, facts.by_address ? target.server_name : "",
                   passing == Passing::kOctets || facts.tunnelled || misnamed);
   return route;
+}
+
+// A policy has changed since, or a grant has ended.
+bool Http1Server::is_judged_otherwise(const Route& route) const {
+  if (route.egress.empty()) return false;
+  Route now = route;
+  note_egress(worker_, now);
+  return now.egress != route.egress;
 }
 
 const Http1Server::KnownRoute& Http1Server::find_route(const Exchange& exchange) {
@@ -42,10 +56,12 @@ const Http1Server::KnownRoute& Http1Server::find_route(const Exchange& exchange)
   if (!known_route_ || known_route_->upgrades != upgrades || known_route_->generation != generation ||
       known_route_->hosts.get() != hosts || known_route_->target.scheme != target.scheme ||
       known_route_->target.dial_host != target.dial_host || known_route_->target.dial_port != target.dial_port ||
-      known_route_->target.server_name != target.server_name || known_route_->target.host != target.host) {
-    Route route = route_of(worker_, target, facts_, upgrades ? Passing::kOctets : Passing::kHttp);
+      known_route_->target.server_name != target.server_name || known_route_->target.host != target.host ||
+      known_route_->causes != exchange.causes() || is_judged_otherwise(known_route_->route)) {
+    Route route = route_of(worker_, target, facts_, upgrades ? Passing::kOctets : Passing::kHttp, exchange.causes());
     std::string key = route.key();
-    known_route_.emplace(KnownRoute{target, std::move(route), std::move(key), upgrades, generation, worker_.hosts()});
+    known_route_.emplace(
+        KnownRoute{target, std::move(route), std::move(key), upgrades, generation, exchange.causes(), worker_.hosts()});
   }
   return *known_route_;
 }

@@ -77,9 +77,11 @@ class Http1Server {
     std::string key;
     bool upgrades = false;
     std::uint64_t generation = 0;  // of the upstream proxies
-    HostBookPtr hosts;             // by which it was made
+    std::vector<std::string> causes;
+    HostBookPtr hosts;  // by which it was made
   };
   const KnownRoute& find_route(const Exchange& exchange);
+  bool is_judged_otherwise(const Route& route) const;
   UpstreamConnectionPtr take_idle(const KnownRoute& known, net::Look look);
   net::Task<UpstreamConnectionPtr> acquire(Exchange& exchange, const KnownRoute& known, ConnectFailure& failure);
   void release(UpstreamConnectionPtr upstream, Exchange& exchange, Result result);
@@ -138,6 +140,8 @@ class Http1Server {
 // The route of a target under the worker's settings, for that client.
 // kOctets: the connection may become something else than HTTP, so that no proxy between may take it for HTTP.
 enum class Passing : std::uint8_t { kHttp, kOctets };
-Route route_of(const Worker& worker, const Target& target, const ClientFacts& facts, Passing passing = Passing::kHttp);
+// `causes`: the grants whose rules send it there (Exchange::causes).
+Route route_of(const Worker& worker, const Target& target, const ClientFacts& facts, Passing passing = Passing::kHttp,
+               const std::vector<std::string>& causes = {});
 
 }  // namespace sluice::proxy

@@ -75,7 +75,7 @@ std::string sanitised(std::string_view text) {
 }
 
 struct Question {
-  std::string pac_url, url, host;
+  std::string pac_url, url, host, grant;
   MonoTime until;
   std::shared_ptr<net::AnswerSlot<Choices>> slot;
 };
@@ -122,12 +122,12 @@ class Pac::Desk {
   };
 
   net::Task<Choices> find(const Question& question) {
-    auto source = script(question.pac_url);
+    auto source = script(question);
     if (!source) co_return fail(std::move(source.error()));
     auto text = co_await (*source)->current();
     if (!text) co_return fail(std::move(text.error()));
     if (!question.slot->is_wanted()) co_return fail(Code::kCancelled, "is no longer asked");
-    auto reply = co_await processes_.evaluate(question.pac_url, *std::move(text),
+    auto reply = co_await processes_.evaluate(key_of(question), *std::move(text),
                                               {std::nullopt, question.url, question.host}, question.until);
     if (!reply) co_return fail(std::move(reply.error()));
     note(reply->alerts);
@@ -135,9 +135,16 @@ class Pac::Desk {
     co_return pac::parse_answer(*reply->answer);
   }
 
-  Result<std::shared_ptr<PacSource>> script(const std::string& pac_url) {
+  // What one grant has fetched is no answer for another: each of them must be allowed to.
+  static std::string key_of(const Question& question) {
+    return question.grant.empty() ? question.pac_url : question.pac_url + ' ' + question.grant;
+  }
+
+  Result<std::shared_ptr<PacSource>> script(const Question& question) {
+    const std::string& pac_url = question.pac_url;
+    const std::string key = key_of(question);
     const MonoTime now = deps_.clock.mono();
-    if (const auto found = scripts_.find(pac_url); found != scripts_.end()) {
+    if (const auto found = scripts_.find(key); found != scripts_.end()) {
       found->second.used = now;
       return found->second.source;
     }
@@ -146,13 +153,13 @@ class Pac::Desk {
       source = file_pac(*path, is_permitted(*path) ? nullptr : &roots_);
     } else {
       SLUICE_TRY(Url url, script_url(pac_url));
-      source = fetches_.source(std::move(url));
+      source = fetches_.source(std::move(url), question.grant);
     }
     if (scripts_.size() >= limits_.scripts) {
       scripts_.erase(std::min_element(scripts_.begin(), scripts_.end(),
                                       [](const auto& a, const auto& b) { return a.second.used < b.second.used; }));
     }
-    scripts_.emplace(pac_url, Script{source, now});
+    scripts_.emplace(key, Script{source, now});
     return source;
   }
 
@@ -209,11 +216,11 @@ void Pac::permit(const std::string& pac_url) {
   if (auto path = file_path(pac_url)) desk_->permit(*std::move(path));
 }
 
-net::Task<Choices> Pac::resolve(Worker&, std::string pac_url, std::string url, std::string host) {
-  return resolve(std::move(pac_url), std::move(url), std::move(host));
+net::Task<Choices> Pac::resolve(Worker&, std::string pac_url, std::string url, std::string host, std::string grant) {
+  return resolve(std::move(pac_url), std::move(url), std::move(host), std::move(grant));
 }
 
-net::Task<Choices> Pac::resolve(std::string pac_url, std::string url, std::string host) {
+net::Task<Choices> Pac::resolve(std::string pac_url, std::string url, std::string host, std::string grant) {
   if (host.size() > 2 && host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   const auto until = std::chrono::steady_clock::now() + limits_.patience;
   std::call_once(started_, [this] {
@@ -223,7 +230,7 @@ net::Task<Choices> Pac::resolve(std::string pac_url, std::string url, std::strin
     });
   });
   net::Asking<Choices> asking(co_await asio::this_coro::executor, until);
-  Question question{std::move(pac_url), sanitised(url), to_lower(host), until, asking.slot()};
+  Question question{std::move(pac_url), sanitised(url), to_lower(host), std::move(grant), until, asking.slot()};
   const std::string name = shown_name(question.pac_url);
   asio::post(*io_, [this, question = std::move(question)] {
     net::spawn(io_->get_executor(), desk_->serve(question), on_bug_);

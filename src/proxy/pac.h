@@ -73,10 +73,12 @@ class Pac {
   // fragment, https and wss also without path and query, as browsers do; `host` without brackets. Errors are one
   // sentence that names the script: not fetched, not parsed (with the line), threw, did not answer in time, returned
   // nonsense. Codes: kInvalid, kTooLarge, kNotFound, kRefused, kUnavailable, kTimeout, kIo.
+  // `grant`: whose script it is, on whose behalf it is fetched; empty: that of whoever runs Sluice.
   net::Task<Result<std::vector<PacChoice>>> resolve(Worker& worker, std::string pac_url, std::string url,
-                                                    std::string host);
+                                                    std::string host, std::string grant);
   // The same on any executor of one thread.
-  net::Task<Result<std::vector<PacChoice>>> resolve(std::string pac_url, std::string url, std::string host);
+  net::Task<Result<std::vector<PacChoice>>> resolve(std::string pac_url, std::string url, std::string host,
+                                                    std::string grant = {});
 
  private:
   class Desk;  // everything that lives on the thread

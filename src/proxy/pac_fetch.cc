@@ -5,6 +5,7 @@
 #include "net/tcp_stream.h"
 #include "net/tls_stream.h"
 #include "pac/wire.h"
+#include "proxy/route.h"
 
 namespace sluice::proxy {
 namespace {
@@ -22,8 +23,10 @@ struct Connection {
 };
 
 net::Task<Result<Connection>> connect(PacFetchDeps around, const Url& url, MonoTime deadline) {
-  auto dialled =
-      co_await net::dial(around.deps.resolver, around.deps.guard, {url.host, url.port, "", deadline, around.deps.mark});
+  net::Grants grants;
+  add_grant(grants, around.grant);
+  auto dialled = co_await net::dial(around.deps.resolver, around.deps.guard,
+                                    {url.host, url.port, std::move(grants), deadline, around.deps.mark});
   if (!dialled) co_return fail(dialled.error().code, dialled.error().message);
   Connection connection;
   connection.known = std::move(dialled->known);

@@ -17,6 +17,7 @@ struct PacFetchDeps {
   const PacDeps& deps;
   net::Readiness& readiness;
   net::Deadlines& deadlines;
+  std::string grant = {};  // whose script it is; empty: nobody's
 };
 
 // The body of a 200 answer, of at most pac::kMostScript octets. Errors are clauses that go on after "the proxy script":

@@ -89,8 +89,11 @@ std::shared_ptr<PacSource> file_pac(std::string path, const FileRoots* roots) {
 
 class HttpPac final : public PacSource, public std::enable_shared_from_this<HttpPac> {
  public:
-  HttpPac(PacFetches& fetches, Url url)
-      : fetches_(fetches), url_(std::move(url)), fetched_(fetches.io_, asio::steady_timer::time_point::max()) {}
+  HttpPac(PacFetches& fetches, Url url, std::string grant)
+      : fetches_(fetches),
+        url_(std::move(url)),
+        grant_(std::move(grant)),
+        fetched_(fetches.io_, asio::steady_timer::time_point::max()) {}
 
   net::Task<Result<Text>> current() override {
     const auto self = shared_from_this();
@@ -123,8 +126,9 @@ class HttpPac final : public PacSource, public std::enable_shared_from_this<Http
     const Fetching fetching(self);
     const Clock& clock = self->fetches_.deps_.clock;
     const PacLimits& limits = self->fetches_.limits_;
-    auto body = co_await fetch_pac({self->fetches_.deps_, self->fetches_.readiness_, self->fetches_.deadlines_},
-                                   self->url_, clock.mono() + limits.fetch, limits.redirects);
+    auto body =
+        co_await fetch_pac({self->fetches_.deps_, self->fetches_.readiness_, self->fetches_.deadlines_, self->grant_},
+                           self->url_, clock.mono() + limits.fetch, limits.redirects);
     self->tried_ = clock.mono();
     if (!body) {
       self->error_ = std::move(body.error());
@@ -138,6 +142,7 @@ class HttpPac final : public PacSource, public std::enable_shared_from_this<Http
 
   PacFetches& fetches_;
   const Url url_;
+  const std::string grant_;
   asio::steady_timer fetched_;  // cancelled at the end of each fetch
   Text text_;
   MonoTime when_{}, tried_{};
@@ -153,7 +158,9 @@ void PacFetches::stop() {
   ticker_.reset();
 }
 
-std::shared_ptr<PacSource> PacFetches::source(Url url) { return std::make_shared<HttpPac>(*this, std::move(url)); }
+std::shared_ptr<PacSource> PacFetches::source(Url url, std::string grant) {
+  return std::make_shared<HttpPac>(*this, std::move(url), std::move(grant));
+}
 
 void PacFetches::begin() {
   ++running_;

@@ -26,7 +26,7 @@ std::shared_ptr<PacSource> file_pac(std::string path, const FileRoots* roots);
 class PacFetches {
  public:
   PacFetches(net::asio::io_context& io, const PacDeps& deps, const PacLimits& limits);
-  std::shared_ptr<PacSource> source(Url url);
+  std::shared_ptr<PacSource> source(Url url, std::string grant);
   // Ends the waits for servers; then, once the loop has turned, stop(): nothing of the io_context is used any more.
   void cancel() { deadlines_.tick(MonoTime::max()); }
   void stop();

@@ -1,6 +1,7 @@
 // Everything that makes one upstream connection usable for a request instead of another: engine.md 7.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -9,6 +10,11 @@
 #include "tls/session.h"
 
 namespace sluice::proxy {
+
+// Without repetitions; an empty name is nobody's.
+inline void add_grant(std::vector<std::string>& grants, const std::string& grant) {
+  if (!grant.empty() && std::find(grants.begin(), grants.end(), grant) == grants.end()) grants.push_back(grant);
+}
 
 struct TlsProfile {
   std::string server_name;  // SNI and the name to verify
@@ -32,6 +38,10 @@ struct Route {
   bool remote = false;   // for a client beyond this machine: what it may not dial it may not find open either
   UpstreamProxyPtr via;  // the upstream proxy that leads there; null: none
   bool tunnel = false;   // octets through `via` where it might forward HTTP (may_forward)
+  // Who sends it there: grants by their calls and their rules, none for what a client asked for itself. Beside it, for
+  // the key, what their policies say now and that of whoever set `via` (net::Egress::revision).
+  std::vector<std::string> grants;
+  std::string egress;
   friend bool operator==(const Route&, const Route&) = default;
 
   std::string key() const {
@@ -49,6 +59,7 @@ struct Route {
       if (profile.minimum != tls::Version::k1_2) key += " from " + std::to_string(static_cast<int>(profile.minimum));
       if (profile.legacy) key += " legacy";
     }
+    key += egress;
     return key;
   }
 };

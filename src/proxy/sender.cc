@@ -133,6 +133,7 @@ class Sending final : public std::enable_shared_from_this<Sending>, net::Deadlin
     ClientFacts facts;
     facts.tls = request_.scheme == "https";
     facts.direct = request_.direct;
+    facts.grant = request_.grant;
     if (request_.head.version == http::Version::kHttp2) {
       facts.alpn = {"h2", "http/1.1"};
       facts.http2_without_tls = !facts.tls;

@@ -25,6 +25,7 @@ struct SendRequest {
   std::string scheme;   // "http", "https"
   std::string host;     // what is dialled and, in TLS, verified
   std::uint16_t port = 0;
+  std::string grant;                          // whose call sends it: may it reach there (net::Egress)?
   bool direct = true;                         // past rules and upstream proxies; else as a client's
   ByteCount keep = 0;                         // of the answer's content, at most so much is handed back
   std::chrono::milliseconds timeout{30'000};  // for everything, to the answer's last octet

@@ -26,6 +26,7 @@ struct ClientFacts {
   bool direct = false;   // past all upstream proxies
   // What origins are offered for this client's requests: its own ALPN list, cut to what Sluice speaks (engine.md 2).
   std::vector<std::string> alpn = {"http/1.1"};
+  std::string grant;               // whose request it is; empty: a client's own
   std::string identity;            // of upstream connections that are this client's own; empty: shared ones
   bool http2_without_tls = false;  // the client spoke HTTP/2 by prior knowledge: so does Sluice towards the origin
   // An upgrade to h2c in a proxy's plain connection: only there is HTTP/2 spoken, on the connection of `identity`.

@@ -24,18 +24,22 @@ inline constexpr std::string_view kNever("\0never", 7);
 class EngineTest : public ::testing::Test {
  protected:
   virtual void configure(EngineOptions&) {}
+  virtual void wire(EngineDeps&) {}
   void SetUp() override {
     authority_ = *tls::CertificateAuthority::create(clock_, entropy_);
     EngineOptions options;
     options.limits.timeouts.server_first = std::chrono::milliseconds(100);
     configure(options);
-    auto engine = Engine::create(options, {clock_,
-                                           entropy_,
-                                           authority_,
-                                           rules_,
-                                           [this](std::size_t) -> flow::Sink& { return sink_; },
-                                           [this](std::string_view what) { bugs_.emplace_back(what); },
-                                           {}});
+    EngineDeps deps{clock_,
+                    entropy_,
+                    authority_,
+                    rules_,
+                    [this](std::size_t) -> flow::Sink& { return sink_; },
+                    [this](std::string_view what) { bugs_.emplace_back(what); },
+                    {},
+                    {}};
+    wire(deps);
+    auto engine = Engine::create(options, std::move(deps));
     ASSERT_TRUE(engine) << engine.error().message;
     engine_ = *std::move(engine);
     ASSERT_TRUE(engine_->start({{"127.0.0.1", 0}}));

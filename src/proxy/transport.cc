@@ -27,6 +27,8 @@ FailureKind kind_of(const net::DialFailure& failed) {
   switch (failed.step) {
     case net::DialStep::kResolve:
       return failed.code == Code::kTimeout ? FailureKind::kConnectTimeout : FailureKind::kResolve;
+    case net::DialStep::kEgress:
+      return FailureKind::kEgress;
     case net::DialStep::kGuard:
       return failed.code == Code::kConflict ? FailureKind::kLoop : FailureKind::kTargetForbidden;
     case net::DialStep::kConnect:
@@ -37,11 +39,11 @@ FailureKind kind_of(const net::DialFailure& failed) {
 }
 
 net::Task<tl::expected<net::Dialled, net::DialFailure>> dial_to(Worker& worker, net::DialGuard& guard, std::string host,
-                                                                std::uint16_t port) {
+                                                                std::uint16_t port, net::Grants grants) {
   const auto& shared = worker.shared();
   const MonoTime deadline = worker.clock().mono() + worker.limits().timeouts.connect;
   co_return co_await net::dial(shared.resolver, guard,
-                               {std::move(host), port, "", deadline, shared.options.outgoing_mark});
+                               {std::move(host), port, std::move(grants), deadline, shared.options.outgoing_mark});
 }
 
 Transport transport_of(Worker& worker, net::Dialled& dialled, flow::Upstream& info, ConnectTimes* times) {
@@ -60,7 +62,7 @@ Transport transport_of(Worker& worker, net::Dialled& dialled, flow::Upstream& in
 
 net::Task<Opened> open_directly(Worker& worker, const Route& route, flow::Upstream& info, ConnectTimes* times) {
   net::DialGuard& guard = route.remote ? worker.shared().remote_guard : worker.shared().guard;
-  auto dialled = co_await dial_to(worker, guard, route.dial_host, route.dial_port);
+  auto dialled = co_await dial_to(worker, guard, route.dial_host, route.dial_port, route.grants);
   if (!dialled) co_return failure(kind_of(dialled.error()), dialled.error().message);
   co_return transport_of(worker, *dialled, info, times);
 }
@@ -91,10 +93,14 @@ net::Task<Opened> shake_hands(Worker& worker, const UpstreamProxy& proxy, Transp
 }
 
 net::Task<Opened> reach(Worker& worker, const UpstreamProxy& proxy, flow::Upstream& info, ConnectTimes* times) {
-  // Where the proxy stands is its owner's choice: what remote clients may not dial concerns their destinations.
-  auto dialled = co_await dial_to(worker, worker.shared().guard, proxy.host(), proxy.port());
+  // Where the proxy stands is its owner's choice: what remote clients may not dial concerns their destinations. Whoever
+  // set it, or the script that names it, answers for that choice.
+  net::Grants grants;
+  add_grant(grants, proxy.grant());
+  auto dialled = co_await dial_to(worker, worker.shared().guard, proxy.host(), proxy.port(), std::move(grants));
   if (!dialled) {
     const FailureKind kind = kind_of(dialled.error());
+    if (kind == FailureKind::kEgress) co_return failure(kind, dialled.error().message);
     const std::string name = "the upstream proxy " + proxy.shown();
     if (kind == FailureKind::kLoop) co_return failure(kind, name + " is Sluice itself");
     co_return failure(
@@ -216,7 +222,7 @@ net::Task<tl::expected<void, ConnectFailure>> judge(Worker& worker, const Route&
   }
   net::DialGuard& guard = route.remote ? shared.remote_guard : static_cast<net::DialGuard&>(shared.guard);
   for (const auto& address : *found) {
-    const Status allowed = guard.may_dial("", route.dial_host, address, route.dial_port);
+    const Status allowed = guard.may_dial(route.dial_host, address, route.dial_port);
     if (allowed) continue;
     const bool loop = allowed.error().code == Code::kConflict;
     if (loop && !here) continue;  // that address is the proxy's own there
@@ -227,6 +233,11 @@ net::Task<tl::expected<void, ConnectFailure>> judge(Worker& worker, const Route&
 
 net::Task<Opened> open_judged(Worker& worker, const Route& route, UpstreamProxyPtr proxy, flow::Upstream& info,
                               ConnectTimes* times) {
+  net::Egress* const egress = worker.shared().guard.egress();
+  for (const std::string& grant : route.grants) {
+    const Status named = egress ? egress->may_name(grant, route.dial_host, route.dial_port) : Status();
+    if (!named) co_return failure(FailureKind::kEgress, named.error().message);
+  }
   auto allowed = co_await judge(worker, route, *proxy);
   if (!allowed) co_return tl::unexpected(std::move(allowed.error()));
   co_return co_await open_through(worker, route, std::move(proxy), info, times);
@@ -267,14 +278,16 @@ net::Task<Opened> open_by_script(Worker& worker, const Route& route, flow::Upstr
   const bool plain = !route.tls && !route.tunnel;
   const std::string url = std::string(plain ? "http://" : "https://") +
                           authority_text(route.dial_host, route.dial_port, plain ? 80 : 443) + '/';
-  auto choices = co_await worker.shared().pac.resolve(worker, "pac+" + route.via->pac_url(), url, route.dial_host);
+  auto choices = co_await worker.shared().pac.resolve(worker, "pac+" + route.via->pac_url(), url, route.dial_host,
+                                                      route.via->grant());
   if (!choices) co_return failure(FailureKind::kPac, choices.error().message);
   const MonoTime patience = answer_deadline(worker);
   for (std::size_t i = 0;; ++i) {
     const PacChoice& choice = (*choices)[i];
     UpstreamProxyPtr proxy;
     if (choice.kind != PacChoice::Kind::kDirect) {
-      proxy = std::make_shared<const UpstreamProxy>(scheme_of(choice.kind), choice.host, choice.port);
+      proxy =
+          std::make_shared<const UpstreamProxy>(scheme_of(choice.kind), choice.host, choice.port, route.via->grant());
     }
     info.proxy = proxy ? proxy->shown() : "";
     Opened result = proxy ? co_await open_judged(worker, route, proxy, info, times)
@@ -299,9 +312,22 @@ net::Task<tl::expected<void, ConnectFailure>> refresh_challenge(Worker& worker, 
   co_return co_await learn_challenge(worker, *forwarding.proxy, {route.dial_host, route.dial_port});
 }
 
+void note_egress(const Worker& worker, Route& route) {
+  route.egress.clear();
+  net::Egress* const egress = worker.shared().guard.egress();
+  if (!egress) return;
+  std::vector<std::string> all = route.grants;
+  if (route.via) add_grant(all, route.via->grant());
+  for (const std::string& grant : all) {
+    route.egress +=
+        " for " + std::to_string(grant.size()) + ':' + grant + ' ' + std::to_string(egress->revision(grant));
+  }
+}
+
 void choose_upstream(const Worker& worker, Route& route, std::string_view scheme, std::string_view name, bool tunnel) {
   route.via = worker.upstreams().find(scheme, route.dial_host, route.dial_port, name);
   route.tunnel = tunnel && route.via && route.via->may_forward() && !route.tls && !route.http2;
+  note_egress(worker, route);
 }
 
 }  // namespace sluice::proxy

@@ -27,8 +27,11 @@ net::Task<tl::expected<Transport, ConnectFailure>> open_transport(Worker& worker
 net::Task<tl::expected<void, ConnectFailure>> refresh_challenge(Worker& worker, const Route& route,
                                                                 const Forwarding& forwarding);
 
-// Sets `via` and `tunnel` of a route by the table in force. `scheme` as in UpstreamTable::find(); `name`: of a
-// destination that is an address only.
+// Sets `egress` of a route whose grants are known: anew for each request, or a policy that changed would not count.
+void note_egress(const Worker& worker, Route& route);
+
+// Sets `via`, `tunnel` and `egress` of a route by the table in force. `scheme` as in UpstreamTable::find(); `name`: of
+// a destination that is an address only.
 void choose_upstream(const Worker& worker, Route& route, std::string_view scheme, std::string_view name, bool tunnel);
 
 }  // namespace sluice::proxy

@@ -192,8 +192,8 @@ std::string redacted_proxy_url(std::string_view url) {
   return pieces ? redact(*pieces) : "<unparseable url>";
 }
 
-UpstreamProxy::UpstreamProxy(ProxyScheme scheme, std::string host, std::uint16_t port)
-    : scheme_(scheme), host_(std::move(host)), port_(port) {
+UpstreamProxy::UpstreamProxy(ProxyScheme scheme, std::string host, std::uint16_t port, std::string grant)
+    : scheme_(scheme), host_(std::move(host)), grant_(std::move(grant)), port_(port) {
   const auto known =
       std::find_if(kKnown.begin(), kKnown.end(), [&](const auto& entry) { return entry.scheme == scheme; });
   shown_ = std::string(known->name) + "://" + authority_text(host_, port_, speaks_http() ? known->port : 0);
@@ -201,7 +201,7 @@ UpstreamProxy::UpstreamProxy(ProxyScheme scheme, std::string host, std::uint16_t
 }
 
 Result<UpstreamProxyPtr> UpstreamProxy::parse(std::string_view url, std::string_view what,
-                                              const KeptPasswords& passwords, std::uint64_t id) {
+                                              const KeptPasswords& passwords, std::uint64_t id, std::string grant) {
   const auto pieces = take_apart(url);
   const auto unparseable = [&] {
     return fail(Code::kInvalid,
@@ -220,6 +220,7 @@ Result<UpstreamProxyPtr> UpstreamProxy::parse(std::string_view url, std::string_
   proxy->host_ = place->host;
   proxy->port_ = place->port;
   proxy->id_ = id;
+  proxy->grant_ = std::move(grant);
   proxy->shown_ = redact(*pieces);
   std::string user = percent_decode(pieces->user);
   SLUICE_TRY(Secret password, password_of(*pieces, place->host, passwords, proxy->source_));

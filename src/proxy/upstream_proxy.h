@@ -35,9 +35,10 @@ class UpstreamProxy {
   // `what` names the argument or flag in errors, which hold nothing else of the URL but an unknown scheme. kInvalid: no
   // URL, or a scheme that is not spoken; kRefused: credentials that cannot be sent. Errors of KeptPassword::load pass.
   static Result<std::shared_ptr<const UpstreamProxy>> parse(std::string_view url, std::string_view what,
-                                                            const KeptPasswords& passwords, std::uint64_t id);
+                                                            const KeptPasswords& passwords, std::uint64_t id,
+                                                            std::string grant = {});
   // Without credentials: what a PAC script names.
-  UpstreamProxy(ProxyScheme scheme, std::string host, std::uint16_t port);
+  UpstreamProxy(ProxyScheme scheme, std::string host, std::uint16_t port, std::string grant = {});
 
   ProxyScheme scheme() const { return scheme_; }
   const std::string& host() const { return host_; }  // lower case, no brackets; empty for pac+file
@@ -50,12 +51,13 @@ class UpstreamProxy {
   PasswordSource password_source() const { return source_; }
   const std::string& shown() const { return shown_; }  // redacted: for messages, answers and records
   std::uint64_t id() const { return id_; }             // tells routes apart
+  const std::string& grant() const { return grant_; }  // whose setting it is; empty: that of whoever runs Sluice
 
  private:
   UpstreamProxy() = default;
 
   ProxyScheme scheme_ = ProxyScheme::kHttp;
-  std::string host_, pac_url_, shown_;
+  std::string host_, pac_url_, shown_, grant_;
   std::uint16_t port_ = 0;
   std::uint64_t id_ = 0;
   PasswordSource source_ = PasswordSource::kNoUser;

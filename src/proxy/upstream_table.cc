@@ -48,7 +48,7 @@ void UpstreamStore::publish(std::shared_ptr<UpstreamTable> next) {
 
 Result<UpstreamEntry> UpstreamStore::make(const Given& given) {
   UpstreamEntry entry;
-  SLUICE_TRY(entry.proxy, UpstreamProxy::parse(given.url, given.what, passwords_, next_id_));
+  SLUICE_TRY(entry.proxy, UpstreamProxy::parse(given.url, given.what, passwords_, next_id_, given.grant));
   if (given.check) SLUICE_CHECK(given.check(*entry.proxy));
   if (given.no_proxy) {
     SLUICE_TRY(entry.bypass, NoProxy::parse(*given.no_proxy));

@@ -70,6 +70,7 @@ class UpstreamStore {
     std::string what = "proxy_url";  // in errors
     // Asked before the change: kRefused where the proxy would be Sluice itself.
     std::function<Status(const UpstreamProxy&)> check = {};
+    std::string grant = {};  // who sets it; empty: whoever runs Sluice
   };
   // What is then in force. kInvalid, kRefused, kTooLarge: one sentence without secrets.
   Result<UpstreamProxyPtr> set_global(const Given& given);

@@ -133,10 +133,14 @@ struct RuleSpec {
   Matcher matcher;
   Handler handler;
   OnMatch on_match = OnMatch::kStop;
-  bool persist = false;  // kept over a restart
-  std::string grant;     // who made it
-  std::string name;      // its id in the toolset `mitmproxy`, unique among rules; empty: none
+  bool persist = false;                 // kept over a restart
+  std::string grant;                    // who made it
+  std::vector<std::string> changed_by;  // ... and other grants that changed what it does or let it apply, by name
+  std::string name;                     // its id in the toolset `mitmproxy`, unique among rules; empty: none
 };
+
+// Whose rule it is, for what it makes traffic do: all of them answer for it. Without those that have no name.
+std::vector<std::string> makers(const RuleSpec& spec);
 
 class HitCounter {  // one stripe for each worker; summed on reading
  public:

@@ -150,6 +150,7 @@ Json spec_json(const RuleSpec& spec) {
   Json made = contract_json(spec);
   put_our_own(spec, made);
   if (!spec.grant.empty()) made["grant"] = spec.grant;
+  if (!spec.changed_by.empty()) made["changed_by"] = spec.changed_by;
   return made;
 }
 

@@ -1,4 +1,5 @@
 // The reading half of rule_json.h.
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <span>
@@ -278,8 +279,8 @@ Result<Handler> handler_from_json(const Json& json) {
 }
 
 Result<RuleSpec> spec_from_json(const Json& json) {
-  static constexpr std::array<std::string_view, 9> kKeys{"description", "priority", "enabled", "matcher", "handler",
-                                                         "on_match",    "persist",  "grant",   "name"};
+  static constexpr std::array<std::string_view, 10> kKeys{"description", "priority", "enabled", "matcher",    "handler",
+                                                          "on_match",    "persist",  "grant",   "changed_by", "name"};
   SLUICE_CHECK(check_object(json, "rule", kKeys));
   const auto flag = [&json](const char* key, bool otherwise) {
     const Json* value = find_member(json, key);
@@ -305,6 +306,13 @@ Result<RuleSpec> spec_from_json(const Json& json) {
   }
   SLUICE_TRY(const auto grant, text_member(json, "rule", "grant"));
   spec.grant = grant.value_or("");
+  if (const Json* others = find_member(json, "changed_by")) {
+    const auto is_text = [](const Json& one) { return one.is_string(); };
+    if (!others->is_array() || !std::all_of(others->begin(), others->end(), is_text)) {
+      return fail(Code::kInvalid, "rule.changed_by must be a list of names");
+    }
+    spec.changed_by = others->get<std::vector<std::string>>();
+  }
   SLUICE_TRY(const auto name, text_member(json, "rule", "name"));
   spec.name = name.value_or("");
   return spec;

@@ -163,6 +163,12 @@ Result<RulePtr> RuleStore::update(std::string_view id, Update update) {
   if (update.on_match) spec.on_match = *update.on_match;
   if (update.enabled) spec.enabled = *update.enabled;
   if (update.persist) spec.persist = *update.persist;
+  const bool acts = update.matcher || update.handler || update.on_match || update.priority || update.persist ||
+                    (update.enabled && *update.enabled);
+  if (acts && !update.grant.empty() && update.grant != spec.grant) {
+    const auto at = std::lower_bound(spec.changed_by.begin(), spec.changed_by.end(), update.grant);
+    if (at == spec.changed_by.end() || *at != update.grant) spec.changed_by.insert(at, update.grant);
+  }
   // What only moves a rule or switches it leaves its patterns as they are.
   if (update.matcher || update.handler || update.on_match || update.priority) {
     SLUICE_TRY(changed->program, compile_rule(spec));

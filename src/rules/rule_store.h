@@ -50,6 +50,7 @@ class RuleStore {
     std::optional<OnMatch> on_match;
     std::optional<bool> enabled;
     std::optional<bool> persist;
+    std::string grant = {};  // who changes it; empty: whoever runs Sluice
   };
   Result<RulePtr> update(std::string_view id, Update update);  // kNotFound: "Rule 'X' not found"
   Status remove(std::string_view id);

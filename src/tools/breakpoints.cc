@@ -139,6 +139,7 @@ ToolResult resume_exchange(const Json& arguments, CallContext& context) {
   }
   auto edits = edits_of(arguments);
   if (!edits) return thrown(std::move(edits).error());
+  edits->grant = context.grant;
   const Status done = seq ? services.engine.resume(*seq, how, *std::move(edits)) : fail(Code::kNotFound, "");
   if (!done && done.error().code == Code::kNotFound) {
     return fail(Code::kNotFound, fmt::format("Exchange '{}' is not held: proxy_list_held lists what is",

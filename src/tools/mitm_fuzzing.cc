@@ -179,12 +179,7 @@ class Fuzzing {
   }
 
  private:
-  replay::Runner runner() const {
-    proxy::Engine& engine = context_.services->engine;
-    return replay::Runner([&engine](proxy::SendRequest request,
-                                    proxy::SendDone done) { engine.send(std::move(request), std::move(done)); },
-                          context_.services->clock);
-  }
+  replay::Runner runner() const { return replay::Runner(sender_of(context_), context_.services->clock); }
 
   Result<replay::Runner::Prepared> prepare(std::size_t step) const {
     if (step == kLogin) {
@@ -210,6 +205,8 @@ class Fuzzing {
         [&](std::size_t, replay::Outcome outcome) {
           if (outcome.refused) {
             status = fail(*outcome.refused);
+          } else if (auto denied = egress_denial(outcome.sent, context_)) {
+            status = fail(*std::move(denied));
           } else if (!outcome.sent.head) {
             const flow::Failure& failure = *outcome.sent.failure;
             status = fail(Code::kUnavailable,
@@ -240,6 +237,10 @@ class Fuzzing {
       if (state.alive) return true;
       stopped_ =
           fmt::format("the session does not live any more (login_check {}). {}", plan_.login->name, state.reason);
+      return false;
+    }
+    if (const auto denied = egress_denial(outcome.sent, context_)) {
+      stopped_ = denied->message;
       return false;
     }
     const analysis::FuzzAnswer answer = answer_of(outcome.sent);

@@ -6,6 +6,7 @@
 #include <future>
 
 #include "base/url.h"
+#include "tools/replaying.h"
 
 namespace sluice::tools {
 namespace {
@@ -53,10 +54,10 @@ Result<proxy::SendResult> send_and_wait(proxy::SendRequest request, const CallCo
   request.stop = context.stop;
   const auto promise = std::make_shared<std::promise<proxy::SendResult>>();
   auto result = promise->get_future();
-  context.services->engine.send(std::move(request),
-                                [promise](proxy::SendResult sent) { promise->set_value(std::move(sent)); });
+  sender_of(context)(std::move(request), [promise](proxy::SendResult sent) { promise->set_value(std::move(sent)); });
   proxy::SendResult sent = result.get();
   if (context.stop.stop_requested()) return fail(Code::kCancelled, "The call was cancelled.");
+  if (auto denied = egress_denial(sent, context)) return fail(*std::move(denied));
   return sent;
 }
 

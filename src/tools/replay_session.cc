@@ -34,10 +34,7 @@ class SessionReplay {
 
   void run() {
     if (options_.chain) not_chained_ = values_.know_recorded(reader_, context_.stop);
-    proxy::Engine& engine = context_.services->engine;
-    replay::Runner runner([&engine](proxy::SendRequest request,
-                                    proxy::SendDone done) { engine.send(std::move(request), std::move(done)); },
-                          context_.services->clock);
+    replay::Runner runner(sender_of(context_), context_.services->clock);
     const auto make = [this](std::size_t i) { return prepare(steps_[sent_[i]]); };
     const auto take = [this](std::size_t i, replay::Outcome outcome) {
       take_outcome(sent_[i], std::move(outcome));
@@ -119,7 +116,8 @@ class SessionReplay {
       item["durationMs"] = static_cast<double>(sent.duration.count()) / 1'000;
       if (outcome.attempts > 1) item["attempts"] = outcome.attempts;
       if (sent.failure) {
-        item["error"] = sent.failure->message;
+        const auto denied = egress_denial(sent, context_);
+        item["error"] = denied ? denied->message : sent.failure->message;
         item["cause"] = cause_json(*sent.failure);
       } else if (sent.head) {
         item["responseStatus"] = sent.head->status;

@@ -7,6 +7,7 @@
 #include "analysis/body.h"
 #include "base/text.h"
 #include "codings/codings.h"
+#include "tools/services.h"
 
 namespace sluice::tools {
 namespace {
@@ -16,6 +17,19 @@ using analysis::VariablePlace;
 constexpr ByteCount kMostDecoded = 8 * kMiB;
 
 }  // namespace
+
+replay::Runner::Send sender_of(const CallContext& context) {
+  return [&engine = context.services->engine, grant = context.grant](proxy::SendRequest request, proxy::SendDone done) {
+    request.grant = grant;
+    engine.send(std::move(request), std::move(done));
+  };
+}
+
+std::optional<Error> egress_denial(const proxy::SendResult& sent, const CallContext& context) {
+  if (!sent.failure || sent.failure->code != "egress") return std::nullopt;
+  if (context.egress_refused) *context.egress_refused = true;
+  return Error{Code::kRefused, "[POLICY DENIED] " + sent.failure->message};
+}
 
 VariablePlace place_of_content(const http::FieldList& fields) {
   const std::string type = to_lower(fields.find("content-type").value_or(""));

@@ -11,6 +11,7 @@
 #include "proxy/sender.h"
 #include "replay/compare.h"
 #include "replay/request.h"
+#include "replay/runner.h"
 #include "tools/tool.h"
 
 namespace sluice::tools {
@@ -52,6 +53,11 @@ class ChainedValue {
 // Where the text says one of them; of two that overlap the earlier in `values`.
 std::vector<analysis::Stretch> find_chained(std::string_view text, analysis::VariablePlace place,
                                             std::span<ChainedValue* const> values);
+
+// Sends on behalf of the caller.
+replay::Runner::Send sender_of(const CallContext& context);
+// The denial, where the policy of a grant did not let it go there; said to the audit, too. nullopt: it did.
+std::optional<Error> egress_denial(const proxy::SendResult& sent, const CallContext& context);
 
 // {code, phase, message} of a request that got no whole answer.
 Json cause_json(const flow::Failure& failure);

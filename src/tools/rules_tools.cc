@@ -66,6 +66,7 @@ ToolResult update_rule(const Json& arguments, CallContext& context) {
     if (!handler) return thrown(std::move(handler).error());
     update.handler = *std::move(handler);
   }
+  update.grant = context.grant;
   auto rule = context.services->rules.update(*text_argument(arguments, "rule_id"), std::move(update));
   if (!rule) return thrown(std::move(rule).error());
   return Json{{"rule", rules::to_json(**rule)}};
@@ -92,6 +93,7 @@ ToolResult switch_rule(const Json& arguments, CallContext& context, bool enabled
   const std::string id = *text_argument(arguments, "rule_id");
   rules::RuleStore::Update update;
   update.enabled = enabled;
+  update.grant = context.grant;
   const auto rule = context.services->rules.update(id, std::move(update));
   if (!rule) return thrown(rule.error());
   return Json{{"message", fmt::format("Rule '{}' {}.", id, enabled ? "enabled" : "disabled")}};

@@ -79,6 +79,7 @@ struct CallContext {
   std::optional<MonoTime> deadline;
   std::function<void(double progress, double total, std::string_view message)> progress;  // may be empty
   Services* services = nullptr;
+  bool* egress_refused = nullptr;  // set where the policy's `egress` refused what the call sent; may be null
   // The entries of tools/list as this caller sees them. Only for tools that are not slow: they run where it may be
   // asked. Empty in tests.
   std::function<Json()> list_tools;

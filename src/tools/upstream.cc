@@ -18,6 +18,7 @@ tl::unexpected<Error> not_set(Error error) {
 proxy::UpstreamStore::Given given_in(const Json& arguments, CallContext& context) {
   proxy::UpstreamStore::Given given;
   given.url = *text_argument(arguments, "proxy_url");
+  given.grant = context.grant;
   if (const Json* list = find_member(arguments, "no_proxy")) given.no_proxy = list->get<std::vector<std::string>>();
   given.check = [&engine = context.services->engine](const proxy::UpstreamProxy& proxy) -> Status {
     if (!engine.is_own_listener(proxy.host(), proxy.port())) return {};

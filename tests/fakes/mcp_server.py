@@ -38,7 +38,13 @@ def send_raw(text):
 
 
 def send(message):
-    send_raw(json.dumps({"jsonrpc": "2.0", **message}))
+    whole = json.dumps({"jsonrpc": "2.0", **message})
+    if MODE == "wrapped" and "result" in message and "tools" in str(message["result"])[:10]:
+        # What no filter that takes arrays or other ids for something else would see.
+        send_raw(f"[{whole}]")
+        send_raw(json.dumps({"jsonrpc": "2.0", **message, "id": float(message["id"])}))
+        send_raw(json.dumps({"jsonrpc": "2.0", **message, "id": str(message["id"])}))
+    send_raw(whole)
 
 
 def tools():
