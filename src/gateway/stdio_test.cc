@@ -132,5 +132,45 @@ TEST(Stdio, CancellingStopsTheWorkAndAnswersNothing) {
   EXPECT_EQ(stdio.lines()[0]["id"], 10);
 }
 
+// Asks for more with each line that it takes, as a server does that has just written what waited.
+struct EagerSession final : LineSession {
+  StdioTransport* transport = nullptr;
+  std::vector<std::string> taken;
+  void take(std::string_view line) override {
+    taken.emplace_back(line);
+    transport->hold_reading(false);
+  }
+  void too_long() override {}
+  std::size_t calls() const override { return 0; }
+  void close() override {}
+};
+
+TEST(Stdio, EachLineIsTakenOnceByWhoeverAsksForMoreMeanwhile) {
+  int input[2];
+  ASSERT_EQ(::pipe2(input, O_CLOEXEC), 0);
+  ASSERT_GE(::fcntl(input[1], F_SETPIPE_SZ, 1 << 20), 1 << 18);
+  std::vector<std::string> sent;
+  std::string text;
+  for (int number = 0; text.size() < (1u << 18); ++number) {
+    sent.push_back(std::to_string(number) + std::string(static_cast<std::size_t>(number % 700), '.'));
+    text += line(sent.back());
+  }
+  text.resize(1 << 18);
+  sent.pop_back();
+  ASSERT_EQ(::write(input[1], text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  boost::asio::io_context io;
+  const auto session = std::make_shared<EagerSession>();
+  StdioTransport::Ends ends;
+  ends.input = input[0];
+  ends.output = input[1];
+  const auto transport = *StdioTransport::create(io.get_executor(), ends, session, [] {});
+  session->transport = transport.get();
+  while (session->taken.size() < sent.size() && io.run_one_for(std::chrono::seconds(5)) > 0) {
+  }
+  EXPECT_EQ(session->taken, sent);
+  transport->stop();
+  for (const int end : input) ::close(end);
+}
+
 }  // namespace
 }  // namespace sluice::gateway

@@ -55,10 +55,11 @@ struct StdioTransport::Impl : std::enable_shared_from_this<Impl> {
     if (pending > kMaxPending || held) return;  // write() or hold_reading() reads again
     reading = true;
     input.async_read_some(asio::buffer(buffer), [self = shared_from_this()](const error_code& error, std::size_t got) {
-      self->reading = false;
+      if (!self->stopped && !error) self->take(std::string_view(self->buffer.data(), got));
+      self->reading =
+          false;  // not before: whoever takes a line may ask for more, and what it lies in would be written over
       if (self->stopped) return;
       if (error) return self->end_of_input();
-      self->take(std::string_view(self->buffer.data(), got));
       self->read();
     });
   }

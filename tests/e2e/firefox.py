@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 
 from harness import clean_environment, free_port, poll
 
@@ -104,8 +105,10 @@ class Firefox:
         poll(lambda: (self.run(TITLE) or "").startswith(title), 30, "the page")
 
     def har(self, entries):
-        """What its network panel saves, once it has so many entries that have ended."""
+        """What its network panel saves, once it has so many entries that have ended. It takes in what is new between two
+        looks only if nobody looks for a while."""
         def saved():
+            time.sleep(0.5)
             text = self.run(HAR)
             return text if len([e for e in json.loads(text)["log"]["entries"] if e["response"].get("status")]) >= entries else None
         return json.loads(poll(saved, 30, "the requests in its log"))
