@@ -14,8 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr ByteCount kMaxKeyFile = 4 * kKiB;
-
 bool is_beneath(const fs::path& folder, const std::string& root) {
   std::error_code ignored;
   const fs::path below = folder.lexically_relative(fs::weakly_canonical(root, ignored));
@@ -42,15 +40,7 @@ Status check_place(const std::string& directory, const EngineConfig& config, con
 
 Result<Secret> load_calls_key(const std::string& file, const Home& home) {
   const std::string path = file.empty() ? home.calls_key() : absolute_path(file);
-  SLUICE_TRY(std::string text, load_trusted(path, kMaxKeyFile, Readers::kSelf));
-  auto octets = hex_decode(trim(std::string_view(text).substr(0, text.find('\n'))));
-  ::explicit_bzero(text.data(), text.size());
-  if (!octets || octets->size() != kKeySize) {
-    return fail(Code::kInvalid, path + " holds no key: 64 hexadecimal digits (openssl rand -hex 32)");
-  }
-  Secret key(*octets);
-  ::explicit_bzero(octets->data(), octets->size());
-  return key;
+  return load_trusted_key(path);
 }
 
 Result<std::unique_ptr<gateway::CallRecorder>> open_call_recorder(const EngineConfig& config, const Home& home,

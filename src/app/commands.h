@@ -23,6 +23,8 @@ int run_audit(const Config& config);
 int run_gateway(const Config& config);
 int run_gateway_import(const Config& config);
 int run_gateway_status(const Config& config);
+int run_gateway_login(const Config& config);
+int run_gateway_logout(const Config& config);
 int run_pins(const Config& config);
 
 // "sluice: <message>" on standard error; 1.

@@ -10,6 +10,7 @@
 #include <map>
 
 #include "app/home.h"
+#include "app/login_options.h"
 #include "app/trusted_file.h"
 #include "base/text.h"
 
@@ -344,11 +345,14 @@ struct Parser {
     auto* status = gateway->add_subcommand("status", "The servers that the gate knows, and what their last runs said");
     status->add_option("--home", config.home, "State directory (default $SLUICE_HOME, else ~/.sluice)");
     status->add_flag("--json", config.json, "Print JSON");
-    gateway->callback([this, pins, import, status] {
+    auto [login, logout] = add_login_commands(*gateway, config);
+    gateway->callback([this, pins, import, status, login = login, logout = logout] {
       config.command = Command::kGateway;
       if (pins->parsed()) config.command = Command::kPins;
       if (import->parsed()) config.command = Command::kGatewayImport;
       if (status->parsed()) config.command = Command::kGatewayStatus;
+      if (login->parsed()) config.command = Command::kGatewayLogin;
+      if (logout->parsed()) config.command = Command::kGatewayLogout;
     });
     pins->add_option("action", config.action, "list, diff, accept or reject")
         ->check(CLI::IsMember({"list", "diff", "accept", "reject"}).description(""))

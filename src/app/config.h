@@ -37,6 +37,8 @@ enum class Command {
   kGateway,
   kGatewayImport,
   kGatewayStatus,
+  kGatewayLogin,
+  kGatewayLogout,
   kPins
 };
 enum class ControlAuth { kToken, kNone };
@@ -141,6 +143,10 @@ struct Config {
   std::shared_ptr<const Secret> upstream_token;  // SLUICE_UPSTREAM_TOKEN, gone from the environment once read
   std::vector<std::string> pinned_tools;         // gateway pins
   bool undo = false;                             // gateway import
+  // gateway login: of server_name at engine.upstream, or as gateway_config has it
+  std::string login_issuer, client_id, client_secret_file, login_scope;
+  std::uint16_t redirect_port = 0;
+  std::uint32_t login_wait = 300;  // seconds
 
   // audit
   std::string audit_directory, audit_key, audit_head;  // verify: kept heads

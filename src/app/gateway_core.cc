@@ -3,10 +3,14 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "app/audit_open.h"
 #include "app/call_keeping.h"
+#include "app/logins.h"
 #include "app/state_open.h"
 #include "app/trusted_file.h"
+#include "base/text.h"
 #include "gateway/era_bridge.h"
 
 namespace sluice::app {
@@ -128,11 +132,30 @@ Status GatewayCore::prepare_upstream() {
   SLUICE_TRY(gateway::UpstreamFields fields,
              read_upstream_fields(config_.upstream_header_file, config_.upstream_token.get()));
   fields.insert(fields.end(), config_.server_fields.begin(), config_.server_fields.end());
+  const bool has_own = std::any_of(fields.begin(), fields.end(),
+                                   [](const auto& field) { return iequals(field.first, "authorization"); });
+  if (!has_own) prepare_bearer(url, options.trust);
   credentials_ = std::make_shared<const gateway::UpstreamFields>(std::move(fields));
   http_target_ = url.target;
   options.server = std::move(url);
   http_ = std::make_unique<gateway::HttpClient>(control_, clock_, std::move(options));
   return {};
+}
+
+// The login at it, if there is one by then. A token never goes to another machine in the clear.
+void GatewayCore::prepare_bearer(const Url& url, std::shared_ptr<tls::ClientContext> trust) {
+  const gateway::Reach reach = gateway::reach_of(url);
+  if (url.scheme == "http" && reach != gateway::Reach::kThisMachine) return;
+  gateway::LoginBearer::Options options;
+  options.server = config_.server_name;
+  options.url = upstream_;
+  options.notice = [this](std::string_view text) { notices()(text); };
+  const auto trusted = [this, trust = std::move(trust)]() -> Result<std::shared_ptr<tls::ClientContext>> {
+    if (trust) return trust;
+    return tls::ClientContext::create({true, config_.engine.upstream_ca}, config_.key_log_file);
+  };
+  bearer_ = std::make_shared<gateway::LoginBearer>(gateway::OAuthWay{control_, clock_, trusted, reach},
+                                                   open_logins(home_, files_, entropy_), std::move(options));
 }
 
 std::shared_ptr<gateway::Relay> GatewayCore::make_relay(gateway::Caller caller, Wires wires, Asked asked) {
@@ -173,7 +196,7 @@ Result<std::shared_ptr<gateway::ChildUpstream>> GatewayCore::start_child(gateway
 
 Result<std::shared_ptr<gateway::Upstream>> GatewayCore::connect(gateway::UpstreamEvents events) {
   if (has_child()) return start_child(std::move(events), {});
-  return gateway::HttpUpstream::create(control_, *http_, http_target_, credentials_, std::move(events));
+  return gateway::HttpUpstream::create(control_, *http_, http_target_, credentials_, std::move(events), {}, bearer_);
 }
 
 void GatewayCore::tick() {

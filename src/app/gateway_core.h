@@ -71,6 +71,7 @@ class GatewayCore {
  private:
   Status prepare_grants();
   Status prepare_upstream();
+  void prepare_bearer(const Url& url, std::shared_ptr<tls::ClientContext> trust);
   void tick();
 
   const Config& config_;
@@ -100,6 +101,7 @@ class GatewayCore {
   std::unique_ptr<gateway::HttpClient> http_;
   std::string http_target_, upstream_;  // what pins are kept under
   std::shared_ptr<const gateway::UpstreamFields> credentials_;
+  std::shared_ptr<gateway::Bearer> bearer_;  // null: credentials_ have an Authorization
   std::shared_ptr<GatewayRunFile> run_;
   Hooks hooks_;
   std::int64_t pins_revision_ = 0;

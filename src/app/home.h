@@ -28,6 +28,8 @@ class Home {
   std::string audit() const { return path_ + "/audit"; }
   std::string audit_key() const { return path_ + "/audit.key"; }
   std::string calls_key() const { return path_ + "/calls.key"; }  // seals recorded calls
+  std::string logins() const { return path_ + "/logins"; }
+  std::string logins_key() const { return path_ + "/logins.key"; }  // seals them
   std::string run() const { return path_ + "/run"; }
   std::string state_db() const { return path_ + "/state.db"; }
   std::string closed_file() const { return path_ + "/gate-closed"; }  // there: every call is denied

@@ -45,6 +45,10 @@ int run(const sluice::app::Config& config) {
       return run_gateway_import(config);
     case Command::kGatewayStatus:
       return run_gateway_status(config);
+    case Command::kGatewayLogin:
+      return run_gateway_login(config);
+    case Command::kGatewayLogout:
+      return run_gateway_logout(config);
     case Command::kPins:
       return run_pins(config);
   }

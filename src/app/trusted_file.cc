@@ -8,10 +8,14 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/aead.h"
 #include "base/descriptor.h"
+#include "base/text.h"
 
 namespace sluice::app {
 namespace {
+
+constexpr ByteCount kMaxKeyFile = 4 * kKiB;
 
 // What is read for ourselves alone may be a secret: none of it stays on the stack.
 class Wiped {
@@ -81,6 +85,18 @@ Result<std::string> load_trusted(const std::string& path, ByteCount most, Reader
     text.append(part, static_cast<std::size_t>(got));
     if (text.size() > most) return too_large();
   }
+}
+
+Result<Secret> load_trusted_key(const std::string& path) {
+  SLUICE_TRY(std::string text, load_trusted(path, kMaxKeyFile, Readers::kSelf));
+  auto octets = hex_decode(trim(std::string_view(text).substr(0, text.find('\n'))));
+  ::explicit_bzero(text.data(), text.size());
+  if (!octets || octets->size() != kKeySize) {
+    return fail(Code::kInvalid, path + " holds no key: 64 hexadecimal digits (openssl rand -hex 32)");
+  }
+  Secret key(*octets);
+  ::explicit_bzero(octets->data(), octets->size());
+  return key;
 }
 
 }  // namespace sluice::app

@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "base/secret.h"
 
 namespace sluice::app {
 
@@ -23,6 +24,9 @@ enum class Readers { kAnybody, kSelf };  // who else may read it
 // others can write it (or read it, for kSelf), or it is somebody else's; kTooLarge; kIo. `mark`: what was read.
 Result<std::string> load_trusted(const std::string& path, ByteCount most, Readers readers = Readers::kAnybody,
                                  FileMark* mark = nullptr);
+
+// A key of kKeySize octets in a file's first line, hexadecimal, that nobody else can read.
+Result<Secret> load_trusted_key(const std::string& path);
 
 // The same question of a file that others will read for us; one that does not exist passes.
 Status check_trusted(const std::string& path);

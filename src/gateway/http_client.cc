@@ -21,13 +21,6 @@ namespace {
 
 constexpr std::size_t kRead = 16 * kKiB;
 
-bool is_link_local(const boost::asio::ip::address& address) {
-  if (address.is_v4()) return (address.to_v4().to_uint() >> 16) == 0xA9FE;  // 169.254.0.0/16
-  const auto v6 = address.to_v6();
-  if (v6.is_v4_mapped()) return is_link_local(boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, v6));
-  return v6.is_link_local();
-}
-
 // "timeout=5, max=100" (draft-thomson-hybi-http-timeout-03 §2.1); nullopt: it says nothing.
 std::optional<std::chrono::seconds> kept_by_server(const http::ResponseHead& head) {
   const auto field = head.fields.joined("keep-alive");
@@ -52,9 +45,26 @@ bool is_loopback_name(std::string_view host) {
   return !error && address.is_loopback();
 }
 
+bool is_this_machine(const boost::asio::ip::address& address) {
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+    return is_this_machine(boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, address.to_v6()));
+  }
+  return address.is_loopback() || address.is_unspecified();
+}
+
+bool is_link_local(const boost::asio::ip::address& address) {
+  if (address.is_v4()) return (address.to_v4().to_uint() >> 16) == 0xA9FE;  // 169.254.0.0/16
+  const auto v6 = address.to_v6();
+  if (v6.is_v4_mapped()) return is_link_local(boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, v6));
+  return v6.is_link_local();
+}
+
 Status HttpClient::Guard::may_dial(std::string_view name, const boost::asio::ip::address& address, std::uint16_t) {
   if (options_.only_loopback && !address.is_loopback()) {
     return fail(Code::kRefused, fmt::format("{} is {} and not this machine", name, address.to_string()));
+  }
+  if (options_.never_loopback && is_this_machine(address)) {
+    return fail(Code::kRefused, fmt::format("{} leads to this machine ({})", name, address.to_string()));
   }
   // Where clouds keep credentials of the machine: only for who says that he means it (A37).
   if (is_link_local(address) && !is_ip_literal(options_.server.host)) {

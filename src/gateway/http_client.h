@@ -38,6 +38,7 @@ class HttpClient {
   struct Options {
     Url server;                                 // whose scheme, host and port count
     bool only_loopback = false;                 // kRefused for any other address that the name leads to
+    bool never_loopback = false;                // kRefused for addresses of this machine
     std::shared_ptr<tls::ClientContext> trust;  // of https
     HttpClientLimits limits = {};
   };
@@ -101,5 +102,8 @@ class HttpClient {
 
 // Whether plain HTTP to this host stays on this machine, as far as its name says.
 bool is_loopback_name(std::string_view host);
+// Addresses that lead to this machine (also 0.0.0.0 and ::), and those of the link, where clouds keep credentials.
+bool is_this_machine(const boost::asio::ip::address& address);
+bool is_link_local(const boost::asio::ip::address& address);
 
 }  // namespace sluice::gateway

@@ -49,20 +49,22 @@ bool is_modern_error(std::string_view body) {
 
 std::shared_ptr<HttpUpstream> HttpUpstream::create(boost::asio::io_context& io, HttpClient& client, std::string target,
                                                    std::shared_ptr<const UpstreamFields> credentials,
-                                                   UpstreamEvents events, HttpUpstreamLimits limits) {
-  return std::shared_ptr<HttpUpstream>(
-      new HttpUpstream(io, client, std::move(target), std::move(credentials), std::move(events), limits));
+                                                   UpstreamEvents events, HttpUpstreamLimits limits,
+                                                   std::shared_ptr<Bearer> bearer) {
+  return std::shared_ptr<HttpUpstream>(new HttpUpstream(io, client, std::move(target), std::move(credentials),
+                                                        std::move(events), limits, std::move(bearer)));
 }
 
 HttpUpstream::HttpUpstream(boost::asio::io_context& io, HttpClient& client, std::string target,
                            std::shared_ptr<const UpstreamFields> credentials, UpstreamEvents events,
-                           HttpUpstreamLimits limits)
+                           HttpUpstreamLimits limits, std::shared_ptr<Bearer> bearer)
     : io_(io),
       client_(client),
       target_(std::move(target)),
       credentials_(std::move(credentials)),
       events_(std::move(events)),
       limits_(limits),
+      bearer_(std::move(bearer)),
       order_(io),
       resume_(io),
       farewell_(io) {}
@@ -181,8 +183,14 @@ void HttpUpstream::set_written(const PostPtr& post) {
   pump();
 }
 
-UpstreamFields HttpUpstream::own_fields(In in) const {
+Task<Result<std::string>> HttpUpstream::take_token() {
+  if (!bearer_) co_return std::string();
+  co_return co_await bearer_->token();
+}
+
+UpstreamFields HttpUpstream::own_fields(In in, std::string_view token) const {
   UpstreamFields fields = *credentials_;
+  if (!token.empty()) fields.emplace_back("Authorization", "Bearer " + std::string(token));
   if (in == In::kNothing) return fields;
   if (!version_.empty()) fields.emplace_back("MCP-Protocol-Version", version_);
   if (!session_.empty()) fields.emplace_back("Mcp-Session-Id", session_);
@@ -207,11 +215,14 @@ Task<void> HttpUpstream::run(PostPtr post) {
 }
 
 Task<void> HttpUpstream::talk(PostPtr post) {
+  const auto token = co_await take_token();
+  if (closed_ || post->cancelled) co_return;
+  if (!token) co_return lose(post, token.error().message, true);
   const In in = post->modern || post->initialize ? In::kNothing : In::kSession;
   if (in == In::kSession) post->session = session_;
   HttpClient::Request request{"POST", endpoint_.empty() ? target_ : endpoint_, {}, std::exchange(post->text, {})};
-  std::string again = post->initialize ? request.body : std::string();
-  request.fields = own_fields(in);
+  std::string again = post->initialize || (bearer_ && !post->renewed) ? request.body : std::string();
+  request.fields = own_fields(in, *token);
   request.fields.emplace_back("Content-Type", kJson);
   request.fields.emplace_back("Accept", "application/json, text/event-stream");
   for (const auto& field : post->fields) request.fields.push_back(field);
@@ -227,6 +238,15 @@ Task<void> HttpUpstream::talk(PostPtr post) {
   if (closed_) co_return;
   if (!head) co_return lose(post, "the server gave no answer: " + head.error().message);
   if (head->status >= 200 && head->status < 300) co_return co_await take_answer(post, *std::move(head));
+  // The server did nothing of it (RFC 6750 §3.1): with another token it is asked once more.
+  if (head->status == 401 && bearer_ && !std::exchange(post->renewed, true) && co_await bearer_->renew(*token)) {
+    if (closed_ || post->cancelled) co_return;
+    co_await drain(post->exchange);
+    if (closed_ || post->cancelled) co_return;
+    post->text = std::move(again);
+    co_return co_await talk(post);
+  }
+  if (closed_) co_return;
   const bool may_be_older = head->status == 400 || head->status == 404 || head->status == 405;
   if (!post->initialize || !may_be_older || !endpoint_.empty()) co_return co_await take_failure(post, *std::move(head));
   const auto body = co_await read_body(post->exchange, limits_.max_error, limits_.accepted);
@@ -285,9 +305,17 @@ Task<void> HttpUpstream::take_failure(PostPtr post, http::ResponseHead head) {
   }
   if (!post->key) co_return lose(post, "HTTP " + std::to_string(head.status));
   if (body && has_type(head, kJson)) deliver(post, *body);
-  const bool credentials = head.status == 401 || head.status == 403;
-  lose(post, fmt::format("the server answered {}{}", status_text(head),
-                         credentials ? ": it does not take the gateway's credentials" : ""));
+  lose(post, fmt::format("the server answered {}{}", status_text(head), credentials_text(head)));
+}
+
+std::string HttpUpstream::credentials_text(const http::ResponseHead& head) const {
+  if (head.status != 401 && head.status != 403) return "";
+  const std::string text = ": it does not take the gateway's credentials";
+  if (!bearer_) return text;
+  const auto challenge = parse_bearer_challenge(head.fields.joined("www-authenticate").value_or(""));
+  // Whom it knows and does not let in, a login would not help.
+  const bool helps = head.status == 401 || (challenge && challenge->error == "insufficient_scope");
+  return helps ? text + "; " + bearer_->advice(challenge) : text;
 }
 
 Task<Result<std::string>> HttpUpstream::read_body(ExchangePtr exchange, ByteCount most,
@@ -375,7 +403,7 @@ void HttpUpstream::close(std::function<void()> gone) {
 
 Task<void> HttpUpstream::say_goodbye(std::string session) {
   const auto self = shared_from_this();
-  HttpClient::Request request{"DELETE", target_, own_fields(In::kSession), ""};
+  HttpClient::Request request{"DELETE", target_, own_fields(In::kSession, bearer_ ? bearer_->present() : ""), ""};
   const auto exchange = client_.open(std::move(request));
   const Status sent = co_await exchange->send();
   if (sent) (void)co_await exchange->read_head(limits_.farewell);

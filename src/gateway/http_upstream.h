@@ -12,6 +12,7 @@
 #include <list>
 #include <set>
 
+#include "gateway/bearer.h"
 #include "gateway/http_client.h"
 #include "gateway/upstream.h"
 #include "mcp/sse_reader.h"
@@ -36,10 +37,11 @@ struct HttpUpstreamLimits {
 
 class HttpUpstream final : public Upstream, public std::enable_shared_from_this<HttpUpstream> {
  public:
-  // `client` outlives it; `credentials` go with each request; `target` of the URL.
+  // `client` outlives it; `credentials` go with each request, and so does the token of `bearer` (null: there is none);
+  // `target` of the URL.
   static std::shared_ptr<HttpUpstream> create(boost::asio::io_context& io, HttpClient& client, std::string target,
                                               std::shared_ptr<const UpstreamFields> credentials, UpstreamEvents events,
-                                              HttpUpstreamLimits limits = {});
+                                              HttpUpstreamLimits limits = {}, std::shared_ptr<Bearer> bearer = {});
 
   void send(std::string message) override;
   ByteCount pending() const override { return pending_; }
@@ -57,13 +59,14 @@ class HttpUpstream final : public Upstream, public std::enable_shared_from_this<
     UpstreamFields fields;
     ExchangePtr exchange;
     ByteCount size = 0;
-    bool written = false, cancelled = false;
+    bool written = false, cancelled = false, renewed = false;
   };
   using PostPtr = std::shared_ptr<Post>;
   enum class End { kAnswered, kEnded, kTooLong };
 
   HttpUpstream(boost::asio::io_context& io, HttpClient& client, std::string target,
-               std::shared_ptr<const UpstreamFields> credentials, UpstreamEvents events, HttpUpstreamLimits limits);
+               std::shared_ptr<const UpstreamFields> credentials, UpstreamEvents events, HttpUpstreamLimits limits,
+               std::shared_ptr<Bearer> bearer);
 
   // --- http_upstream.cc: what goes out, and the first that comes back ---
   void spawn(net::Task<void> task);
@@ -73,11 +76,13 @@ class HttpUpstream final : public Upstream, public std::enable_shared_from_this<
   void unblock(const PostPtr& post);
   void set_written(const PostPtr& post);
   enum class In { kSession, kNothing };
-  UpstreamFields own_fields(In in) const;
+  UpstreamFields own_fields(In in, std::string_view token) const;
+  net::Task<Result<std::string>> take_token();  // empty: there is none
   net::Task<void> run(PostPtr post);
   net::Task<void> talk(PostPtr post);
   net::Task<void> take_answer(PostPtr post, http::ResponseHead head);
   net::Task<void> take_failure(PostPtr post, http::ResponseHead head);
+  std::string credentials_text(const http::ResponseHead& head) const;
   net::Task<Result<std::string>> read_body(ExchangePtr exchange, ByteCount most, std::chrono::milliseconds at_most);
   void deliver(const PostPtr& post, std::string_view message);
   void lose(const PostPtr& post, std::string why, bool unsent = false);
@@ -85,8 +90,7 @@ class HttpUpstream final : public Upstream, public std::enable_shared_from_this<
   net::Task<void> say_goodbye(std::string session);
 
   // --- http_upstream_streams.cc ---
-  net::Task<Result<http::ResponseHead>> open_stream(ExchangePtr exchange);
-  ExchangePtr get(const std::string& last_event_id);
+  net::Task<Result<http::ResponseHead>> open_stream(std::string last_event_id, ExchangePtr& exchange);
   net::Task<End> read_events(ExchangePtr exchange, mcp::SseReader& reader, PostPtr post, bool& heard);
   net::Task<void> read_answer_stream(PostPtr post);
   net::Task<void> drain(ExchangePtr exchange);
@@ -104,6 +108,7 @@ class HttpUpstream final : public Upstream, public std::enable_shared_from_this<
   const std::shared_ptr<const UpstreamFields> credentials_;
   UpstreamEvents events_;
   const HttpUpstreamLimits limits_;
+  const std::shared_ptr<Bearer> bearer_;
 
   std::list<PostPtr> queue_;
   std::set<PostPtr> active_;

@@ -45,19 +45,29 @@ std::chrono::milliseconds HttpUpstream::retry_after(const mcp::SseReader& reader
   return std::clamp(first * (1 << std::min(failures, 5)), kLeastRetry, limits_.max_retry);
 }
 
-HttpUpstream::ExchangePtr HttpUpstream::get(const std::string& last_event_id) {
-  HttpClient::Request request{"GET", target_, own_fields(In::kSession), ""};
-  request.fields.emplace_back("Accept", "text/event-stream");
-  if (!last_event_id.empty()) request.fields.emplace_back("Last-Event-ID", last_event_id);
-  return client_.open(std::move(request));
-}
-
-Task<Result<http::ResponseHead>> HttpUpstream::open_stream(ExchangePtr exchange) {
-  const Status sent = co_await exchange->send();
-  if (!sent) co_return fail(sent.error());
-  auto head = co_await exchange->read_head(limits_.accepted);
-  if (head && !is_stream(*head)) exchange->cancel();
-  co_return head;
+// `exchange` is where it can be ended, while it is opened and behind it.
+Task<Result<http::ResponseHead>> HttpUpstream::open_stream(std::string last_event_id, ExchangePtr& exchange) {
+  for (bool renewed = false;; renewed = true) {
+    const auto token = co_await take_token();
+    if (closed_) co_return fail(Code::kCancelled, "the gateway ends");
+    if (!token) co_return fail(token.error());
+    HttpClient::Request request{"GET", target_, own_fields(In::kSession, *token), ""};
+    request.fields.emplace_back("Accept", "text/event-stream");
+    if (!last_event_id.empty()) request.fields.emplace_back("Last-Event-ID", last_event_id);
+    const ExchangePtr opened = client_.open(std::move(request));
+    exchange = opened;
+    streams_.insert(opened);
+    Result<http::ResponseHead> head = fail(Code::kClosed, "");
+    const Status sent = co_await opened->send();
+    if (sent) head = co_await opened->read_head(limits_.accepted);
+    streams_.erase(opened);
+    if (!sent) co_return fail(sent.error());
+    if (!head || closed_) co_return head;
+    if (!is_stream(*head)) opened->cancel();
+    const bool refused = head->status == 401 && bearer_ && !renewed;
+    if (!refused || !co_await bearer_->renew(*token)) co_return head;
+    if (closed_) co_return fail(Code::kCancelled, "the gateway ends");
+  }
 }
 
 // Until its end; for a request, until its answer.
@@ -117,8 +127,7 @@ Task<void> HttpUpstream::read_answer_stream(PostPtr post) {
     while (!post->modern && !last_id.empty() && failures < limits_.max_retries && !open) {
       co_await pause(wait);
       if (closed_ || !events_.waits(post->key)) co_return;
-      post->exchange = get(last_id);
-      const auto head = co_await open_stream(post->exchange);
+      const auto head = co_await open_stream(last_id, post->exchange);
       if (closed_) co_return;
       open = head && is_stream(*head);
       if (head && !open && head->status >= 400 && head->status < 500) break;
@@ -135,9 +144,9 @@ Task<void> HttpUpstream::listen() {
   const std::uint64_t session = sessions_;
   std::string last_id;
   for (int failures = 0; failures <= limits_.max_retries;) {
-    const auto exchange = get(last_id);
-    streams_.insert(exchange);
-    const auto head = co_await open_stream(exchange);
+    ExchangePtr exchange;
+    const auto head = co_await open_stream(last_id, exchange);
+    if (exchange) streams_.insert(exchange);
     mcp::SseReader reader(limits_.max_message);
     bool heard = false;
     if (!closed_ && sessions_ == session && head && is_stream(*head)) {
@@ -161,8 +170,8 @@ Task<void> HttpUpstream::listen() {
 
 // HTTP+SSE: a GET stream on which everything comes, and in its first event where messages go.
 Task<bool> HttpUpstream::open_legacy() {
-  const auto exchange = get("");
-  const auto head = co_await open_stream(exchange);
+  ExchangePtr exchange;
+  const auto head = co_await open_stream("", exchange);
   if (closed_ || !head || !is_stream(*head)) co_return false;
   streams_.insert(exchange);
   spawn(read_legacy(exchange));

@@ -269,13 +269,15 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 class HttpMcpServer:
+    handler = Handler
+
     def __init__(self, mode="", context=None, host="127.0.0.1"):
         self.mode, self.session, self.resumed, self.flooded, self.moved = mode, "session-1", None, False, set()
         self.requests, self.tools = [], [{"name": name, "inputSchema": PLAIN} for name in NAMES]
         self.tools.append({"name": "marked", "inputSchema": MARKED})
         self.pushed, self.answers = queue.Queue(), queue.Queue()
         self.listening, self.waiting, self.left = threading.Event(), threading.Event(), threading.Event()
-        self.http = Server((host, 0), Handler)
+        self.http = Server((host, 0), self.handler)
         self.http.daemon_threads = True
         self.http.fake = self
         if context:
