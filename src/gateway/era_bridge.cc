@@ -80,7 +80,10 @@ void EraBridge::on_first_answer(EraLink::Answered answered, std::string_view tex
   }
   if (opening_->probing) return;  // too late
   opening_->why = std::move(answered);
+  if (opening_->why.unsent) return fail_opening();
   if (opening_->modern) return open_session();
+  // A server without this era says so. Whatever else goes wrong is the answer.
+  if (text.empty() && opening_->why.body["code"] == mcp::rpc::kInternalError) return fail_opening();
   try_modern();
 }
 
@@ -108,7 +111,6 @@ void EraBridge::open_session() {
 }
 
 void EraBridge::try_modern() {
-  if (opening_->why.unsent) return fail_opening();
   opening_->probing = true;
   opening_->until = link_.now() + kProbe;
   Json params = Json::object();

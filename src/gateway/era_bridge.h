@@ -32,6 +32,7 @@ class EraBridge final : public std::enable_shared_from_this<EraBridge> {
   // Now and then.
   void tick();
   bool translates() const { return translator_ != nullptr; }
+  std::size_t queued() const { return queued_; }  // octets that wait until it is known what the server speaks
 
  private:
   enum class Mode { kNew, kLearning, kSame, kTranslating };

@@ -131,6 +131,29 @@ TEST_F(EraBridged, WhatNeverLeftIsSaidToHaveNeverLeft) {
   EXPECT_EQ(losses.at(0), (Json{{"id", 1}, {"message", "cannot be reached"}, {"unsent", true}}));
 }
 
+TEST_F(EraBridged, AHandshakeThatHasNoAnswerAtAllIsNotTriedInTheOtherEra) {
+  ask(1, "initialize");
+  bridge->lost(mcp::SentKey{1}, {mcp::rpc::kInternalError, "gave no answer", nullptr}, false);
+  EXPECT_EQ(got()["error"]["message"], "gave no answer");
+  EXPECT_EQ(server.size(), 1u);
+  ask(2, "initialize");
+  bridge->lost(mcp::SentKey{2}, {mcp::rpc::kHeaderMismatch, "an error without an id", nullptr}, false);
+  EXPECT_EQ(method(), "server/discover");
+}
+
+TEST_F(EraBridged, WhatWaitsUntilTheServerIsKnownIsCountedAndBounded) {
+  ask_modern(1, "server/discover");
+  const std::string much(EraBridge::kMaxQueue / 4, 'x');
+  for (int id = 2; id < 6; ++id) ask_modern(id, "tools/call", {{"name", much}});
+  EXPECT_GT(bridge->queued(), EraBridge::kMaxQueue / 2);
+  EXPECT_LE(bridge->queued(), EraBridge::kMaxQueue);
+  EXPECT_EQ(got()["id"], 5);
+  EXPECT_EQ(got()["error"]["code"], -32603);
+  answer({{"supportedVersions", {"2026-07-28"}}});
+  EXPECT_EQ(server.size(), 4u);
+  EXPECT_EQ(bridge->queued(), 0u);
+}
+
 TEST_F(EraBridged, ASessionThatIsLostIsOpenedAnewByTheNextRequest) {
   ask_modern(1, "server/discover");
   refuse(mcp::rpc::kMethodNotFound);

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "gateway/era_bridge.h"
 #include "gateway/relay_rules.h"
 
 namespace sluice::gateway {
@@ -62,6 +63,11 @@ Status RelayClients::open(const RelayFactory& factory, Caller caller, RelayFacto
   };
   SLUICE_TRY(upstream_, factory.connect(std::move(events)));
   return {};
+}
+
+bool RelayClients::is_stuck() const {
+  const std::size_t queued = relay_->bridge() ? relay_->bridge()->queued() : 0;
+  return upstream_->pending() + queued > kMaxUnread;
 }
 
 void RelayClients::close(const HttpAnswer& why, std::function<void()> gone) {

@@ -42,7 +42,7 @@ class RelayClients : public std::enable_shared_from_this<RelayClients> {
  protected:
   // The server does not read what it is sent: nothing more is taken for it.
   static constexpr ByteCount kMaxUnread = 8 * kMiB;
-  bool is_stuck() const { return upstream_->pending() > kMaxUnread; }
+  bool is_stuck() const;
   Status open(const RelayFactory& factory, Caller caller, RelayFactory::Era era);
   virtual void to_client(ToClient out) = 0;
   virtual void let_go(const HttpAnswer& why) = 0;

@@ -149,7 +149,7 @@ class ModernClientOfALegacyServer(GatewayCase):
         asked = self.tool(gateway, "asks")["result"]
         done = self.tool(gateway, "asks", requestState=asked["requestState"], inputResponses={"input1": {"role": "assistant"}})
         self.assertEqual(json.loads(done["result"]["content"][0]["text"]), {"role": "assistant"})
-        self.assertIn("HTTP 404", self.tool(gateway, "lost")["error"]["message"])
+        self.assertIn("has ended the session", self.tool(gateway, "lost")["error"]["message"])
         self.assertEqual(self.tool(gateway, "echo")["result"]["resultType"], "complete")  # in a session that is opened anew
 
 
