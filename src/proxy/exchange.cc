@@ -195,11 +195,17 @@ bool Exchange::rewrite() {
   return true;
 }
 
-void Exchange::retarget(const Url& url, const std::vector<std::string>& grants) {
+void Exchange::add_causes(std::vector<std::string> grants) {
+  if (grants.empty()) return;
+  if (causes_) grants.insert(grants.begin(), causes_->begin(), causes_->end());
+  causes_ = std::make_unique<std::vector<std::string>>(std::move(grants));
+}
+
+void Exchange::retarget(const Url& url, std::vector<std::string> grants) {
   const bool elsewhere = url.scheme != target_.scheme || url.host != target_.host || url.port != target_.port;
   target_.path = url.target;
   if (!elsewhere) return;
-  causes_.insert(causes_.end(), grants.begin(), grants.end());
+  add_causes(std::move(grants));
   target_.scheme = url.scheme;
   target_.host = target_.dial_host = target_.server_name = url.host;
   target_.port = target_.dial_port = url.port;
@@ -230,7 +236,7 @@ void Exchange::build_request() {
       if (!to->scheme.empty()) target_.scheme = to->scheme;
       target_.dial_host = target_.server_name = to->host;
       target_.dial_port = to->port != 0 ? to->port : default_port(target_.scheme);
-      causes_ = rules::makers(plan_.stopped->spec);
+      add_causes(rules::makers(plan_.stopped->spec));
       edited = true;
     }
     if (plan_.edits_request_head()) {

@@ -83,7 +83,10 @@ class Exchange {
   const Target& target() const { return target_; }
   // The grants that sent it there and not where the client wanted to: those of the rule that did, or of whoever edited
   // it while it was held.
-  const std::vector<std::string>& causes() const { return causes_; }
+  const std::vector<std::string>& causes() const {
+    static const std::vector<std::string> kNobody;
+    return causes_ ? *causes_ : kNobody;
+  }
   // The head to send; after a gathered body that was changed, with that body.
   const std::string& request_octets() const { return request_octets_; }
   bool request_body_replaced() const { return request_body_replaced_; }
@@ -197,7 +200,8 @@ class Exchange {
   rules::RuleBook::Subject subject() const;
   static bool has_endless_type(const http::FieldList& fields);
   bool rewrite();
-  void retarget(const Url& url, const std::vector<std::string>& grants);
+  void retarget(const Url& url, std::vector<std::string> grants);
+  void add_causes(std::vector<std::string> grants);
   void name_target(http::RequestHead& sent) const;
   void build_request();
   void record_opened(const flow::ConnectionPtr& connection, MonoTime started, MonoTime now);
@@ -222,7 +226,7 @@ class Exchange {
   http::RequestHead request_;
   http::BodyFraming request_framing_;
   Target target_;
-  std::vector<std::string> causes_;
+  std::unique_ptr<std::vector<std::string>> causes_;  // null: a client's own
   std::string request_octets_, response_octets_;
   std::string sent_method_;                  // where a rule may have changed it
   std::unique_ptr<http::RequestHead> sent_;  // where it is not request_

@@ -139,7 +139,7 @@ class Asked:
         call = client.begin(self.tool, **self.arguments)
         self.answer(client, self.question(client, call), {"action": "accept", "content": {"decision": "deny"}})
         self.assertIn("A person denied this call", self.text(client, call))
-        self.assertEqual(self.approvers(), [])
+        self.assertEqual([line["decision"] for line in self.audit() if line.get("approver") == "caller, unverified"][-1:], ["deny"])
 
     def test_an_answer_that_is_none_decides_nothing_and_the_call_waits_for_an_admin(self):
         self.policy()
