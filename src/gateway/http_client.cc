@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
 #include <charconv>
 
 #include "base/text.h"
@@ -244,6 +245,8 @@ HttpClient::~HttpClient() {
   timer_.cancel();
   kept_.clear();
   loop_->readiness.stop();
+  // Whoever ends us may have been called by it.
+  boost::asio::post(timer_.get_executor(), [loop = loop_] {});
 }
 
 void HttpClient::tick() {

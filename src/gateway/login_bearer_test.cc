@@ -19,7 +19,18 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
-constexpr std::int64_t kNow = 1'700'000'000'000;  // of FakeClock
+constexpr std::int64_t kNow = 1'700'000'000'000;
+
+// Connections wait by the machine's own clock: only ahead of it can this one be.
+class AheadClock final : public Clock {
+ public:
+  MonoTime mono() const override { return std::chrono::steady_clock::now() + ahead_; }
+  WallTime wall() const override { return WallTime(std::chrono::milliseconds(kNow)) + ahead_; }
+  void advance(Duration by) { ahead_ += by; }
+
+ private:
+  Duration ahead_{};
+};
 
 class TokenEndpoint {
  public:
@@ -91,7 +102,7 @@ struct Bearers : testing::Test {
   }
 
   asio::io_context io;
-  FakeClock clock;
+  AheadClock clock;
   std::shared_ptr<FakeFileSystem> files = std::make_shared<FakeFileSystem>();
   TokenEndpoint endpoint{io};
   std::vector<std::string> notices;

@@ -70,7 +70,8 @@ TEST_F(Logins, PutInAnothersPlaceAreNoLogins) {
   const std::string from = only_file();
   ASSERT_TRUE(logins.save(login()));
   std::string to;
-  for (const std::string& name : *files->list("/home/logins")) {
+  const auto names = *files->list("/home/logins");
+  for (const std::string& name : names) {
     if ("/home/logins/" + name != from) to = "/home/logins/" + name;
   }
   ASSERT_TRUE(files->rename(from, to));

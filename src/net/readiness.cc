@@ -40,7 +40,7 @@ void Readiness::wait() {
   watch_->async_wait(asio::posix::stream_descriptor::wait_read, [this](const boost::system::error_code& error) {
     if (error) return;
     deliver();
-    wait();
+    if (watch_) wait();
   });
 }
 

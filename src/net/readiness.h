@@ -26,7 +26,8 @@ class Readiness {
 
   explicit Readiness(asio::io_context& io);
   ~Readiness();
-  // No more events. Before the io_context goes; nodes may be removed after it.
+  // No more events. Before the io_context goes; nodes may be removed after it. A node may call it; the set itself must
+  // outlive the node's on_ready().
   void stop();
 
   void add(int fd, Node& node);
