@@ -442,7 +442,7 @@ class Documented(ListenCase):
     def test_the_page_and_the_help_name_the_same_flags(self):
         page = (ROOT / "docs" / "gateway.md").read_text().split("## Not yet")[0]
         synopsis = page.split("```")[1]
-        said = "".join(run(SLUICE, "gateway", *command, "--help").stdout for command in ([], ["import"], ["status"], ["pins"]))
+        said = "".join(run(SLUICE, "gateway", *command, "--help").stdout for command in ([], ["import"], ["status"], ["pins"], ["login"], ["logout"]))
         flags = {flag for line in synopsis.splitlines() if " pins " not in line for flag in re.findall(r"--[a-z][a-z-]+", line)}
         self.assertTrue({"--listen", "--upstream", "--policy"} <= flags)
         for flag in flags | set(re.findall(r"`(--[a-z][a-z-]+)", page)):
