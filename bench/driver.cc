@@ -215,8 +215,8 @@ Options parse(int argc, char** argv) {
   Options out;
   for (int i = 1; i < argc; ++i) {
     const std::string_view flag = argv[i];
-    if (flag == "--fresh" || flag == "--hold") {
-      (flag == "--fresh" ? out.fresh : out.hold) = true;
+    if (flag == "--fresh" || flag == "--hold" || flag == "--deny") {
+      (flag == "--fresh" ? out.fresh : flag == "--hold" ? out.hold : out.deny) = true;
       continue;
     }
     if (i + 1 == argc) die("a value is missing after " + std::string(flag));
@@ -235,6 +235,14 @@ Options parse(int argc, char** argv) {
       out.certificate = value;
     else if (flag == "--key")
       out.key = value;
+    else if (flag == "--token")
+      out.token = value;
+    else if (flag == "--tool")
+      out.tool = value;
+    else if (flag == "--tools")
+      out.tools = std::atoi(value.c_str());
+    else if (flag == "--lists")
+      out.lists = std::atoi(value.c_str());
     else if (flag == "--size")
       out.size = std::atoll(value.c_str());
     else if (flag == "--connections")

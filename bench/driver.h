@@ -25,6 +25,10 @@ struct Options {
   long long max_requests = -1;
   bool fresh = false, hold = false;
   std::string certificate, key;  // of the echo server
+  // Of MCP, over plain HTTP.
+  std::string token, tool = "echo";  // a file; which one is called
+  int tools = 2, lists = 0;
+  bool deny = false;  // every call is refused, and that is no error
 };
 Options parse(int argc, char** argv);  // flags only; wrong ones end the program
 
@@ -96,5 +100,7 @@ std::string authority_of(const Options& options);
 
 int run_websockets(const Options& options);
 int run_echo(const Options& options);
+int run_mcp(const Options& options);
+int run_mcp_echo(const Options& options);
 
 }  // namespace bench

@@ -6,6 +6,7 @@
 //               --connections 32 --seconds 5 [--fresh] [--max-requests N] [--rate N]
 //   sluice_load websocket …                                               websocket_load.cc
 //   sluice_load echo --server HOST:PORT --certificate FILE --key FILE     websocket_echo.cc
+//   sluice_load mcp …, sluice_load mcp-echo …                             mcp_load.cc, mcp_echo.cc
 //
 // HOST is an IPv4 literal; NAME goes into CONNECT, SNI, Host and verification. --fresh: a new connection per request,
 // closed by the client after the answer (no `Connection: close`, which would forbid reuse further on as well).
@@ -222,10 +223,12 @@ int Driver::run() {
 
 int main(int argc, char** argv) {
   const std::string_view command = argc > 1 ? argv[1] : "";
-  const bool named = command == "websocket" || command == "echo";
+  const bool mcp = command == "mcp" || command == "mcp-echo";
+  const bool named = mcp || command == "websocket" || command == "echo";
   const bench::Options options = bench::parse(argc - (named ? 1 : 0), argv + (named ? 1 : 0));
   if (options.server.empty()) bench::die("--server is needed");
   if (command == "echo") return bench::run_echo(options);
+  if (mcp) return command == "mcp" ? bench::run_mcp(options) : bench::run_mcp_echo(options);
   if (options.ca.empty() || options.size < 0) bench::die("--ca and --size are needed");
   return command == "websocket" ? bench::run_websockets(options) : bench::Driver(options).run();
 }
