@@ -161,7 +161,7 @@ class Load {
  private:
   void start_what_is_due(const Pace& pace) {
     const auto now = Clock::now();
-    while (pace.may_start(totals_) && !pace.over_rate(totals_) && (options_.rate > 0 || !idle_.empty())) {
+    while (pace.may_start(totals_) && !pace.over_rate(totals_) && (options_.rate > 0 || due_.size() < idle_.size())) {
       ++totals_.started;
       due_.push_back(now);
     }
