@@ -146,13 +146,14 @@ void Relay::list_tools(mcp::Request request) {
                 if (!is_pending(id, serial)) return;
                 if (failure) return refuse_raw(id, *failure);
                 std::vector<std::string> shown;
-                Json result = tools_.list([&](const UpstreamTool& tool) {
+                const std::string& result = tools_.list_text([&](const UpstreamTool& tool) {
                   if (!shows(tool)) return false;
                   shown.push_back(tool.name);
                   return true;
                 });
                 shown_ = std::move(shown);
-                answer(id, std::move(result));
+                end_request(
+                    id, [&](const mcp::RequestId& as) { return mcp::write_result_text(as, result); }, 0);
               });
 }
 

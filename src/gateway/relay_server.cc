@@ -200,10 +200,9 @@ void Relay::look_again() {
   tools_.check_pins();
   if (closed_ || !shown_) return;
   std::vector<std::string> now;
-  (void)tools_.list([&](const UpstreamTool& tool) {
-    if (shows(tool)) now.push_back(tool.name);
-    return false;
-  });
+  for (const auto& tool : tools_.all()) {
+    if (shows(*tool)) now.push_back(tool->name);
+  }
   if (now == *shown_) return;
   tell_of_tools();
 }

@@ -280,5 +280,24 @@ TEST_F(Relayed, WhoListensHearsThatItSeesOtherTools) {
   EXPECT_EQ(client.size(), 1u) << "told once, until it asks again";
 }
 
+TEST_F(Relayed, AListThatIsKeptShowsWhatTheCallerMaySeeNow) {
+  relay->take(R"({"jsonrpc":"2.0","id":1,"method":"initialize","params":{}})");
+  relay->from_server(R"({"jsonrpc":"2.0","id":1,"result":{"capabilities":{"tools":{"listChanged":true}}}})");
+  relay->take(R"({"jsonrpc":"2.0","id":2,"method":"tools/list"})");
+  relay->from_server(R"({"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"t","x":1.0},{"name":"u"}],"y":1e2}})");
+  const auto again = [&](const std::string& id) {
+    client.clear();
+    relay->take(R"({"jsonrpc":"2.0","id":)" + id + R"(,"method":"tools/list"})");
+    return client.size() == 1 ? client[0] : "";
+  };
+  EXPECT_EQ(again("3"), R"({"jsonrpc":"2.0","id":3,"result":{"tools":[{"name":"t","x":1.0},{"name":"u"}],"y":1e2}})");
+  EXPECT_EQ(again(R"("a\n")"),
+            R"({"jsonrpc":"2.0","id":"a\n","result":{"tools":[{"name":"t","x":1.0},{"name":"u"}],"y":1e2}})");
+  gate.policy.hidden = "u";
+  EXPECT_EQ(again("4"), R"({"jsonrpc":"2.0","id":4,"result":{"tools":[{"name":"t","x":1.0}],"y":1e2}})");
+  gate.policy.hidden = "";
+  EXPECT_EQ(again("5"), R"({"jsonrpc":"2.0","id":5,"result":{"tools":[{"name":"t","x":1.0},{"name":"u"}],"y":1e2}})");
+}
+
 }  // namespace
 }  // namespace sluice::gateway

@@ -57,6 +57,7 @@ void UpstreamTools::take(Json result) {
   Json& list = result["tools"];
   tools_.clear();
   by_name_.clear();
+  text_.clear();
   for (Json& entry : list) {
     const Json* name = find_member(entry, "name");
     const bool named = name && name->is_string() && is_name(name->get_ref<const std::string&>());
@@ -139,13 +140,18 @@ std::shared_ptr<const UpstreamTool> UpstreamTools::find(std::string_view name) c
   return known_ && found != by_name_.end() ? tools_[found->second] : nullptr;
 }
 
-Json UpstreamTools::list(const std::function<bool(const UpstreamTool&)>& shown) const {
+const std::string& UpstreamTools::list_text(const std::function<bool(const UpstreamTool&)>& shown) {
+  std::vector<bool> listed;
+  for (const auto& tool : tools_) listed.push_back(shown(*tool));
+  if (!text_.empty() && listed == listed_) return text_;
   Json result = whole_;
   auto& list = result["tools"].get_ref<Json::array_t&>();
-  for (const auto& tool : tools_) {
-    if (shown(*tool)) list.push_back(tool->entry);
+  for (std::size_t i = 0; i < tools_.size(); ++i) {
+    if (listed[i]) list.push_back(tools_[i]->entry);
   }
-  return result;
+  text_ = dump_spelled_json(result);
+  listed_ = std::move(listed);
+  return text_;
 }
 
 }  // namespace sluice::gateway

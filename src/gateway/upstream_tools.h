@@ -57,8 +57,10 @@ class UpstreamTools {
   bool is_kept(bool tells_of_changes) const;
 
   std::shared_ptr<const UpstreamTool> find(std::string_view name) const;
-  // The answer to tools/list with those that `shown` says.
-  Json list(const std::function<bool(const UpstreamTool&)>& shown) const;
+  // The result of tools/list with those that `shown` says, as JSON text: written once for a list and a choice. Valid
+  // until the next call of a member.
+  const std::string& list_text(const std::function<bool(const UpstreamTool&)>& shown);
+  const std::vector<std::shared_ptr<UpstreamTool>>& all() const { return tools_; }
 
   // The server says that its list changed.
   void forget() {
@@ -81,6 +83,8 @@ class UpstreamTools {
   std::vector<std::function<void(const Failure&)>> waiting_;
   MonoTime fetched_{};
   Duration ttl_{};
+  std::vector<bool> listed_;  // of tools_, those in text_
+  std::string text_;          // empty: not written yet
 };
 
 }  // namespace sluice::gateway

@@ -1,5 +1,7 @@
 #include "mcp/jsonrpc.h"
 
+#include <fmt/format.h>
+
 #include <array>
 
 #include "base/json_spelling.h"
@@ -141,6 +143,10 @@ std::string write_result(const RequestId& id, Json result) {
   message["id"] = id.to_json();
   message["result"] = std::move(result);
   return dump_spelled_json(message);
+}
+
+std::string write_result_text(const RequestId& id, std::string_view result) {
+  return fmt::format(R"({{"jsonrpc":"2.0","id":{},"result":{}}})", dump_spelled_json(id.to_json()), result);
 }
 
 std::string write_error(const std::optional<RequestId>& id, const RpcError& error) {

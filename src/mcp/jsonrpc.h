@@ -81,6 +81,7 @@ Message parse_spelled_message(std::string_view text, const JsonLimits& limits = 
 
 // One line without a line end; strings are escaped so that no newline can stand inside.
 std::string write_result(const RequestId& id, Json result);
+std::string write_result_text(const RequestId& id, std::string_view result);  // JSON already
 // Without an id where none could be read: MCP leaves the member out (JSON-RPC would say null, which strict clients
 // refuse).
 std::string write_error(const std::optional<RequestId>& id, const RpcError& error);
