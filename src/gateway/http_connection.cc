@@ -175,31 +175,26 @@ void HttpConnection::watch_for_end() {
   });
 }
 
-awaitable<bool> HttpConnection::write_events(HttpReply& reply, const http::RequestHead& head, bool chunked) {
+// `octets` go before the first of them. What is there at once leaves at once: each write wakes the client.
+awaitable<bool> HttpConnection::write_events(HttpReply& reply, bool chunked, std::string octets) {
   bool silent = false;
   while (!reply.is_gone()) {
     std::string events = reply.take_events();
-    if (events.empty() && reply.ended()) break;
-    if (events.empty() && silent) events = ": keep-alive\n\n";
-    if (!events.empty()) {
-      std::string octets;
-      if (chunked) {
-        http1::append_chunk(octets, events);
-      } else {
-        octets = std::move(events);
-      }
-      const bool sent = co_await write(std::move(octets));
-      if (!sent) co_return false;
+    const bool last = reply.ended();
+    if (events.empty() && silent && !last) events = ": keep-alive\n\n";
+    if (!chunked) {
+      octets += events;
+    } else if (!events.empty()) {
+      http1::append_chunk(octets, events);
     }
+    if (chunked && last) http1::append_last_chunk(octets, {});
+    const bool sent = octets.empty() || co_await write(std::exchange(octets, {}));
+    if (!sent || last) co_return sent;
     const auto before = std::chrono::steady_clock::now();
     co_await reply.wait(limits_.keep_alive);
     silent = std::chrono::steady_clock::now() - before >= limits_.keep_alive;
   }
-  if (reply.is_gone()) co_return false;
-  if (!chunked) co_return true;
-  std::string octets;
-  http1::append_last_chunk(octets, {});
-  co_return co_await write(std::move(octets));
+  co_return false;
 }
 
 awaitable<HttpConnection::Next> HttpConnection::pump(HttpReply& reply, const http::RequestHead& head) {
@@ -212,9 +207,8 @@ awaitable<HttpConnection::Next> HttpConnection::pump(HttpReply& reply, const htt
   if (!reply.streaming()) co_return co_await write_answer(*std::move(answer), head, keep);
   const bool chunked = head.version != http::Version::kHttp10;
   const bool goes_on = keep && chunked;
-  const bool sent = co_await write(head_text(*answer, goes_on, chunked ? "Transfer-Encoding: chunked\r\n" : ""));
-  if (!sent) co_return Next::kClose;
-  const bool whole = co_await write_events(reply, head, chunked);
+  std::string begin = head_text(*answer, goes_on, chunked ? "Transfer-Encoding: chunked\r\n" : "");
+  const bool whole = co_await write_events(reply, chunked, std::move(begin));
   co_return whole&& goes_on ? Next::kKeep : Next::kClose;
 }
 

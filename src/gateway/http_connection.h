@@ -31,7 +31,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   boost::asio::awaitable<Next> exchange();
   boost::asio::awaitable<Next> pump(HttpReply& reply, const http::RequestHead& head);
   boost::asio::awaitable<Next> write_answer(HttpAnswer answer, const http::RequestHead& head, bool keep);
-  boost::asio::awaitable<bool> write_events(HttpReply& reply, const http::RequestHead& head, bool chunked);
+  boost::asio::awaitable<bool> write_events(HttpReply& reply, bool chunked, std::string octets);
   boost::asio::awaitable<void> refuse(int status, std::string_view text);
   // Lets the client read an answer that came before its request was read: a close now would reset it.
   boost::asio::awaitable<void> linger();
