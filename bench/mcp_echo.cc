@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "driver.h"
+#include "guests.h"
 #include "mcp_text.h"
 
 namespace bench {
@@ -113,34 +114,7 @@ class Guest {
 
 int run_mcp_echo(const Options& options) {
   const std::string tools = all_tools(options.tools);
-  const sockaddr_in at = address_of(options.server);
-  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  const int one = 1;
-  ::setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  if (::bind(listener, reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0 || ::listen(listener, 4096) != 0) {
-    die("cannot listen on " + options.server + ": " + std::strerror(errno));
-  }
-  const int epoll = epoll_create1(EPOLL_CLOEXEC);
-  epoll_event event{};
-  event.events = EPOLLIN;
-  ::epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event);  // data.ptr stays null
-  std::vector<epoll_event> events(256);
-  std::vector<char> buffer(64 * 1024);
-  for (;;) {
-    const int n = ::epoll_wait(epoll, events.data(), static_cast<int>(events.size()), -1);
-    for (int i = 0; i < n; ++i) {
-      if (auto* guest = static_cast<Guest*>(events[static_cast<std::size_t>(i)].data.ptr)) {
-        if (!guest->step(buffer)) delete guest;
-        continue;
-      }
-      for (int fd; (fd = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0;) {
-        ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-        event.data.ptr = new Guest(fd, tools);
-        ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
-      }
-    }
-  }
+  serve_guests<Guest>(options, 64 * 1024, [&](int fd) { return new Guest(fd, tools); });
 }
 
 }  // namespace bench

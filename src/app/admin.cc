@@ -118,19 +118,8 @@ Status AdminSession::record(std::string_view method, std::string_view subject, s
                            files_, clock_, entropy_,
                            {.directory = home_->audit(), .key_file = home_->audit_key(), .pid = ::getpid()}));
   }
-  gateway::AuditLog::DecisionRecord line;
-  const std::string id = make_uuid(entropy_);
-  line.id = id;
-  line.grant = "owner";
-  line.server = "sluice";
-  line.method = method;
-  line.tool = subject;
-  line.decision = decision;
-  line.rule = rule;
-  line.approval = approval;
-  line.has_outcome = false;
-  if (proven_) line.approver = "admin";
-  return audit_->append(line);
+  return audit_->append(gateway::AuditLog::DecisionRecord::by_person(make_uuid(entropy_), method, subject, decision,
+                                                                     rule, approval, proven_ ? "admin" : ""));
 }
 
 Result<std::int64_t> parse_span(const std::string& text, std::string_view flag) {

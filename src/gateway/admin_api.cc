@@ -129,19 +129,8 @@ HttpAnswer AdminApi::decide(const std::string& id, bool approve) {
 // As the command line's decisions are written down.
 Status AdminApi::record(std::string_view method, std::string_view subject, std::string_view decision,
                         std::string_view rule, std::string_view approval) {
-  const std::string id = make_uuid(deps_.entropy);
-  AuditLog::DecisionRecord line;
-  line.id = id;
-  line.grant = "owner";
-  line.server = "sluice";
-  line.method = method;
-  line.tool = subject;
-  line.decision = decision;
-  line.rule = rule;
-  line.approval = approval;
-  line.has_outcome = false;
-  if (decision == "allow") line.approver = "admin";
-  return deps_.audit.append(line);
+  return deps_.audit.append(AuditLog::DecisionRecord::by_person(make_uuid(deps_.entropy), method, subject, decision,
+                                                                rule, approval, decision == "allow" ? "admin" : ""));
 }
 
 }  // namespace sluice::gateway

@@ -247,6 +247,24 @@ std::string AuditLog::keyed_hash(std::string_view octets) const {
   return hex_encode(Bytes(reinterpret_cast<const char*>(mac), length));
 }
 
+AuditLog::DecisionRecord AuditLog::DecisionRecord::by_person(std::string_view id, std::string_view method,
+                                                             std::string_view subject, std::string_view decision,
+                                                             std::string_view rule, std::string_view approval,
+                                                             std::string_view approver) {
+  DecisionRecord line;
+  line.id = id;
+  line.grant = "owner";
+  line.server = "sluice";
+  line.method = method;
+  line.tool = subject;
+  line.decision = decision;
+  line.rule = rule;
+  line.approval = approval;
+  line.approver = approver;
+  line.has_outcome = false;
+  return line;
+}
+
 Status AuditLog::append(const DecisionRecord& record) {
   Json line = {{"type", "decision"},
                {"time", iso8601_ms(clock_.wall())},

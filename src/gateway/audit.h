@@ -48,6 +48,11 @@ class AuditLog {
     std::uint64_t policy_revision = 0;
     std::string_view approval, approver;  // its id, and whose decision let the call pass
     bool has_outcome = true;              // nothing runs behind it: no outcome will follow
+
+    // What a person did, as `owner`. `approver`: empty, or "admin" where the credential was shown. Keeps views of all.
+    static DecisionRecord by_person(std::string_view id, std::string_view method, std::string_view subject,
+                                    std::string_view decision, std::string_view rule, std::string_view approval,
+                                    std::string_view approver);
   };
   // Must succeed before the call runs: no log, no call.
   Status append(const DecisionRecord& record);

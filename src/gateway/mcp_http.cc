@@ -3,38 +3,11 @@
 #include <map>
 
 #include "base/text.h"
-#include "base/url.h"
+#include "gateway/mcp_answers.h"
 #include "gateway/session_driver.h"
 
 namespace sluice::gateway {
 namespace {
-
-constexpr std::string_view kPath = "/mcp";
-
-HttpAnswer json_answer(int status, std::string body) {
-  return {status, {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}}, std::move(body)};
-}
-
-HttpAnswer refusal_answer(const mcp::HttpRefusal& refusal) {
-  HttpAnswer answer =
-      refusal.body.empty() ? HttpAnswer{refusal.status, {}, ""} : json_answer(refusal.status, refusal.body);
-  if (!refusal.allow.empty()) answer.fields.emplace_back("Allow", refusal.allow);
-  return answer;
-}
-
-std::string path_of(const http::RequestHead& head) {
-  std::string target = head.target;
-  if (!target.starts_with('/')) {
-    if (const auto url = parse_url(target)) target = url->target;
-  }
-  return target.substr(0, target.find('?'));
-}
-
-mcp::HttpResult<mcp::HttpHead> mcp_head(const http::RequestHead& head) {
-  std::vector<mcp::HeaderField> fields;
-  for (std::size_t i = 0; i < head.fields.size(); ++i) fields.push_back({head.fields.name(i), head.fields.value(i)});
-  return mcp::read_http_head(head.method, fields);
-}
 
 // Writes what belongs to one POST into its reply.
 void deliver(HttpReply& reply, const Outgoing& outgoing) {
@@ -99,7 +72,7 @@ McpHttp::~McpHttp() { close(); }
 
 std::optional<HttpAnswer> McpHttp::judge(const HttpRequest& request) {
   if (auto refusal = guard_.judge(request.head, request.local_address)) return refusal;
-  if (path_of(request.head) != kPath) {
+  if (path_of(request.head) != kMcpPath) {
     // gate.md 10: also /.well-known/oauth-*, so that clients do not begin OAuth.
     return text_answer(404, "There is nothing here. MCP is at /mcp.");
   }

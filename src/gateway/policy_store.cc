@@ -98,16 +98,13 @@ Result<std::variant<policy::Reservation, policy::LimitReached>> PolicyStore::res
     policy::Reservation reservation;
     std::vector<policy::Buckets> counters;
     for (std::size_t i = 0; i < uses.size(); ++i) {
-      const policy::LimitUse& use = uses[i];
-      SLUICE_TRY(policy::Buckets buckets, load(use.key));
-      const std::int64_t bucket = buckets.advance(use, now);
-      if (!buckets.fits(use)) {
-        const policy::Micro used = buckets.used();
-        if (buckets.empty()) buckets.take(bucket, 0);
-        return Outcome(policy::LimitReached{i, used, buckets.free_at(use)});
+      SLUICE_TRY(policy::Buckets buckets, load(uses[i].key));
+      auto counted = buckets.count(uses[i], now);
+      if (auto* reached = std::get_if<policy::LimitReached>(&counted)) {
+        reached->use = i;
+        return Outcome(*reached);
       }
-      buckets.take(bucket, use.amount);
-      reservation.parts.push_back({use.key, bucket, policy::bucket_span(use), use.amount, use.max});
+      reservation.parts.push_back(std::get<policy::Reservation::Part>(std::move(counted)));
       counters.push_back(std::move(buckets));
     }
     for (std::size_t i = 0; i < uses.size(); ++i) SLUICE_CHECK(save(uses[i].key, counters[i]));

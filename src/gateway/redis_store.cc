@@ -266,16 +266,13 @@ Result<std::variant<policy::Reservation, policy::LimitReached>> RedisStore::rese
     Values after;
     policy::Reservation reservation;
     for (std::size_t i = 0; i < uses.size(); ++i) {
-      const policy::LimitUse& use = uses[i];
       SLUICE_TRY(policy::Buckets buckets, read_buckets(before[i]));
-      const std::int64_t bucket = buckets.advance(use, now);
-      if (!buckets.fits(use)) {
-        const policy::Micro used = buckets.used();
-        if (buckets.empty()) buckets.take(bucket, 0);
-        return Outcome(policy::LimitReached{i, used, buckets.free_at(use)});
+      auto counted = buckets.count(uses[i], now);
+      if (auto* reached = std::get_if<policy::LimitReached>(&counted)) {
+        reached->use = i;
+        return Outcome(*reached);
       }
-      buckets.take(bucket, use.amount);
-      reservation.parts.push_back({use.key, bucket, policy::bucket_span(use), use.amount, use.max});
+      reservation.parts.push_back(std::get<policy::Reservation::Part>(std::move(counted)));
       after.push_back(to_text(buckets));
     }
     SLUICE_TRY(const bool written, exchange(keys, before, after, lives));

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "gateway/era_bridge.h"
+#include "gateway/mcp_answers.h"
 #include "gateway/relay_rules.h"
 
 namespace sluice::gateway {
@@ -36,10 +37,6 @@ namespace {
 HttpAnswer stuck() { return {503, {{"Content-Type", "text/plain; charset=utf-8"}}, "The server does not read.\n"}; }
 
 }  // namespace
-
-HttpAnswer json_answer(int status, std::string body) {
-  return {status, {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}}, std::move(body)};
-}
 
 Status RelayClients::open(const RelayFactory& factory, Caller caller, RelayFactory::Era era) {
   const std::weak_ptr<RelayClients> weak = weak_from_this();

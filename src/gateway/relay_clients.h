@@ -103,7 +103,4 @@ class ModernClients final : public RelayClients {
   std::int64_t last_ = 0;
 };
 
-// application/json.
-HttpAnswer json_answer(int status, std::string body);
-
 }  // namespace sluice::gateway

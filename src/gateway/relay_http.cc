@@ -2,38 +2,11 @@
 
 #include "base/json_spelling.h"
 #include "base/text.h"
-#include "base/url.h"
+#include "gateway/mcp_answers.h"
 #include "mcp/http_headers.h"
 
 namespace sluice::gateway {
 namespace {
-
-constexpr std::string_view kPath = "/mcp";
-
-HttpAnswer refusal_answer(const mcp::HttpRefusal& refusal) {
-  HttpAnswer answer =
-      refusal.body.empty() ? HttpAnswer{refusal.status, {}, ""} : json_answer(refusal.status, refusal.body);
-  if (!refusal.allow.empty()) answer.fields.emplace_back("Allow", refusal.allow);
-  return answer;
-}
-
-std::string path_of(const http::RequestHead& head) {
-  std::string target = head.target;
-  if (!target.starts_with('/')) {
-    if (const auto url = parse_url(target)) target = url->target;
-  }
-  return target.substr(0, target.find('?'));
-}
-
-std::vector<mcp::HeaderField> fields_of(const http::RequestHead& head) {
-  std::vector<mcp::HeaderField> fields;
-  for (std::size_t i = 0; i < head.fields.size(); ++i) fields.push_back({head.fields.name(i), head.fields.value(i)});
-  return fields;
-}
-
-mcp::HttpResult<mcp::HttpHead> mcp_head(const http::RequestHead& head) {
-  return mcp::read_http_head(head.method, fields_of(head));
-}
 
 HttpAnswer too_many_denials(WallTime until, const Clock& clock) {
   const auto wait = std::chrono::ceil<std::chrono::seconds>(until - clock.wall()).count();
@@ -52,7 +25,7 @@ RelayHttp::RelayHttp(Deps deps, ControlGuard::Options guard, McpLimits limits)
 std::optional<HttpAnswer> RelayHttp::judge(const HttpRequest& request) {
   if (auto refusal = guard_.judge(request.head, request.local_address)) return refusal;
   // gate.md 10: also /.well-known/oauth-*, so that clients do not begin OAuth.
-  if (path_of(request.head) != kPath) return text_answer(404, "There is nothing here. MCP is at /mcp.");
+  if (path_of(request.head) != kMcpPath) return text_answer(404, "There is nothing here. MCP is at /mcp.");
   if (!deps_.identities.identify(bearer_token(request.head))) return unauthorized();
   const auto head = mcp_head(request.head);
   if (!head) return refusal_answer(head.error());

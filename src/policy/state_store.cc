@@ -57,6 +57,17 @@ void Buckets::take(std::int64_t bucket, Micro amount) {
   buckets_.back().used += amount;
 }
 
+std::variant<Reservation::Part, LimitReached> Buckets::count(const LimitUse& use, WallTime now) {
+  const std::int64_t bucket = advance(use, now);
+  if (!fits(use)) {
+    const Micro before = used();
+    if (empty()) take(bucket, 0);  // so that it knows its window
+    return LimitReached{0, before, free_at(use)};
+  }
+  take(bucket, use.amount);
+  return Reservation::Part{use.key, bucket, bucket_span(use), use.amount, use.max};
+}
+
 bool Buckets::give_back(const Reservation::Part& part) {
   if (buckets_.empty()) return false;
   const std::int64_t oldest = buckets_.back().number - part.span + 1;

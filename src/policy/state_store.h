@@ -76,6 +76,8 @@ class Buckets {
   Micro used() const;
   bool fits(const LimitUse& use) const { return use.amount <= use.max && used() <= use.max - use.amount; }
   void take(std::int64_t bucket, Micro amount);
+  // All of it for one use: what was taken; or nothing, and why (its `use` is the caller's to say).
+  std::variant<Reservation::Part, LimitReached> count(const LimitUse& use, WallTime now);
   bool give_back(const Reservation::Part& part);
   WallTime free_at(const LimitUse& use) const;  // behind advance()
   const std::vector<Bucket>& all() const { return buckets_; }

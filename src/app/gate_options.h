@@ -1,0 +1,17 @@
+// Flags of programs with a gate in them, and of `sluice gateway` itself. Private to config.cc. What is given outlives
+// what is made of it.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "app/config.h"
+
+namespace sluice::app {
+
+void add_calls_key_option(CLI::App& app, EngineConfig& engine);
+// `policy`: what --policy is, in the help.
+void add_gate_options(CLI::App& app, EngineConfig& engine, const char* policy);
+// Without those of its subcommands.
+void add_gateway_options(CLI::App& gateway, Config& config);
+
+}  // namespace sluice::app
