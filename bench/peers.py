@@ -362,7 +362,10 @@ class Sluice(Peer):
             text = answer.read().decode()
         if not text.startswith("{"):
             text = next(line[5:] for line in reversed(text.splitlines()) if line.startswith("data:"))
-        result = json.loads(text)["result"]
+        reply = json.loads(text)
+        if "error" in reply:
+            raise RuntimeError(f"{tool}: {reply['error']['message']}")
+        result = reply["result"]
         if result.get("isError"):
             raise RuntimeError(result["content"][0]["text"])
         return result["structuredContent"]

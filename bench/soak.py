@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""Mixed traffic (soak_lanes.py) through one `sluice serve` for half an hour, and whether its memory, descriptors or threads grow
+meanwhile. What counts is the slope of what was sampled after the warm-up (slope.py), with its interval, never a number alone.
+Exits with 1 where something grows or a kind of work failed, with 2 where the samples do not tell.
+
+Usage: ./dev bench soak [MINUTES] [--write] [--samples FILE]
+"""
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import loopback  # noqa: E402
+import peers  # noqa: E402
+import protocol_peers  # noqa: E402
+import report  # noqa: E402
+import rows  # noqa: E402
+import slope  # noqa: E402
+import soak_lanes  # noqa: E402
+
+EVERY = 3  # seconds between samples
+WARM = 1 / 6  # of the time, in which pools, caches and the ring fill
+# Reached within the warm-up, so that what is kept of traffic is as much at its end as afterwards.
+FLAGS = ("--ring-exchanges", "5000", "--spool-mb", "192", "--workers", "2", "--toolset", "all")
+# Per minute, and what is called a slope at all: 20 KB a minute are 29 MB a day.
+MEASURES = (("memory", "KB", "rss_kb", 20), ("… of it the program's own", "KB", "anon_kb", 20), ("descriptors", "", "fds", 0.5),
+            ("threads", "", "threads", 0.05))
+
+
+class Soaked(peers.Sluice):
+    """One serve for all of it, with a ring that is soon full."""
+
+    def command(self):
+        command = super().command()
+        return command[:command.index("--workers")] + list(FLAGS)
+
+
+def sample(peer, began):
+    status = dict(line.split(":", 1) for line in pathlib.Path(f"/proc/{peer.process.pid}/status").read_text().splitlines())
+    exchanges = peer.call("proxy_status")["capture"]["exchanges"]
+    return {"minutes": (time.monotonic() - began) / 60, "rss_kb": int(status["VmRSS"].split()[0]),
+            "anon_kb": int(status["RssAnon"].split()[0]), "threads": int(status["Threads"]),
+            "fds": len(os.listdir(f"/proc/{peer.process.pid}/fd")), "exchanges": exchanges}
+
+
+def soak(args, world, samples):
+    lanes = [kind(world) for kind in soak_lanes.LANES]
+    for lane in lanes:
+        lane.start()
+    began = time.monotonic()
+    with open(args.samples, "w") as out:
+        while time.monotonic() < began + args.minutes * 60:
+            if world.sluice.process.poll() is not None:
+                raise RuntimeError(f"serve ended with {world.sluice.process.returncode}")
+            samples.append(sample(world.sluice, began))
+            out.write(json.dumps(samples[-1]) + "\n")
+            out.flush()
+            for origin in (world.site, world.plain):
+                origin.requests.clear()
+            time.sleep(EVERY)
+    world.stop.set()
+    for lane in lanes:
+        lane.join(60)
+    return lanes
+
+
+def interval(found, digits=1):
+    return f"{found.value:+.{digits}f} ({found.low:+.{digits}f} to {found.high:+.{digits}f})"
+
+
+def judge(samples):
+    """Rows of the table, and the worst verdict."""
+    warm = [s for s in samples if s["minutes"] >= samples[-1]["minutes"] * WARM]
+    verdicts, lines = set(), []
+    for title, unit, key, tolerated in MEASURES:
+        values = [s[key] for s in warm]
+        by_time = slope.slope(slope.blocks([(s["minutes"], s[key]) for s in warm]))
+        by_work = slope.slope(slope.blocks([(s["exchanges"] / 1000, s[key]) for s in warm]))
+        said = slope.verdict(by_time, tolerated)
+        verdicts.add(said)
+        per = f" {unit}" if unit else ""
+        lines.append(f"| {title} | {values[0]:,}{per}, at most {max(values):,} | {interval(by_time)}{per} | {interval(by_work, 3)}{per} | "
+                     f"{tolerated}{per} | {said} |")
+    worst = next((one for one in ("grows", "unclear") if one in verdicts), "flat")
+    return lines, worst
+
+
+def table(args, samples, lines, lanes):
+    done = ", ".join(f"{type(lane).__name__} {lane.rounds:,}" + (f" ({lane.errors} failed)" if lane.errors else "") for lane in lanes)
+    return "\n".join([
+        report.header(f"{args.minutes:g} minutes, the first {args.minutes * WARM:.0f} to get warm; {samples[-1]['exchanges']:,} exchanges"), "",
+        "| What | after the warm-up | slope a minute (95 %) | … per 1,000 exchanges | tolerated a minute | |",
+        "|---|--:|--:|--:|--:|---|", *lines, "", f"Rounds: {done}.", ""])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("minutes", nargs="?", type=float, default=30)
+    parser.add_argument("--sluice", default=str(report.ROOT / "build/release/sluice"))
+    parser.add_argument("--load", default=str(report.ROOT / "build/bench/sluice_load"))
+    parser.add_argument("--samples", default=str(report.ROOT / "build/soak.jsonl"), help="every sample, a line of JSON each")
+    parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
+    args = parser.parse_args()
+    rows.LOAD, peers.Sluice.program = os.path.abspath(args.load), os.path.abspath(args.sluice)
+    protocol_peers.Echo.program = rows.LOAD
+    if not loopback.enter():
+        raise RuntimeError("bare TLS for HTTP/2 needs port 443, and no network of its own can be had here")
+    loopback.raise_open_files(8192)
+    work = pathlib.Path(tempfile.mkdtemp(prefix="sluice-soak."))
+    work.chmod(0o755)
+    samples, running, world, origins = [], None, None, None
+    try:
+        certificates = peers.Certificates(work)
+        origins = rows.Origins(work, certificates)
+        files, echo = origins.get("http2"), origins.get("echo")
+        running = Soaked(work / "sluice", certificates, files.port)
+        running.start()
+        world = soak_lanes.World(running, files, echo, certificates)
+        lanes = soak(args, world, samples)
+    finally:
+        if world:
+            world.stop.set()
+            world.close()
+        if running:
+            running.stop()
+        if origins:
+            origins.stop()
+        shutil.rmtree(work, ignore_errors=True)
+    lines, said = judge(samples)
+    text = table(args, samples, lines, lanes)
+    print(text)
+    if args.write:
+        report.write(text, "soak")
+    broken = [lane for lane in lanes if lane.errors or not lane.rounds]
+    for lane in broken:
+        print(f"{type(lane).__name__}: {lane.rounds} rounds, {lane.errors} failed: {lane.first_error}", file=sys.stderr)
+    print(f"soak: {said}", file=sys.stderr)
+    return 1 if broken or said == "grows" else 2 if said == "unclear" else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
