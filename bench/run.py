@@ -3,7 +3,8 @@
 work in one run, in alternating rounds; medians count. What is compared is CPU time per request of the whole peer (user
 and system, every process of it), not wall clock: peers, origin and driver share the machine.
 
-Usage: ./dev bench [--quick] [--write] [--only ROW,...] [--peers NAME,...] [--rounds N]
+Usage: ./dev bench [--quick] [--write] [--only ROW,...] [--peers NAME,...] [--rounds N] [--save [FILE]]
+                    [--compare [FILE]]
 """
 import argparse
 import json
@@ -16,12 +17,14 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import compare  # noqa: E402
 import loopback  # noqa: E402
 import peers  # noqa: E402
 import protocol_peers  # noqa: E402
 import report  # noqa: E402
 import rows  # noqa: E402
 
+SAVED = report.ROOT / "build" / "bench.json"
 FAILURES = (RuntimeError, subprocess.SubprocessError, OSError)
 
 
@@ -120,6 +123,17 @@ def run_row(args, row, wanted, work, certificates, origins):
     return out
 
 
+def holds(saved, results):
+    """Says what changed since the saved run; False if anything was lost, or nothing could be compared."""
+    lines, losses = compare.compare(saved["rows"], results, {row.name: row.limit for row in rows.ROWS})
+    say(f"Compared with: {saved['header']}")
+    for line in lines:
+        say(("LOST  " if line in losses else "      ") + line)
+    if not lines:
+        say("nothing of this run is in the saved one")
+    return bool(lines) and not losses
+
+
 def main():
     names = {cls.name: None for row in rows.ROWS for cls in row.classes}
     parser = argparse.ArgumentParser()
@@ -131,7 +145,13 @@ def main():
     parser.add_argument("--peers", default=",".join(names))
     parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--save", metavar="FILE", nargs="?", const=str(SAVED), help=f"the results, to compare with (default {SAVED})")
+    parser.add_argument("--compare", metavar="FILE", nargs="?", const=str(SAVED), help=f"fails if 10 %% are lost against it (default {SAVED})")
     args = parser.parse_args()
+    try:
+        saved = compare.load(args.compare) if args.compare else None  # now, rather than after an hour
+    except RuntimeError as error:
+        parser.error(str(error))
     args.rounds = args.rounds or (1 if args.quick else 3)
     rows.LOAD, peers.Sluice.program = os.path.abspath(args.load), os.path.abspath(args.sluice)
     protocol_peers.Echo.program = rows.LOAD
@@ -158,7 +178,10 @@ def main():
     print(json.dumps(results, indent=1) if args.json else text)
     if args.write:
         say(f"written: {report.write(text)}")
-    return 1 if any("note" in r for row in results.values() for r in row.values()) else 0
+    if args.save:
+        compare.save(args.save, results, report.header(f"{args.rounds} alternating rounds, medians"))
+    lost = saved is not None and not holds(saved, results)
+    return 1 if lost or any("note" in r for row in results.values() for r in row.values()) else 0
 
 
 if __name__ == "__main__":
