@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -108,6 +109,7 @@ def main():
     args = parser.parse_args()
     rows.LOAD, peers.Sluice.program = os.path.abspath(args.load), os.path.abspath(args.sluice)
     protocol_peers.Echo.program = rows.LOAD
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))  # so that what was started ends, too
     if not loopback.enter():
         raise RuntimeError("bare TLS for HTTP/2 needs port 443, and no network of its own can be had here")
     loopback.raise_open_files(8192)

@@ -3,6 +3,7 @@
 #include <exception>
 
 #include "app/commands.h"
+#include "base/memory.h"
 #include "pac/child.h"
 #include "tls/session.h"
 
@@ -59,6 +60,7 @@ int run(const sluice::app::Config& config) {
 
 int main(int argc, char** argv) {
   if (sluice::pac::is_child(argc, argv)) return sluice::pac::run_child(argv);
+  sluice::keep_little_memory();
   std::signal(SIGPIPE, SIG_IGN);              // writes answer EPIPE instead
   std::signal(SIGXFSZ, SIG_IGN);              // and EFBIG: a full disk by `ulimit -f` ends a recording, not the proxy
   sluice::tls::use_openssl_without_config();  // before anything else uses OpenSSL (engine.md 3)

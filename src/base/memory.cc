@@ -23,6 +23,13 @@ ByteCount resident() {
 
 }  // namespace
 
+void keep_little_memory() {
+  // Said explicitly, neither grows by itself any more. Larger blocks are mapped, and go back when they are freed.
+  constexpr int kMost = 2 * kMiB;
+  (void)::mallopt(M_MMAP_THRESHOLD, kMost);
+  (void)::mallopt(M_TRIM_THRESHOLD, kMost);
+}
+
 void give_back_memory() {
   constexpr ByteCount kWorthIt = 64 * kMiB;
   constexpr unsigned kMostCalls = 4;  // between two tries where much is in use, as it is while a large call runs

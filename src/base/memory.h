@@ -3,6 +3,11 @@
 
 namespace sluice {
 
+// Once, before there are threads. From then on each arena keeps at most a few MiB of what was freed at its top. glibc
+// would let that grow to 64 MiB for each thread that ever freed a large block, and malloc_trim() cannot take it from
+// threads that live.
+void keep_little_memory();
+
 // Where the process has 64 MiB more than it had at its smallest, as after a call that took a large body apart; where
 // that is in use, less and less often. To be called each second. To find out costs a look at /proc; giving back takes
 // milliseconds. Any thread; one at a time does it.
