@@ -72,7 +72,8 @@ void print_diff(const Pin& pin) {
     if (text(old_value) == text(new_value)) continue;
     fmt::print(" {}\n", member);
     if (!old_value) {
-      for (const auto line : split(text(new_value), '\n')) fmt::print("  + {}\n", visible_text(line));
+      const std::string added = text(new_value);  // lives as long as the lines
+      for (const auto line : split(added, '\n')) fmt::print("  + {}\n", visible_text(line));
     } else {
       print_lines(text(old_value), text(new_value));
     }

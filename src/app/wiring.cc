@@ -231,7 +231,7 @@ Status Program::make_engine(const Config& config) {
   deps.on_alert = [this](std::string_view text) { log_.info("pac_alert", {{"text", text}}); };
   deps.on_connection = [this](const flow::ConnectionPtr& connection) {
     processes_.add(connection->client_address, connection->client_port, [connection](net::FoundProcess found) {
-      connection->process.store(std::make_shared<const flow::Process>(flow::Process{found.pid, std::move(found.name)}));
+      connection->process.store({found.pid, std::move(found.name)});
     });
   };
   SLUICE_TRY(engine_, proxy::Engine::create(std::move(options), std::move(deps)));

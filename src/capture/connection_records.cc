@@ -118,7 +118,7 @@ std::string format_connection(const flow::Connection& connection) {
   out.number(connection.listener_port);
   out.text(connection.destination);
   out.number(static_cast<std::int64_t>(connection.accepted.time_since_epoch().count()));
-  const auto process = connection.process.load();
+  const flow::Process* const process = connection.process.load();
   out.number(static_cast<std::int32_t>(process ? process->pid : 0));
   out.text(process ? process->name : "");
   out.number(static_cast<std::uint8_t>(connection.tls != nullptr));
@@ -140,7 +140,7 @@ std::shared_ptr<flow::Connection> parse_connection(Bytes payload) {
   connection->accepted = WallTime(Duration(in.number<std::int64_t>()));
   const auto pid = in.number<std::int32_t>();
   std::string name = read_text(in);
-  if (pid != 0) connection->process.store(std::make_shared<const flow::Process>(flow::Process{pid, std::move(name)}));
+  if (pid != 0) connection->process.store({pid, std::move(name)});
   if (in.number<std::uint8_t>() != 0) connection->tls = std::make_shared<const flow::ClientTls>(read_client_tls(in));
   if (!in.rest().empty()) connection->http2 = read_text(in);  // absent in records of before HTTP/2
   return in.ok() ? connection : nullptr;

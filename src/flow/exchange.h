@@ -50,14 +50,27 @@ struct Process {
   std::string name;
 };
 
-// Set once, when it becomes known; copies share it. Thread-safe.
+// Set once, when it becomes known; copies share it. Thread-safe. No std::atomic<std::shared_ptr>: that of libstdc++ 12
+// lets go of a load's lock without release, so that a store on another thread races with it.
 class ProcessSlot {
  public:
-  std::shared_ptr<const Process> load() const { return slot_->load(); }
-  void store(std::shared_ptr<const Process> process) const { slot_->store(std::move(process)); }
+  // Null: not known (yet). Valid as long as a copy of this slot.
+  const Process* load() const { return slot_->process.load(std::memory_order_acquire); }
+  // What is known first stays.
+  void store(Process process) const {
+    auto made = std::make_unique<const Process>(std::move(process));
+    const Process* nobody = nullptr;
+    if (slot_->process.compare_exchange_strong(nobody, made.get(), std::memory_order_acq_rel)) (void)made.release();
+  }
 
  private:
-  using Slot = std::atomic<std::shared_ptr<const Process>>;
+  struct Slot {
+    Slot() = default;
+    ~Slot() { delete process.load(std::memory_order_acquire); }
+    Slot(const Slot&) = delete;
+    Slot& operator=(const Slot&) = delete;
+    std::atomic<const Process*> process{nullptr};
+  };
   std::shared_ptr<Slot> slot_ = std::make_shared<Slot>();
 };
 

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+#include <vector>
+
 namespace sluice::flow {
 namespace {
 
@@ -22,6 +25,34 @@ TEST(Exchange, UrlHasItsPortOnlyWhereItIsNotTheDefault) {
   exchange.port = 22;
   exchange.target.clear();
   EXPECT_EQ(url_of(exchange), "tcp://example.com:22");
+}
+
+TEST(ProcessSlot, WhatIsKnownFirstStaysForAllCopies) {
+  const ProcessSlot slot;
+  const ProcessSlot copy = slot;
+  EXPECT_EQ(copy.load(), nullptr);
+  slot.store({7, "curl"});
+  copy.store({8, "wget"});
+  ASSERT_NE(copy.load(), nullptr);
+  EXPECT_EQ(copy.load()->pid, 7);
+  EXPECT_EQ(slot.load()->name, "curl");
+}
+
+TEST(ProcessSlot, IsReadAndSetOnManyThreadsAtOnce) {
+  for (int round = 0; round < 50; ++round) {
+    const ProcessSlot slot;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&slot, i] {
+        for (int n = 0; n < 100; ++n) {
+          if (const Process* const process = slot.load()) ASSERT_EQ(process->name, std::to_string(process->pid));
+          if (n == 50) slot.store({i + 1, std::to_string(i + 1)});
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    ASSERT_NE(slot.load(), nullptr);
+  }
 }
 
 TEST(ParseFields, KeepsOrderCaseAndDuplicatesAndSkipsTheStartLine) {

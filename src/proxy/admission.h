@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 
 #include "flow/exchange.h"
@@ -56,16 +57,21 @@ class Admission {
   bool sends_header(const net::asio::ip::address& peer, flow::Source door) const;
 
   // Null: no password is asked for. Renewed at each start; connections keep what they began with.
-  std::shared_ptr<const ProxyCredentials> credentials() const { return credentials_.load(); }
+  std::shared_ptr<const ProxyCredentials> credentials() const {
+    const std::lock_guard lock(mutex_);
+    return credentials_;
+  }
   void set_credentials(std::shared_ptr<const ProxyCredentials> credentials) {
-    credentials_.store(std::move(credentials));
+    const std::lock_guard lock(mutex_);
+    credentials_ = std::move(credentials);
   }
   bool asks_for_password() const { return password_; }
 
  private:
   const ClientList clients_, header_senders_;
   const bool password_;
-  std::atomic<std::shared_ptr<const ProxyCredentials>> credentials_;
+  mutable std::mutex mutex_;  // std::atomic would race in libstdc++ 12 (flow/exchange.h)
+  std::shared_ptr<const ProxyCredentials> credentials_;
 };
 
 // Why nothing on a connection is served, whatever it asks.

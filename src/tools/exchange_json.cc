@@ -109,7 +109,7 @@ Json client_json(const flow::Connection& connection) {
                {"listenerPort", connection.listener_port},
                {"destination", connection.destination},
                {"accepted", unix_ms(connection.accepted)}};
-  if (const auto process = connection.process.load()) {
+  if (const flow::Process* const process = connection.process.load()) {
     json["process"] = {{"pid", process->pid}, {"name", process->name}};
   }
   if (connection.tls) {
