@@ -3,12 +3,13 @@
 namespace sluice::http {
 namespace {
 
-// RFC 9113 §8.2.3: crumbs become one field where the first of them stood.
+// RFC 9113 §8.2.3: crumbs become one field where the first of them stood. An empty one holds no cookie, and would leave
+// a delimiter with nothing on one side.
 void join_cookies(FieldList& fields) {
   if (fields.count("cookie") < 2) return;
   std::string joined;
   for (std::size_t i = 0; i < fields.size(); ++i) {
-    if (!fields.is_named(i, "cookie")) continue;
+    if (!fields.is_named(i, "cookie") || fields.value(i).empty()) continue;
     if (!joined.empty()) joined += "; ";
     joined += fields.value(i);
   }

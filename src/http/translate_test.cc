@@ -20,6 +20,18 @@ TEST(Translate, JoinsCookieCrumbsWhereTheFirstStood) {
   EXPECT_EQ(section_text(out.fields), "host: a.test\r\ncookie: a=1; b=2\r\nx: y\r\n");
 }
 
+TEST(ToHttp1, ACrumbOfNothingLeavesNoDelimiter) {
+  Http1Content content;
+  const FieldList crumbs =
+      to_http1(
+          h2_request("GET", {{"cookie", ""}, {"cookie", "a=1"}, {"cookie", ""}, {"cookie", "b=2"}, {"cookie", ""}}),
+          false, content)
+          .fields;
+  EXPECT_EQ(section_text(crumbs), "cookie: a=1; b=2\r\n");
+  EXPECT_EQ(section_text(to_http1(h2_request("GET", {{"cookie", ""}, {"cookie", ""}}), false, content).fields),
+            "cookie: \r\n");
+}
+
 TEST(Translate, ContentOfUnknownLengthIsChunked) {
   Http1Content content;
   const RequestHead out = to_http1(h2_request("POST", {{"host", "a.test"}}), true, content);
