@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <csignal>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -222,6 +223,7 @@ int Driver::run() {
 }  // namespace bench
 
 int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a guest that went away is no reason for an origin to end
   const std::string_view command = argc > 1 ? argv[1] : "";
   const bool mcp = command == "mcp" || command == "mcp-echo";
   const bool named = mcp || command == "websocket" || command == "echo";

@@ -4,7 +4,6 @@ import dataclasses
 import statistics
 
 Z = 1.96  # 95 %
-BLOCKS = 24
 
 
 @dataclasses.dataclass
@@ -15,7 +14,8 @@ class Slope:
 
 
 def slope(points):
-    """Of [(x, y)], at least three with different x. Without a spread of slopes the interval is the value alone."""
+    """Of [(x, y)], at least three with different x. The interval takes them for independent: samples that lie so close together that
+    they are alike for one reason make it too narrow."""
     pairs = sorted((y2 - y1) / (x2 - x1) for i, (x1, y1) in enumerate(points) for x2, y2 in points[i + 1:] if x2 != x1)
     if len(points) < 3 or not pairs:
         raise ValueError("too few points for a slope")
@@ -24,14 +24,6 @@ def slope(points):
     low = max(0, int((len(pairs) - spread) / 2))
     high = min(len(pairs) - 1, int((len(pairs) + spread) / 2) + 1)
     return Slope(statistics.median(pairs), pairs[low], pairs[high])
-
-
-def blocks(points, count=BLOCKS):
-    """[(x, y)] in order as the medians of `count` runs of neighbours. What lies close together is alike, for example while a
-    recording is being made: taken one by one, such samples would promise an interval that is too narrow."""
-    count = min(count, len(points))
-    runs = [points[len(points) * i // count:len(points) * (i + 1) // count] for i in range(count)]
-    return [(statistics.median(x for x, _ in run), statistics.median(y for _, y in run)) for run in runs]
 
 
 def verdict(found, tolerated):

@@ -7,12 +7,12 @@ import slope
 
 def samples(per_minute, noise=0.0, saw=0.0, minutes=25):
     chance = random.Random(7)
-    return [(i / 20, 50_000 + per_minute * i / 20 + chance.gauss(0, noise) + saw * (i % 27 < 9)) for i in range(minutes * 20)]
+    return [(i, 50_000 + per_minute * i + chance.gauss(0, noise) + saw * (i % 3 == 0)) for i in range(minutes)]
 
 
 class Slopes(unittest.TestCase):
     def judge(self, points, tolerated=10):
-        return slope.verdict(slope.slope(slope.blocks(points)), tolerated)
+        return slope.verdict(slope.slope(points), tolerated)
 
     def test_a_line_has_its_slope_and_no_doubt(self):
         found = slope.slope(samples(40))
@@ -25,20 +25,21 @@ class Slopes(unittest.TestCase):
     def test_a_small_leak_beneath_them_is_seen(self):
         points = samples(40, noise=60, saw=4000)
         self.assertEqual(self.judge(points), "grows")
-        found = slope.slope(slope.blocks(points))
+        found = slope.slope(points)
         self.assertLessEqual(found.low, 40)
         self.assertGreaterEqual(found.high, 40)
 
-    def test_one_step_that_stays_and_an_outlier_are_no_slope_of_everything(self):
+    def test_outliers_are_no_slope_of_everything(self):
         points = samples(0, noise=60)
-        points[250] = (points[250][0], 900_000)
+        points[7] = (7, 900_000)
+        points[15] = (15, 1)
         self.assertEqual(self.judge(points), "flat")
 
     def test_what_shrinks_is_flat(self):
         self.assertEqual(self.judge(samples(-300, noise=60)), "flat")
 
     def test_too_little_to_tell_is_called_so(self):
-        self.assertEqual(self.judge(samples(0, noise=9000, minutes=2)), "unclear")
+        self.assertEqual(self.judge(samples(0, noise=9000, minutes=5)), "unclear")
 
     def test_no_points_are_an_error(self):
         for points in ([], [(1, 1)], [(1, 1), (1, 2), (1, 3)]):

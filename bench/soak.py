@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Mixed traffic (soak_lanes.py) through one `sluice serve` for half an hour, and whether its memory, descriptors or threads grow
-meanwhile. What counts is the slope of what was sampled after the warm-up (slope.py), with its interval, never a number alone.
+meanwhile. Each minute all work rests until nothing is under way: what is there then depends on what was done, and not on how busy
+the machine just was. What counts is the slope of these samples after the warm-up (slope.py), with its interval, never a number
+alone.
 Exits with 1 where something grows or a kind of work failed, with 2 where the samples do not tell.
 
 Usage: ./dev bench soak [MINUTES] [--write] [--samples FILE]
@@ -11,6 +13,7 @@ import os
 import pathlib
 import shutil
 import signal
+import statistics
 import sys
 import tempfile
 import time
@@ -24,12 +27,12 @@ import rows  # noqa: E402
 import slope  # noqa: E402
 import soak_lanes  # noqa: E402
 
-EVERY = 3  # seconds between samples
+WORK, REST = 50, 9  # seconds in turns
 WARM = 1 / 6  # of the time, in which pools, caches and the ring fill
-# Reached within the warm-up, so that what is kept of traffic is as much at its end as afterwards.
-FLAGS = ("--ring-exchanges", "5000", "--spool-mb", "192", "--workers", "2", "--toolset", "all")
-# Per minute, and what is called a slope at all: 20 KB a minute are 29 MB a day.
-MEASURES = (("memory", "KB", "rss_kb", 20), ("… of it the program's own", "KB", "anon_kb", 20), ("descriptors", "", "fds", 0.5),
+# Reached within the warm-up, so that what is kept of traffic is as much at its end as afterwards; pooled connections end within a rest.
+FLAGS = ("--ring-exchanges", "5000", "--spool-mb", "192", "--workers", "2", "--toolset", "all", "--timeout", "upstream-idle=4")
+# Per minute, and what is called a slope at all: 64 KB a minute are 90 MB a day.
+MEASURES = (("memory", "KB", "rss_kb", 64), ("… of it the program's own", "KB", "anon_kb", 64), ("descriptors", "", "fds", 0.2),
             ("threads", "", "threads", 0.05))
 
 
@@ -49,25 +52,46 @@ def sample(peer, began):
             "fds": len(os.listdir(f"/proc/{peer.process.pid}/fd")), "exchanges": exchanges}
 
 
+def at_rest(world, lanes, began):
+    """A sample once nobody asks anything; the median of each figure within the last seconds."""
+    world.open.clear()
+    end = time.monotonic() + 90
+    while not all(lane.resting for lane in lanes):
+        if time.monotonic() > end:
+            raise RuntimeError(f"does not come to rest: {', '.join(type(lane).__name__ for lane in lanes if not lane.resting)}")
+        time.sleep(0.1)
+    time.sleep(REST - 3)
+    taken = []
+    for _ in range(3):
+        taken.append(sample(world.sluice, began))
+        time.sleep(1)
+    for origin in (world.site, world.plain):
+        origin.requests.clear()
+    return {key: statistics.median(one[key] for one in taken) for key in taken[0]}
+
+
 def soak(args, world, samples):
+    """Fills `samples` with those at rest; the highest memory that was seen, and the lanes."""
     lanes = [kind(world) for kind in soak_lanes.LANES]
     for lane in lanes:
         lane.start()
-    began = time.monotonic()
+    began, peak = time.monotonic(), 0
     with open(args.samples, "w") as out:
         while time.monotonic() < began + args.minutes * 60:
-            if world.sluice.process.poll() is not None:
-                raise RuntimeError(f"serve ended with {world.sluice.process.returncode}")
-            samples.append(sample(world.sluice, began))
+            world.open.set()
+            end = time.monotonic() + WORK
+            while time.monotonic() < end:
+                if world.sluice.process.poll() is not None:
+                    raise RuntimeError(f"serve ended with {world.sluice.process.returncode}")
+                peak = max(peak, sample(world.sluice, began)["rss_kb"])
+                time.sleep(2)
+            samples.append(at_rest(world, lanes, began))
             out.write(json.dumps(samples[-1]) + "\n")
             out.flush()
-            for origin in (world.site, world.plain):
-                origin.requests.clear()
-            time.sleep(EVERY)
     world.stop.set()
     for lane in lanes:
         lane.join(60)
-    return lanes
+    return peak, lanes
 
 
 def interval(found, digits=1):
@@ -79,24 +103,24 @@ def judge(samples):
     warm = [s for s in samples if s["minutes"] >= samples[-1]["minutes"] * WARM]
     verdicts, lines = set(), []
     for title, unit, key, tolerated in MEASURES:
-        values = [s[key] for s in warm]
-        by_time = slope.slope(slope.blocks([(s["minutes"], s[key]) for s in warm]))
-        by_work = slope.slope(slope.blocks([(s["exchanges"] / 1000, s[key]) for s in warm]))
+        by_time = slope.slope([(s["minutes"], s[key]) for s in warm])
+        by_work = slope.slope([(s["exchanges"] / 1000, s[key]) for s in warm])
         said = slope.verdict(by_time, tolerated)
         verdicts.add(said)
         per = f" {unit}" if unit else ""
-        lines.append(f"| {title} | {values[0]:,}{per}, at most {max(values):,} | {interval(by_time)}{per} | {interval(by_work, 3)}{per} | "
-                     f"{tolerated}{per} | {said} |")
+        lines.append(f"| {title} | {warm[0][key]:,.0f}{per} | {warm[-1][key]:,.0f}{per} | {interval(by_time)}{per} | "
+                     f"{interval(by_work, 3)}{per} | {tolerated}{per} | {said} |")
     worst = next((one for one in ("grows", "unclear") if one in verdicts), "flat")
     return lines, worst
 
 
-def table(args, samples, lines, lanes):
+def table(args, samples, lines, peak, lanes):
     done = ", ".join(f"{type(lane).__name__} {lane.rounds:,}" + (f" ({lane.errors} failed)" if lane.errors else "") for lane in lanes)
+    warm = f"{args.minutes:g} minutes, the first {args.minutes * WARM:.0f} to get warm"
     return "\n".join([
-        report.header(f"{args.minutes:g} minutes, the first {args.minutes * WARM:.0f} to get warm; {samples[-1]['exchanges']:,} exchanges"), "",
-        "| What | after the warm-up | slope a minute (95 %) | … per 1,000 exchanges | tolerated a minute | |",
-        "|---|--:|--:|--:|--:|---|", *lines, "", f"Rounds: {done}.", ""])
+        report.header(f"{warm}; {samples[-1]['exchanges']:,.0f} exchanges; at most {peak / 1024:.0f} MiB while it worked"), "",
+        "| At rest | warm | at the end | slope a minute (95 %) | … per 1,000 exchanges | tolerated a minute | |",
+        "|---|--:|--:|--:|--:|--:|---|", *lines, "", f"Rounds: {done}.", ""])
 
 
 def main():
@@ -107,6 +131,8 @@ def main():
     parser.add_argument("--samples", default=str(report.ROOT / "build/soak.jsonl"), help="every sample, a line of JSON each")
     parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
     args = parser.parse_args()
+    if args.minutes < 5:
+        parser.error("fewer than five minutes say nothing: three of them are the least for a slope")
     rows.LOAD, peers.Sluice.program = os.path.abspath(args.load), os.path.abspath(args.sluice)
     protocol_peers.Echo.program = rows.LOAD
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))  # so that what was started ends, too
@@ -123,7 +149,7 @@ def main():
         running = Soaked(work / "sluice", certificates, files.port)
         running.start()
         world = soak_lanes.World(running, files, echo, certificates)
-        lanes = soak(args, world, samples)
+        peak, lanes = soak(args, world, samples)
     finally:
         if world:
             world.stop.set()
@@ -134,7 +160,7 @@ def main():
             origins.stop()
         shutil.rmtree(work, ignore_errors=True)
     lines, said = judge(samples)
-    text = table(args, samples, lines, lanes)
+    text = table(args, samples, lines, peak, lanes)
     print(text)
     if args.write:
         report.write(text, "soak")

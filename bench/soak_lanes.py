@@ -19,7 +19,7 @@ import rows  # noqa: E402
 from fakes.origin import Origin  # noqa: E402
 from fakes.raw import RawClient, context  # noqa: E402
 
-ROUND = 8  # seconds that a driver runs before the next one starts on new connections
+ROUND = 4  # seconds that a driver runs before the next one starts on new connections
 
 
 class World:
@@ -30,7 +30,7 @@ class World:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(certificates.leaf, certificates.leaf_key)
         self.site, self.plain = Origin(tls), Origin(None, "0.0.0.0")
-        self.stop = threading.Event()
+        self.stop, self.open = threading.Event(), threading.Event()  # open: lanes may begin rounds
 
     def call(self, tool, **arguments):
         return self.sluice.call(tool, **arguments)
@@ -51,21 +51,31 @@ class World:
 
 
 class Lane(threading.Thread):
-    """step() is one round; it returns within some ten seconds. `pause` seconds lie between rounds."""
+    """step() is one round; it returns within some seconds. `pause` seconds lie between rounds, and more after an error: what fails at
+    once would be another load than that of the other rounds."""
     pause = 0.0
+    after_error = 2.0
 
     def __init__(self, world):
         super().__init__(daemon=True)
         self.world, self.rounds, self.errors, self.first_error = world, 0, 0, ""
+        self.resting = False
 
     def run(self):
-        while not self.world.stop.wait(self.pause):
+        while not self.world.stop.is_set():
+            self.resting = not self.world.open.is_set()
+            if self.resting:
+                self.world.stop.wait(0.05)
+                continue
+            pause = self.pause
             try:
                 self.step()
                 self.rounds += 1
             except Exception as error:  # whatever it is: it counts, and the lane goes on
                 self.errors += 1
                 self.first_error = self.first_error or f"{type(error).__name__}: {error}"
+                pause = self.after_error
+            self.world.stop.wait(pause)
 
     def step(self):
         raise NotImplementedError
@@ -109,8 +119,8 @@ def h2load(world, *arguments):
 
 class Http2(Lane):
     def step(self):
-        done = subprocess.run(h2load(self.world, "-n", "800", "--rps=25"), capture_output=True, text=True, timeout=120)
-        if "800 succeeded, 0 failed" not in done.stdout:
+        done = subprocess.run(h2load(self.world, "-n", "400", "--rps=25"), capture_output=True, text=True, timeout=120)
+        if "400 succeeded, 0 failed" not in done.stdout:
             raise RuntimeError(done.stdout[-300:] + done.stderr[-300:])
 
 
@@ -266,7 +276,7 @@ class Recordings(Lane):
     def step(self):
         session = self.world.call("proxy_session_start", session_name="soak", capture_profile=next(self.profile))["session"]["id"]
         try:
-            self.world.stop.wait(4)
+            self.world.stop.wait(3)
             self.world.call("proxy_query_session", session_id=session, limit=20, url_contains="soak")
         finally:
             self.world.call("proxy_session_stop")

@@ -1,0 +1,140 @@
+"""Wires that slice at any offset and end at any octet, before the proxy and before the origin, by FIN and by RST: what was under way
+ends and has a record of it, no part is taken for the whole, nothing stays open, and whoever comes next is served. Offsets are of
+chance, from a seed that a failure names (CUTS_SEED repeats it; CUTS says how many for each kind of work, side, direction and end)."""
+import contextlib
+import os
+import random
+import unittest
+
+from harness import poll  # first: it knows where the fakes are
+from fakes.cutting import DIRECTIONS, HOWS, CuttingWire
+from fakes.h2_raw import H2Raw, head, request
+from fakes.raw import RawClient, context
+from fakes.websocket import TEXT, WebSocketClient, WebSocketServer
+from hostile import Hostile
+
+SEED = int(os.environ.get("CUTS_SEED") or random.randrange(1 << 32))
+CUTS = int(os.environ.get("CUTS", "5"))
+GONE = (OSError, EOFError, ValueError, IndexError, AssertionError)  # what a client says of an answer that was cut
+
+
+class Cuts(Hostile):
+    def setUp(self):
+        super().setUp()
+        self.chance = random.Random(SEED)
+        self.near = CuttingWire("127.0.0.1", self.serve.proxy_port, self.chance)
+        self.far = CuttingWire("127.0.0.1", self.origin.port, self.chance)
+        for wire in (self.near, self.far):
+            self.addCleanup(wire.close)
+        self.origin.routes["/ws"] = WebSocketServer()
+        self.add_rule({"hostname": "localhost", "urlPattern": "never"}, {"type": "mock", "status": 200})  # h2 is the client's choice
+        self.open, self.number = [], 0
+        self.addCleanup(self.leave)
+
+    def leave(self):
+        while self.open:
+            self.open.pop().close()
+
+    def client(self, alpn=None):
+        client = RawClient("127.0.0.1", self.near.port, timeout=20)
+        self.open.append(client)
+        authority = f"localhost:{self.far.port}"
+        if client.connect_through(authority).status != 200:
+            raise EOFError("no tunnel")
+        return client.start_tls("localhost", context(self.serve.ca, alpn=alpn)), authority
+
+    def get(self, url):
+        client, authority = self.client()
+        client.send(f"GET {url} HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode())
+        return self.body_of(client)
+
+    @staticmethod
+    def body_of(client):
+        answer = client.read_answer()
+        if answer.status >= 500:
+            raise EOFError("told so")
+        return answer.body
+
+    def download(self, query):
+        return len(self.get(f"/large?size=60000&{query}")) == 60_000
+
+    def chunks(self, query):
+        return self.get(f"/chunked?{query}") == b"hello world"
+
+    def upload(self, query):
+        client, authority = self.client()
+        body = b"".join(b"%x\r\n%s\r\n" % (size, b"u" * size) for size in (1, 999, 40_000)) + b"0\r\n\r\n"
+        client.send(f"POST /echo?{query} HTTP/1.1\r\nHost: {authority}\r\nTransfer-Encoding: chunked\r\n\r\n".encode() + body)
+        return self.body_of(client) == b"u" * 41_000
+
+    def messages(self, query):
+        client, authority = self.client()
+        peer = WebSocketClient(client, authority, f"/ws?{query}")
+        for size in (1, 200, 20_000):
+            peer.send(TEXT, b"m" * size)
+            if peer.read().payload != b"m" * size:
+                return False
+        return peer.close().payload[:2] == b"\x03\xe8"
+
+    def http2(self, query):
+        client, authority = self.client(["h2"])
+        peer = H2Raw(client)
+        peer.send(head(1, request(path=f"/large?size=30000&{query}".encode(), authority=authority.encode())))
+        status = peer.status(1)
+        if status is None or status >= 500:
+            raise EOFError("told so, or cut")
+        return status == 200
+
+    def of(self, query):
+        """Records of that work. None where it was cut before its request was read."""
+        return self.serve.traffic(url_filter=query, after_rev=self.rev)
+
+    def has_ended(self, query):
+        return all(row["state"] != "open" for row in self.of(query))
+
+    def sweep(self, work):
+        self.assertTrue(work("whole=1"), "without a cut")
+        self.leave()
+        totals = {"near": dict(self.near.carried), "far": dict(self.far.carried)}
+        done = 0
+        for side in ("near", "far"):
+            for direction in DIRECTIONS:
+                for how in HOWS:
+                    for _ in range(CUTS):
+                        at = self.chance.randrange(max(1, totals[side][direction]))
+                        self.number += 1
+                        query = f"cut={work.__name__}-{self.number}-"
+                        with self.subTest(side=side, direction=direction, how=how, at=at, seed=SEED):
+                            getattr(self, side).cut(direction, at, how)
+                            whole = True
+                            with contextlib.suppress(*GONE):
+                                whole = work(query)
+                            self.assertTrue(whole, "what was cut was taken for whole")
+                            self.leave()
+                            poll(lambda: self.has_ended(query), 20, f"{query}: an end of what was begun")
+                            for row in self.of(query):
+                                self.assertIn(row["state"], ("done", "failed", "aborted"))
+                            done += 1
+        self.assertEqual(done, 8 * CUTS)
+        self.assertTrue(work("whole=2"), "after all cuts")
+        self.leave()
+        self.all_gone()
+
+    def test_downloads_are_cut_at_any_octet(self):
+        self.sweep(self.download)
+
+    def test_chunks_with_trailers_are_cut_at_any_octet(self):
+        self.sweep(self.chunks)
+
+    def test_uploads_are_cut_at_any_octet(self):
+        self.sweep(self.upload)
+
+    def test_websockets_are_cut_at_any_octet(self):
+        self.sweep(self.messages)
+
+    def test_http_2_is_cut_at_any_octet(self):
+        self.sweep(self.http2)
+
+
+if __name__ == "__main__":
+    unittest.main()
