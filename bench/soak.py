@@ -28,7 +28,7 @@ import slope  # noqa: E402
 import soak_lanes  # noqa: E402
 
 WORK, REST = 50, 9  # seconds in turns
-WARM = 1 / 6  # of the time, in which pools, caches and the ring fill
+WARM, WARM_LEAST = 1 / 6, 4  # of the time, and minutes, in which pools, caches, the ring and the allocator's arenas fill
 # Reached within the warm-up, so that what is kept of traffic is as much at its end as afterwards; pooled connections end within a rest.
 FLAGS = ("--ring-exchanges", "5000", "--spool-mb", "192", "--workers", "2", "--toolset", "all", "--timeout", "upstream-idle=4")
 # Per minute, and what is called a slope at all: 64 KB a minute are 90 MB a day. Of everything that could lose a descriptor, each kind of
@@ -99,9 +99,13 @@ def interval(found, digits=1):
     return f"{found.value:+.{digits}f} ({found.low:+.{digits}f} to {found.high:+.{digits}f})"
 
 
-def judge(samples):
+def warm_at(minutes):
+    return max(minutes * WARM, WARM_LEAST)
+
+
+def judge(samples, minutes):
     """Rows of the table, and the worst verdict."""
-    warm = [s for s in samples if s["minutes"] >= samples[-1]["minutes"] * WARM]
+    warm = [s for s in samples if s["minutes"] >= warm_at(minutes)]
     verdicts, lines = set(), []
     for title, unit, key, tolerated in MEASURES:
         by_time = slope.slope([(s["minutes"], s[key]) for s in warm])
@@ -117,7 +121,7 @@ def judge(samples):
 
 def table(args, samples, lines, peak, lanes):
     done = ", ".join(f"{type(lane).__name__} {lane.rounds:,}" + (f" ({lane.errors} failed)" if lane.errors else "") for lane in lanes)
-    warm = f"{args.minutes:g} minutes, the first {args.minutes * WARM:.0f} to get warm"
+    warm = f"{args.minutes:g} minutes, the first {warm_at(args.minutes):.0f} to get warm"
     return "\n".join([
         report.header(f"{warm}; {samples[-1]['exchanges']:,.0f} exchanges; at most {peak / 1024:.0f} MiB while it worked"), "",
         "| At rest | warm | at the end | slope a minute (95 %) | … per 1,000 exchanges | tolerated a minute | |",
@@ -132,8 +136,8 @@ def main():
     parser.add_argument("--samples", default=str(report.ROOT / "build/soak.jsonl"), help="every sample, a line of JSON each")
     parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
     args = parser.parse_args()
-    if args.minutes < 5:
-        parser.error("fewer than five minutes say nothing: three of them are the least for a slope")
+    if args.minutes < 2 * WARM_LEAST:
+        parser.error(f"fewer than {2 * WARM_LEAST} minutes say nothing")
     rows.LOAD, peers.Sluice.program = os.path.abspath(args.load), os.path.abspath(args.sluice)
     protocol_peers.Echo.program = rows.LOAD
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))  # so that what was started ends, too
@@ -160,7 +164,7 @@ def main():
         if origins:
             origins.stop()
         shutil.rmtree(work, ignore_errors=True)
-    lines, said = judge(samples)
+    lines, said = judge(samples, args.minutes)
     text = table(args, samples, lines, peak, lanes)
     print(text)
     if args.write:
