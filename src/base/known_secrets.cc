@@ -78,8 +78,8 @@ std::string base64_middle(std::string_view value, std::size_t offset, bool url) 
 
 }  // namespace
 
-void KnownSecrets::index(Needles& needles, std::size_t value) {
-  const std::string& plain = needles.values[value];
+void KnownSecrets::index(std::size_t value) {
+  const std::string& plain = values_[value];
   std::vector<std::pair<std::string, bool>> spellings{{plain, false}};
   for (const std::string_view digits : {kUpperHex, kLowerHex}) {
     for (const bool plus : {false, true}) {
@@ -102,9 +102,9 @@ void KnownSecrets::index(Needles& needles, std::size_t value) {
   std::sort(spellings.begin(), spellings.end());
   spellings.erase(std::unique(spellings.begin(), spellings.end()), spellings.end());
   for (auto& [text, base64] : spellings) {
-    needles.by_start[start_of(text)].push_back(static_cast<std::uint32_t>(needles.all.size()));
-    needles.starts[first_two(text.data())] = true;
-    needles.all.push_back({std::move(text), value, base64});
+    by_start_[start_of(text)].push_back(static_cast<std::uint32_t>(needles_.size()));
+    starts_[first_two(text.data())] = true;
+    needles_.push_back({std::move(text), value, base64});
   }
 }
 
@@ -112,28 +112,25 @@ Status KnownSecrets::add(std::string_view value) {
   if (value.size() < kShortest || value.size() > kLongest) {
     return fail(Code::kInvalid, "the secret is too short or too long to be found again in an answer");
   }
-  const std::lock_guard lock(change_);
-  const auto before = needles_.load();
-  if (before && std::find(before->values.begin(), before->values.end(), value) != before->values.end()) return {};
-  if ((before && before->values.size() >= kMost) || octets_ + value.size() > kMostOctets) {
+  const std::unique_lock lock(mutex_);
+  if (std::find(values_.begin(), values_.end(), value) != values_.end()) return {};
+  if (values_.size() >= kMost || octets_ + value.size() > kMostOctets) {
     return fail(Code::kTooLarge, "as many different secrets as can be masked were filled in already; restart Sluice");
   }
-  auto after = before ? std::make_shared<Needles>(*before) : std::make_shared<Needles>();
-  after->values.emplace_back(value);
-  index(*after, after->values.size() - 1);
+  values_.emplace_back(value);
+  index(values_.size() - 1);
   octets_ += value.size();
-  needles_.store(std::move(after));
   any_.store(true, std::memory_order_release);
   return {};
 }
 
-const KnownSecrets::Needle* KnownSecrets::longest_at(const Needles& needles, std::string_view rest) {
-  if (rest.size() < sizeof(std::uint32_t) || !needles.starts[first_two(rest.data())]) return nullptr;
-  const auto found = needles.by_start.find(start_of(rest));
-  if (found == needles.by_start.end()) return nullptr;
+const KnownSecrets::Needle* KnownSecrets::longest_at(std::string_view rest) const {
+  if (rest.size() < sizeof(std::uint32_t) || !starts_[first_two(rest.data())]) return nullptr;
+  const auto found = by_start_.find(start_of(rest));
+  if (found == by_start_.end()) return nullptr;
   const Needle* longest = nullptr;
   for (const std::uint32_t i : found->second) {
-    const Needle& needle = needles.all[i];
+    const Needle& needle = needles_[i];
     if (rest.starts_with(needle.text) && (!longest || needle.text.size() > longest->text.size())) longest = &needle;
   }
   return longest;
@@ -142,18 +139,18 @@ const KnownSecrets::Needle* KnownSecrets::longest_at(const Needles& needles, std
 bool KnownSecrets::replace(std::string_view text, const std::function<std::string(std::string_view value)>& mask,
                            std::string& out) const {
   if (empty()) return false;
-  const auto needles = needles_.load(std::memory_order_acquire);
+  const std::shared_lock lock(mutex_);
   std::string made;
   std::size_t from = 0;
   for (std::size_t at = 0; at < text.size(); ++at) {
-    const Needle* const needle = longest_at(*needles, text.substr(at));
+    const Needle* const needle = longest_at(text.substr(at));
     if (!needle) continue;
     std::size_t begin = at, end = at + needle->text.size();
     if (needle->base64) {
       if (begin > from && is_base64(text[begin - 1])) --begin;
       if (end < text.size() && is_base64(text[end])) ++end;
     }
-    made.append(text.substr(from, begin - from)).append(mask(needles->values[needle->value]));
+    made.append(text.substr(from, begin - from)).append(mask(values_[needle->value]));
     from = end;
     at = end - 1;
   }

@@ -10,8 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <memory>
-#include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -40,22 +39,19 @@ class KnownSecrets {
  private:
   struct Needle {
     std::string text;
-    std::size_t value;  // of `values`
+    std::size_t value;  // of values_
     bool base64;        // the characters beside it hold bits of the value
   };
-  struct Needles {
-    std::vector<std::string> values;
-    std::vector<Needle> all;
-    std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> by_start;  // of the first four octets
-    std::vector<bool> starts = std::vector<bool>(1u << 16);                  // of the first two
-  };
-  static void index(Needles& needles, std::size_t value);
-  static const Needle* longest_at(const Needles& needles, std::string_view rest);
+  void index(std::size_t value);
+  const Needle* longest_at(std::string_view rest) const;
 
-  std::mutex change_;
+  std::atomic<bool> any_{false};
+  mutable std::shared_mutex mutex_;  // guards what follows
   ByteCount octets_ = 0;
-  std::atomic<std::shared_ptr<const Needles>> needles_;  // null: none is known
-  std::atomic<bool> any_{false};                         // the same, for less
+  std::vector<std::string> values_;
+  std::vector<Needle> needles_;
+  std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> by_start_;  // of the first four octets
+  std::vector<bool> starts_ = std::vector<bool>(1u << 16);                  // of the first two
 };
 
 }  // namespace sluice

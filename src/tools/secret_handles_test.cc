@@ -86,9 +86,9 @@ TEST(SecretHandles, AreFoundInATextOnlyAsTheyAreWritten) {
   ASSERT_EQ(found.size(), 2u);
   EXPECT_EQ(found[0].at, 2u);
   EXPECT_EQ(found[1].handle, handle);
-  for (const std::string& other :
-       {std::string("{{secret:}}"), "{{secret:0123}}", "{{SECRET:" + digits + "}}", "{{secret:" + digits + "}",
-        "{{secret:" + digits + "0}}", "{secret:" + digits + "}}", "{{secret:0123456789ABCDEF0123456789ABCDEF}}"}) {
+  for (const std::string& other : std::vector<std::string>{
+           "{{secret:}}", "{{secret:0123}}", "{{SECRET:" + digits + "}}", "{{secret:" + digits + "}",
+           "{{secret:" + digits + "0}}", "{secret:" + digits + "}}", "{{secret:0123456789ABCDEF0123456789ABCDEF}}"}) {
     EXPECT_FALSE(holds_handle(other)) << other;
   }
 }
