@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 
 #include "base/json.h"
 #include "base/text.h"
@@ -11,11 +12,6 @@ namespace {
 
 constexpr std::string_view kUpperHex = "0123456789ABCDEF", kLowerHex = "0123456789abcdef";
 
-std::uint32_t start_of(std::string_view text) {
-  std::uint32_t start = 0;
-  std::memcpy(&start, text.data(), sizeof start);
-  return start;
-}
 std::uint16_t first_two(const char* at) {
   std::uint16_t two = 0;
   std::memcpy(&two, at, sizeof two);
@@ -102,9 +98,8 @@ void KnownSecrets::index(std::size_t value) {
   std::sort(spellings.begin(), spellings.end());
   spellings.erase(std::unique(spellings.begin(), spellings.end()), spellings.end());
   for (auto& [text, base64] : spellings) {
-    by_start_[start_of(text)].push_back(static_cast<std::uint32_t>(needles_.size()));
     starts_[first_two(text.data())] = true;
-    needles_.push_back({std::move(text), value, base64});
+    needles_.try_emplace(std::move(text), Needle{value, base64});
   }
 }
 
@@ -124,16 +119,21 @@ Status KnownSecrets::add(std::string_view value) {
   return {};
 }
 
-const KnownSecrets::Needle* KnownSecrets::longest_at(std::string_view rest) const {
-  if (rest.size() < sizeof(std::uint32_t) || !starts_[first_two(rest.data())]) return nullptr;
-  const auto found = by_start_.find(start_of(rest));
-  if (found == by_start_.end()) return nullptr;
-  const Needle* longest = nullptr;
-  for (const std::uint32_t i : found->second) {
-    const Needle& needle = needles_[i];
-    if (rest.starts_with(needle.text) && (!longest || needle.text.size() > longest->text.size())) longest = &needle;
+// What begins `rest` stands in the order of texts before it, and shares its beginning with all that stands between:
+// however many begin alike, few are looked at.
+const KnownSecrets::Needles::value_type* KnownSecrets::longest_at(std::string_view rest) const {
+  if (rest.size() < kShortest || !starts_[first_two(rest.data())]) return nullptr;
+  for (std::string_view probe = rest; probe.size() >= kShortest;) {
+    auto before = needles_.upper_bound(probe);
+    if (before == needles_.begin()) return nullptr;
+    --before;
+    const std::string_view text = before->first;
+    if (rest.starts_with(text)) return &*before;
+    probe = probe.substr(
+        0, static_cast<std::size_t>(std::mismatch(text.begin(), text.end(), probe.begin(), probe.end()).second -
+                                    probe.begin()));
   }
-  return longest;
+  return nullptr;
 }
 
 bool KnownSecrets::replace(std::string_view text, const std::function<std::string(std::string_view value)>& mask,
@@ -143,14 +143,15 @@ bool KnownSecrets::replace(std::string_view text, const std::function<std::strin
   std::string made;
   std::size_t from = 0;
   for (std::size_t at = 0; at < text.size(); ++at) {
-    const Needle* const needle = longest_at(text.substr(at));
-    if (!needle) continue;
-    std::size_t begin = at, end = at + needle->text.size();
-    if (needle->base64) {
+    const auto* const found = longest_at(text.substr(at));
+    if (!found) continue;
+    const auto& [needle, of] = *found;
+    std::size_t begin = at, end = at + needle.size();
+    if (of.base64) {
       if (begin > from && is_base64(text[begin - 1])) --begin;
       if (end < text.size() && is_base64(text[end])) ++end;
     }
-    made.append(text.substr(from, begin - from)).append(mask(values_[needle->value]));
+    made.append(text.substr(from, begin - from)).append(mask(values_[of.value]));
     from = end;
     at = end - 1;
   }

@@ -10,10 +10,10 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <shared_mutex>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/bytes.h"
@@ -38,20 +38,19 @@ class KnownSecrets {
 
  private:
   struct Needle {
-    std::string text;
     std::size_t value;  // of values_
     bool base64;        // the characters beside it hold bits of the value
   };
+  using Needles = std::map<std::string, Needle, std::less<>>;  // by what is looked for
   void index(std::size_t value);
-  const Needle* longest_at(std::string_view rest) const;
+  const Needles::value_type* longest_at(std::string_view rest) const;
 
   std::atomic<bool> any_{false};
   mutable std::shared_mutex mutex_;  // guards what follows
   ByteCount octets_ = 0;
   std::vector<std::string> values_;
-  std::vector<Needle> needles_;
-  std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> by_start_;  // of the first four octets
-  std::vector<bool> starts_ = std::vector<bool>(1u << 16);                  // of the first two
+  Needles needles_;
+  std::vector<bool> starts_ = std::vector<bool>(1u << 16);  // of the first two octets of some
 };
 
 }  // namespace sluice

@@ -317,3 +317,25 @@ class OfGrants(Admin):
         self.assertEqual(len(origin.requests), seen)
         self.assertIn("200", replay(maker, handles[maker]))
         self.assertEqual(origin.requests[-1].get("x-demo"), SECRET)
+
+    def test_an_approval_shows_the_handle_and_not_the_value(self):
+        origin = Origin()
+        self.addCleanup(origin.close)
+        origin.routes["/token"] = token_page
+        token = self.grant("asker", HANDLES | {"tools": {"replay_flow": {"require_approval": {}}}})
+        serve = Serve("--toolset", "all", home=self.home, directory=self.directory)
+        self.addCleanup(serve.stop)
+        serve.curl("-o", "/dev/null", origin.url("/token"), check=0)
+        flow = poll(lambda: json.loads(self.call(serve, token, "proxy_list_traffic")[1])["exchanges"], 5, "the flow")[0]["id"]
+        handle = HANDLE.findall(self.call(serve, token, "proxy_get_exchange", exchange_id=flow, include=["response_body"])[1])[0]
+
+        def replay(value):
+            return self.call(serve, token, "replay_flow", flow_id=flow, headers_json=json.dumps({"X-Demo": value}))[1]
+        identifier = re.search(r"apr_[\w-]+", replay(handle)).group()
+        shown = self.as_admin("approvals", "show", identifier).stdout
+        self.assertIn(handle, shown)
+        self.assertNotIn(SECRET[:5], shown)
+        self.as_admin("approvals", "approve", identifier)
+        self.assertIn("[APPROVAL REQUIRED]", replay("{{secret}}"), "a text is another call")
+        self.assertIn("200", replay(handle))
+        self.assertEqual(origin.requests[-1].get("x-demo"), SECRET)
