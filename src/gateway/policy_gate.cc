@@ -339,6 +339,7 @@ Decision PolicyGate::decide(const Subject& subject) {
   if (decided.verdict == policy::Verdict::kAskPerson && approvals_ && enforced) {
     Decision decision = ask_person(subject, *engine, std::move(decided));
     decision.results = engine->results_of(subject.name, risk);
+    decision.handles = engine->document().handles;
     return decision;
   }
   policy::Reservation reserved;
