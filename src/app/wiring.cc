@@ -94,7 +94,8 @@ Result<proxy::ListenAddress> parse_listen(const std::string& text, std::string_v
 
 Program::Program(const Config& config, Home home)
     : home_(std::move(home)),
-      redactor_(entropy_),
+      redactor_(entropy_, &known_secrets_),
+      handles_(entropy_),
       log_({.level = parse_log_level(config.engine.log_level).value_or(LogLevel::kWarning)}, clock_, redactor_),
       open_files_(raise_open_files()),
       workers_(count_workers(config.engine.workers)),
@@ -367,11 +368,14 @@ Status Program::make_gate(const Config& config) {
   loader_ = std::make_unique<tools::TrafficLoader>(*ring_, ring_->sink(workers_));
   services_->loader = loader_.get();
   services_->redactor = &redactor_;
+  services_->handles = &handles_;
+  services_->known = &known_secrets_;
   services_->transparent_listen = transparent_listeners_;
   services_->outgoing_mark = config.engine.mark;
   services_->adoptions = &adoptions_;
   services_->upstreams = &upstreams_;
   policy_gate_.set_rules(rules_);
+  policy_gate_.set_handles(handles_);
   agent_profile_ = make_profile("default", entropy_);
   owner_profile_ = make_profile("owner", entropy_);
   offer_what_is_open();

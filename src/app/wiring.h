@@ -26,6 +26,7 @@
 #include "base/clock.h"
 #include "base/entropy.h"
 #include "base/file.h"
+#include "base/known_secrets.h"
 #include "base/log.h"
 #include "base/redact.h"
 #include "capture/capture.h"
@@ -45,6 +46,7 @@
 #include "rules/rules.h"
 #include "session/session.h"
 #include "tools/adoptions.h"
+#include "tools/secret_handles.h"
 #include "tools/services.h"
 #include "tools/traffic_loader.h"
 
@@ -107,7 +109,9 @@ class Program {
   SystemFileSystem files_;
   SystemClock clock_;
   SystemEntropy entropy_;
+  KnownSecrets known_secrets_;
   Redactor redactor_;
+  tools::SecretHandles handles_;
   Log log_;
   boost::asio::io_context control_{1};
   std::uint64_t open_files_ = 0;

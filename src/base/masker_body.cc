@@ -41,7 +41,9 @@ std::string_view first_line(std::string_view text) {
 
 }  // namespace
 
-Redacted Redactor::mask_body(std::string_view text, std::string_view content_type) const {
+Redacted Redactor::mask_body(std::string_view raw, std::string_view content_type) const {
+  const Known known(*this, raw);
+  const std::string_view text = known.text();
   Masker masker(*this);
   const std::string_view type = trim(content_type.substr(0, content_type.find(';')));
   const std::string_view boundary = field_parameter(content_type, "boundary");
@@ -53,13 +55,14 @@ Redacted Redactor::mask_body(std::string_view text, std::string_view content_typ
   } else {
     masker.text(text, Masker::Members::kMask);
   }
-  return masker.take();
+  return known.finish(masker.take());
 }
 
 Redacted Redactor::mask_head(std::string_view head) const {
+  const Known known(*this, head);
   Masker masker(*this);
-  masker.head(head);
-  return masker.take();
+  masker.head(known.text());
+  return known.finish(masker.take());
 }
 
 void Masker::head(std::string_view text) {

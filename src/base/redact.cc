@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/known_secrets.h"
 #include "base/masker.h"
 #include "base/text.h"
 
@@ -34,13 +35,9 @@ bool is_among(std::string_view name, std::span<const std::string_view> list) {
   return std::any_of(list.begin(), list.end(), [&](std::string_view item) { return iequals(item, name); });
 }
 
-struct Found {
-  std::size_t at;
-  std::string_view text;  // empty: there is none
-};
+}  // namespace
 
-// The first mask that begins at `from` or behind.
-Found find_mask(std::string_view text, std::size_t from) {
+MaskAt find_mask(std::string_view text, std::size_t from) {
   constexpr std::size_t kLongest = kMaskStart.size() + kLongestKind + 1 + kHashDigits + 1;
   for (std::size_t at = text.find(kMaskStart, from); at != std::string_view::npos; at = text.find(kMaskStart, at + 1)) {
     const std::string_view mask = text.substr(at, kLongest);
@@ -49,8 +46,6 @@ Found find_mask(std::string_view text, std::size_t from) {
   }
   return {text.size(), {}};
 }
-
-}  // namespace
 
 bool is_mask(std::string_view text) {
   if (!text.starts_with(kMaskStart) || !text.ends_with(']')) return false;
@@ -66,24 +61,35 @@ bool is_mask(std::string_view text) {
          std::all_of(digits.begin(), digits.end(), is_digit);
 }
 
-bool holds_mask(std::string_view text) { return !find_mask(text, 0).text.empty(); }
+bool holds_mask(std::string_view text) { return !find_mask(text, 0).mask.empty(); }
 
 std::string without_masks(std::string_view masked) {
   std::string rest;
   std::size_t from = 0;
-  for (Found mask = find_mask(masked, 0); !mask.text.empty(); mask = find_mask(masked, from)) {
-    rest.append(masked.substr(from, mask.at - from)).push_back('\0');
-    from = mask.at + mask.text.size();
+  for (MaskAt found = find_mask(masked, 0); !found.mask.empty(); found = find_mask(masked, from)) {
+    rest.append(masked.substr(from, found.at - from)).push_back('\0');
+    from = found.at + found.mask.size();
   }
   return rest.append(masked.substr(from));
 }
 
 std::string Redactor::mask(std::string_view kind, Bytes value) const {
   if (value.empty() || is_mask(value)) return std::string(value);
-  return fmt::format("{}{}:{:08x}]", kMaskStart, kind, static_cast<std::uint32_t>(siphash(key_, value)));
+  std::string mask = fmt::format("{}{}:{:08x}]", kMaskStart, kind, static_cast<std::uint32_t>(siphash(key_, value)));
+  if (watch_) (*watch_)(mask, value);
+  return mask;
 }
 
-Redacted Redactor::mask_header_value(std::string_view name, std::string_view value) const {
+Redactor::Known::Known(const Redactor& redactor, std::string_view text) : text_(text) {
+  if (!redactor.known_ || redactor.known_->empty()) return;
+  found_ = redactor.known_->replace(
+      text, [&](std::string_view value) { return redactor.mask("secret", value); }, made_);
+  if (found_) text_ = made_;
+}
+
+Redacted Redactor::mask_header_value(std::string_view name, std::string_view raw) const {
+  const Known known(*this, raw);
+  const std::string_view value = known.text();
   Masker masker(*this);
   if (const SecretName* secret = find_secret_name(name)) {
     masker.shaped(*secret, value, value);
@@ -92,29 +98,33 @@ Redacted Redactor::mask_header_value(std::string_view name, std::string_view val
   } else {
     masker.text(value, Masker::Members::kMask);
   }
-  return masker.take();
+  return known.finish(masker.take());
 }
 
-Redacted Redactor::mask_member(std::string_view name, std::string_view value) const {
+Redacted Redactor::mask_member(std::string_view name, std::string_view raw) const {
+  const Known known(*this, raw);
+  const std::string_view value = known.text();
   Masker masker(*this);
   if (const SecretName* secret = find_secret_name(name)) {
     masker.shaped(*secret, value, value);
   } else {
     masker.text(value, Masker::Members::kMask);
   }
-  return masker.take();
+  return known.finish(masker.take());
 }
 
 Redacted Redactor::mask_url(std::string_view url) const {
+  const Known known(*this, url);
   Masker masker(*this);
-  masker.url(url);
-  return masker.take();
+  masker.url(known.text());
+  return known.finish(masker.take());
 }
 
 Redacted Redactor::mask_text(std::string_view text) const {
+  const Known known(*this, text);
   Masker masker(*this);
-  masker.text(text, Masker::Members::kMask);
-  return masker.take();
+  masker.text(known.text(), Masker::Members::kMask);
+  return known.finish(masker.take());
 }
 
 void Masker::secret(std::string_view kind, std::string_view value, std::string_view plain) {

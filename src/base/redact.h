@@ -9,6 +9,7 @@
 // Immutable after construction; thread-safe. The key never leaves.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,8 @@
 
 namespace sluice {
 
+class KnownSecrets;  // known_secrets.h
+
 struct Redacted {
   std::string text;
   bool masked = false;  // a mask was put in now; false where masks were there before
@@ -24,8 +27,17 @@ struct Redacted {
 
 class Redactor {
  public:
-  // A new random key: masks of two Redactors cannot be compared. One for each process.
-  explicit Redactor(Entropy& entropy) { entropy.fill(key_); }
+  // A new random key: masks of two Redactors cannot be compared. One for each process. `known`: what is masked
+  // wherever it stands, too; null: nothing.
+  explicit Redactor(Entropy& entropy, const KnownSecrets* known = nullptr) : known_(known) { entropy.fill(key_); }
+
+  // The same with `watch` told of each mask and what is behind it; `watch` outlives it.
+  using Watch = std::function<void(std::string_view mask, std::string_view value)>;
+  Redactor watched(const Watch& watch) const {
+    Redactor same = *this;
+    same.watch_ = &watch;
+    return same;
+  }
 
   // "[redacted:KIND:8 hex]"; `kind` is a lower-case word. An empty value and a mask stay as they are.
   std::string mask(std::string_view kind, Bytes value) const;
@@ -46,11 +58,32 @@ class Redactor {
   Redacted mask_text(std::string_view text) const;
 
  private:
+  // The text with known secrets masked.
+  class Known {
+   public:
+    Known(const Redactor& redactor, std::string_view text);
+    std::string_view text() const { return text_; }
+    Redacted finish(Redacted masked) const { return {std::move(masked.text), masked.masked || found_}; }
+
+   private:
+    std::string made_;
+    std::string_view text_;
+    bool found_ = false;
+  };
+
   SipKey key_;
+  const KnownSecrets* known_ = nullptr;
+  const Watch* watch_ = nullptr;
 };
 
 // Whether `text` is exactly one mask.
 bool is_mask(std::string_view text);
+// The first mask that begins at `from` or behind; empty: there is none.
+struct MaskAt {
+  std::size_t at = 0;
+  std::string_view mask;
+};
+MaskAt find_mask(std::string_view text, std::size_t from);
 bool holds_mask(std::string_view text);
 // A NUL in place of each mask: for looking for something in what is shown, which must not be found in a mask. "red" is
 // in every one, and found there it would say that the secret holds it.

@@ -209,6 +209,7 @@ void Dispatcher::decide(const JobPtr& job) {
   job->reserved = std::move(decision.reserved);
   job->results = decision.results;
   job->results_observed = decision.results_observed;
+  job->handles = decision.handles;
   if (!record(*job, decision)) return deps.policy.give_back(job->reserved);
   run(job);
 }
@@ -307,6 +308,7 @@ void Dispatcher::begin_request(const JobPtr& job) {
   }
   job->results = decision.results;
   job->results_observed = decision.results_observed;
+  job->handles = decision.handles;
   if (state_->is_full()) return answer_later(*job, State::full());
   if (record(*job, decision)) run(job);
 }

@@ -4,7 +4,9 @@
 #include <boost/asio/post.hpp>
 
 #include "base/ids.h"
+#include "gateway/handle_naming.h"
 #include "gateway/policy_gate.h"
+#include "tools/services.h"
 
 namespace sluice::gateway {
 namespace {
@@ -197,7 +199,12 @@ Result<Json> Dispatcher::State::perform(Job& job, tools::CallContext& context) c
     job.end.status = "cancelled";
     return deps.presenter.plain_failure("The call was cancelled.", job.redactor);
   }
-  const Presenter::View view{job.redactor, job.results.get(), job.results_observed, &job.end.rule};
+  Presenter::View view{job.redactor, job.results.get(), job.results_observed, &job.end.rule};
+  std::optional<HandleNaming> handles;
+  // Not on the control thread: it may read bodies.
+  if (context.handles && job.redactor && job.callee->place() == Callee::Place::kPool) {
+    view.handles = &handles.emplace(*deps.services, job.caller.grant, context.stop);
+  }
   return job.callee->run({job.arguments, context, deps.presenter, view, job.end});
 }
 
@@ -217,6 +224,7 @@ void Dispatcher::State::work(const JobPtr& job) {
   context.stop = job->call->stop_.get_token();
   context.deadline = job->started + limits.soft_deadline;
   context.services = deps.services;
+  context.handles = job->handles && deps.services && deps.services->handles;
   context.list_tools = [this, &job] { return tools_for(job->caller); };
   if (job->progress) {
     context.progress = [this, &job](double progress, double total, std::string_view message) {

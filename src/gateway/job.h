@@ -23,6 +23,7 @@ struct Dispatcher::Job {
   const Redactor* redactor = nullptr;
   std::shared_ptr<const policy::ResultFilter> results;  // null: nothing more happens to the answer
   bool results_observed = false;
+  bool handles = false;  // the policy has them
   CallEnd end;
   std::optional<Presenter::View> view;  // while it runs
   std::optional<std::stop_callback<std::function<void()>>> on_stop;

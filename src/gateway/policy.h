@@ -73,6 +73,7 @@ struct Decision {
   // What happens to the answer; null: nothing. In monitor mode it is only looked at.
   std::shared_ptr<const policy::ResultFilter> results;
   bool results_observed = false;
+  bool handles = false;  // masks in answers are handles (gate.md 7)
 };
 
 // Control thread only.

@@ -6,6 +6,7 @@
 #include "gateway/callee.h"
 #include "gateway/visible_text.h"
 #include "policy/canonical.h"
+#include "tools/secret_handles.h"
 
 namespace sluice::gateway {
 namespace {
@@ -121,6 +122,7 @@ Decision PolicyGate::judge_method(const Caller& caller, std::string_view method)
   if (engine->allows_method(method)) {
     Decision decision = settle(*engine, {});
     decision.results = engine->results_of_others();
+    decision.handles = engine->document().handles;
     decision.results_observed = engine->document().mode == policy::Mode::kMonitor;
     return decision;
   }
@@ -179,7 +181,10 @@ Decision PolicyGate::ask_person(const Subject& subject, const policy::Engine& en
                                "A person would have to approve this call, and its arguments are longer "
                                "than anybody can look at (64 KiB)"));
   }
-  wanted.digest = approval_digest(subject.server, subject.name, wanted.arguments, subject.caller.grant, need.rules);
+  const bool handles = handles_ && engine.document().handles;
+  wanted.digest = approval_digest(subject.server, subject.name,
+                                  handles ? handles_->meant(subject.caller.grant, wanted.arguments) : wanted.arguments,
+                                  subject.caller.grant, need.rules);
   wanted.id = "apr_" + random_token(*entropy_, 9);
   wanted.grant = subject.caller.grant;
   wanted.server = subject.server;
@@ -334,6 +339,7 @@ Decision PolicyGate::decide(const Subject& subject) {
   if (decided.verdict == policy::Verdict::kAskPerson && approvals_ && enforced) {
     Decision decision = ask_person(subject, *engine, std::move(decided));
     decision.results = engine->results_of(subject.name, risk);
+    decision.handles = engine->document().handles;
     return decision;
   }
   policy::Reservation reserved;
@@ -341,6 +347,7 @@ Decision PolicyGate::decide(const Subject& subject) {
   Decision decision = settle(*engine, std::move(decided));
   decision.reserved = std::move(reserved);
   decision.results = engine->results_of(subject.name, risk);
+  decision.handles = engine->document().handles;
   decision.results_observed = engine->document().mode == policy::Mode::kMonitor;
   return decision;
 }

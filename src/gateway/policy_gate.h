@@ -20,6 +20,10 @@
 #include "policy/engine.h"
 #include "rules/rule_store.h"
 
+namespace sluice::tools {
+class SecretHandles;  // tools/secret_handles.h
+}
+
 namespace sluice::gateway {
 
 class PolicyGate final : public Policy {
@@ -46,6 +50,8 @@ class PolicyGate final : public Policy {
   void set_identities(Identities& identities) { identities_ = &identities; }
   // For `own_only`: who made which rule. Outlives the gate; without it such a policy denies every change of a rule.
   void set_rules(const rules::RuleStore& rules) { rules_ = &rules; }
+  // An approval is of what a handle means (gate.md 5). Outlives the gate; without it of the handle.
+  void set_handles(const tools::SecretHandles& handles) { handles_ = &handles; }
 
   bool may_see(const Caller& caller, std::string_view server, std::string_view name,
                std::optional<tools::Risk> risk) const override;
@@ -81,6 +87,7 @@ class PolicyGate final : public Policy {
   const Clock& clock_;
   policy::StateStore& store_;
   const rules::RuleStore* rules_ = nullptr;
+  const tools::SecretHandles* handles_ = nullptr;
   EnginePtr engine_;
   std::map<std::string, EnginePtr, std::less<>> engines_;
   Identities* identities_ = nullptr;

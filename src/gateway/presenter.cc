@@ -5,6 +5,7 @@
 #include "base/json_spelling.h"
 #include "base/text.h"
 #include "gateway/answer_cut.h"
+#include "gateway/handle_naming.h"
 #include "gateway/masking.h"
 
 namespace sluice::gateway {
@@ -66,10 +67,11 @@ std::string Presenter::withhold(const View& view, std::string rule, const std::s
   return view.observed ? "" : "[POLICY DENIED] " + message;
 }
 
-Presenter::Made Presenter::make_safe(Json& answer, const View& view, std::size_t units) const {
+Presenter::Made Presenter::make_safe(Json& answer, const View& view, std::size_t units, const Json& arguments) const {
   Made made;
   std::vector<std::string> pointers;
   if (view.redactor) mask_answer(answer, *view.redactor, pointers);
+  if (view.handles && !pointers.empty()) view.handles->put_handles(arguments, answer);
   repair_strings(answer);
   if (view.results) {
     // Before anything is cut: half of what a rule looks for is not found.
@@ -118,7 +120,7 @@ Json Presenter::success(const tools::Tool& tool, const Json& arguments, const Vi
   for (auto& [name, member] : result.get_ref<Json::object_t&>()) answer[name] = std::move(member);
   View shown = view;
   if (tool.hints & tools::kMasksItself) shown.redactor = nullptr;
-  const Made made = make_safe(answer, shown, limit_for(tool, arguments));
+  const Made made = make_safe(answer, shown, limit_for(tool, arguments), arguments);
   if (!made.denial.empty()) return plain_failure(made.denial, nullptr);
   const bool fits = !made.redacted || fits_schema(tool, answer);
   Json presented;
@@ -194,10 +196,11 @@ Result<Json> Presenter::resource(const Resource& resource, const View& view, Jso
   if (value.is_string()) {
     Json holder = {{"text", repair_utf8(value.get_ref<const std::string&>())}};
     // A certificate: nothing of it is a secret, and a cut one is none.
-    made = make_safe(holder, {nullptr, view.results, view.observed, view.withheld}, limits_.max_included_body);
+    made = make_safe(holder, {nullptr, view.results, view.observed, view.withheld}, limits_.max_included_body,
+                     Json::object());
     text = holder["text"].get<std::string>();
   } else {
-    made = make_safe(value, view, limits_.answer_units);
+    made = make_safe(value, view, limits_.answer_units, Json::object());
     text = dump_json(value, JsonStyle::kIndented);
   }
   if (!made.denial.empty()) return fail(Code::kRefused, made.denial);

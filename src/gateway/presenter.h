@@ -16,6 +16,8 @@
 
 namespace sluice::gateway {
 
+class HandleNaming;  // handle_naming.h
+
 class Presenter {
  public:
   Presenter(const Redactor& redactor, const McpLimits& limits) : redactor_(redactor), limits_(limits) {}
@@ -29,6 +31,7 @@ class Presenter {
     const policy::ResultFilter* results = nullptr;  // null: the policy says nothing of answers
     bool observed = false;                          // monitor mode: nothing is withheld or changed
     std::string* withheld = nullptr;                // gets the rule that withheld, or would have
+    HandleNaming* handles = nullptr;                // null: masks stay masks
     View(const Redactor* r) : redactor(r) {}        // NOLINT: as good as a redactor
     View(const Redactor* r, const policy::ResultFilter* f, bool only_look, std::string* rule)
         : redactor(r), results(f), observed(only_look), withheld(rule) {}
@@ -58,7 +61,7 @@ class Presenter {
     std::string denial;     // for the caller, if the answer is withheld
     bool redacted = false;  // by the policy
   };
-  Made make_safe(Json& answer, const View& view, std::size_t units) const;
+  Made make_safe(Json& answer, const View& view, std::size_t units, const Json& arguments) const;
   static std::string withhold(const View& view, std::string rule, const std::string& message);
   std::string safe_text(std::string_view text, const Redactor* redactor) const;
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "tools/secret_values.h"
 #include "tools/session_json.h"
 #include "tools/session_resources.h"
 #include "tools/status.h"
@@ -59,7 +60,8 @@ class OwnTool final : public Callee {
   Result<Json> parse(const Json& arguments) const override { return tools::parse_arguments(tool_, arguments); }
   Place place() const override { return (tool_.hints & tools::kSlow) != 0 ? Place::kPool : Place::kHere; }
   Result<Json> run(const Run& run) const override {
-    auto result = tool_.function(run.arguments, run.context);
+    const Status may = run.context.handles ? tools::check_handles(tool_, run.arguments) : Status();
+    auto result = may ? tool_.function(run.arguments, run.context) : tl::unexpected(may.error());
     if (result) return run.presenter.success(tool_, run.arguments, run.view, *std::move(result));
     run.end.status = result.error().code == Code::kCancelled ? "cancelled" : "error";
     return run.presenter.failure(tool_, result.error(), run.view);

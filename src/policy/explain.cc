@@ -135,7 +135,9 @@ void say_rest(const Document& document, std::vector<std::string>& out) {
   if (document.own_only) out.push_back("A grant changes only rules that it made itself.");
   if (document.pins) out.push_back(fmt::format("Changed tools of other servers: {}.", *document.pins));
   if (document.egress) out.push_back(explain(*document.egress));
-  if (document.handles) out.push_back("Secrets in answers are replaced by handles.");
+  if (document.handles)
+    out.push_back(
+        "Secrets in answers are replaced by handles: used where they came from, by replays, and seen by nobody.");
   if (document.max_in_flight)
     out.push_back(fmt::format("At most {} calls of a grant run at once.", *document.max_in_flight));
   if (document.max_denials) {

@@ -31,6 +31,7 @@ class Linter {
     }
     for (const Entry& entry : document_.tools) check_entry(entry);
     if (document_.egress) check_egress(*document_.egress);
+    if (document_.handles) check_handles();
     if (allows_nothing()) warn(1, "", "allows no tool");
     std::stable_sort(out_.begin(), out_.end(), [](const Problem& a, const Problem& b) { return a.line < b.line; });
     return std::move(out_);
@@ -155,6 +156,14 @@ class Linter {
     if (nothing) warn(line, "/egress", "an empty list admits nothing: no traffic that a grant causes goes anywhere");
   }
 
+  void check_handles() {
+    for (const Entry& entry : document_.tools) {
+      if (!entry.result || entry.result->raw != true) continue;
+      warn(entry.line, "/tools/" + pointer_segment(entry.name) + "/result/raw",
+           "show_secrets answers what handles keep unseen");
+    }
+  }
+
   bool allows_nothing() const {
     const auto all = [](const Named& hidden) { return hidden.name == "*"; };
     if (std::any_of(document_.hide.begin(), document_.hide.end(), all)) return true;
@@ -184,10 +193,9 @@ std::vector<Problem> unenforced(const Document& document, Tools whose) {
         {line_of(document, member), "/" + std::string(member),
          fmt::format("{} cannot be enforced {}, so the policy is not put in force; take the member out", member, by)});
   };
-  if (document.handles) refuse("handles", "by this version");
-  if (document.egress && whose == Tools::kOthers) {
-    refuse("egress", "for another server, which sends its own traffic");
-  }
+  if (whose == Tools::kOurs) return out;
+  if (document.handles) refuse("handles", "for another server, whose answers are not masked");
+  if (document.egress) refuse("egress", "for another server, which sends its own traffic");
   return out;
 }
 

@@ -207,5 +207,23 @@ TEST(Explain, SaysEachMemberInASentence) {
   }
 }
 
+TEST(Parse, HandlesAreForSluicesOwnToolsAndRawUndoesThem) {
+  const Parsed parsed = parse_policy(
+      R"({"version":"1","default":"allow","handles":true,"tools":{"risk:read":{"result":{"raw":true}},"a":{"result":{"raw":false}}}})");
+  ASSERT_TRUE(parsed.document);
+  EXPECT_TRUE(parsed.document->handles);
+  EXPECT_TRUE(unenforced(*parsed.document).empty());
+  const auto refused = unenforced(*parsed.document, Tools::kOthers);
+  ASSERT_EQ(refused.size(), 1u);
+  EXPECT_EQ(refused[0].path, "/handles");
+  EXPECT_NE(refused[0].message.find("answers are not masked"), std::string::npos);
+  const auto warnings = lint(*parsed.document, {});
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_EQ(warnings[0].path, "/tools/risk:read/result/raw");
+  std::string all;
+  for (const std::string& line : explain(*parsed.document)) all += line + "\n";
+  EXPECT_NE(all.find("handles"), std::string::npos) << all;
+}
+
 }  // namespace
 }  // namespace sluice::policy

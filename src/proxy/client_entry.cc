@@ -27,6 +27,7 @@ socks::Refusal socks_refusal(FailureKind kind) {
     case FailureKind::kLoop:
     case FailureKind::kTargetForbidden:
     case FailureKind::kEgress:
+    case FailureKind::kSecretOrigin:
       return socks::Refusal::kNotAllowed;
     case FailureKind::kResolve:
     case FailureKind::kConnect:

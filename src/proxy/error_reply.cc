@@ -33,6 +33,8 @@ Entry entry_of(FailureKind kind) {
       return {403, "target_forbidden", Phase::kConnect, ""};
     case FailureKind::kEgress:
       return {403, "egress", Phase::kConnect, ""};
+    case FailureKind::kSecretOrigin:
+      return {403, "secret_origin", Phase::kConnect, ""};
     case FailureKind::kLoop:
       return {508, "loop", Phase::kConnect, "The request was addressed to Sluice itself."};
     case FailureKind::kResolve:

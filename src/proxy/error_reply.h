@@ -19,6 +19,7 @@ enum class FailureKind {
   kHeadTimeout,           // 408: the client began a head and did not end it
   kTargetForbidden,       // 403: loopback or link-local from a remote client
   kEgress,                // 403: the policy of a grant that causes it does not let it go there
+  kSecretOrigin,          // 403: it carries secrets that belong to another origin, or could be read on the way
   kLoop,                  // 508: our own listener
   kResolve,               // 502
   kConnectRefused,        // 502

@@ -10,6 +10,35 @@ namespace {
 constexpr std::uint32_t kCancel = 8;         // RFC 9113 §7
 constexpr std::uint32_t kInternalError = 2;  // RFC 9113 §7
 
+// gate.md 7. What answers itself instead of an origin, holds or edits is no place for a secret, either.
+constexpr std::string_view kRuled =
+    "it carries secrets, and a rule applies that could send them elsewhere or write them in another way; `direct` goes "
+    "past rules";
+bool is_ruled(const Exchange& exchange) {
+  const rules::RuleBook::Plan& plan = exchange.message_plan();
+  return !plan.applied.empty() || plan.answer_rules;
+}
+
+// gate.md 7: where a request may not go that carries secrets of `own`, after rules and by this route; empty: it may.
+// Through a proxy only what the origin's certificate proves, by the CAs that this program was started with: a proxy and
+// a CA are both what a tool may set.
+std::string_view why_not_own(const Target& own, const Target& target, const Route& route) {
+  if (target.scheme != own.scheme || target.host != own.host || target.port != own.port ||
+      route.dial_host != own.dial_host || route.dial_port != own.dial_port) {
+    return "it carries secrets of another origin than the one that it would be sent to";
+  }
+  if (!route.tls) {
+    return route.via ? "it carries secrets, and an upstream proxy could read them: the origin has no TLS" : "";
+  }
+  if (route.profile.verify != tls::Verify::kRequired || route.profile.server_name != own.host) {
+    return "it carries secrets, and the origin's certificate is not verified";
+  }
+  if (route.via && route.profile.trust) {
+    return "it carries secrets, and behind an upstream proxy the origin is not trusted by a CA of its own";
+  }
+  return "";
+}
+
 // Whichever way serving it is left.
 struct EndNotice {
   std::function<void(const Exchange&)> tell;
@@ -66,6 +95,7 @@ net::Task<void> ExchangeServer::serve(ClientEnd& client, Request request) {
   Exchange exchange(sink, worker_.clock(), settings);
   const EndNotice notice{request.watch, exchange};
   const rules::RuleBookPtr book = request.past_rules ? kNoRules : worker_.book();
+  const std::optional<Target> own = request.own_origin ? std::optional(target->target) : std::nullopt;
   StreamRelay::RequestBody body;
   body.is_over = request.framing.kind == http::Framing::kNone;
   body.protocol = std::move(request.protocol);
@@ -74,6 +104,11 @@ net::Task<void> ExchangeServer::serve(ClientEnd& client, Request request) {
                                                  connection_, request.started, *book);
   if (notice.tell) notice.tell(exchange);
   StreamRelay relay(worker_, exchange, client, aborted_, holding_);
+  if (own && is_ruled(exchange)) {  // before any of them has it, or a person who holds it
+    const std::string page = exchange.failure_page(FailureKind::kSecretOrigin, kRuled);
+    co_await relay.send_made(page);
+    co_return exchange.finish();
+  }
   if (next == Exchange::Next::kGather) {
     std::optional<std::string> content;
     if (!co_await relay.gather_request(content, body.begun)) co_return;
@@ -115,13 +150,18 @@ net::Task<void> ExchangeServer::serve(ClientEnd& client, Request request) {
     case Exchange::Next::kHold:
       break;
   }
-  co_await forward(relay, exchange, std::move(body));
+  co_await forward(relay, exchange, std::move(body), own ? &*own : nullptr);
   if (aborted_ && !exchange.failed()) exchange.fail(FailureKind::kShutdown, "Sluice was stopped");
   exchange.finish();
 }
 
-net::Task<void> ExchangeServer::forward(StreamRelay& relay, Exchange& exchange, StreamRelay::RequestBody body) {
+net::Task<void> ExchangeServer::forward(StreamRelay& relay, Exchange& exchange, StreamRelay::RequestBody body,
+                                        const Target* own) {
   const Route route = route_of(worker_, exchange.target(), facts_, Passing::kHttp, exchange.causes());
+  if (const std::string_view why = own ? why_not_own(*own, exchange.target(), route) : ""; !why.empty()) {
+    const std::string page = exchange.failure_page(FailureKind::kSecretOrigin, std::string(why));
+    co_return co_await relay.send_made(page);
+  }
   const std::string key = route.key();
   for (flow::UpstreamPtr failed;;) {
     if (first_failure_ && first_failure_->first == key) {

@@ -37,6 +37,7 @@ class ExchangeServer {
     std::optional<std::uint16_t> weight;  // of the client's stream (RFC 7540 §5.3.2)
     std::optional<Target> target;         // where it goes, whatever its head says
     bool past_rules = false;
+    bool own_origin = false;  // SendRequest::own_origin
     // Called when its record was begun, and when it has ended; may be empty.
     std::function<void(const Exchange&)> watch;
   };
@@ -55,7 +56,7 @@ class ExchangeServer {
 
  private:
   net::Task<void> serve_setup(ClientEnd& client, const Request& request, const Target& target);
-  net::Task<void> forward(StreamRelay& relay, Exchange& exchange, StreamRelay::RequestBody body);
+  net::Task<void> forward(StreamRelay& relay, Exchange& exchange, StreamRelay::RequestBody body, const Target* own);
   Result<ResolvedTarget> resolve(const Request& request) const;
   bool is_misdirected(const ResolvedTarget& target) const;
 

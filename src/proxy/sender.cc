@@ -119,6 +119,7 @@ class Sending final : public std::enable_shared_from_this<Sending>, net::Deadlin
     asked.target = Target{request_.scheme, request_.host, request_.port, asked.head.target,
                           request_.host,   request_.port, request_.host};
     asked.past_rules = request_.direct;
+    asked.own_origin = request_.own_origin;
     asked.watch = [this](const Exchange& exchange) {
       client_.result().seq = exchange.seq();
       if (const flow::Failure* failure = exchange.failure()) client_.fail(*failure);

@@ -27,6 +27,8 @@ struct SendRequest {
   std::uint16_t port = 0;
   std::string grant;                          // whose call sends it: may it reach there (net::Egress)?
   bool direct = true;                         // past rules and upstream proxies; else as a client's
+  bool own_origin = false;                    // it carries secrets of that origin: to none else, and not in the clear
+                                              // through a proxy; FailureKind::kSecretOrigin
   ByteCount keep = 0;                         // of the answer's content, at most so much is handed back
   std::chrono::milliseconds timeout{30'000};  // for everything, to the answer's last octet
   std::stop_token stop;

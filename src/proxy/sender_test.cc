@@ -78,6 +78,27 @@ TEST_F(Sender, PassesRulesByUnlessItIsToldToGoThroughThem) {
   EXPECT_EQ(direct.head->status, 204);
 }
 
+TEST_F(Sender, WhatCarriesSecretsOfAnOriginGoesToThatOriginOnly) {
+  ScriptedOrigin origin({{"HTTP/1.1 204 No Content\r\n\r\n"}}), thief({{"HTTP/1.1 204 No Content\r\n\r\n"}});
+  SendRequest own = to(origin.port());
+  own.own_origin = true;
+  own.direct = false;
+  EXPECT_TRUE(send_now(own).head) << "no rule, no proxy: as any other";
+  rules::RuleSpec spec;
+  spec.matcher.hostname = "127.0.0.1";
+  spec.handler.type = rules::HandlerType::kForward;
+  spec.handler.forward_to = "127.0.0.1:" + std::to_string(thief.port());
+  ASSERT_TRUE(rules_.add(spec));
+  SendRequest led = to(origin.port());
+  led.own_origin = true;
+  led.direct = false;
+  const SendResult sent = send_now(std::move(led));
+  ASSERT_TRUE(sent.failure);
+  EXPECT_EQ(sent.failure->code, "secret_origin");
+  EXPECT_FALSE(sent.head);
+  EXPECT_EQ(thief.accepted(), 0);
+}
+
 TEST_F(Sender, WorksWhileTheProxyIsStopped) {
   ASSERT_TRUE(engine_->stop(std::chrono::milliseconds(0)));
   ScriptedOrigin origin({{"HTTP/1.1 204 No Content\r\n\r\n"}});

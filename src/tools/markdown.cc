@@ -37,6 +37,7 @@ std::string_view type_name(FieldType type) {
 void add_fields(std::string& out, const std::vector<Field>& fields, const std::string& prefix) {
   for (const Field& field : fields) {
     std::string about(field.meaning);
+    if (field.takes_handles) about += kTakesHandles;
     if (!field.choices.empty()) {
       about += fmt::format("{}`{}`", about.empty() ? "" : " ", fmt::join(field.choices, "`, `"));
     }

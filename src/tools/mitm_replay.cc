@@ -70,7 +70,8 @@ Result<Json> answer_of(const proxy::SendResult& sent, const std::string& id, Cal
 
 ToolResult replay_flow(const Json& arguments, CallContext& context) {
   SLUICE_TRY(const flow::Exchange exchange, find_flow(context, *text_argument(arguments, "flow_id")));
-  CallerValues values(context);
+  SecretFiller handles(context);
+  CallerValues values(context, &handles);
   SLUICE_TRY(replay::Overrides overrides, read_overrides(arguments, exchange, values));
   if (const Status may = replay::check_replayable(exchange, overrides); !may) {
     return fail(may.error().code, "This flow cannot be replayed: " + may.error().message + ".");
@@ -86,6 +87,7 @@ ToolResult replay_flow(const Json& arguments, CallContext& context) {
     SLUICE_CHECK(substitute_captured(exchange, content, put, overrides));
   }
   SLUICE_TRY(proxy::SendRequest request, replay::make_request(exchange, std::move(content), overrides));
+  SLUICE_CHECK(handles.bind(request));  // first: what the others say of the request may name what was filled in
   SLUICE_CHECK(check_target(exchange, request, WithoutScope::kOwnOrigin, context));
   request.direct = flag_argument(arguments, "direct");
   request.timeout =
@@ -137,15 +139,17 @@ Tool replay_flow_tool() {
       .hints = kMitmproxy | kWrapped | kSlow | kReturnsTraffic | kOpenWorld,
       .fields = {flow_id_field(),
                  {.name = "method", .meaning = "Another method."},
-                 {.name = "headers_json", .meaning = "JSON object as text: headers to set; null removes."},
-                 {.name = "body", .meaning = "Another body; __omit__ sends none."},
+                 {.name = "headers_json",
+                  .meaning = "JSON object as text: headers to set; null removes.",
+                  .takes_handles = true},
+                 {.name = "body", .meaning = "Another body; __omit__ sends none.", .takes_handles = true},
                  {.name = "timeout",
                   .type = FieldType::kNumber,
                   .meaning = "Seconds, to the answer's end.",
                   .default_value = 30,
                   .minimum = 0.1,
                   .maximum = 600},
-                 {.name = "url", .meaning = "Another URL, within the scope."},
+                 {.name = "url", .meaning = "Another URL, within the scope.", .takes_handles = true},
                  {.name = "omit_body", .type = FieldType::kBoolean, .meaning = "Send no body.", .default_value = false},
                  {.name = "direct",
                   .type = FieldType::kBoolean,

@@ -9,7 +9,11 @@
 namespace sluice::tools {
 
 Result<std::string> CallerValues::put(std::string_view text, analysis::VariablePlace place, analysis::Given given) {
-  SLUICE_TRY(analysis::Substituted made, analysis::substitute(text, variables_, {.place = place, .given = given}));
+  analysis::SubstituteOptions options{.place = place, .given = given};
+  if (handles_ && given == analysis::Given::kByCaller) {
+    SLUICE_TRY(options.stretches, handles_->find(text, variables_));
+  }
+  SLUICE_TRY(analysis::Substituted made, analysis::substitute(text, variables_, options));
   for (std::string& name : made.unresolved) {
     if (given == analysis::Given::kCaptured) continue;  // most likely it means something else there
     if (std::find(unresolved_.begin(), unresolved_.end(), name) == unresolved_.end())

@@ -9,12 +9,15 @@
 #include "analysis/variables.h"
 #include "replay/request.h"
 #include "tools/mitm_subjects.h"
+#include "tools/secret_values.h"
 
 namespace sluice::tools {
 
 class CallerValues {
  public:
-  explicit CallerValues(const CallContext& context) : variables_(context.services->variables->of(context.grant)) {}
+  // `handles`: where secret handles stand in what the caller gives, they are filled in, too; null: they are not.
+  explicit CallerValues(const CallContext& context, SecretFiller* handles = nullptr)
+      : variables_(context.services->variables->of(context.grant)), handles_(handles) {}
 
   Result<std::string> put(std::string_view text, analysis::VariablePlace place,
                           analysis::Given given = analysis::Given::kByCaller);
@@ -22,7 +25,8 @@ class CallerValues {
   const std::vector<std::string>& unresolved() const { return unresolved_; }
 
  private:
-  const analysis::Variables variables_;
+  analysis::Variables variables_;
+  SecretFiller* const handles_;
   std::vector<std::string> unresolved_;
 };
 

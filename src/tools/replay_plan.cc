@@ -135,7 +135,7 @@ Result<std::vector<ReplayStep>> plan_replay(const session::Reader& reader, const
     SLUICE_TRY(FoundRows found, find_rows(reader, read_query(arguments), expression, offset, limit, context));
     rows = std::move(found.rows);
   }
-  ReplayValues values(options, context.services->clock);
+  ReplayValues values(options, context);
   std::vector<ReplayStep> steps;
   for (session::Row& row : rows) {
     ReplayStep& step = steps.emplace_back();
@@ -209,7 +209,8 @@ std::vector<Field> replay_fields() {
        .default_value = false},
       {.name = "set_headers",
        .type = FieldType::kNullableStringMap,
-       .meaning = "Set in each request; null removes. ${name}: see variables."},
+       .meaning = "Set in each request; null removes. ${name}: see variables.",
+       .takes_handles = true},
       {.name = "variables",
        .type = FieldType::kStringMap,
        .meaning = "Values for ${name} in target_base_url and set_headers; ${timestamp} and ${uuid} are there."},

@@ -15,6 +15,7 @@
 #include "replay/runner.h"
 #include "session/session.h"
 #include "tools/replaying.h"
+#include "tools/services.h"
 #include "tools/tool.h"
 
 namespace sluice::tools {
@@ -65,7 +66,8 @@ Result<std::vector<ReplayStep>> plan_replay(const session::Reader& reader, const
 // Puts variables into one request; knows what answers gave. One thread.
 class ReplayValues {
  public:
-  ReplayValues(const ReplayOptions& options, const Clock& clock) : options_(options), clock_(clock) {}
+  ReplayValues(const ReplayOptions& options, const CallContext& context)
+      : options_(options), context_(context), clock_(context.services->clock) {}
 
   // The request for this exchange, with its values put in.
   Result<proxy::SendRequest> request(const flow::Exchange& exchange, std::string content);
@@ -84,6 +86,7 @@ class ReplayValues {
   void refresh();
 
   const ReplayOptions& options_;
+  const CallContext& context_;
   const Clock& clock_;
   SystemEntropy entropy_;
   analysis::Variables values_ = options_.variables;

@@ -21,11 +21,7 @@ class SessionReplay {
  public:
   SessionReplay(const session::Reader& reader, ReplayOptions& options, std::vector<ReplayStep>& steps,
                 CallContext& context)
-      : reader_(reader),
-        options_(options),
-        steps_(steps),
-        context_(context),
-        values_(options, context.services->clock) {
+      : reader_(reader), options_(options), steps_(steps), context_(context), values_(options, context) {
     for (std::size_t i = 0; i < steps_.size(); ++i) {
       items_.push_back(plan_item(steps_[i]));
       if (steps_[i].skipped.empty()) sent_.push_back(i);
@@ -193,6 +189,7 @@ ToolResult begin_in_background(const Json& arguments, std::shared_ptr<Begun> beg
   }
   begun->context.grant = context.grant;
   begun->context.services = context.services;
+  begun->context.handles = context.handles;
   const std::string session = begun->reader->manifest().id;
   Json plan = SessionReplay(*begun->reader, begun->options, begun->steps, begun->context).answer("execute");
   auto work = [begun](const std::stop_token& stop, const ReplayBoard::Progress& progress) -> Result<Json> {

@@ -5,6 +5,7 @@
 #include "base/json_pointer.h"
 #include "base/text.h"
 #include "tools/replay_plan.h"
+#include "tools/secret_values.h"
 
 namespace sluice::tools {
 namespace {
@@ -113,14 +114,18 @@ Result<proxy::SendRequest> ReplayValues::request(const flow::Exchange& exchange,
     const PutCaptured put = [this](std::string_view text, VariablePlace place) { return put_captured(text, place); };
     SLUICE_CHECK(tools::substitute_captured(exchange, content, put, overrides));
   }
+  SecretFiller handles(context_);
   for (const auto& [name, value] : options_.fields) {
     std::optional<std::string> made;
     if (value) {
-      SLUICE_TRY(made, put(*value, {.place = VariablePlace::kHeader}));
+      analysis::SubstituteOptions header{.place = VariablePlace::kHeader};
+      SLUICE_TRY(header.stretches, handles.find(*value, values_));
+      SLUICE_TRY(made, put(*value, header));
     }
     overrides.fields.emplace_back(name, std::move(made));
   }
   SLUICE_TRY(proxy::SendRequest request, replay::make_request(exchange, std::move(content), overrides));
+  SLUICE_CHECK(handles.bind(request));
   request.direct = options_.direct;
   request.timeout = options_.timeout;
   request.keep = kMostCompared;

@@ -58,6 +58,7 @@ Json schema_of(const Field& field) {
   if (!field.choices.empty() && field.type != FieldType::kStringArray) schema["enum"] = field.choices;
   if (!field.default_value.is_null()) schema["default"] = field.default_value;
   if (!field.meaning.empty()) schema["description"] = field.meaning;
+  if (field.takes_handles) schema["description"] = std::string(field.meaning).append(kTakesHandles);
   return schema;
 }
 

@@ -22,8 +22,13 @@
 #include "tools/replay_board.h"
 #include "tools/session_variables.h"
 
+namespace sluice {
+class KnownSecrets;  // base/known_secrets.h
+}
+
 namespace sluice::tools {
 
+class SecretHandles;  // secret_handles.h
 class TrafficLoader;  // traffic_loader.h
 
 // How a start of the proxy is to be understood in this process (engine.md 9): `serve` has a listener of its own that
@@ -50,6 +55,8 @@ struct Services {
   std::shared_ptr<ReplayBoard> replays = std::make_shared<ReplayBoard>();  // in the background; never null
   const AllowedRoots* roots = nullptr;  // where paths given by tools may lead; null: nowhere
   const Redactor* redactor = nullptr;   // for what is to be masked for whoever sees everything
+  SecretHandles* handles = nullptr;     // null: there are none (tests)
+  KnownSecrets* known = nullptr;        // the redactor's; null exactly where `handles` is
   TrafficLoader* loader = nullptr;      // of files into the ring; null: none are loaded
   // Whether answers show tls.server (engine.md 3). Never null.
   std::shared_ptr<std::atomic<bool>> server_tls_shown = std::make_shared<std::atomic<bool>>(true);

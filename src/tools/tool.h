@@ -55,7 +55,11 @@ struct Field {
   std::vector<std::string_view> choices;   // enum
   std::vector<Field> fields;               // of an object
   std::optional<double> minimum, maximum;  // clamped, never refused
+  bool takes_handles = false;              // secret handles in it are filled in (secret_handles.h); said in its schema
 };
+
+// Behind the meaning of a field that does.
+inline constexpr std::string_view kTakesHandles = " Takes secret handles.";
 
 // What is answered: enough to make an output schema. `type` uses JSON Schema words.
 struct ResultField {
@@ -79,6 +83,7 @@ struct CallContext {
   std::optional<MonoTime> deadline;
   std::function<void(double progress, double total, std::string_view message)> progress;  // may be empty
   Services* services = nullptr;
+  bool handles = false;            // the caller's policy has secret handles (secret_handles.h)
   bool* egress_refused = nullptr;  // set where the policy's `egress` refused what the call sent; may be null
   // The entries of tools/list as this caller sees them. Only for tools that are not slow: they run where it may be
   // asked. Empty in tests.

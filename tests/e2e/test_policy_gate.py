@@ -288,13 +288,13 @@ class Reload(Gate):
         self.write(deny(proxy_status={}, proxy_list_rules={}))
         poll(lambda: "proxy_list_rules" in self.names(serve), 5, "the edit")
         serve.call("proxy_list_rules")
-        for bad in ('{"version": "1", "defualt": "deny"}', "", deny(proxy_status={}) | {"handles": True}):
+        for bad in ('{"version": "1", "defualt": "deny"}', "", deny(proxy_status={}) | {"handles": "yes"}):
             before = serve.output().count("is not taken")
             self.write(bad)
             poll(lambda before=before: serve.output().count("is not taken") > before, 5, "the complaint")
             serve.call("proxy_list_rules")
         self.assertIn('did you mean "default"?', serve.output())
-        self.assertIn("handles cannot be enforced", serve.output())
+        self.assertRegex(serve.output(), "/handles: ")
         self.path.unlink()
         poll(lambda: "cannot be read" in serve.output(), 5, "the complaint")
         serve.call("proxy_list_rules")
@@ -328,7 +328,10 @@ class Reload(Gate):
 
 class Start(Gate):
     def test_what_cannot_be_enforced_is_refused_by_name(self):
-        self.refused(deny() | {"handles": True}, "handles cannot be enforced by this version")
+        self.write(deny() | {"handles": True})
+        done = sluice("gateway", "--policy", self.path, "--", "true", home=self.directory / "refused")
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertIn("handles cannot be enforced for another server, whose answers are not masked", done.stderr)
 
     def test_a_policy_that_is_wrong_or_not_ones_own_keeps_it_from_starting(self):
         self.refused('{"version": "1",\n "defualt": "deny",\n "tolls": {}}', ":2: /defualt", ":3: /tolls", "is not put in force: 3 errors")
