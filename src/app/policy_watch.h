@@ -29,6 +29,7 @@ class PolicyWatch {
     std::vector<std::string> tool_roots;
     std::string home;
     ToolsOf tools = ToolsOf::kOurs;
+    std::string endpoint = {};              // of several servers: whose grants have policies for all of them
     gateway::EgressBook* egress = nullptr;  // told of each change; null: nothing is dialled for grants
   };
   PolicyWatch(boost::asio::io_context& control, gateway::PolicyGate& gate, policy::StateStore& store,

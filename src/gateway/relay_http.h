@@ -21,9 +21,10 @@ class RelayHttp final : public HttpHandler {
   struct Deps {
     const Clock& clock;
     Entropy& entropy;
-    Dispatcher& dispatcher;
     Identities& identities;
-    RelayFactory factory;
+    BackendFactory factory;
+    // Until when nothing of this caller is answered, whose calls were denied too often; nullopt: it is.
+    std::function<std::optional<WallTime>(const Caller&)> shut_out_until;
     std::size_t max_servers = 1'000;  // legacy sessions and grants together: each has one
   };
   RelayHttp(Deps deps, ControlGuard::Options guard, McpLimits limits);
