@@ -99,5 +99,26 @@ TEST(Html, HostilePagesCostABoundedPrice) {
   EXPECT_TRUE(HtmlPage::parse(""));
 }
 
+TEST(Html, PagesOfEachSizeAreReadAlike) {
+  // Below and above what takes large blocks, and one text that no block holds.
+  for (const std::size_t rows : {100u, 15'000u}) {
+    std::string page = "<table>";
+    for (std::size_t i = 0; i < rows; ++i) {
+      page += "<tr class='r" + std::to_string(i % 7) + "'><td><a href=/p/" + std::to_string(i) + ">one</a><x-own>two";
+    }
+    page += "</table><p id=last>" + std::string(3 * kMiB, 'z');
+    const auto parsed = HtmlPage::parse(page);
+    ASSERT_TRUE(parsed);
+    EXPECT_EQ(parsed->elements().size(), 3 + 1 + 1 + rows * 4 + 1);
+    const auto last = CssSelector::parse("#last")->find(*parsed, 2).elements;
+    ASSERT_EQ(last.size(), 1u);
+    EXPECT_EQ(text_of(*last[0]).size(), 3 * kMiB);
+    const auto links = CssSelector::parse("tr.r3 > td a[href]")->find(*parsed, rows).elements;
+    ASSERT_EQ(links.size(), (rows + 3) / 7);
+    EXPECT_EQ(*links.back()->attribute("href"), "/p/" + std::to_string((links.size() - 1) * 7 + 3));
+    EXPECT_EQ(links.back()->next->name, "x-own");
+  }
+}
+
 }  // namespace
 }  // namespace sluice::analysis

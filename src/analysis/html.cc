@@ -3,84 +3,30 @@
 #include <gumbo.h>
 
 #include <array>
-#include <csetjmp>
-#include <cstdlib>
 #include <deque>
-#include <memory_resource>
 
+#include "analysis/html_memory.h"
 #include "base/text.h"
 
 namespace sluice::analysis {
 namespace {
 
-// Gives memory until the page is gone, so that gumbo's own way of freeing, which recurses, is not needed; where it
-// passes the budget it leaves gumbo by a jump: what it would have freed lies here.
-class Arena {
- public:
-  Arena() = default;
-  enum Ending : int { kMemory = 1, kTime = 2 };
-  Arena(const Arena&) = delete;
-  Arena& operator=(const Arena&) = delete;
-  ~Arena() {
-    while (last_) {
-      Block* const before = last_->before;
-      std::free(last_);
-      last_ = before;
-    }
-  }
-  static void* allocate(void* self, std::size_t size) { return static_cast<Arena*>(self)->take(size); }
-  static void release(void*, void*) {}
-
-  std::jmp_buf ending;
-  const std::function<bool()>* enough = nullptr;  // while gumbo runs
-
- private:
-  struct Block {
-    Block* before;
-  };
-  static constexpr std::size_t kBlock = 256 * 1024, kAlign = alignof(std::max_align_t);
-  static constexpr std::size_t kAskEvery = 256;
-  static constexpr std::size_t kHead = (sizeof(Block) + kAlign - 1) / kAlign * kAlign;
-
-  void* take(std::size_t size) {
-    size = (size + kAlign - 1) / kAlign * kAlign;
-    if (++calls_ % kAskEvery == 0 && *enough && (*enough)()) std::longjmp(ending, kTime);
-    if (size > left_) {
-      const std::size_t wanted = std::max(size, kBlock);
-      void* const raw = taken_ + wanted > kMaxHtmlMemory ? nullptr : std::malloc(kHead + wanted);
-      if (!raw) std::longjmp(ending, kMemory);
-      last_ = ::new (raw) Block{last_};
-      taken_ += wanted;
-      next_ = static_cast<char*>(raw) + kHead;
-      left_ = wanted;
-    }
-    void* const given = next_;
-    next_ += size;
-    left_ -= size;
-    return given;
-  }
-
-  Block* last_ = nullptr;
-  char* next_ = nullptr;
-  std::size_t left_ = 0, taken_ = 0, calls_ = 0;
-};
-
 // Nothing with a destructor may live in this frame or in gumbo's, which is C. Null: it ended early, `ending` says why.
-const GumboOutput* run_gumbo(Arena& arena, const char* html, std::size_t size, int& ending) {
-  switch (setjmp(arena.ending)) {  // C allows no assignment of it
+const GumboOutput* run_gumbo(GumboMemory& memory, const char* html, std::size_t size, int& ending) {
+  switch (setjmp(memory.ending)) {  // C allows no assignment of it
     case 0:
       break;
-    case Arena::kTime:
-      ending = Arena::kTime;
+    case GumboMemory::kTime:
+      ending = GumboMemory::kTime;
       return nullptr;
     default:
-      ending = Arena::kMemory;
+      ending = GumboMemory::kMemory;
       return nullptr;
   }
   GumboOptions options = kGumboDefaultOptions;
-  options.allocator = Arena::allocate;
-  options.deallocator = Arena::release;
-  options.userdata = &arena;
+  options.allocator = GumboMemory::allocate;
+  options.deallocator = GumboMemory::release;
+  options.userdata = &memory;
   options.max_errors = 0;
   return gumbo_parse_with_options(&options, html, size);
 }
@@ -139,11 +85,12 @@ void walk(const HtmlNode& node, const Enter& enter, const Leave& leave) {
 }  // namespace
 
 struct HtmlPage::Memory {
-  static constexpr std::size_t kPool = 64 * 1024;  // at first
+  explicit Memory(std::string_view page)
+      : html(repair_utf8(page)), gumbo(html.size(), kMaxHtmlMemory), pool(html.size()) {}
 
   std::string html;
-  Arena arena;
-  std::pmr::monotonic_buffer_resource pool{kPool};  // of attributes and nodes
+  GumboMemory gumbo;
+  HtmlResource pool;  // of attributes and nodes
   std::pmr::deque<HtmlNode> nodes{&pool};
   std::deque<std::string> names;
   std::vector<const HtmlNode*> elements;
@@ -235,13 +182,12 @@ const std::string_view* HtmlNode::attribute(std::string_view wanted) const {
 
 Result<HtmlPage> HtmlPage::parse(std::string_view html, const std::function<bool()>& enough) {
   if (html.size() > kMaxHtml) return fail(Code::kTooLarge, "a page of more than 8 MiB is not taken apart");
-  auto memory = std::make_shared<Memory>();
-  memory->html = repair_utf8(html);
-  memory->arena.enough = &enough;
+  auto memory = std::make_shared<Memory>(html);
+  memory->gumbo.enough = &enough;
   int ending = 0;
-  const GumboOutput* const output = run_gumbo(memory->arena, memory->html.data(), memory->html.size(), ending);
-  memory->arena.enough = nullptr;
-  if (ending == Arena::kTime) return fail(Code::kTimeout, "the page takes too long to be taken apart");
+  const GumboOutput* const output = run_gumbo(memory->gumbo, memory->html.data(), memory->html.size(), ending);
+  memory->gumbo.enough = nullptr;
+  if (ending == GumboMemory::kTime) return fail(Code::kTimeout, "the page takes too long to be taken apart");
   if (!output) return fail(Code::kTooLarge, "the page needs more than 512 MiB to be taken apart");
   memory->copy(*output->root);
   HtmlPage page;

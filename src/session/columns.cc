@@ -73,6 +73,39 @@ struct TextColumn {
   }
 };
 
+// A block taken apart: views into it.
+struct Columns {
+  std::size_t count = 0;
+  std::vector<std::uint64_t> seqs;
+  std::vector<std::int64_t> times;
+  std::vector<std::uint32_t> segments, rules;
+  std::vector<std::uint16_t> statuses, methods, hosts, types;
+  std::vector<std::uint8_t> tls;
+  std::vector<Bytes> method_names, host_names, type_names;
+  TextColumn urls, targets, ids;
+
+  static Result<Columns> read(Bytes block) {
+    OctetReader in(block);
+    Columns columns;
+    const std::size_t count = columns.count = in.number<std::uint32_t>();
+    if (count > kRowsInBlock) return fail(Code::kIo, "the index is damaged");
+    columns.seqs = read_column<std::uint64_t>(in, count);
+    columns.times = read_column<std::int64_t>(in, count);
+    columns.segments = read_column<std::uint32_t>(in, count);
+    columns.rules = read_column<std::uint32_t>(in, count);
+    for (auto* column : {&columns.statuses, &columns.methods, &columns.hosts, &columns.types}) {
+      *column = read_column<std::uint16_t>(in, count);
+    }
+    columns.tls = read_column<std::uint8_t>(in, count);
+    for (auto* names : {&columns.method_names, &columns.host_names, &columns.type_names}) *names = read_names(in);
+    for (auto* texts : {&columns.urls, &columns.targets, &columns.ids}) {
+      *texts = TextColumn::read(in, count);
+      if (!in.ok() || !texts->good()) return fail(Code::kIo, "the index is damaged");
+    }
+    return columns;
+  }
+};
+
 std::vector<bool> which(const std::vector<Bytes>& names, const std::function<bool(Bytes)>& passes) {
   std::vector<bool> passed(names.size());
   for (std::size_t i = 0; i < names.size(); ++i) passed[i] = passes(names[i]);
@@ -157,50 +190,47 @@ Result<std::vector<std::uint64_t>> block_seqs(Bytes block) {
   return seqs;
 }
 
+Result<std::optional<std::uint64_t>> seq_in_block(Bytes block, Bytes id) {
+  SLUICE_TRY(const Columns in, Columns::read(block));
+  for (std::size_t row = in.count; row-- > 0;) {
+    if (in.ids.text(row) == id) return in.seqs[row];
+  }
+  return std::nullopt;
+}
+
 Result<std::size_t> match_block(Bytes block, const Query& query, std::uint32_t oldest, const Sieve* sieve,
                                 Matches& matches) {
-  OctetReader in(block);
-  const std::size_t count = in.number<std::uint32_t>();
-  if (count > kRowsInBlock) return fail(Code::kIo, "the index is damaged");
-  const auto seqs = read_column<std::uint64_t>(in, count);
-  const auto times = read_column<std::int64_t>(in, count);
-  const auto segments = read_column<std::uint32_t>(in, count), rules = read_column<std::uint32_t>(in, count);
-  const auto statuses = read_column<std::uint16_t>(in, count), methods = read_column<std::uint16_t>(in, count);
-  const auto hosts = read_column<std::uint16_t>(in, count), types = read_column<std::uint16_t>(in, count);
-  const auto tls = read_column<std::uint8_t>(in, count);
-  const auto method_names = read_names(in), host_names = read_names(in), type_names = read_names(in);
-  const TextColumn urls = TextColumn::read(in, count), targets = TextColumn::read(in, count),
-                   ids = TextColumn::read(in, count);
-  if (!in.ok() || !urls.good() || !targets.good() || !ids.good()) return fail(Code::kIo, "the index is damaged");
-
+  SLUICE_TRY(const Columns in, Columns::read(block));
   const Needle host(query.host_contains), type(query.type_contains), text(query.text);
   const auto method_fits =
-      which(method_names, [&](Bytes name) { return query.method.empty() || name == query.method; });
-  const auto host_fits = which(host_names, [&](Bytes name) { return host.is_in(name); });
-  const auto host_has_text = which(host_names, [&](Bytes name) { return text.is_in(name); });
+      which(in.method_names, [&](Bytes name) { return query.method.empty() || name == query.method; });
+  const auto host_fits = which(in.host_names, [&](Bytes name) { return host.is_in(name); });
+  const auto host_has_text = which(in.host_names, [&](Bytes name) { return text.is_in(name); });
   // Those without a type pass (contract).
-  const auto type_fits = which(type_names, [&](Bytes name) { return name.empty() || type.is_in(name); });
-  std::vector<bool> url_fits(count), has_text(count);
-  if (!query.url_contains.empty()) urls.find(Needle(query.url_contains), url_fits);
+  const auto type_fits = which(in.type_names, [&](Bytes name) { return name.empty() || type.is_in(name); });
+  std::vector<bool> url_fits(in.count), has_text(in.count);
+  if (!query.url_contains.empty()) in.urls.find(Needle(query.url_contains), url_fits);
   if (!query.text.empty()) {
-    for (const TextColumn* column : {&urls, &targets, &ids}) column->find(text, has_text);
+    for (const TextColumn* column : {&in.urls, &in.targets, &in.ids}) column->find(text, has_text);
   }
-  for (std::size_t i = 0; i < count; ++i) {
-    const bool whole = methods[i] < method_fits.size() && hosts[i] < host_fits.size() && types[i] < type_fits.size();
+  for (std::size_t i = 0; i < in.count; ++i) {
+    const bool whole =
+        in.methods[i] < method_fits.size() && in.hosts[i] < host_fits.size() && in.types[i] < type_fits.size();
     if (!whole) return fail(Code::kIo, "the index is damaged");
-    if (segments[i] < oldest || !method_fits[methods[i]] || !host_fits[hosts[i]] || !type_fits[types[i]]) continue;
-    if (query.status && *query.status != statuses[i]) continue;
-    if ((query.from_ms && times[i] < *query.from_ms) || (query.to_ms && times[i] > *query.to_ms)) continue;
+    if (in.segments[i] < oldest || !method_fits[in.methods[i]] || !host_fits[in.hosts[i]] || !type_fits[in.types[i]])
+      continue;
+    if (query.status && *query.status != in.statuses[i]) continue;
+    if ((query.from_ms && in.times[i] < *query.from_ms) || (query.to_ms && in.times[i] > *query.to_ms)) continue;
     if (!query.url_contains.empty() && !url_fits[i]) continue;
-    if (!query.text.empty() && !has_text[i] && !host_has_text[hosts[i]] &&
-        (rules[i] == 0 || !text.is_in(fmt::format("rule_{}", rules[i])))) {
+    if (!query.text.empty() && !has_text[i] && !host_has_text[in.hosts[i]] &&
+        (in.rules[i] == 0 || !text.is_in(fmt::format("rule_{}", in.rules[i])))) {
       continue;
     }
-    if (sieve && !sieve->passes({urls.text(i), host_names[hosts[i]], ids.text(i), rules[i]})) continue;
-    matches.rows.push_back({times[i], seqs[i]});
-    matches.with_tls += tls[i];
+    if (sieve && !sieve->passes({in.urls.text(i), in.host_names[in.hosts[i]], in.ids.text(i), in.rules[i]})) continue;
+    matches.rows.push_back({in.times[i], in.seqs[i]});
+    matches.with_tls += in.tls[i];
   }
-  return count;
+  return in.count;
 }
 
 }  // namespace sluice::session

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,9 @@ class BlockBuilder {
 // has the last word. How many rows it holds. kIo: it is damaged.
 Result<std::size_t> match_block(Bytes block, const Query& query, std::uint32_t oldest, const Sieve* sieve,
                                 Matches& matches);
+
+// Of the last row that has this id; nullopt: none has. kIo.
+Result<std::optional<std::uint64_t>> seq_in_block(Bytes block, Bytes id);
 
 // Of its rows, in their order. kIo.
 Result<std::vector<std::uint64_t>> block_seqs(Bytes block);

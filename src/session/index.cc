@@ -8,6 +8,7 @@
 #include "base/siphash.h"
 #include "base/text.h"
 #include "session/columns.h"
+#include "session/id_runs.h"
 #include "session/index_seal.h"
 #include "session/row_octets.h"
 
@@ -17,18 +18,17 @@ namespace {
 using sqlite::SqliteFile;
 using sqlite::Statement;
 
-constexpr int kVersion = 3;
+constexpr int kVersion = 4;
 constexpr std::chrono::seconds kPatience{5};
 constexpr int kPageSize = 16 * 1024;  // rows come one behind the other: fewer calls, less of a page written twice
-constexpr int kRunBits = 14;          // rows of so many seqs share a run of ids
 
 constexpr const char* kSchema =
     "CREATE TABLE exchanges (seq INTEGER PRIMARY KEY, segment INTEGER NOT NULL, row BLOB NOT NULL) STRICT;"
-    "CREATE TABLE ids (run INTEGER, id INTEGER, seq INTEGER, PRIMARY KEY (run, id, seq)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE ids (place INTEGER PRIMARY KEY, entries BLOB NOT NULL) STRICT;"
     "CREATE TABLE blocks (number INTEGER PRIMARY KEY, last_segment INTEGER NOT NULL, columns BLOB NOT NULL) STRICT;"
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;"
     "INSERT INTO facts VALUES ('made', random());"
-    "PRAGMA user_version = 3;";
+    "PRAGMA user_version = 4;";
 
 }  // namespace
 
@@ -48,6 +48,7 @@ Index::~Index() = default;
 
 Status Index::create() {
   block_ = std::make_unique<BlockBuilder>();
+  ids_ = std::make_unique<IdRun>();
   const std::string seal = key_ ? make_seal() : "";
   SLUICE_CHECK(file_.open(SqliteFile::IfMissing::kCreate, [&] {
     return file_.run((std::string("BEGIN IMMEDIATE;") + kSchema + seal + "COMMIT").c_str());
@@ -118,8 +119,7 @@ Statement& Index::kept(std::unique_ptr<Statement>& statement, const char* sql) {
 Status Index::add(std::span<const Row> rows) {
   return file_.transact([&]() -> Status {
     Statement& insert = kept(insert_, "INSERT OR REPLACE INTO exchanges (seq, segment, row) VALUES (?,?,?)");
-    Statement& name = kept(insert_id_, "INSERT OR IGNORE INTO ids (run, id, seq) VALUES (?,?,?)");
-    if (!insert.is_good() || !name.is_good()) return fail(file_.error("written"));
+    if (!insert.is_good()) return fail(file_.error("written"));
     for (const Row& row : rows) {
       const auto seq = static_cast<std::int64_t>(row.seq);
       SLUICE_TRY(const std::string octets, sealed(SealedPart::kRow, seq, row_octets(row)));
@@ -127,10 +127,6 @@ Status Index::add(std::span<const Row> rows) {
       insert.bind(2, row.opened.segment);
       insert.bind_blob(3, octets);
       if (!insert.run()) return fail(file_.error("written"));
-      name.bind(1, seq >> kRunBits);
-      name.bind(2, number_of(row.id));
-      name.bind(3, seq);
-      if (!name.run()) return fail(file_.error("written"));
     }
     return add_to_blocks(rows);
   });
@@ -149,12 +145,28 @@ Status Index::add_to_blocks(std::span<const Row> rows) {
   };
   for (const Row& row : rows) {
     block_->add(row);
+    ids_->add(number_of(row.id), row.seq);
     if (!block_->is_full()) continue;
     SLUICE_CHECK(write());
+    if (block_number_ % kBlocksInIdRun == 0) SLUICE_CHECK(add_ids(block_number_));
     block_->clear();
     ++block_number_;
   }
   return block_->size() > 0 ? write() : Status();
+}
+
+// Of all rows since the run before, the last of which is in that block. Empty buckets, too: a look-up asks the last one
+// for how far runs reach.
+Status Index::add_ids(std::int64_t last_block) {
+  Statement put(file_, "INSERT OR REPLACE INTO ids (place, entries) VALUES (?,?)");
+  if (!put.is_good()) return fail(file_.error("written"));
+  const std::vector<std::string> buckets = ids_->take();
+  for (std::size_t i = 0; i < buckets.size(); ++i) {
+    put.bind(1, id_place(static_cast<std::int64_t>(i), last_block));
+    put.bind_blob(2, buckets[i]);
+    if (!put.run()) return fail(file_.error("written"));
+  }
+  return {};
 }
 
 Status Index::drop_segment(std::uint32_t segment, std::uint64_t& exchanges) {
@@ -173,13 +185,11 @@ Status Index::drop_segment(std::uint32_t segment, std::uint64_t& exchanges) {
     erase.bind(1, left);
     if (!erase.run()) return fail(file_.error("written"));
     exchanges += static_cast<std::uint64_t>(file_.changes());
-    Statement erase_ids(file_, "DELETE FROM ids WHERE run < ?1");
-    erase_ids.bind(1, left >> kRunBits);
-    if (!erase_ids.run()) return fail(file_.error("written"));
     Statement erase_blocks(file_, "DELETE FROM blocks WHERE last_segment <= ?1 AND number < ?2");
     erase_blocks.bind(1, segment);
     erase_blocks.bind(2, block_number_);
     if (!erase_blocks.run()) return fail(file_.error("written"));
+    SLUICE_CHECK(drop_ids());
     Statement oldest(file_, "INSERT OR REPLACE INTO facts VALUES ('oldest', ?1)");
     oldest.bind(1, std::int64_t{segment} + 1);
     if (!oldest.run()) return fail(file_.error("written"));
@@ -187,9 +197,19 @@ Status Index::drop_segment(std::uint32_t segment, std::uint64_t& exchanges) {
   });
 }
 
+// Runs of which no block is left.
+Status Index::drop_ids() {
+  Statement erase(file_, "DELETE FROM ids WHERE (place & ?1) < (SELECT MIN(number) FROM blocks)");
+  if (!erase.is_good()) return fail(file_.error("written"));
+  erase.bind(1, last_block_of(-1));
+  return erase.run() ? Status() : fail(file_.error("written"));
+}
+
 Status Index::seal() {
+  if (!ids_->is_empty()) {
+    SLUICE_CHECK(file_.transact([&] { return add_ids(block_->size() > 0 ? block_number_ : block_number_ - 1); }));
+  }
   insert_.reset();
-  insert_id_.reset();
   put_block_.reset();
   // What was written before goes to the disk with this, also where a reader keeps it from becoming one file.
   SLUICE_CHECK(file_.run("PRAGMA synchronous = FULL"));
@@ -287,27 +307,39 @@ Result<std::optional<Row>> Index::find(std::uint64_t seq) {
 }
 
 Result<std::optional<Row>> Index::find(const std::string& id) {
-  Statement run(file_, "SELECT MAX(run) FROM ids WHERE run < ?1");
-  Statement asked(file_, "SELECT row, seq FROM ids JOIN exchanges USING (seq) WHERE run = ?1 AND ids.id = ?2");
-  if (!run.is_good() || !asked.is_good()) return fail(file_.error("read"));
-  asked.bind(2, number_of(id));
-  for (std::int64_t before = INT64_MAX;;) {  // the latest run first
-    run.bind(1, before);
-    if (run.step() != Statement::Step::kRow) return fail(file_.error("read"));
-    if (run.is_null(0)) return std::nullopt;
-    before = run.integer(0);
-    run.reset();
-    asked.bind(1, before);
-    auto step = asked.step();
-    for (; step == Statement::Step::kRow; step = asked.step()) {
-      SLUICE_TRY(const Bytes octets, opened(SealedPart::kRow, asked.integer(1), asked.octets(0)));
-      auto row = parse_row(octets);
-      if (!row) return fail(Code::kIo, file_.path() + " is damaged");
-      if (row->id == id) return row;
+  const std::int64_t number = number_of(id), bucket = id_bucket(number);
+  std::int64_t reached = 0;  // the last block whose ids are in a run
+  {
+    Statement runs(file_, "SELECT MAX(place) FROM ids");
+    if (!runs.is_good() || runs.step() != Statement::Step::kRow) return fail(file_.error("read"));
+    if (!runs.is_null(0)) reached = last_block_of(runs.integer(0));
+  }
+  // The latest first.
+  {
+    Statement blocks(file_, "SELECT columns, number FROM blocks WHERE number > ?1 ORDER BY number DESC");
+    if (!blocks.is_good()) return fail(file_.error("read"));
+    blocks.bind(1, reached);
+    auto step = blocks.step();
+    for (; step == Statement::Step::kRow; step = blocks.step()) {
+      SLUICE_TRY(const Bytes block, opened(SealedPart::kBlock, blocks.integer(1), blocks.octets(0)));
+      SLUICE_TRY(const auto seq, seq_in_block(block, id));
+      if (seq) return find(*seq);
     }
     if (step == Statement::Step::kFailed) return fail(file_.error("read"));
-    asked.reset();
   }
+  Statement entries(file_, "SELECT entries FROM ids WHERE place BETWEEN ?1 AND ?2 ORDER BY place DESC");
+  if (!entries.is_good()) return fail(file_.error("read"));
+  entries.bind(1, id_place(bucket, 0));
+  entries.bind(2, id_place(bucket + 1, 0) - 1);
+  auto step = entries.step();
+  for (; step == Statement::Step::kRow; step = entries.step()) {
+    for (const std::uint64_t seq : seqs_in_bucket(entries.octets(0), number)) {
+      SLUICE_TRY(auto row, find(seq));
+      if (row && row->id == id) return row;
+    }
+  }
+  if (step == Statement::Step::kFailed) return fail(file_.error("read"));
+  return std::nullopt;
 }
 
 }  // namespace sluice::session

@@ -56,6 +56,7 @@ struct Matches {
 };
 
 class BlockBuilder;
+class IdRun;
 class IndexSeal;
 enum class SealedPart : char;
 
@@ -92,6 +93,8 @@ class Index {
   Result<std::string> sealed(SealedPart part, std::int64_t number, std::string plain);
   Result<Bytes> opened(SealedPart part, std::int64_t number, Bytes octets);
   Status add_to_blocks(std::span<const Row> rows);
+  Status add_ids(std::int64_t last_block);
+  Status drop_ids();
   std::int64_t fact(const char* name, std::int64_t otherwise);
   sqlite::Statement& kept(std::unique_ptr<sqlite::Statement>& statement, const char* sql);
 
@@ -100,7 +103,8 @@ class Index {
   std::unique_ptr<IndexSeal> seal_;      // null: rows stand in clear
   std::unique_ptr<BlockBuilder> block_;  // the last one, while it is written
   std::int64_t block_number_ = 1;
-  std::unique_ptr<sqlite::Statement> insert_, insert_id_, put_block_, find_;
+  std::unique_ptr<IdRun> ids_;  // of rows that no run has yet
+  std::unique_ptr<sqlite::Statement> insert_, put_block_, find_;
 };
 
 }  // namespace sluice::session

@@ -48,6 +48,22 @@ TEST_F(IndexTest, RowsAreFoundByIdInWhicheverRunTheyStand) {
   add(40'000, 40'000);  // once more
   EXPECT_EQ(seq_of(id_of(40'000)), 40'000u);
   EXPECT_EQ(index.size().value_or(0), 40'000u);
+  // Sealed there are no rows but in runs.
+  ASSERT_TRUE(index.seal());
+  for (const std::uint64_t seq : {1u, 8'191u, 8'192u, 8'193u, 32'769u, 40'000u}) EXPECT_EQ(seq_of(id_of(seq)), seq);
+  EXPECT_EQ(seq_of(id_of(40'001)), 0u);
+}
+
+TEST_F(IndexTest, IdsAreFoundWhileSomebodyElseWrites) {
+  for (std::uint64_t seq = 1; seq <= 9'000; seq += 100) add(seq, seq + 99);
+  Index reader(directory.path() + "/index.db");
+  ASSERT_TRUE(reader.open_to_read());
+  const auto found = [&](std::uint64_t seq) { return reader.find(id_of(seq)).value_or(std::nullopt).has_value(); };
+  EXPECT_TRUE(found(1));
+  EXPECT_TRUE(found(9'000));
+  EXPECT_FALSE(found(9'001));
+  add(9'001, 9'001);
+  EXPECT_TRUE(found(9'001));
 }
 
 TEST_F(IndexTest, RowsOfDroppedSegmentsAreGoneAndTheOthersStay) {
@@ -57,6 +73,7 @@ TEST_F(IndexTest, RowsOfDroppedSegmentsAreGoneAndTheOthersStay) {
   EXPECT_EQ(dropped, 18'000u);
   EXPECT_EQ(seq_of(id_of(18'000)), 0u);
   EXPECT_EQ(seq_of(id_of(18'001)), 18'001u);
+  EXPECT_EQ(seq_of(id_of(20'500)), 20'500u);
   EXPECT_EQ(index.match({})->rows.size(), 2'500u);
   ASSERT_TRUE(index.drop_segment(18, dropped));
   EXPECT_EQ(dropped, 18'000u) << "nothing more";
