@@ -1,6 +1,6 @@
 // MCP over Streamable HTTP at /mcp in front of other servers, both eras on one endpoint: for each legacy session a
-// relay and a server of its own, for the modern requests of a grant one. The rules are mcp/http_rules.h. Control thread
-// only. gate.md 9, 10.
+// backend of its own (backend.h), for the modern requests of a grant one. The rules are mcp/http_rules.h. Control
+// thread only. gate.md 9, 10.
 #pragma once
 
 #include <map>

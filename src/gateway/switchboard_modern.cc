@@ -166,7 +166,9 @@ void Switchboard::tick_listeners() {
   for (const auto& [serial, one] : listeners_) {
     if (!one.acknowledged && deps_.clock.mono() >= one.until) late.push_back(serial);
   }
-  for (const std::uint64_t serial : late) acknowledge(serial);
+  for (const std::uint64_t serial : late) {
+    if (listeners_.contains(serial)) acknowledge(serial);
+  }
 }
 
 }  // namespace sluice::gateway

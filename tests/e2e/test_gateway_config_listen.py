@@ -229,6 +229,15 @@ class Grants(SeveralCase):
             self.assertEqual(Client(gateway, token=token).begin("initialize", {}).status, 401)
         self.assertFalse(gateway.children())
 
+    def test_who_is_denied_too_often_at_one_server_still_has_the_others(self):
+        impatient = self.server("one", deny(tools={"echo": {}}, max_denials={"window": "day", "max": 2}))
+        gateway = self.serve(one=impatient, two=self.server("two"))
+        client = self.client(gateway)
+        for _ in range(3):
+            self.assertTrue(client.text("one__write_file").startswith(DENIED))
+        self.assertIn("too many calls were denied", client.text("one__echo"))
+        self.assertEqual(client.text("two__write_file"), "done")
+
     def test_a_revoked_grant_loses_its_programs(self):
         token = self.grant("reader", ALLOW, server="gateway")
         gateway = self.two()
