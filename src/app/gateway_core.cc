@@ -91,6 +91,7 @@ Status GatewayCore::build(Hooks hooks) {
   options.home = home_.path();
   options.tools = ToolsOf::kOthers;
   options.endpoint = config_.gateway_endpoint;
+  options.tells_of_grants = hooks_.tells_of_grants;
   policy_watch_ = std::make_unique<PolicyWatch>(control_, gate_, *policy_store_, grants_, log_, std::move(options));
   SLUICE_CHECK(policy_watch_->load());
   SLUICE_TRY(audit_, open_audit(config_.engine, home_, files_, clock_, entropy_, log_));

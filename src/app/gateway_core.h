@@ -37,6 +37,7 @@ class GatewayCore {
   struct Hooks {
     std::function<void()> look_again;  // other tools may be seen by now
     std::function<void()> tick;        // four times a second
+    bool tells_of_grants = true;       // of several cores one does, for the person
   };
   Status build(Hooks hooks);
 

@@ -62,7 +62,7 @@ Status ManyServers::add(GatewayServer server, const GatewayCore::Hooks& hooks) {
   its.engine.approval_webhook_key.clear();
   its.engine.admin_api = its.engine.metrics = 0;  // of all together
   own->core = std::make_unique<GatewayCore>(its, *home_, control_);
-  const Status built = own->core->build({hooks.look_again, first ? hooks.tick : [] {}});
+  const Status built = own->core->build({hooks.look_again, first ? hooks.tick : [] {}, first});
   if (!built) return fail(built.error().code, fmt::format("{}: {}", server.name, built.error().message));
   GatewayCore& core = *own->core;
   lanes_.push_back({server.name, core.relay_factory(),

@@ -65,6 +65,7 @@ gateway::PolicyGate::EnginePtr PolicyWatch::take(const std::string& path, FileMa
       loaded.errors.push_back(placed.error().message);
     }
   }
+  if (!options_.tells_of_grants && path != options_.path) return loaded.engine;
   if (!loaded.engine) {
     fmt::print(stderr, "sluice: {} {}\n", path,
                first ? "is not put in force: calls of its grants are denied"
@@ -122,7 +123,7 @@ void PolicyWatch::look_at_grants() {
     watched.mark = now;
     auto engine = take(path, watched.mark, !watched.engine);
     if (!engine || (watched.engine && engine->revision() == watched.engine->revision())) continue;
-    fmt::print(stderr, "sluice: {} changed; it is in force from now on\n", path);
+    if (options_.tells_of_grants) fmt::print(stderr, "sluice: {} changed; it is in force from now on\n", path);
     watched.engine = std::move(engine);
     changed = true;
   }

@@ -222,6 +222,15 @@ class Grants(SeveralCase):
         self.assertTrue(client.text("one__echo").startswith(DENIED), "one count for all servers")
         self.assertEqual(self.client(gateway).text("one__write_file"), "done", "the token's own grant")
 
+    def test_what_is_wrong_with_a_grants_policy_is_said_once(self):
+        self.grant("all", deny(tools={"one__echo": {}}), server="gateway")
+        gateway = self.two()
+        client = self.client(gateway)
+        (self.directory / "all.json").write_text("{")
+        poll(lambda: any("all.json changed and is not taken" in line for line in gateway.errors), 10, "the word on it")
+        self.assertEqual(client.text("two__write_file"), "done")
+        self.assertEqual(len([line for line in gateway.errors if "all.json changed" in line]), 1)
+
     def test_A45_a_token_for_another_server_is_none(self):
         other = self.grant("other", ALLOW, server="elsewhere")
         gateway = self.two()
