@@ -54,12 +54,13 @@ Status ApprovalService::open_webhook(boost::asio::io_context& control, const Eng
   auto webhook = gateway::ApprovalWebhook::create(control, deps_.api.clock, std::move(options));
   if (!webhook) return fail(Error(webhook.error()).with_context("--approval-webhook"));
   webhook_ = *std::move(webhook);
-  deps_.gate.on_approval([this](const gateway::Approval& approval) {
+  const auto tell = [this](const gateway::Approval& approval) {
     Json body = gateway::approval_json(approval, unix_ms(deps_.api.clock.wall()));
     std::vector<std::string> masked;
     gateway::mask_answer(body, deps_.redactor, masked);
     webhook_->send(dump_json(body), approval.expires_ms);
-  });
+  };
+  for (gateway::PolicyGate* gate : deps_.gates) gate->on_approval(tell);
   return {};
 }
 
@@ -95,25 +96,28 @@ Status ApprovalService::open_metrics(boost::asio::io_context& control, std::uint
 }
 
 ApprovalService::~ApprovalService() {
-  deps_.gate.on_approval({});
+  for (gateway::PolicyGate* gate : deps_.gates) gate->on_approval({});
   if (server_) server_->stop();
   if (metrics_server_) metrics_server_->stop();
 }
 
-std::string gate_metrics(const gateway::Dispatcher& dispatcher, const gateway::AuditLog& audit,
-                         const gateway::CallRecorder* calls, gateway::ApprovalStore& approvals, bool closed,
+std::string gate_metrics(const std::vector<GateCounts>& gates, gateway::ApprovalStore& approvals, bool closed,
                          std::int64_t now_ms) {
   gateway::GateState state;
   state.version = SLUICE_VERSION;
-  state.running = dispatcher.running();
-  state.audit_lost = audit.lost();
-  state.calls_lost = calls ? calls->lost() : 0;
+  gateway::CallStats stats;
+  for (const GateCounts& gate : gates) {
+    stats.add(gate.dispatcher.stats());
+    state.running += gate.dispatcher.running();
+    state.audit_lost += gate.audit.lost();
+    state.calls_lost += gate.calls ? gate.calls->lost() : 0;
+  }
   state.closed = closed;
   if (const auto all = approvals.load()) {
     state.approvals_pending = static_cast<std::uint64_t>(
         std::count_if(all->begin(), all->end(), [&](const gateway::Approval& one) { return one.is_open(now_ms); }));
   }
-  return gateway::metrics_text(dispatcher.stats(), state);
+  return gateway::metrics_text(stats, state);
 }
 
 }  // namespace sluice::app

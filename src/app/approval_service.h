@@ -23,7 +23,7 @@ class ApprovalService {
  public:
   struct Deps {
     gateway::AdminApi::Deps api;
-    gateway::PolicyGate& gate;
+    std::vector<gateway::PolicyGate*> gates;
     const Redactor& redactor;
     Log& log;
     std::function<std::string()> metrics;  // their text
@@ -49,9 +49,13 @@ class ApprovalService {
   std::unique_ptr<gateway::HttpServer> server_, metrics_server_;
 };
 
-// What a scrape of --metrics shows.
-std::string gate_metrics(const gateway::Dispatcher& dispatcher, const gateway::AuditLog& audit,
-                         const gateway::CallRecorder* calls, gateway::ApprovalStore& approvals, bool closed,
+// What a scrape of --metrics shows, of all gates together.
+struct GateCounts {
+  const gateway::Dispatcher& dispatcher;
+  const gateway::AuditLog& audit;
+  const gateway::CallRecorder* calls;  // null: none are kept
+};
+std::string gate_metrics(const std::vector<GateCounts>& gates, gateway::ApprovalStore& approvals, bool closed,
                          std::int64_t now_ms);
 
 }  // namespace sluice::app

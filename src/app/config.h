@@ -129,11 +129,13 @@ struct Config {
   // gateway
   std::vector<std::string> server_command;  // behind --
   std::string server_name = "upstream";     // --name
+  std::string gateway_endpoint;             // of several servers together: --name with --config; empty: it is one
   std::string gateway_config;               // --config: several servers (app/gateway_servers.h), each with a Config
   // Of one of them, beside its name, command, URL and policy. Secrets.
   std::vector<std::string> server_environment;
   std::vector<std::pair<std::string, std::string>> server_fields;
-  std::string pin_mode;  // off, warn, enforce; empty: as its policy says
+  std::string pin_mode;   // off, warn, enforce; empty: as its policy says
+  std::string isolation;  // session, grant, shared; empty: a session each in the legacy era, a grant in the modern
   bool pins_strict = false;
   bool no_bridge = false;            // an era that the server does not have is its own affair
   std::string upstream_header_file;  // its URL is engine.upstream, more CAs engine.upstream_ca

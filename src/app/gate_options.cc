@@ -62,9 +62,17 @@ void add_gateway_options(CLI::App& gateway, Config& config) {
       ->option_text("FILE");
   gateway.add_option("--grant", config.grant, "Whose calls these are: a grant (its token in SLUICE_GRANT_TOKEN)")
       ->option_text("NAME");
-  gateway.add_option("--name", config.server_name, "What the server is called in grants, counters, pins and audit")
+  gateway
+      .add_option(
+          "--name", config.server_name,
+          "What the server is called in grants, counters, pins and audit; with --config (`gateway`): all together")
       ->capture_default_str();
   gateway.add_flag("--pins-strict", config.pins_strict, "Quarantine the tools of the first list, too");
+  gateway
+      .add_option("--isolation", config.isolation,
+                  "With --listen, who has a server for himself: each session of legacy clients, each grant, or nobody")
+      ->check(CLI::IsMember({"session", "grant", "shared"}).description(""))
+      ->option_text("session|grant|shared");
   gateway.add_flag("--no-bridge", config.no_bridge, "Do not translate between the eras of MCP");
   gateway
       .add_option("--listen", config.gateway_listen,

@@ -11,10 +11,18 @@
 namespace sluice::app {
 namespace {
 
+constexpr const char* kWrongName = "--name takes a-z, 0-9 and -, at most 32 of them, and not `sluice`";
+
+// What several servers together are called.
+std::string endpoint_of(const Config& config) {
+  return config.server_name == Config().server_name ? "gateway" : config.server_name;
+}
+
 std::string wrong_listen(const Config& config) {
   const bool without_auth = config.gateway_auth == ControlAuth::kNone;
   if (config.gateway_listen.empty()) {
-    return without_auth || !config.allow_host.empty() ? "--auth, --no-auth and --allow-host go with --listen" : "";
+    const bool any = without_auth || !config.allow_host.empty() || !config.isolation.empty();
+    return any ? "--auth, --no-auth, --allow-host and --isolation go with --listen" : "";
   }
   if (!config.grant.empty())
     return "--grant is for standard input and output: over HTTP a token says whose calls these are";
@@ -28,18 +36,14 @@ std::string wrong_listen(const Config& config) {
 
 // What goes with one server alone.
 std::string wrong_several(const Config& config) {
-  const bool one = !config.server_command.empty() || !config.engine.upstream.empty() || !config.grant.empty() ||
-                   !config.upstream_header_file.empty() || config.insecure_upstream ||
-                   config.server_name != Config().server_name;
-  if (one) {
-    return "--config names the servers and their policies: no --upstream…, --name, --grant or command goes with it";
+  const bool one = !config.server_command.empty() || !config.engine.upstream.empty() ||
+                   !config.upstream_header_file.empty() || config.insecure_upstream;
+  if (one) return "--config names the servers and where they are: no --upstream… or command goes with it";
+  if (!config.grant.empty() && !config.engine.policy.empty()) {
+    return "--grant NAME has a policy of its own: no --policy goes with it";
   }
-  const EngineConfig& engine = config.engine;
-  if (engine.admin_api || engine.metrics || !engine.approval_webhook.empty()) {
-    return "--admin-api, --approval-webhook and --metrics are of one server's gate: they do not go with --config";
-  }
-  const bool http = !config.gateway_listen.empty() || config.gateway_auth == ControlAuth::kNone;
-  return http || !config.allow_host.empty() ? "--config serves standard input and output alone, not --listen" : "";
+  if (!is_server_name(endpoint_of(config))) return kWrongName;
+  return wrong_listen(config);
 }
 
 // What is wrong with how it was asked for; empty: nothing.
@@ -54,7 +58,7 @@ std::string wrong_usage(const Config& config) {
   }
   if (const std::string wrong = wrong_listen(config); !wrong.empty()) return wrong;
   if (!is_server_name(config.server_name)) {
-    return "--name takes a-z, 0-9 and -, at most 32 of them, and not `sluice`";
+    return kWrongName;
   }
   const bool has_options =
       !config.upstream_header_file.empty() || !config.engine.upstream_ca.empty() || config.insecure_upstream;
@@ -79,7 +83,11 @@ int run_gateway(const Config& config) {
   SystemFileSystem files;
   auto home = Home::open(files, config.home);
   if (!home) return report(home.error());
-  if (!config.gateway_config.empty()) return run_gateway_on_many(config, *home);
+  if (!config.gateway_config.empty()) {
+    Config several = config;
+    several.gateway_endpoint = endpoint_of(config);
+    return several.gateway_listen.empty() ? run_gateway_on_stdio(several, *home) : run_gateway_on_http(several, *home);
+  }
   boost::asio::io_context control{1};
   GatewayCore core(config, *std::move(home), control);
   return config.gateway_listen.empty() ? run_gateway_on_stdio(core) : run_gateway_on_http(core);

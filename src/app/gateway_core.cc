@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/asio/steady_timer.hpp>
 
 #include "app/audit_open.h"
 #include "app/call_keeping.h"
@@ -14,6 +15,9 @@
 #include "gateway/era_bridge.h"
 
 namespace sluice::app {
+
+namespace asio = boost::asio;
+
 namespace {
 
 constexpr std::size_t kMaxCalls = 4'096;  // of all clients over HTTP: none of them takes a thread here
@@ -63,6 +67,7 @@ std::function<void(std::string_view)> GatewayCore::notices() {
 Status GatewayCore::prepare_grants() {
   gateway::Grants::Options options;
   options.server = config_.server_name;
+  if (!config_.gateway_endpoint.empty()) options.also = {config_.gateway_endpoint};
   if (!config_.gateway_listen.empty()) {
     options.needs_token = config_.gateway_auth == ControlAuth::kToken;
     if (options.needs_token) {
@@ -85,6 +90,8 @@ Status GatewayCore::build(Hooks hooks) {
   options.reload = config_.engine.no_reload ? PolicyWatch::Reload::kNo : PolicyWatch::Reload::kYes;
   options.home = home_.path();
   options.tools = ToolsOf::kOthers;
+  options.endpoint = config_.gateway_endpoint;
+  options.tells_of_grants = hooks_.tells_of_grants;
   policy_watch_ = std::make_unique<PolicyWatch>(control_, gate_, *policy_store_, grants_, log_, std::move(options));
   SLUICE_CHECK(policy_watch_->load());
   SLUICE_TRY(audit_, open_audit(config_.engine, home_, files_, clock_, entropy_, log_));
@@ -100,13 +107,12 @@ Status GatewayCore::build(Hooks hooks) {
   gate_.set_identities(grants_);
   gate_.set_approvals(approvals_, entropy_);
   gate_.set_closed([this] { return home_.is_closed(); });
-  SLUICE_TRY(
-      approval_service_,
-      ApprovalService::create(control_, config_.engine,
-                              {{clock_, entropy_, grant_store_, approvals_, *audit_}, gate_, redactor_, log_, [this] {
-                                 return gate_metrics(*dispatcher_, *audit_, calls_.get(), approvals_, home_.is_closed(),
-                                                     unix_ms(clock_.wall()));
-                               }}));
+  SLUICE_TRY(approval_service_,
+             ApprovalService::create(control_, config_.engine, {admin_deps(), {&gate_}, redactor_, log_, [this] {
+                                                                  return gate_metrics({counts()}, approvals_,
+                                                                                      home_.is_closed(),
+                                                                                      unix_ms(clock_.wall()));
+                                                                }}));
   SLUICE_CHECK(prepare_grants());
   GatewayRun run{config_.server_name, policy_watch_->path(), config_.grant, ::getpid(), {}, {}, {}};
   run_ = std::make_shared<GatewayRunFile>(home_, files_, clock_, std::move(run));
@@ -195,8 +201,59 @@ Result<std::shared_ptr<gateway::ChildUpstream>> GatewayCore::start_child(gateway
 }
 
 Result<std::shared_ptr<gateway::Upstream>> GatewayCore::connect(gateway::UpstreamEvents events) {
-  if (has_child()) return start_child(std::move(events), {});
+  if (has_child()) {
+    const auto on_exit = [this, ended = events.ended](int, bool killed) {
+      if (killed) return;
+      const auto grace = std::make_shared<asio::steady_timer>(control_, gateway::ChildUpstream::kGrace);
+      grace->async_wait([grace, ended](const boost::system::error_code& error) {
+        if (!error) ended();
+      });
+    };
+    SLUICE_TRY(auto child, start_child(std::move(events), on_exit));
+    std::erase_if(children_, [](const auto& one) { return one.expired(); });
+    children_.push_back(child);
+    return child;
+  }
   return gateway::HttpUpstream::create(control_, *http_, http_target_, credentials_, std::move(events), {}, bearer_);
+}
+
+// The eras have a server each: one that has both is not to be asked for both at once.
+Result<std::shared_ptr<gateway::Upstream>> GatewayCore::join(const gateway::Caller& caller, gateway::ClientEra era,
+                                                             gateway::UpstreamEvents events) {
+  const bool of_grant = config_.isolation == "grant";
+  gateway::SharedServer::Options options;
+  options.of = of_grant ? gateway::SharedServer::Of::kOneGrant : gateway::SharedServer::Of::kSeveralGrants;
+  options.version = SLUICE_VERSION;
+  options.notice = notices();
+  const std::string name =
+      (era == gateway::ClientEra::kModern ? "modern " : "legacy ") + (of_grant ? caller.grant : std::string());
+  return shared_.join(
+      name, std::move(options), [this](gateway::UpstreamEvents own) { return connect(std::move(own)); },
+      std::move(events));
+}
+
+void GatewayCore::signal_children(int number) {
+  for (const auto& weak : children_) {
+    if (const auto child = weak.lock()) child->signal(number);
+  }
+}
+
+gateway::RelayFactory GatewayCore::relay_factory() {
+  gateway::RelayFactory factory;
+  factory.make_relay = [this](gateway::Caller caller, gateway::ClientEra era,
+                              std::function<void(gateway::ToClient)> to_client,
+                              std::function<void(std::string)> to_server) {
+    return make_relay(std::move(caller), {std::move(to_client), std::move(to_server)},
+                      era == gateway::ClientEra::kModern ? Asked::kNever : Asked::kMayBe);
+  };
+  // On two pipes there is one client, who shares with nobody.
+  const bool shares = is_shared() && !config_.gateway_listen.empty();
+  factory.connect = [this, shares](const gateway::Caller& caller, gateway::ClientEra era,
+                                   gateway::UpstreamEvents events) {
+    return shares ? join(caller, era, std::move(events)) : connect(std::move(events));
+  };
+  factory.notice = notices();
+  return factory;
 }
 
 void GatewayCore::tick() {

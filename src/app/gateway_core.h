@@ -16,6 +16,7 @@
 #include "base/redact.h"
 #include "gateway/approval_store.h"
 #include "gateway/audit.h"
+#include "gateway/backend.h"
 #include "gateway/child_upstream.h"
 #include "gateway/dispatcher.h"
 #include "gateway/grants.h"
@@ -23,6 +24,7 @@
 #include "gateway/pin_store.h"
 #include "gateway/policy_gate.h"
 #include "gateway/relay.h"
+#include "gateway/shared_server.h"
 
 namespace sluice::app {
 
@@ -35,6 +37,7 @@ class GatewayCore {
   struct Hooks {
     std::function<void()> look_again;  // other tools may be seen by now
     std::function<void()> tick;        // four times a second
+    bool tells_of_grants = true;       // of several cores one does, for the person
   };
   Status build(Hooks hooks);
 
@@ -64,13 +67,29 @@ class GatewayCore {
   bool has_child() const { return !config_.server_command.empty(); }
   Result<std::shared_ptr<gateway::ChildUpstream>> start_child(gateway::UpstreamEvents events,
                                                               gateway::ChildUpstream::OnExit on_exit);
+  // A program has ended when its output has, or 5 seconds after it where somebody else holds that.
   Result<std::shared_ptr<gateway::Upstream>> connect(gateway::UpstreamEvents events);
+  void signal_children(int number);  // those that connect() started
+  gateway::RelayFactory relay_factory();
+  // How many programs one set of clients has for itself.
+  std::size_t programs() const { return has_child() && !is_shared() ? 1 : 0; }
+
+  // What the approvals' service of several cores together is made of (they share their home's stores).
+  gateway::PolicyGate& gate() { return gate_; }
+  gateway::AdminApi::Deps admin_deps() { return {clock_, entropy_, grant_store_, approvals_, *audit_}; }
+  gateway::ApprovalStore& approvals() { return approvals_; }
+  GateCounts counts() const { return {*dispatcher_, *audit_, calls_.get()}; }
+  const Redactor& redactor() const { return redactor_; }
 
   void stop();  // before what hangs on the dispatcher goes
 
  private:
   Status prepare_grants();
   Status prepare_upstream();
+  // gate.md 9: whether clients share what is behind a core, of one grant or of several.
+  bool is_shared() const { return config_.isolation == "grant" || config_.isolation == "shared"; }
+  Result<std::shared_ptr<gateway::Upstream>> join(const gateway::Caller& caller, gateway::ClientEra era,
+                                                  gateway::UpstreamEvents events);
   void prepare_bearer(const Url& url, std::shared_ptr<tls::ClientContext> trust);
   void tick();
 
@@ -103,6 +122,8 @@ class GatewayCore {
   std::shared_ptr<const gateway::UpstreamFields> credentials_;
   std::shared_ptr<gateway::Bearer> bearer_;  // null: credentials_ have an Authorization
   std::shared_ptr<GatewayRunFile> run_;
+  std::vector<std::weak_ptr<gateway::ChildUpstream>> children_;
+  gateway::SharedServers shared_;
   Hooks hooks_;
   std::int64_t pins_revision_ = 0;
   unsigned ticks_ = 0;
@@ -118,6 +139,8 @@ std::string wrong_upstream_field(std::string_view name, std::string_view value);
 // One way for clients to come each; the exit code.
 int run_gateway_on_stdio(GatewayCore& core);
 int run_gateway_on_http(GatewayCore& core);
-int run_gateway_on_many(const Config& config, const Home& home);
+// The same with several servers: --config.
+int run_gateway_on_stdio(const Config& config, const Home& home);
+int run_gateway_on_http(const Config& config, const Home& home);
 
 }  // namespace sluice::app

@@ -4,6 +4,7 @@
 #include <boost/asio/io_context.hpp>
 #include <thread>
 
+#include "app/admin.h"
 #include "app/commands.h"
 #include "app/gateway_servers.h"
 #include "app/logins.h"
@@ -16,6 +17,7 @@
 namespace sluice::app {
 namespace {
 
+constexpr std::string_view kLogin = "gateway/login", kLogout = "gateway/logout";  // in the audit
 constexpr ByteCount kMaxSecretFile = 8 * kKiB;
 constexpr std::chrono::seconds kLockPatience{30};  // a gateway refreshes
 constexpr std::chrono::milliseconds kLockRetry{50};
@@ -110,11 +112,12 @@ Result<gateway::Login> ask(const Config& config, const std::string& url, Entropy
   return result;
 }
 
-Result<gateway::Login> log_in(const Config& config, const Home& home, FileSystem& files) {
-  SystemEntropy entropy;
+// No log, no login: the line is written before the tokens are.
+Result<gateway::Login> log_in(const Config& config, AdminSession& session, FileSystem& files) {
   SLUICE_TRY(const std::string url, url_of(config));
-  SLUICE_TRY(gateway::Login login, ask(config, url, entropy));
-  gateway::LoginStore store = open_logins(home, files, entropy);
+  SLUICE_TRY(gateway::Login login, ask(config, url, session.entropy()));
+  SLUICE_CHECK(session.record(kLogin, login.server));
+  gateway::LoginStore store = open_logins(session.home(), files, session.entropy());
   SLUICE_TRY(const auto held, with_patience([&] { return store.lock(login.server, login.url); }));
   SLUICE_CHECK(store.save(login));
   return login;
@@ -125,9 +128,9 @@ Result<gateway::Login> log_in(const Config& config, const Home& home, FileSystem
 int run_gateway_login(const Config& config) {
   if (const std::string wrong = wrong_login(config); !wrong.empty()) return usage(wrong);
   SystemFileSystem files;
-  const auto home = Home::open(files, config.home);
-  if (!home) return report(home.error());
-  const auto login = log_in(config, *home, files);
+  const auto session = AdminSession::open(config);
+  if (!session) return report(session.error());
+  const auto login = log_in(config, **session, files);
   if (!login) return report(login.error());
   const std::string ends =
       login->expires_ms == 0
@@ -142,21 +145,22 @@ int run_gateway_logout(const Config& config) {
   if (!is_server_name(config.server_name))
     return usage("NAME takes a-z, 0-9 and -, at most 32 of them, and not `sluice`");
   SystemFileSystem files;
-  SystemEntropy entropy;
-  const auto home = Home::open(files, config.home);
-  if (!home) return report(home.error());
+  const auto session = AdminSession::open(config);
+  if (!session) return report(session.error());
   std::string url;
   if (!config.engine.upstream.empty() || !config.gateway_config.empty()) {
     auto given = url_of(config);
     if (!given) return report(given.error());
     url = *std::move(given);
   }
-  gateway::LoginStore store = open_logins(*home, files, entropy);
+  gateway::LoginStore store = open_logins((*session)->home(), files, (*session)->entropy());
   const auto count = with_patience([&] { return store.remove(config.server_name, url); });
   if (!count) return report(count.error());
   if (*count == 0) return report({Code::kNotFound, "nobody is logged in at " + config.server_name});
+  // Behind it: a log that cannot be written keeps nobody logged in.
+  const Status logged = (*session)->record(kLogout, config.server_name);
   fmt::print("{} is logged out; its authorization server is not told\n", config.server_name);
-  return 0;
+  return logged ? 0 : report(Error(logged.error()).with_context("it is logged out, and the audit log does not say so"));
 }
 
 }  // namespace sluice::app

@@ -1,257 +1,139 @@
-// One client on our standard input and output, several servers behind it: `sluice gateway --config FILE`. Each has a
-// core of its own (its gate, pins and audit lines), and a switchboard in front of all.
+#include "app/gateway_many.h"
+
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <boost/asio/post.hpp>
-#include <boost/asio/signal_set.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <csignal>
-
-#include "app/commands.h"
-#include "app/gateway_core.h"
-#include "app/gateway_servers.h"
-#include "gateway/switchboard.h"
+#include <algorithm>
 
 namespace sluice::app {
-namespace {
 
-namespace asio = boost::asio;
-
-constexpr std::string_view kEnded = "has ended; its tools are gone";
-constexpr std::chrono::seconds kLeave{12};  // for servers to end: somewhat more than twice ChildUpstream::kGrace
-
-class ManyGateway {
- public:
-  explicit ManyGateway(asio::io_context& control) : control_(control) {}
-  ~ManyGateway();
-
-  Status build(const Config& config, const Home& home);
-  int run();
-
- private:
-  struct Server {
-    Config config;
-    std::unique_ptr<GatewayCore> core;
-    std::shared_ptr<gateway::Relay> relay;
-    std::shared_ptr<gateway::ChildUpstream> child;  // null: it is reached over HTTP
-    std::shared_ptr<gateway::Upstream> upstream;    // null: it is gone
-    std::unique_ptr<asio::steady_timer> grace;      // from its program's end to that of its output
-    bool leaving = false;
-  };
-  using Lane = gateway::Switchboard::Lane;
-
-  Status build_server(const Config& config, const Home& home, GatewayServer server);
-  void connect(Lane lane);
-  Status open(Lane lane);
-  void child_ended(Lane lane);
-  void ended(Lane lane, std::string_view why);
-  void let_go(Lane lane);
-  void leave(int code);
-  void resume_client();
-  void hold_servers(bool hold);
-  void wait_for_signals();
-
-  asio::io_context& control_;
-  SystemClock clock_;
-  std::vector<std::unique_ptr<Server>> servers_;
-  std::shared_ptr<gateway::Switchboard> board_;
-  std::unique_ptr<gateway::StdioTransport> client_;
-  asio::signal_set signals_{control_, SIGINT, SIGTERM, SIGHUP};
-  asio::steady_timer grace_{control_};
-  std::size_t leaving_ = 0;  // servers that were told to end
-  bool left_ = false;
-  int code_ = 0;
-};
-
-constexpr ByteCount kMostPending = gateway::StdioTransport::kMaxPending;
-
-ManyGateway::~ManyGateway() {
+ManyServers::~ManyServers() {
+  approval_service_.reset();
   for (const auto& server : servers_) {
-    server->child.reset();
-    server->upstream.reset();
     if (server->core) server->core->stop();
   }
 }
 
-Status ManyGateway::build(const Config& config, const Home& home) {
+Status ManyServers::build(const Config& config, const Home& home, GatewayCore::Hooks hooks) {
+  config_ = &config;
+  home_ = &home;
   SLUICE_TRY(auto servers, read_gateway_servers(config.gateway_config));
-  gateway::Switchboard::Deps deps{clock_, SLUICE_VERSION, {}, {}, {}};
-  deps.to_client = [this](std::string text) {
-    if (!client_) return;
-    client_->send(std::move(text));
-    if (client_->pending() > kMostPending) hold_servers(true);
-  };
-  deps.notice = [this](std::string_view name, std::string_view text) {
-    for (const auto& server : servers_) {
-      if (server->config.server_name == name) server->core->notices()(text);
+  for (GatewayServer& server : servers) {
+    if (server.name == config.gateway_endpoint) {
+      return fail(Code::kInvalid,
+                  fmt::format("{} is one of the servers: --name is what all of them together are called", server.name));
     }
-  };
-  deps.let_go = [this](Lane lane) { asio::post(control_, [this, lane] { let_go(lane); }); };
-  board_ = gateway::Switchboard::create(std::move(deps));
-  for (GatewayServer& server : servers) SLUICE_CHECK(build_server(config, home, std::move(server)));
-  for (Lane lane = 0; lane < servers_.size(); ++lane) connect(lane);
-  SLUICE_TRY(client_, gateway::StdioTransport::create(
-                          control_.get_executor(),
-                          {STDIN_FILENO, STDOUT_FILENO, McpLimits{}.max_message, [this] { hold_servers(false); }},
-                          board_, [this] { leave(0); }));
+    SLUICE_CHECK(add(std::move(server), hooks));
+  }
+  SLUICE_CHECK(prepare_grants());
+  GatewayCore& first = *servers_.front()->core;
+  std::vector<gateway::PolicyGate*> gates;
+  for (const auto& server : servers_) gates.push_back(&server->core->gate());
+  SLUICE_TRY(approval_service_,
+             ApprovalService::create(control_, config.engine,
+                                     {first.admin_deps(), gates, first.redactor(), first.log(), [this, &first] {
+                                        std::vector<GateCounts> counts;
+                                        for (const auto& server : servers_) counts.push_back(server->core->counts());
+                                        return gate_metrics(counts, first.approvals(), home_->is_closed(),
+                                                            unix_ms(first.clock().wall()));
+                                      }}));
   return {};
 }
 
-// What is wrong with the set-up of one ends the start: its policy is what the person meant to be in force.
-Status ManyGateway::build_server(const Config& config, const Home& home, GatewayServer server) {
-  if (server.policy.empty()) server.policy = config.engine.policy;
-  if (server.policy.empty()) {
+// Its policy is what the person meant to be in force: one that cannot be ends the start.
+Status ManyServers::add(GatewayServer server, const GatewayCore::Hooks& hooks) {
+  const bool first = servers_.empty();
+  if (server.policy.empty()) server.policy = config_->engine.policy;
+  if (server.policy.empty() && config_->grant.empty()) {
     return fail(Code::kInvalid, server.name + " has no `policy`, and there is no --policy for all");
   }
   auto own = std::make_unique<Server>();
-  own->config = config;
-  own->config.server_name = server.name;
-  own->config.server_command = std::move(server.command);
-  own->config.server_environment = std::move(server.environment);
-  own->config.engine.upstream = std::move(server.url);
-  own->config.server_fields = std::move(server.fields);
-  own->config.engine.policy = std::move(server.policy);
-  own->config.pin_mode = std::move(server.pins);
-  own->config.upstream_token.reset();  // it would go to all of them
-  own->core = std::make_unique<GatewayCore>(own->config, home, control_);
-  Server* const held = own.get();
-  const bool first = servers_.empty();
-  GatewayCore::Hooks hooks;
-  hooks.look_again = [held] {
-    if (held->relay) held->relay->look_again();
-  };
-  hooks.tick = [this, held, first] {
-    if (held->relay) held->relay->tick();
-    if (first) board_->tick();
-  };
-  if (const Status built = own->core->build(std::move(hooks)); !built) {
-    return fail(built.error().code, fmt::format("{}: {}", server.name, built.error().message));
-  }
-  (void)board_->add(server.name);
+  Config& its = own->config;
+  its = *config_;
+  its.server_name = server.name;
+  its.server_command = std::move(server.command);
+  its.server_environment = std::move(server.environment);
+  its.engine.upstream = std::move(server.url);
+  its.server_fields = std::move(server.fields);
+  its.engine.policy = std::move(server.policy);
+  its.pin_mode = std::move(server.pins);
+  if (!server.isolation.empty()) its.isolation = std::move(server.isolation);
+  its.upstream_token.reset();  // it would go to all of them
+  its.engine.approval_webhook.clear();
+  its.engine.approval_webhook_key.clear();
+  its.engine.admin_api = its.engine.metrics = 0;  // of all together
+  own->core = std::make_unique<GatewayCore>(its, *home_, control_);
+  const Status built = own->core->build({hooks.look_again, first ? hooks.tick : [] {}, first});
+  if (!built) return fail(built.error().code, fmt::format("{}: {}", server.name, built.error().message));
+  GatewayCore& core = *own->core;
+  lanes_.push_back({server.name, core.relay_factory(),
+                    [&core](const gateway::Caller& caller) { return core.grants().is_valid(caller); }});
   servers_.push_back(std::move(own));
   return {};
 }
 
-void ManyGateway::connect(Lane lane) {
-  if (const Status opened = open(lane); !opened) ended(lane, opened.error().message);
-}
-
-Status ManyGateway::open(Lane lane) {
-  Server& server = *servers_[lane];
-  GatewayCore::Wires wires;
-  wires.to_client = [this, lane](gateway::ToClient out) { board_->from_lane(lane, out.text); };
-  wires.to_server = [this, held = &server](std::string text) {
-    if (!held->upstream) return;
-    held->upstream->send(std::move(text));
-    if (client_ && held->upstream->pending() > kMostPending) client_->hold_reading(true);
-  };
-  server.relay = server.core->make_relay({"default", "stdio"}, std::move(wires));
-  gateway::UpstreamEvents events = gateway::events_of(server.relay, server.core->notices());
-  events.drained = [this] { resume_client(); };
-  events.ended = [this, lane] { ended(lane, kEnded); };
-  events.session_lost = [this, lane, told = events.session_lost] {
-    told();
-    // What waited is told first.
-    asio::post(control_, [this, lane] { board_->lane_reset(lane); });
-  };
-  if (server.core->has_child()) {
-    SLUICE_TRY(server.child,
-               server.core->start_child(std::move(events), [this, lane](int, bool) { child_ended(lane); }));
-    server.upstream = server.child;
-  } else {
-    SLUICE_TRY(server.upstream, server.core->connect(std::move(events)));
+// Of all servers' grants, and of the endpoint's.
+Status ManyServers::prepare_grants() {
+  GatewayCore& first = *servers_.front()->core;
+  gate_db_ = std::make_unique<gateway::GateDb>(home_->state_db());
+  grant_store_ = std::make_unique<gateway::GrantStore>(*gate_db_);
+  grants_ = std::make_unique<gateway::Grants>(first.clock(), *grant_store_);
+  gateway::Grants::Options options;
+  options.server = config_->gateway_endpoint;
+  for (const auto& server : servers_) options.also.push_back(server->config.server_name);
+  options.needs_token = config_->gateway_listen.empty() || config_->gateway_auth == ControlAuth::kToken;
+  if (!config_->gateway_listen.empty() && options.needs_token) {
+    SLUICE_TRY(options.default_token, home_->token(first.files(), first.entropy()));
   }
-  board_->connect(lane, server.relay);
+  grants_->set_options(std::move(options));
+  grants_->set_profiles([this](const std::string&) { return &no_profile_; });
   return {};
 }
 
-// What it wrote before its end is still to be read, unless somebody else holds its output.
-void ManyGateway::child_ended(Lane lane) {
-  Server& server = *servers_[lane];
-  if (left_ || server.leaving) return;
-  server.grace = std::make_unique<asio::steady_timer>(control_, gateway::ChildUpstream::kGrace);
-  server.grace->async_wait([this, lane](const boost::system::error_code& error) {
-    if (!error) ended(lane, kEnded);
-  });
+Result<gateway::Caller> ManyServers::identify() {
+  if (config_->grant.empty()) return gateway::Caller{"default", "stdio"};
+  SLUICE_TRY(gateway::Identity who,
+             grants_->identify_stdio(config_->grant, config_->grant_token ? config_->grant_token->view() : ""));
+  who.caller.session = "stdio";
+  return who.caller;
 }
 
-void ManyGateway::ended(Lane lane, std::string_view why) {
-  Server& server = *servers_[lane];
-  if (left_ || server.leaving) return;
-  server.core->notices()(why);
-  if (server.relay) server.relay->server_ended();
-  board_->lane_ended(lane);
-  let_go(lane);
+Result<std::shared_ptr<gateway::ManyBackend>> ManyServers::connect(const gateway::Caller& caller,
+                                                                   gateway::ClientEra era,
+                                                                   gateway::Backend::Events events,
+                                                                   std::function<void()> full,
+                                                                   std::function<void()> drained) {
+  gateway::ManyBackend::Options options{control_.get_executor(), servers_.front()->core->clock(), SLUICE_VERSION,
+                                        std::move(full), std::move(drained)};
+  return gateway::ManyBackend::create(std::move(options), lanes_, caller, era, std::move(events));
 }
 
-void ManyGateway::let_go(Lane lane) {
-  Server& server = *servers_[lane];
-  if (server.leaving || !server.upstream) return;
-  server.leaving = true;
-  server.relay->close();
-  ++leaving_;
-  server.upstream->close([this] {
-    if (--leaving_ == 0 && left_) control_.stop();
-  });
-}
-
-// Its client went, or somebody ends it.
-void ManyGateway::leave(int code) {
-  if (left_) return;
-  left_ = true;
-  code_ = code;
-  board_->close();
-  ++leaving_;  // until all have been told
-  for (Lane lane = 0; lane < servers_.size(); ++lane) let_go(lane);
-  grace_.expires_after(kLeave);
-  grace_.async_wait([this](const boost::system::error_code& error) {
-    if (!error) control_.stop();
-  });
-  if (--leaving_ == 0) control_.stop();
-}
-
-void ManyGateway::resume_client() {
-  if (!client_) return;
-  for (const auto& server : servers_) {
-    if (server->upstream && !server->leaving && server->upstream->pending() > kMostPending) return;
-  }
-  client_->hold_reading(false);
-}
-
-void ManyGateway::hold_servers(bool hold) {
-  for (const auto& server : servers_) {
-    if (server->upstream && !server->leaving) server->upstream->hold_reading(hold);
-  }
-}
-
-// Programs get the signal, and have as long to end as if their client had gone.
-void ManyGateway::wait_for_signals() {
-  signals_.async_wait([this](const boost::system::error_code& error, int number) {
-    if (error) return;
+GatewayFront ManyServers::front() {
+  GatewayCore& first = *servers_.front()->core;
+  GatewayFront front{control_,      *config_,        *home_,
+                     first.clock(), first.entropy(), first.log(),
+                     *grants_,      first.limits(),  config_->gateway_endpoint};
+  front.factory = [this](const gateway::Caller& caller, gateway::ClientEra era,
+                         gateway::Backend::Events events) -> Result<std::shared_ptr<gateway::Backend>> {
+    SLUICE_TRY(auto made, connect(caller, era, std::move(events)));
+    return std::shared_ptr<gateway::Backend>(std::move(made));
+  };
+  // Of one server its relay says so; here all of them have to.
+  front.shut_out_until = [this](const gateway::Caller& caller) -> std::optional<WallTime> {
+    std::optional<WallTime> earliest;
     for (const auto& server : servers_) {
-      if (server->child) server->child->signal(number);
+      const auto until = server->core->dispatcher().shut_out_until(caller);
+      if (!until) return std::nullopt;
+      earliest = std::min(earliest.value_or(*until), *until);
     }
-    leave(128 + number);
-    wait_for_signals();
-  });
+    return earliest;
+  };
+  front.programs = static_cast<std::size_t>(
+      std::count_if(servers_.begin(), servers_.end(), [](const auto& one) { return one->core->programs() > 0; }));
+  return front;
 }
 
-int ManyGateway::run() {
-  wait_for_signals();
-  control_.run();
-  board_->close();
-  client_->stop();
-  return code_;
-}
-
-}  // namespace
-
-int run_gateway_on_many(const Config& config, const Home& home) {
-  asio::io_context control{1};
-  ManyGateway gateway(control);
-  if (const Status built = gateway.build(config, home); !built) return report(built.error());
-  return gateway.run();
+void ManyServers::signal(int number) {
+  for (const auto& server : servers_) server->core->signal_children(number);
 }
 
 }  // namespace sluice::app

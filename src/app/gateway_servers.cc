@@ -18,8 +18,8 @@ namespace {
 
 constexpr std::size_t kMaxServerName = 32;
 constexpr ByteCount kMaxFile = 1 * kMiB;
-constexpr std::array<std::string_view, 8> kMembers{"type", "command", "args",   "env",
-                                                   "url",  "headers", "policy", "pins"};
+constexpr std::array<std::string_view, 9> kMembers{"type",    "command", "args", "env",      "url",
+                                                   "headers", "policy",  "pins", "isolation"};
 
 tl::unexpected<Error> wrong(std::string_view where, std::string_view what) {
   return fail(Code::kInvalid, fmt::format("{}: {}", where, what));
@@ -115,6 +115,11 @@ Result<GatewayServer> read_server(const std::string& name, const Json& server, c
   SLUICE_CHECK(read_text(server, where, "pins", read.pins));
   if (!read.pins.empty() && read.pins != "off" && read.pins != "warn" && read.pins != "enforce") {
     return wrong(where + ".pins", "expected off, warn or enforce");
+  }
+  SLUICE_CHECK(read_text(server, where, "isolation", read.isolation));
+  if (!read.isolation.empty() && read.isolation != "session" && read.isolation != "grant" &&
+      read.isolation != "shared") {
+    return wrong(where + ".isolation", "expected session, grant or shared");
   }
   return read;
 }

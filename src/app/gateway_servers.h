@@ -18,6 +18,7 @@ struct GatewayServer {
   std::vector<std::pair<std::string, std::string>> fields;  // with these in each request; secrets
   std::string policy;                                       // a path; empty: none of its own
   std::string pins;                                         // off, warn or enforce; empty: as its policy says
+  std::string isolation;                                    // session, grant or shared; empty: as --isolation says
 };
 
 constexpr std::size_t kMaxGatewayServers = 64;

@@ -65,6 +65,7 @@ gateway::PolicyGate::EnginePtr PolicyWatch::take(const std::string& path, FileMa
       loaded.errors.push_back(placed.error().message);
     }
   }
+  if (!options_.tells_of_grants && path != options_.path) return loaded.engine;
   if (!loaded.engine) {
     fmt::print(stderr, "sluice: {} {}\n", path,
                first ? "is not put in force: calls of its grants are denied"
@@ -122,7 +123,7 @@ void PolicyWatch::look_at_grants() {
     watched.mark = now;
     auto engine = take(path, watched.mark, !watched.engine);
     if (!engine || (watched.engine && engine->revision() == watched.engine->revision())) continue;
-    fmt::print(stderr, "sluice: {} changed; it is in force from now on\n", path);
+    if (options_.tells_of_grants) fmt::print(stderr, "sluice: {} changed; it is in force from now on\n", path);
     watched.engine = std::move(engine);
     changed = true;
   }
@@ -131,6 +132,7 @@ void PolicyWatch::look_at_grants() {
 
 void PolicyWatch::take_grants() {
   std::map<std::string, gateway::PolicyGate::EnginePtr, std::less<>> engines;
+  std::set<std::string, std::less<>> of_endpoint;
   std::vector<gateway::EgressBook::Entry> egress;
   std::map<std::string, Watched> used;
   for (const gateway::Grant& grant : grants_.all()) {
@@ -144,10 +146,12 @@ void PolicyWatch::take_grants() {
     used.insert(*found);
     if (!found->second.engine) continue;
     engines.emplace(grant.name, found->second.engine);
+    if (!options_.endpoint.empty() && grant.server == options_.endpoint) of_endpoint.insert(grant.name);
     egress.push_back({grant.name, found->second.engine, grant.expires_ms});
   }
   files_ = std::move(used);
   gate_.set_grant_policies(std::move(engines));
+  gate_.set_endpoint(options_.endpoint, std::move(of_endpoint));
   if (options_.egress) options_.egress->set_grants(egress);
   if (on_change_) on_change_();
 }

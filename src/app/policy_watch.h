@@ -29,6 +29,8 @@ class PolicyWatch {
     std::vector<std::string> tool_roots;
     std::string home;
     ToolsOf tools = ToolsOf::kOurs;
+    std::string endpoint = {};    // of several servers: whose grants have policies for all of them
+    bool tells_of_grants = true;  // false: another watch of this process says what is wrong with their policies
     gateway::EgressBook* egress = nullptr;  // told of each change; null: nothing is dialled for grants
   };
   PolicyWatch(boost::asio::io_context& control, gateway::PolicyGate& gate, policy::StateStore& store,

@@ -396,8 +396,8 @@ Status Program::make_gate(const Config& config) {
   SLUICE_TRY(approval_service_,
              ApprovalService::create(
                  control_, config.engine,
-                 {{clock_, entropy_, grant_store_, approvals_, *audit_}, policy_gate_, redactor_, log_, [this] {
-                    return gate_metrics(*dispatcher_, *audit_, calls_.get(), approvals_, home_.is_closed(),
+                 {{clock_, entropy_, grant_store_, approvals_, *audit_}, {&policy_gate_}, redactor_, log_, [this] {
+                    return gate_metrics({{*dispatcher_, *audit_, calls_.get()}}, approvals_, home_.is_closed(),
                                         unix_ms(clock_.wall()));
                   }}));
   if (config.engine.metrics != 0) engine_->add_own_listener({"127.0.0.1", config.engine.metrics});

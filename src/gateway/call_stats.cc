@@ -26,6 +26,13 @@ void CallStats::ended(std::string_view status, std::chrono::nanoseconds latency)
   ++latencies[static_cast<std::size_t>(bucket)];
 }
 
+void CallStats::add(const CallStats& more) {
+  for (const auto& [key, count] : more.decisions) decisions[key] += count;
+  for (const auto& [key, count] : more.outcomes) outcomes[key] += count;
+  for (std::size_t i = 0; i < latencies.size(); ++i) latencies[i] += more.latencies[i];
+  seconds += more.seconds;
+}
+
 // Labels are words of our own, so that nothing in them has to be escaped.
 std::string metrics_text(const CallStats& stats, const GateState& state) {
   std::string out;

@@ -17,6 +17,7 @@ struct CallStats {
 
   void decided(bool owner, std::string_view decision) { ++decisions[{owner, std::string(decision)}]; }
   void ended(std::string_view status, std::chrono::nanoseconds latency);
+  void add(const CallStats& more);  // of another gate of the same program
 
   std::map<std::pair<bool, std::string>, std::uint64_t> decisions;  // by owner, and the audit's word
   std::map<std::string, std::uint64_t> outcomes;                    // by the audit's word

@@ -32,5 +32,21 @@ TEST(CallStats, AreWrittenAsPrometheusReadsThem) {
   EXPECT_EQ(text.back(), '\n');
 }
 
+TEST(CallStats, OfSeveralGatesAreCountedTogether) {
+  CallStats one, two;
+  one.decided(false, "allow");
+  one.ended("ok", std::chrono::milliseconds(1));
+  two.decided(false, "allow");
+  two.decided(false, "deny");
+  two.ended("ok", std::chrono::seconds(90));
+  one.add(two);
+  const std::string text = metrics_text(one, {});
+  for (const char* line : {"{caller=\"agent\",decision=\"allow\"} 2\n", "{caller=\"agent\",decision=\"deny\"} 1\n",
+                           "sluice_calls_total{status=\"ok\"} 2\n", "sluice_call_seconds_bucket{le=\"60\"} 1\n",
+                           "sluice_call_seconds_count 2\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << text;
+  }
+}
+
 }  // namespace
 }  // namespace sluice::gateway

@@ -72,6 +72,12 @@ bool is_task_method(std::string_view method) {
   return method.starts_with("tasks/") || method.starts_with("notifications/tasks");
 }
 
+bool is_part_of_resource(std::string_view uri, std::string_view whole) {
+  if (!uri.starts_with(whole)) return false;
+  return uri.size() == whole.size() || whole.ends_with('/') ||
+         std::string_view("/?#").find(uri[whole.size()]) != std::string_view::npos;
+}
+
 std::optional<Json> missing_capability(const Json& capabilities, std::string_view method, const Json& params) {
   if (method == "sampling/createMessage") {
     const Json* sampling = find_member(capabilities, "sampling");

@@ -25,13 +25,6 @@ std::vector<std::string> uris_of(const Json& filter, std::size_t most) {
   return uris;
 }
 
-// A server may speak of a part of what was subscribed to (MCP 2025-11-25 "Resources: Subscriptions").
-bool is_part_of(std::string_view uri, std::string_view whole) {
-  if (!uri.starts_with(whole)) return false;
-  return uri.size() == whole.size() || whole.ends_with('/') ||
-         std::string_view("/?#").find(uri[whole.size()]) != std::string_view::npos;
-}
-
 }  // namespace
 
 void EraToLegacy::on_server_notification(mcp::Notification notification, mcp::SentKey on) {
@@ -69,7 +62,7 @@ void EraToLegacy::on_server_notification(mcp::Notification notification, mcp::Se
   const std::string& changed = uri->get_ref<const std::string&>();
   tell_listeners(method, params, [&](const Listener& one) {
     return std::any_of(one.uris.begin(), one.uris.end(),
-                       [&](const std::string& wanted) { return is_part_of(changed, wanted); });
+                       [&](const std::string& wanted) { return is_part_of_resource(changed, wanted); });
   });
 }
 

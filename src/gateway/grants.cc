@@ -57,6 +57,11 @@ bool Grants::holds(const Grant& grant, std::string_view credential) const {
   return own || before;
 }
 
+bool Grants::is_ours(const Grant& grant) const {
+  const auto& also = options_.also;
+  return grant.server == options_.server || std::find(also.begin(), also.end(), grant.server) != also.end();
+}
+
 Identity Grants::identity_of(const std::string& grant, std::string credential) const {
   Identity identity;
   identity.caller.grant = grant;
@@ -73,7 +78,7 @@ std::optional<Identity> Grants::identify(std::optional<std::string_view> token) 
   // All of them, whatever was found: how long it takes tells nothing.
   for (const Grant& grant : grants_) {
     const bool fits = !grant.hash.empty() && token && holds(grant, hash);
-    if (fits && grant.is_live(at) && grant.server == options_.server) found = &grant;
+    if (fits && grant.is_live(at) && is_ours(grant)) found = &grant;
   }
   const bool is_default = same_hash(default_hash_, hash);
   if (found) return identity_of(found->name, hash);
@@ -88,7 +93,7 @@ Result<Identity> Grants::identify_stdio(const std::string& name, std::string_vie
   refresh();
   const std::int64_t at = now();
   const Grant* grant = find(name);
-  const bool live = grant && grant->is_live(at) && grant->server == options_.server;
+  const bool live = grant && grant->is_live(at) && is_ours(*grant);
   if (live && !grant->hash.empty() && token.empty()) {
     return fail(Code::kRefused, "the grant '" + name + "' needs its token in the environment: SLUICE_GRANT_TOKEN");
   }
@@ -107,7 +112,7 @@ bool Grants::is_valid(const Caller& caller) {
   if (clock_.mono() - looked_ >= kPause) refresh();
   const std::int64_t at = now();
   const Grant* grant = find(caller.grant);
-  return grant && grant->is_live(at) && grant->server == options_.server && holds(*grant, caller.credential);
+  return grant && grant->is_live(at) && is_ours(*grant) && holds(*grant, caller.credential);
 }
 
 }  // namespace sluice::gateway

@@ -16,9 +16,10 @@ namespace sluice::gateway {
 class Grants final : public Identities {
  public:
   struct Options {
-    std::string server = "sluice";  // grants for other servers stand for nobody here
-    std::string default_token;      // of the grant `default`
-    bool needs_token = true;        // false (--control-auth none): who gives none is `default`, too
+    std::string server = "sluice";       // grants for other servers stand for nobody here
+    std::string default_token;           // of the grant `default`
+    bool needs_token = true;             // false (--control-auth none): who gives none is `default`, too
+    std::vector<std::string> also = {};  // other servers behind the same endpoint
   };
   Grants(const Clock& clock, GrantStore& store) : clock_(clock), store_(store) {}
   void set_options(Options options);
@@ -43,6 +44,7 @@ class Grants final : public Identities {
  private:
   const Grant* find(std::string_view name) const;
   bool holds(const Grant& grant, std::string_view credential) const;
+  bool is_ours(const Grant& grant) const;
   std::int64_t now();
   Identity identity_of(const std::string& grant, std::string credential) const;
 

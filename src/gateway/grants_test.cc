@@ -167,6 +167,14 @@ TEST_F(GrantsTest, A44UnreadableGrantsEndAndTheDefaultGoesOn) {
   EXPECT_EQ(who(one), "one") << "and back";
 }
 
+TEST_F(GrantsTest, SeveralServersBehindOneEndpointHaveTheirGrantsAndItsOwn) {
+  grants_.set_options({.server = "gateway", .default_token = "t", .needs_token = true, .also = {"files", "web"}});
+  EXPECT_EQ(who(create("all", 0, "gateway")), "all");
+  EXPECT_EQ(who(create("one", 0, "web")), "one");
+  EXPECT_EQ(who(create("other", 0, "elsewhere")), "");
+  EXPECT_EQ(who(create("ours", 0, "sluice")), "");
+}
+
 TEST_F(GrantsTest, NamesAreChecked) {
   for (const std::string_view good : {"a", "ci-runner.2", "0_x"}) EXPECT_TRUE(check_grant_name(good)) << good;
   for (const std::string& bad :

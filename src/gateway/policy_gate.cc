@@ -73,6 +73,11 @@ PolicyGate::EnginePtr PolicyGate::find_engine(std::string_view grant) const {
   return found == engines_.end() ? nullptr : found->second;
 }
 
+PolicyGate::Named PolicyGate::named(const Caller& caller, std::string_view server, std::string_view tool) const {
+  if (!endpoint_grants_.contains(caller.grant)) return {server, std::string(tool)};
+  return {endpoint_, fmt::format("{}__{}", server, tool)};
+}
+
 tl::expected<PolicyGate::EnginePtr, Decision> PolicyGate::engine_for(const Caller& caller) const {
   // First: what it reads may bring the grant's policy.
   const bool holds = !identities_ || identities_->is_valid(caller);
@@ -103,14 +108,14 @@ Decision PolicyGate::settle(const policy::Engine& engine, policy::Decision decid
   return decision;
 }
 
-bool PolicyGate::may_see(const Caller& caller, std::string_view, std::string_view name,
+bool PolicyGate::may_see(const Caller& caller, std::string_view server, std::string_view name,
                          std::optional<tools::Risk> risk) const {
   if (!is_governed(caller)) return true;
   const auto found = engine_for(caller);
   if (!found) return false;
   const EnginePtr& engine = *found;
   return engine->document().mode == policy::Mode::kMonitor ||
-         engine->judge_name(name, policy_risk(risk)) == policy::NameAnswer::kListed;
+         engine->judge_name(named(caller, server, name).tool, policy_risk(risk)) == policy::NameAnswer::kListed;
 }
 
 Decision PolicyGate::judge_method(const Caller& caller, std::string_view method) const {
@@ -140,14 +145,15 @@ PolicyGate::Pins PolicyGate::pins(const Caller& caller) const {
   return *document.pins == "off" ? Pins::kOff : *document.pins == "warn" ? Pins::kWarn : Pins::kEnforce;
 }
 
-Decision PolicyGate::judge_name(const Caller& caller, std::string_view, std::string_view name,
+Decision PolicyGate::judge_name(const Caller& caller, std::string_view server, std::string_view name,
                                 std::optional<tools::Risk> risk) const {
   if (!is_governed(caller)) return {};
   if (is_closed()) return gate_closed();
   const auto found = engine_for(caller);
   if (!found) return found.error();
   const EnginePtr& engine = *found;
-  return settle(*engine, engine->judged_name(name, engine->judge_name(name, policy_risk(risk))));
+  const std::string tool = named(caller, server, name).tool;
+  return settle(*engine, engine->judged_name(tool, engine->judge_name(tool, policy_risk(risk))));
 }
 
 policy::Decision PolicyGate::reserve(const Subject& subject, const policy::Engine& engine, policy::Decision decided,
@@ -220,7 +226,9 @@ Decision PolicyGate::ask_person(const Subject& subject, const policy::Engine& en
   decision.message = need.message;
   PendingApproval pending{waiting.id, waiting.expires_ms, need.wait, waiting_text(waiting), "", ""};
   // Never what destroys, whatever the policy says (gate.md 1).
-  const policy::RiskClass risk = subject.risk ? policy_risk(*subject.risk) : engine.class_of(subject.name);
+  const policy::RiskClass risk = subject.risk
+                                     ? policy_risk(*subject.risk)
+                                     : engine.class_of(named(subject.caller, subject.server, subject.name).tool);
   const bool destroys = risk == policy::RiskClass::kDestructive || risk == policy::RiskClass::kUnclassified;
   if (need.caller && subject.caller.can_ask_user && !destroys) {
     pending.question = question_text(waiting);
@@ -319,11 +327,12 @@ Decision PolicyGate::decide(const Subject& subject) {
   if (!found) return found.error();
   const EnginePtr& engine = *found;
   const std::optional<policy::RiskClass> risk = policy_risk(subject.risk);
-  const policy::NameAnswer name = engine->judge_name(subject.name, risk);
-  if (name != policy::NameAnswer::kListed) return settle(*engine, engine->judged_name(subject.name, name));
+  const Named its = named(subject.caller, subject.server, subject.name);
+  const policy::NameAnswer name = engine->judge_name(its.tool, risk);
+  if (name != policy::NameAnswer::kListed) return settle(*engine, engine->judged_name(its.tool, name));
   policy::Decision decided = engine->decide({.grant = subject.caller.grant,
-                                             .server = subject.server,
-                                             .tool = subject.name,
+                                             .server = its.server,
+                                             .tool = its.tool,
                                              .risk = risk,
                                              .arguments = subject.arguments,
                                              .spellings = subject.spellings});
@@ -338,7 +347,7 @@ Decision PolicyGate::decide(const Subject& subject) {
   const bool enforced = engine->document().mode == policy::Mode::kEnforce;
   if (decided.verdict == policy::Verdict::kAskPerson && approvals_ && enforced) {
     Decision decision = ask_person(subject, *engine, std::move(decided));
-    decision.results = engine->results_of(subject.name, risk);
+    decision.results = engine->results_of(its.tool, risk);
     decision.handles = engine->document().handles;
     return decision;
   }
@@ -346,7 +355,7 @@ Decision PolicyGate::decide(const Subject& subject) {
   if (decided.verdict == policy::Verdict::kAllow) decided = reserve(subject, *engine, std::move(decided), reserved);
   Decision decision = settle(*engine, std::move(decided));
   decision.reserved = std::move(reserved);
-  decision.results = engine->results_of(subject.name, risk);
+  decision.results = engine->results_of(its.tool, risk);
   decision.handles = engine->document().handles;
   decision.results_observed = engine->document().mode == policy::Mode::kMonitor;
   return decision;

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <tl/expected.hpp>
 
@@ -36,6 +37,12 @@ class PolicyGate final : public Policy {
   const EnginePtr& policy() const { return engine_; }
   // Of all other grants, by name; null: none that can be put in force.
   void set_grant_policies(std::map<std::string, EnginePtr, std::less<>> engines) { engines_ = std::move(engines); }
+  // Which of them are for several servers behind one endpoint: their policies name tools `<server>__<tool>`, and their
+  // limits count for the endpoint.
+  void set_endpoint(std::string endpoint, std::set<std::string, std::less<>> grants) {
+    endpoint_ = std::move(endpoint);
+    endpoint_grants_ = std::move(grants);
+  }
   // Where calls wait for a person; outlive the gate. Without them such a call is denied.
   void set_approvals(ApprovalStore& approvals, Entropy& entropy) {
     approvals_ = &approvals;
@@ -67,6 +74,12 @@ class PolicyGate final : public Policy {
   bool is_open(std::string_view grant, std::string_view method) const;
 
  private:
+  // A server and its tool as the caller's policy calls them.
+  struct Named {
+    std::string_view server;
+    std::string tool;
+  };
+  Named named(const Caller& caller, std::string_view server, std::string_view tool) const;
   bool is_governed(const Caller& caller) const { return caller.grant != "owner"; }
   EnginePtr find_engine(std::string_view grant) const;
   bool is_closed() const { return closed_ && closed_(); }
@@ -90,6 +103,8 @@ class PolicyGate final : public Policy {
   const tools::SecretHandles* handles_ = nullptr;
   EnginePtr engine_;
   std::map<std::string, EnginePtr, std::less<>> engines_;
+  std::string endpoint_;
+  std::set<std::string, std::less<>> endpoint_grants_;
   Identities* identities_ = nullptr;
   std::function<bool()> closed_;
   ApprovalStore* approvals_ = nullptr;

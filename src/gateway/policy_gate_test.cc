@@ -72,6 +72,30 @@ TEST_F(PolicyGateTest, AGrantHasItsOwnPolicyUntilItEnds) {
   EXPECT_TRUE(decide("y").allow) << "the default's";
 }
 
+TEST_F(PolicyGateTest, AGrantOfSeveralServersNamesTheirToolsWithTheirServers) {
+  use(R"({"version":"1","default":"allow"})");
+  policy::Parsed parsed = policy::parse_policy(
+      R"({"version":"1","default":"deny","hide":["web__x"],"all_tools":{"limits":[{"counter":"c","window":"day","max":2}]},
+          "tools":{"files__x":{},"web__*":{}}})");
+  const auto engine = *policy::Engine::compile(*std::move(parsed.document));
+  gate_.set_grant_policies({{"all", engine}, {"one", engine}});
+  gate_.set_endpoint("gateway", {"all"});
+  const Caller all{"all", "", false}, one{"one", "", false};
+  const Json none = Json::object();
+  const auto asks = [&](const Caller& caller, const char* server, const char* tool) {
+    return gate_.decide({caller, server, "tools/call", tool, std::nullopt, none, 0});
+  };
+  EXPECT_TRUE(gate_.may_see(all, "files", "x", std::nullopt));
+  EXPECT_FALSE(gate_.may_see(all, "files", "y", std::nullopt));
+  EXPECT_FALSE(gate_.may_see(all, "web", "x", std::nullopt));
+  EXPECT_FALSE(gate_.may_see(one, "files", "x", std::nullopt)) << "of one server: its tools' own names";
+  EXPECT_EQ(gate_.judge_name(all, "web", "x", std::nullopt).rule, "(hidden)");
+  EXPECT_TRUE(asks(all, "files", "x").allow);
+  EXPECT_TRUE(asks(all, "web", "y").allow);
+  EXPECT_EQ(asks(all, "files", "x").rule, "/all_tools/limits/c") << "one count for all of them";
+  EXPECT_EQ(asks(one, "files", "x").rule, "(default deny)");
+}
+
 TEST_F(PolicyGateTest, AClosedGateDeniesWhateverAPolicySaysButTheOwner) {
   use(R"({"version":"1","default":"allow","mode":"monitor"})");
   bool closed = true;

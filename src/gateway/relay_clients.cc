@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "gateway/era_bridge.h"
 #include "gateway/mcp_answers.h"
 #include "gateway/relay_rules.h"
 
@@ -38,47 +37,33 @@ HttpAnswer stuck() { return {503, {{"Content-Type", "text/plain; charset=utf-8"}
 
 }  // namespace
 
-Status RelayClients::open(const RelayFactory& factory, Caller caller, RelayFactory::Era era) {
+Status RelayClients::open(const BackendFactory& factory, const Caller& caller, ClientEra era) {
   const std::weak_ptr<RelayClients> weak = weak_from_this();
-  relay_ = factory.make_relay(
-      std::move(caller), era,
-      [weak](ToClient out) {
-        if (const auto self = weak.lock()) self->to_client(std::move(out));
-      },
-      [weak](std::string text) {
-        const auto self = weak.lock();
-        if (self && self->upstream_) self->upstream_->send(std::move(text));
-      });
-  UpstreamEvents events = events_of(relay_, factory.notice);
-  events.ended = [weak, relay = std::weak_ptr(relay_)] {
-    if (const auto to = relay.lock()) to->server_ended();
+  Backend::Events events;
+  events.to_client = [weak](ToClient out) {
+    if (const auto self = weak.lock()) self->to_client(std::move(out));
+  };
+  events.ended = [weak] {
     if (const auto self = weak.lock()) self->ended_ = true;
   };
-  events.session_lost = [weak, told = events.session_lost] {
-    told();
-    if (const auto self = weak.lock()) self->ended_ = true;
-  };
-  SLUICE_TRY(upstream_, factory.connect(std::move(events)));
+  SLUICE_TRY(backend_, factory(caller, era, std::move(events)));
   return {};
 }
 
-bool RelayClients::is_stuck() const {
-  const std::size_t queued = relay_->bridge() ? relay_->bridge()->queued() : 0;
-  return upstream_->pending() + queued > kMaxUnread;
-}
+bool RelayClients::is_stuck() const { return backend_->unread() > kMaxUnread; }
 
 void RelayClients::close(const HttpAnswer& why, std::function<void()> gone) {
   if (std::exchange(closed_, true)) return;
-  relay_->close();
+  backend_->stop();
   let_go(why);
-  upstream_->close(std::move(gone));
+  backend_->close(std::move(gone));
 }
 
 // --- legacy ---
 
-Result<std::shared_ptr<LegacyClient>> LegacyClient::create(const RelayFactory& factory, Caller caller) {
+Result<std::shared_ptr<LegacyClient>> LegacyClient::create(const BackendFactory& factory, const Caller& caller) {
   auto client = std::make_shared<LegacyClient>();
-  SLUICE_CHECK(client->open(factory, std::move(caller), RelayFactory::Era::kLegacy));
+  SLUICE_CHECK(client->open(factory, caller, ClientEra::kLegacy));
   return client;
 }
 
@@ -86,7 +71,7 @@ void LegacyClient::post(mcp::Message message, const std::shared_ptr<HttpReply>& 
   const auto* request = std::get_if<mcp::Request>(&message);
   if (is_stuck()) return reply->respond(stuck());
   if (!request) {
-    relay_->take(std::move(message), std::nullopt);
+    backend_->take(std::move(message), std::nullopt);
     return reply->respond({202, {}, ""});
   }
   if (waiting_.contains(request->id)) {
@@ -104,7 +89,7 @@ void LegacyClient::post(mcp::Message message, const std::shared_ptr<HttpReply>& 
   }
   // Who may lose the connection over it shall be able to come back.
   if (request->method == "tools/call") streams_.begin(waiting.stream, primed);
-  relay_->take(std::move(message), std::nullopt);
+  backend_->take(std::move(message), std::nullopt);
 }
 
 bool LegacyClient::listen(const std::shared_ptr<HttpReply>& reply, const std::optional<std::string>& last_event_id) {
@@ -142,9 +127,9 @@ void LegacyClient::to_client(ToClient out) {
 
 // --- modern ---
 
-Result<std::shared_ptr<ModernClients>> ModernClients::create(const RelayFactory& factory, Caller caller) {
+Result<std::shared_ptr<ModernClients>> ModernClients::create(const BackendFactory& factory, const Caller& caller) {
   auto clients = std::make_shared<ModernClients>();
-  SLUICE_CHECK(clients->open(factory, std::move(caller), RelayFactory::Era::kModern));
+  SLUICE_CHECK(clients->open(factory, caller, ClientEra::kModern));
   return clients;
 }
 
@@ -155,10 +140,10 @@ void ModernClients::post(mcp::Request request, const std::shared_ptr<HttpReply>&
   reply->on_gone([weak = weak_from_this(), id] {
     const auto self = std::static_pointer_cast<ModernClients>(weak.lock());
     if (!self || self->waiting_.erase(id) == 0) return;
-    self->relay_->withdraw(id);
+    self->backend_->withdraw(id);
   });
   if (wants_progress(request.params) || request.method == "subscriptions/listen") reply->begin_events();
-  relay_->take(std::move(request), id);
+  backend_->take(std::move(request), id);
 }
 
 void ModernClients::to_client(ToClient out) {

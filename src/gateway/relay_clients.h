@@ -1,5 +1,5 @@
-// Clients over HTTP in front of one relay and its server: a legacy session, which has both for itself, or all modern
-// requests of one grant, which share them (gate.md 9, isolation). Control thread only. Held by shared_ptr, since
+// Clients over HTTP in front of one backend: a legacy session, which has it for itself, or all modern requests of one
+// grant, which share it (gate.md 9, isolation). Control thread only. Held by shared_ptr, since
 // answers come later.
 #pragma once
 
@@ -9,21 +9,11 @@
 #include <string>
 
 #include "base/clock.h"
+#include "gateway/backend.h"
 #include "gateway/http_reply.h"
 #include "gateway/kept_streams.h"
-#include "gateway/relay.h"
-#include "gateway/upstream.h"
 
 namespace sluice::gateway {
-
-// How a relay and its server come to be. All outlive what they make.
-struct RelayFactory {
-  enum class Era { kLegacy, kModern };
-  std::function<std::shared_ptr<Relay>(Caller, Era, std::function<void(ToClient)>, std::function<void(std::string)>)>
-      make_relay;
-  std::function<Result<std::shared_ptr<Upstream>>(UpstreamEvents)> connect;
-  std::function<void(std::string_view)> notice;
-};
 
 class RelayClients : public std::enable_shared_from_this<RelayClients> {
  public:
@@ -35,22 +25,21 @@ class RelayClients : public std::enable_shared_from_this<RelayClients> {
   // Whoever waits gets `why`, then the server is told; `gone` when nothing of it is left.
   void close(const HttpAnswer& why, std::function<void()> gone);
 
-  const Caller& caller() const { return relay_->caller(); }
-  Relay& relay() { return *relay_; }
-  MonoTime used{};
+  const Caller& caller() const { return backend_->caller(); }
+  Backend& backend() { return *backend_; }
+  MonoTime used{}, made{};
 
  protected:
   // The server does not read what it is sent: nothing more is taken for it.
   static constexpr ByteCount kMaxUnread = 8 * kMiB;
   bool is_stuck() const;
-  Status open(const RelayFactory& factory, Caller caller, RelayFactory::Era era);
+  Status open(const BackendFactory& factory, const Caller& caller, ClientEra era);
   virtual void to_client(ToClient out) = 0;
   virtual void let_go(const HttpAnswer& why) = 0;
 
-  std::shared_ptr<Relay> relay_;
+  std::shared_ptr<Backend> backend_;
 
  private:
-  std::shared_ptr<Upstream> upstream_;
   bool ended_ = false, closed_ = false;
 };
 
@@ -58,7 +47,7 @@ class RelayClients : public std::enable_shared_from_this<RelayClients> {
 class LegacyClient final : public RelayClients {
  public:
   // kUnavailable: its server cannot be started.
-  static Result<std::shared_ptr<LegacyClient>> create(const RelayFactory& factory, Caller caller);
+  static Result<std::shared_ptr<LegacyClient>> create(const BackendFactory& factory, const Caller& caller);
 
   // A POST. `primed`: its client knows events that say an id alone.
   void post(mcp::Message message, const std::shared_ptr<HttpReply>& reply, bool primed);
@@ -90,7 +79,7 @@ class LegacyClient final : public RelayClients {
 // gate.md 9, 10: each POST is its own scope, and closing it cancels.
 class ModernClients final : public RelayClients {
  public:
-  static Result<std::shared_ptr<ModernClients>> create(const RelayFactory& factory, Caller caller);
+  static Result<std::shared_ptr<ModernClients>> create(const BackendFactory& factory, const Caller& caller);
 
   void post(mcp::Request request, const std::shared_ptr<HttpReply>& reply);
   bool is_busy() const override { return !waiting_.empty(); }

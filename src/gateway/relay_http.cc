@@ -15,6 +15,8 @@ HttpAnswer too_many_denials(WallTime until, const Clock& clock) {
   return answer;
 }
 
+constexpr std::chrono::seconds kRenewal{5};  // after a set of servers was made, of which one has ended
+
 HttpAnswer ended() { return text_answer(503, "This session has ended."); }
 
 }  // namespace
@@ -54,7 +56,7 @@ void RelayHttp::handle(HttpRequest request, std::shared_ptr<HttpReply> reply) {
 
 void RelayHttp::post(const Identity& who, const mcp::HttpHead& head, const HttpRequest& request,
                      const ReplyPtr& reply) {
-  if (const auto until = deps_.dispatcher.shut_out_until(who.caller)) {
+  if (const auto until = deps_.shut_out_until(who.caller)) {
     return reply->respond(too_many_denials(*until, deps_.clock));
   }
   mcp::Message message = mcp::parse_spelled_message(request.body);
@@ -79,7 +81,7 @@ void RelayHttp::post_modern(const Identity& who, const Fields& fields, mcp::Mess
   if (!clients) return reply->respond(text_answer(503, clients.error().message));
   const Json* name = request->method == "tools/call" ? find_member(request->params, "name") : nullptr;
   if (name && name->is_string()) {
-    const auto tool = (*clients)->relay().tool(name->get_ref<const std::string&>());
+    const auto tool = (*clients)->backend().tool(name->get_ref<const std::string&>());
     const Status said = tool ? mcp::check_param_headers(plain_json(request->params), tool->headers, fields) : Status();
     if (!said) {
       const mcp::RpcError error{mcp::rpc::kHeaderMismatch, "Header mismatch: " + said.error().message, nullptr};
@@ -87,7 +89,7 @@ void RelayHttp::post_modern(const Identity& who, const Fields& fields, mcp::Mess
     }
   }
   (*clients)->used = deps_.clock.mono();
-  (*clients)->relay().set_caller(who.caller);
+  (*clients)->backend().set_caller(who.caller);
   (*clients)->post(std::move(*request), reply);
 }
 
@@ -96,7 +98,7 @@ void RelayHttp::post_initialize(const Identity& who, mcp::Message message, const
   const std::string id = random_token(deps_.entropy, 24);
   Caller caller = who.caller;
   caller.session = id;
-  auto session = LegacyClient::create(deps_.factory, std::move(caller));
+  auto session = LegacyClient::create(deps_.factory, caller);
   if (!session) return reply->respond(text_answer(503, session.error().message));
   (*session)->used = deps_.clock.mono();
   (*session)->set_fields({{"Mcp-Session-Id", id}});
@@ -120,18 +122,22 @@ RelayHttp::LegacyPtr RelayHttp::find_session(const Identity& who, const mcp::Htt
   if (session->caller().grant != who.caller.grant || session->has_ended()) return nullptr;
   Caller caller = session->caller();
   caller.credential = who.caller.credential;
-  session->relay().set_caller(std::move(caller));
+  session->backend().set_caller(std::move(caller));
   session->used = deps_.clock.mono();
   return session;
 }
 
 Result<RelayHttp::ModernPtr> RelayHttp::of_grant(const Caller& caller) {
   if (const auto found = grants_.find(caller.grant); found != grants_.end()) {
-    if (!found->second->has_ended()) return found->second;
+    ModernClients& there = *found->second;
+    // A server that ended comes back with a new set, once nobody needs the others; not again and again.
+    const bool renew = there.backend().is_worn() && !there.is_busy() && deps_.clock.mono() - there.made >= kRenewal;
+    if (!there.has_ended() && !renew) return found->second;
     end_grant(caller.grant, ended());
   }
   if (!make_room()) return fail(Code::kUnavailable, "There are too many sessions.");
   SLUICE_TRY(ModernPtr clients, ModernClients::create(deps_.factory, caller));
+  clients->made = deps_.clock.mono();
   grants_.emplace(caller.grant, clients);
   return clients;
 }
@@ -163,14 +169,14 @@ void RelayHttp::sweep() {
   const MonoTime now = deps_.clock.mono();
   std::vector<std::pair<std::string, bool>> sessions, grants;  // and whether its grant goes on
   for (const auto& [id, one] : sessions_) {
-    one->relay().tick();
+    one->backend().tick();
     if (one->is_busy()) one->used = now;
     const bool valid = deps_.identities.is_valid(one->caller());
     const bool over = one->failed() || (one->has_ended() && !one->waits()) || now - one->used > limits_.session_idle;
     if (over || !valid) sessions.emplace_back(id, valid);
   }
   for (const auto& [name, one] : grants_) {
-    one->relay().tick();
+    one->backend().tick();
     if (one->is_busy()) one->used = now;
     const bool valid = deps_.identities.is_valid(one->caller());
     const bool over = (one->has_ended() && !one->is_busy()) || now - one->used > limits_.session_idle;
@@ -181,8 +187,8 @@ void RelayHttp::sweep() {
 }
 
 void RelayHttp::look_again() {
-  for (const auto& [id, one] : sessions_) one->relay().look_again();
-  for (const auto& [name, one] : grants_) one->relay().look_again();
+  for (const auto& [id, one] : sessions_) one->backend().look_again();
+  for (const auto& [name, one] : grants_) one->backend().look_again();
 }
 
 void RelayHttp::end_session(const std::string& id, const HttpAnswer& why) {

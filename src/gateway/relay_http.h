@@ -1,6 +1,6 @@
 // MCP over Streamable HTTP at /mcp in front of other servers, both eras on one endpoint: for each legacy session a
-// relay and a server of its own, for the modern requests of a grant one. The rules are mcp/http_rules.h. Control thread
-// only. gate.md 9, 10.
+// backend of its own (backend.h), for the modern requests of a grant one. The rules are mcp/http_rules.h. Control
+// thread only. gate.md 9, 10.
 #pragma once
 
 #include <map>
@@ -21,9 +21,10 @@ class RelayHttp final : public HttpHandler {
   struct Deps {
     const Clock& clock;
     Entropy& entropy;
-    Dispatcher& dispatcher;
     Identities& identities;
-    RelayFactory factory;
+    BackendFactory factory;
+    // Until when nothing of this caller is answered, whose calls were denied too often; nullopt: it is.
+    std::function<std::optional<WallTime>(const Caller&)> shut_out_until;
     std::size_t max_servers = 1'000;  // legacy sessions and grants together: each has one
   };
   RelayHttp(Deps deps, ControlGuard::Options guard, McpLimits limits);

@@ -42,37 +42,43 @@ void Switchboard::note(Lane lane, std::string_view text) {
 }
 
 void Switchboard::too_long() {
-  deps_.to_client(
-      mcp::write_error(std::nullopt, {mcp::rpc::kInvalidRequest, "the message is larger than the limit", nullptr}));
+  tell(mcp::write_error(std::nullopt, {mcp::rpc::kInvalidRequest, "the message is larger than the limit", nullptr}));
 }
 
-void Switchboard::take(std::string_view line) {
+void Switchboard::take(std::string_view line) { take(mcp::parse_spelled_message(line), std::nullopt); }
+
+void Switchboard::take(mcp::Message message, std::optional<mcp::RequestId> as) {
   if (closed_) return;
-  mcp::Message message = mcp::parse_spelled_message(line);
-  if (auto* request = std::get_if<mcp::Request>(&message)) return on_request(std::move(*request));
+  if (auto* request = std::get_if<mcp::Request>(&message)) {
+    const mcp::RequestId id = as ? *std::move(as) : request->id;
+    return on_request(std::move(*request), id);
+  }
   if (auto* response = std::get_if<mcp::Response>(&message)) return on_response(std::move(*response));
   if (auto* notification = std::get_if<mcp::Notification>(&message)) return on_notification(std::move(*notification));
   const auto& malformed = std::get<mcp::Malformed>(message);
-  if (!malformed.is_notification) deps_.to_client(mcp::write_error(malformed.id, malformed.error));
+  if (!malformed.is_notification) tell(mcp::write_error(malformed.id, malformed.error));
 }
 
-void Switchboard::on_request(mcp::Request request) {
-  if (serials_.contains(request.id)) {
+void Switchboard::on_request(mcp::Request request, const mcp::RequestId& as) {
+  if (serials_.contains(as)) {
     // A10. The one in flight goes on under its id.
-    return deps_.to_client(
-        mcp::write_error(request.id, {mcp::rpc::kInvalidRequest, "this id is already in flight", nullptr}));
+    return tell(mcp::write_error(request.id, {mcp::rpc::kInvalidRequest, "this id is already in flight", nullptr}));
   }
   const std::uint64_t serial = ++last_serial_;
-  requests_[serial] = request.id;
-  serials_[request.id] = serial;
+  const bool modern = is_modern_request(request.params);
+  requests_[serial] = {as, request.id, modern};
+  serials_[as] = serial;
   if (requests_.size() > kMaxInFlight) {
     return refuse(serial, {mcp::rpc::kInternalError, "too many requests are in flight; try again", nullptr});
   }
-  if (request.method == "server/discover") return refuse(serial, mcp::method_not_found(request.method));
-  if (is_modern_request(request.params)) {
-    return refuse(serial, {mcp::rpc::kUnsupportedVersion, "several servers behind one gateway: use `initialize`",
-                           Json{{"supported", {"2025-11-25", "2025-06-18", "2025-03-26"}}}});
+  if (!hello_.is_null() && modern != modern_) {
+    return refuse(serial, {mcp::rpc::kInvalidRequest,
+                           modern_ ? "this connection has begun in 2026-07-28 already"
+                                   : "this connection has begun with `initialize`: go on without a version",
+                           nullptr});
   }
+  if (modern) return on_modern(std::move(request), serial);
+  if (request.method == "server/discover") return refuse(serial, mcp::method_not_found(request.method));
   if (request.method == "ping") return answer(serial, {false, Json::object()});
   if (request.method == "initialize") return initialize(request, serial);
   route(std::move(request), serial);
@@ -154,7 +160,8 @@ void Switchboard::set_level(const mcp::Request& request, std::uint64_t serial) {
 
 void Switchboard::send(Lane lane, std::string_view method, Json params, std::uint64_t serial, Done done) {
   Server& server = servers_[lane];
-  const bool open = server.state == State::kReady || (server.state == State::kOpening && method == "initialize");
+  const bool handshake = method == "initialize" || method == "server/discover";
+  const bool open = server.state == State::kReady || (server.state == State::kOpening && handshake);
   if (!open || !server.session) {
     const char* why = server.state == State::kGone ? "has ended" : "is not ready";
     return done({true, error_json(mcp::rpc::kInternalError, fmt::format("the server {} {}", server.name, why))});
@@ -172,11 +179,21 @@ Switchboard::Done Switchboard::to_answer(std::uint64_t serial) {
 void Switchboard::answer(std::uint64_t serial, Answer answer) {
   const auto found = requests_.find(serial);
   if (closed_ || found == requests_.end()) return;
-  const mcp::RequestId id = found->second;
+  const ClientRequest request = found->second;
   requests_.erase(found);
-  serials_.erase(id);
-  deps_.to_client(answer.is_error ? mcp::write_raw_error(id, std::move(answer.body))
-                                  : mcp::write_result(id, std::move(answer.body)));
+  serials_.erase(request.id);
+  listeners_.erase(serial);
+  if (answer.is_error) {
+    const Json* code = find_member(answer.body, "code");
+    const int number = code && code->is_number_integer() ? code->get<int>() : mcp::rpc::kInternalError;
+    return deps_.to_client({mcp::write_raw_error(request.shown, std::move(answer.body)), request.id, true, number});
+  }
+  deps_.to_client({mcp::write_result(request.shown, std::move(answer.body)), request.id, true});
+}
+
+std::optional<mcp::RequestId> Switchboard::about(std::uint64_t serial) const {
+  const auto found = requests_.find(serial);
+  return found == requests_.end() ? std::nullopt : std::optional(found->second.id);
 }
 
 void Switchboard::refuse(std::uint64_t serial, const mcp::RpcError& error) {
@@ -237,9 +254,20 @@ void Switchboard::cancel(Json params) {
   requests_.erase(serial);  // it gets no answer
   serials_.erase(found);
   withdraw(serial, params);
+  if (!closed_) deps_.to_client({"", *id, true});
+}
+
+void Switchboard::withdraw(const mcp::RequestId& id) {
+  const auto found = serials_.find(id);
+  if (found == serials_.end()) return;
+  const std::uint64_t serial = found->second;
+  requests_.erase(serial);
+  serials_.erase(found);
+  withdraw(serial, Json::object());
 }
 
 void Switchboard::withdraw(std::uint64_t serial, const Json& params) {
+  listeners_.erase(serial);
   std::vector<std::pair<std::int64_t, Lane>> sent;
   for (const auto& [id, one] : sent_) {
     if (one.serial == serial) sent.emplace_back(id, one.lane);
@@ -260,6 +288,8 @@ void Switchboard::close() {
   serials_.clear();
   sent_.clear();
   asked_.clear();
+  listeners_.clear();
+  parked_.clear();
   opening_.reset();
   for (Server& server : servers_) {
     if (server.session) server.session->close();
@@ -268,9 +298,9 @@ void Switchboard::close() {
 
 // --- what servers say ---
 
-void Switchboard::from_lane(Lane lane, std::string_view text) {
-  if (closed_ || text.empty()) return;
-  mcp::Message message = mcp::parse_spelled_message(text);
+void Switchboard::from_lane(Lane lane, ToClient out) {
+  if (closed_ || out.text.empty()) return;
+  mcp::Message message = mcp::parse_spelled_message(out.text);
   if (auto* response = std::get_if<mcp::Response>(&message)) {
     const Json id = response->id ? response->id->to_json() : Json(nullptr);
     const auto found = id.is_number_integer() ? sent_.find(id.get<std::int64_t>()) : sent_.end();
@@ -279,36 +309,44 @@ void Switchboard::from_lane(Lane lane, std::string_view text) {
     sent_.erase(found);
     return done({response->is_error, std::move(response->body)});
   }
-  if (auto* request = std::get_if<mcp::Request>(&message)) {
-    const std::shared_ptr<LineSession> session = servers_[lane].session;
-    if (asked_.size() >= kMaxAsked) {
-      const mcp::RpcError busy{mcp::rpc::kInternalError, "too many requests wait for the client", nullptr};
-      if (session) session->take(mcp::write_error(request->id, busy));
-      return;
-    }
-    Asked asked{lane, request->id};
-    const std::int64_t id = ++last_asked_;
-    if (Json* meta = meta_of(request->params); meta && find_member(*meta, kToken)) {
-      asked.token = (*meta)[std::string(kToken)];
-      (*meta)[std::string(kToken)] = id;
-    }
-    asked_[id] = std::move(asked);
-    return deps_.to_client(mcp::write_request(mcp::RequestId(id), request->method, std::move(request->params)));
-  }
+  const Json given = out.about ? out.about->to_json() : Json(nullptr);
+  const auto sent = given.is_number_integer() ? sent_.find(given.get<std::int64_t>()) : sent_.end();
+  const bool known = sent != sent_.end() && sent->second.lane == lane;
+  const auto of = known ? about(sent->second.serial) : std::nullopt;
+  if (auto* request = std::get_if<mcp::Request>(&message)) return ask_client(lane, std::move(*request), of);
   auto* notification = std::get_if<mcp::Notification>(&message);
   if (!notification) return;
+  if (known && listeners_.contains(sent->second.serial)) return take_subscribed(std::move(*notification), sent->first);
   if (notification->method == "notifications/cancelled") {
-    const Json* given = find_member(notification->params, "requestId");
-    const auto id = given ? mcp::RequestId::from_json(*given) : std::nullopt;
+    const Json* taken_back = find_member(notification->params, "requestId");
+    const auto id = taken_back ? mcp::RequestId::from_json(*taken_back) : std::nullopt;
     for (auto one = asked_.begin(); id && one != asked_.end(); ++one) {
       if (one->second.lane != lane || one->second.id != *id) continue;
       notification->params["requestId"] = one->first;
+      const auto its = one->second.about;
       asked_.erase(one);
-      return deps_.to_client(mcp::write_notification(notification->method, std::move(notification->params)));
+      return tell(mcp::write_notification(notification->method, std::move(notification->params)), its);
     }
     return;
   }
-  deps_.to_client(mcp::write_notification(notification->method, std::move(notification->params)));
+  tell(mcp::write_notification(notification->method, std::move(notification->params)), of);
+}
+
+void Switchboard::ask_client(Lane lane, mcp::Request request, std::optional<mcp::RequestId> about) {
+  const std::shared_ptr<LineSession> session = servers_[lane].session;
+  if (asked_.size() >= kMaxAsked) {
+    const mcp::RpcError busy{mcp::rpc::kInternalError, "too many requests wait for the client", nullptr};
+    if (session) session->take(mcp::write_error(request.id, busy));
+    return;
+  }
+  Asked asked{lane, request.id, nullptr, about};
+  const std::int64_t id = ++last_asked_;
+  if (Json* meta = meta_of(request.params); meta && find_member(*meta, kToken)) {
+    asked.token = (*meta)[std::string(kToken)];
+    (*meta)[std::string(kToken)] = id;
+  }
+  asked_[id] = std::move(asked);
+  tell(mcp::write_request(mcp::RequestId(id), request.method, std::move(request.params)), std::move(about));
 }
 
 void Switchboard::lane_ended(Lane lane) {
@@ -324,7 +362,7 @@ void Switchboard::lane_ended(Lane lane) {
   }
   for (auto one = asked_.begin(); one != asked_.end();) {
     const bool its = one->second.lane == lane;
-    if (its) deps_.to_client(mcp::write_notification("notifications/cancelled", {{"requestId", one->first}}));
+    if (its) tell(mcp::write_notification("notifications/cancelled", {{"requestId", one->first}}), one->second.about);
     one = its ? asked_.erase(one) : std::next(one);
   }
   std::erase_if(owners_, [lane](const auto& one) { return one.second == lane; });

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "gateway/stdio_transport.h"
+#include "gateway/relay.h"
 #include "mcp/client_session.h"
 
 namespace sluice::gateway {
@@ -37,7 +37,7 @@ class Switchboard final : public LineSession, public std::enable_shared_from_thi
   struct Deps {
     const Clock& clock;
     std::string version;  // of the gateway, for clients
-    std::function<void(std::string)> to_client;
+    std::function<void(ToClient)> to_client;
     std::function<void(std::string_view server, std::string_view)> notice;  // for the person who runs the gateway
     std::function<void(Lane)> let_go;                                       // the server is of no use: it may end
   };
@@ -49,12 +49,16 @@ class Switchboard final : public LineSession, public std::enable_shared_from_thi
   void connect(Lane lane, std::shared_ptr<LineSession> session);
 
   void take(std::string_view line) override;
+  // `as`: the id under which a request is kept, where several clients share this and may use the same ones.
+  void take(mcp::Message message, std::optional<mcp::RequestId> as);
+  // Its client went away, and nobody waits for it any more.
+  void withdraw(const mcp::RequestId& id);
   void too_long() override;
   std::size_t calls() const override { return requests_.size(); }
   void close() override;
 
-  // One message, or nothing, of what stands in front of a server.
-  void from_lane(Lane lane, std::string_view message);
+  // What stands in front of a server says; `about`: the request's id there.
+  void from_lane(Lane lane, ToClient out);
   // There is no such server any more: what waits for it is over, and its tools leave the list.
   void lane_ended(Lane lane);
   // It has forgotten its client, and is opened once more.
@@ -85,15 +89,29 @@ class Switchboard final : public LineSession, public std::enable_shared_from_thi
     Lane lane = 0;
     mcp::RequestId id;     // the lane's own
     Json token = nullptr;  // its progress token
+    std::optional<mcp::RequestId> about = {};
+  };
+  struct ClientRequest {
+    mcp::RequestId id, shown;  // as it is kept, and as its client gave it
+    bool modern = false;
+  };
+  struct Listener {  // a client's `subscriptions/listen`, and what of it its servers agreed on
+    Json params;
+    std::set<std::int64_t> silent;  // requests to servers that are not acknowledged yet
+    std::set<std::string> lists;    // members of the filter that any server agreed on
+    std::set<std::string> uris;
+    MonoTime until{};  // then it is acknowledged, whoever is silent
+    bool acknowledged = false;
   };
   struct Listing;
   struct Opening;
 
   explicit Switchboard(Deps deps) : deps_(std::move(deps)) {}
 
-  void on_request(mcp::Request request);
+  void on_request(mcp::Request request, const mcp::RequestId& as);
   void on_response(mcp::Response response);
   void on_notification(mcp::Notification notification);
+  void ask_client(Lane lane, mcp::Request request, std::optional<mcp::RequestId> about);
   void cancel(Json params);
   void withdraw(std::uint64_t serial, const Json& params);
   void route(mcp::Request request, std::uint64_t serial);
@@ -102,9 +120,26 @@ class Switchboard final : public LineSession, public std::enable_shared_from_thi
   void set_level(const mcp::Request& request, std::uint64_t serial);
 
   void initialize(const mcp::Request& request, std::uint64_t serial);
+  void begin_opening(std::uint64_t serial);
   void open(Lane lane);
   void opened(Lane lane, Answer answer);
   void end_opening();
+  Json merged_offers() const;  // null: no server is ready
+  Json merged_hello() const;   // the result of `initialize`
+  static mcp::RpcError none_opened();
+
+  // --- switchboard_modern.cc ---
+  void on_modern(mcp::Request request, std::uint64_t serial);
+  void route_modern(mcp::Request request, std::uint64_t serial);
+  void discover(std::uint64_t serial);
+  void listen(const Json& params, std::uint64_t serial);
+  void listen_at(Lane lane, std::uint64_t serial);
+  void listen_for_all(Lane lane);
+  Json filter_for(Lane lane, const Json& filter) const;
+  void heard(std::int64_t part, std::uint64_t serial);
+  void acknowledge(std::uint64_t serial);
+  void take_subscribed(mcp::Notification notification, std::int64_t part);
+  void tick_listeners();
 
   // A list of all servers in one page; `done` has no error unless no server answers.
   void list(std::string_view method, const Json& params, std::uint64_t serial, Done done);
@@ -115,6 +150,8 @@ class Switchboard final : public LineSession, public std::enable_shared_from_thi
   void by_uri(mcp::Request request, std::uint64_t serial, bool listed);
   void try_uri(mcp::Request request, std::uint64_t serial, std::vector<Lane> lanes, Answer last);
   std::optional<Lane> owner_of(const std::string& uri) const;
+  // Asks all servers for their resources and templates; `then`, if the client still waits. `params`: of these requests.
+  void learn_owners(Json params, std::uint64_t serial, std::function<void()> then);
 
   // `done` is called once, unless the client cancels or the switchboard is closed.
   void send(Lane lane, std::string_view method, Json params, std::uint64_t serial, Done done);
@@ -125,19 +162,28 @@ class Switchboard final : public LineSession, public std::enable_shared_from_thi
   std::vector<Lane> ready_with(std::string_view capability) const;
   std::optional<Lane> find(std::string_view name) const;
   void tell_of_lists(Lane lane);
+  // Under the id that the client knows; nullopt: it is about none of its requests.
+  std::optional<mcp::RequestId> about(std::uint64_t serial) const;
+  void tell(std::string text, std::optional<mcp::RequestId> about = {}) {
+    deps_.to_client({std::move(text), std::move(about)});
+  }
   void note(Lane lane, std::string_view text);
 
   Deps deps_;
   std::vector<Server> servers_;
-  std::map<std::int64_t, Sent> sent_;                   // by our id
-  std::map<std::uint64_t, mcp::RequestId> requests_;    // the client's, by serial
-  std::map<mcp::RequestId, std::uint64_t> serials_;     // and by their ids
-  std::map<std::int64_t, Asked> asked_;                 // the servers', by our id
-  std::map<std::string, Lane, std::less<>> owners_;     // resources, by URI
-  std::map<std::string, Lane, std::less<>> templates_;  // and by template
-  std::shared_ptr<Opening> opening_;                    // while `initialize` waits
-  Json hello_ = nullptr;                                // the client's `initialize`
-  std::string version_;                                 // that the client was answered
+  std::map<std::int64_t, Sent> sent_;                           // by our id
+  std::map<std::uint64_t, ClientRequest> requests_;             // the client's, by serial
+  std::map<mcp::RequestId, std::uint64_t> serials_;             // and by their ids
+  std::map<std::int64_t, Asked> asked_;                         // the servers', by our id
+  std::map<std::string, Lane, std::less<>> owners_;             // resources, by URI
+  std::map<std::string, Lane, std::less<>> templates_;          // and by template
+  std::map<std::uint64_t, Listener> listeners_;                 // by serial
+  std::shared_ptr<Opening> opening_;                            // while servers are waited for
+  std::vector<std::pair<mcp::Request, std::uint64_t>> parked_;  // modern requests that wait for it
+  Json hello_ = nullptr;                                        // the client's `initialize`, or `server/discover`
+  bool modern_ = false;                                         // the client's era
+  std::string version_;                                         // that the client was answered
+  std::string instructions_;                                    // of all servers that opened in time
   std::int64_t last_sent_ = 0, last_asked_ = 0;
   std::uint64_t last_serial_ = 0;
   std::set<std::string> told_;  // URIs of which the person knows that two servers have them

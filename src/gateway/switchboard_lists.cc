@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "base/text.h"
+#include "gateway/era_messages.h"
+#include "gateway/relay_rules.h"
 #include "gateway/switchboard.h"
 #include "gateway/visible_text.h"
 #include "mcp/error_map.h"
@@ -29,6 +31,12 @@ Json without_token(Json params) {
   const auto meta = params.find("_meta");
   if (meta != params.end() && meta->is_object()) meta->erase("progressToken");
   return params;
+}
+
+// What each request of a modern client says, for one of our own in its name.
+Json meta_alone(const Json& params) {
+  Json meta = connection_meta(params);
+  return meta.is_null() ? Json::object() : Json{{"_meta", std::move(meta)}};
 }
 
 int code_of(const Json& error) {
@@ -65,7 +73,6 @@ struct Switchboard::Opening {
   std::uint64_t serial = 0;
   std::size_t left = 0;
   MonoTime until{};
-  std::string instructions;
 };
 
 struct Switchboard::Listing {
@@ -89,6 +96,11 @@ void Switchboard::initialize(const mcp::Request& request, std::uint64_t serial) 
     return refuse(serial, {mcp::rpc::kInvalidRequest, "this session is initialized already", nullptr});
   }
   hello_ = without_token(request.params);
+  begin_opening(serial);
+}
+
+// `serial`: who waits for it with its `initialize`; 0: nobody.
+void Switchboard::begin_opening(std::uint64_t serial) {
   opening_ = std::make_shared<Opening>();
   opening_->serial = serial;
   opening_->until = deps_.clock.mono() + kMaxOpening;
@@ -105,14 +117,15 @@ void Switchboard::initialize(const mcp::Request& request, std::uint64_t serial) 
 }
 
 void Switchboard::open(Lane lane) {
-  send(lane, "initialize", hello_, 0, [this, lane](Answer answer) { opened(lane, std::move(answer)); });
+  const char* method = modern_ ? "server/discover" : "initialize";
+  send(lane, method, hello_, 0, [this, lane](Answer answer) { opened(lane, std::move(answer)); });
 }
 
 void Switchboard::opened(Lane lane, Answer answer) {
   Server& server = servers_[lane];
   const Json* offers = find_member(answer.body, "capabilities");
   const std::string* version = text_of(answer.body, "protocolVersion");
-  if (answer.is_error || !offers || !offers->is_object() || !version) {
+  if (answer.is_error || !offers || !offers->is_object() || (!version && !modern_)) {
     if (server.state != State::kGone) {
       note(lane, "does not open: " + (answer.is_error ? message_of(answer.body) : "its answer is malformed"));
     }
@@ -122,21 +135,23 @@ void Switchboard::opened(Lane lane, Answer answer) {
     server.state = State::kReady;
     server.offers = *offers;
     // Revisions are dates. The oldest is what all of them speak.
-    if (opening_ && (version_.empty() || *version < version_)) version_ = *version;
+    if (opening_ && version && (version_.empty() || *version < version_)) version_ = *version;
     if (const std::string* text = text_of(answer.body, "instructions"); text && opening_) {
-      opening_->instructions +=
-          fmt::format("{}{}: {}", opening_->instructions.empty() ? "" : "\n\n", server.name, *text);
+      instructions_ += fmt::format("{}{}: {}", instructions_.empty() ? "" : "\n\n", server.name, *text);
     }
     if (ready_) {
       server.session->take(mcp::write_notification("notifications/initialized", Json::object()));
+      tell_of_lists(lane);
+    }
+    if (modern_) {
+      listen_for_all(lane);
       tell_of_lists(lane);
     }
   }
   if (opening_ && opening_->left > 0 && --opening_->left == 0) end_opening();
 }
 
-void Switchboard::end_opening() {
-  const std::shared_ptr<Opening> opening = std::exchange(opening_, nullptr);
+Json Switchboard::merged_offers() const {
   Json offers{{"tools", {{"listChanged", true}}}};
   bool any = false;
   for (const Server& server : servers_) {
@@ -152,17 +167,33 @@ void Switchboard::end_opening() {
       if (is_true(its, "subscribe")) all["subscribe"] = true;
     }
   }
-  if (!any) {
-    return refuse(opening->serial, {mcp::rpc::kInternalError, "none of the gateway's servers has opened", nullptr});
-  }
+  return any ? offers : Json(nullptr);
+}
+
+Json Switchboard::merged_hello() const {
   Json result{{"protocolVersion", version_},
-              {"capabilities", std::move(offers)},
+              {"capabilities", merged_offers()},
               {"serverInfo", {{"name", "sluice-gateway"}, {"title", "Sluice gateway"}, {"version", deps_.version}}}};
-  if (!opening->instructions.empty()) result["instructions"] = opening->instructions;
-  answer(opening->serial, {false, std::move(result)});
+  if (!instructions_.empty()) result["instructions"] = instructions_;
+  return result;
+}
+
+mcp::RpcError Switchboard::none_opened() {
+  return {mcp::rpc::kInternalError, "none of the gateway's servers has opened", nullptr};
+}
+
+void Switchboard::end_opening() {
+  const std::shared_ptr<Opening> opening = std::exchange(opening_, nullptr);
+  for (auto& [request, serial] : std::exchange(parked_, {})) {
+    if (is_pending(serial)) route_modern(std::move(request), serial);
+  }
+  if (opening->serial == 0) return;
+  if (merged_offers().is_null()) return refuse(opening->serial, none_opened());
+  answer(opening->serial, {false, merged_hello()});
 }
 
 void Switchboard::tick() {
+  tick_listeners();
   if (!opening_ || deps_.clock.mono() < opening_->until) return;
   bool any = false;
   for (Lane lane = 0; lane < servers_.size(); ++lane) {
@@ -189,10 +220,16 @@ void Switchboard::lane_reset(Lane lane) {
 }
 
 void Switchboard::tell_of_lists(Lane lane) {
-  if (!ready_) return;
-  for (const char* name : {"tools", "prompts", "resources"}) {
+  for (const std::string name : {"tools", "prompts", "resources"}) {
     if (!find_member(servers_[lane].offers, name)) continue;
-    deps_.to_client(mcp::write_notification(fmt::format("notifications/{}/list_changed", name), Json::object()));
+    const std::string method = "notifications/" + name + "/list_changed";
+    if (ready_) tell(mcp::write_notification(method, Json::object()));
+    for (const auto& [serial, one] : listeners_) {
+      if (!one.acknowledged || !one.lists.contains(name + "ListChanged")) continue;
+      Json params = Json::object();
+      params["_meta"][std::string(mcp::kSubscriptionIdMember)] = requests_.at(serial).shown.to_json();
+      tell(mcp::write_notification(method, std::move(params)), about(serial));
+    }
   }
 }
 
@@ -251,6 +288,7 @@ void Switchboard::merge(Listing& listing) {
   if (!any) return listing.done({true, *failed});
   Json result = Json::object();
   result[std::string(names.key)] = std::move(all);
+  if (modern_) make_modern_result(listing.method, result);
   listing.done({false, std::move(result)});
 }
 
@@ -306,10 +344,17 @@ void Switchboard::by_uri(mcp::Request request, std::uint64_t serial, bool listed
   std::vector<Lane> lanes = ready_with("resources");
   if (lanes.empty()) return refuse(serial, mcp::method_not_found(request.method));
   if (listed || lanes.size() == 1) return try_uri(std::move(request), serial, std::move(lanes), {});
-  list("resources/list", Json::object(), serial, [this, request = std::move(request), serial](const Answer&) {
+  Json meta = meta_alone(request.params);
+  learn_owners(std::move(meta), serial,
+               [this, request = std::move(request), serial] { by_uri(request, serial, true); });
+}
+
+void Switchboard::learn_owners(Json params, std::uint64_t serial, std::function<void()> then) {
+  const Json kept = params;
+  list("resources/list", kept, serial, [this, kept, serial, then = std::move(then)](const Answer&) {
     if (!is_pending(serial)) return;
-    list("resources/templates/list", Json::object(), serial, [this, request, serial](const Answer&) {
-      if (is_pending(serial)) by_uri(request, serial, true);
+    list("resources/templates/list", kept, serial, [this, serial, then](const Answer&) {
+      if (is_pending(serial)) then();
     });
   });
 }

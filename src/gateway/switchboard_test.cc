@@ -2,92 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
-
-#include "base/clock.h"
+#include "gateway/test_switchboard.h"
 
 namespace sluice::gateway {
 namespace {
 
-Json json(std::string_view text) { return parse_json(text).value(); }
-
-const Json kTools = json(R"({"tools": {}})");
-const Json kResources = json(R"({"tools": {}, "resources": {"subscribe": true}})");
-
-// What stands before a server: keeps what it was told.
-struct FakeLane final : LineSession {
-  void take(std::string_view line) override { taken.push_back(parse_json(line).value()); }
-  void too_long() override {}
-  std::size_t calls() const override { return 0; }
-  void close() override { closed = true; }
-  // The newest request of this method.
-  Json last(std::string_view method) const {
-    for (auto one = taken.rbegin(); one != taken.rend(); ++one) {
-      const Json* is = find_member(*one, "method");
-      if (is && *is == method) return *one;
-    }
-    return nullptr;
-  }
-  std::vector<Json> taken;
-  bool closed = false;
-};
-
-struct Several : testing::Test {
-  Several() {
-    Switchboard::Deps deps{clock, "1.0", {}, {}, {}};
-    deps.to_client = [this](std::string text) { client.push_back(parse_json(text).value()); };
-    deps.notice = [this](std::string_view server, std::string_view text) {
-      notices.push_back(std::string(server) + ": " + std::string(text));
-    };
-    deps.let_go = [this](Switchboard::Lane lane) { let_go.push_back(lane); };
-    board = Switchboard::create(std::move(deps));
-    for (const char* name : {"files", "web"}) {
-      const Switchboard::Lane lane = board->add(name);
-      board->connect(lane, lanes[lane]);
-    }
-  }
-  void take(const Json& message) {
-    Json whole = message;
-    whole["jsonrpc"] = "2.0";
-    board->take(dump_json(whole));
-  }
-  void say(Switchboard::Lane lane, const Json& message) {
-    Json whole = message;
-    whole["jsonrpc"] = "2.0";
-    board->from_lane(lane, dump_json(whole));
-  }
-  void reply(Switchboard::Lane lane, std::string_view method, const Json& result) {
-    say(lane, {{"id", lanes[lane]->last(method)["id"]}, {"result", result}});
-  }
-  void fail_with(Switchboard::Lane lane, std::string_view method, int code) {
-    say(lane, {{"id", lanes[lane]->last(method)["id"]}, {"error", {{"code", code}, {"message", "no"}}}});
-  }
-  static Json hello(const char* version, const Json& capabilities) {
-    return {{"protocolVersion", version}, {"capabilities", capabilities}, {"serverInfo", Json::object()}};
-  }
-  void open(const Json& files = kTools, const Json& web = kTools) {
-    take({{"id", 0}, {"method", "initialize"}, {"params", {{"protocolVersion", "2025-11-25"}}}});
-    reply(0, "initialize", hello("2025-11-25", files));
-    reply(1, "initialize", hello("2025-06-18", web));
-    take({{"method", "notifications/initialized"}});
-    initialized = client.empty() ? Json(nullptr) : client.back();
-    client.clear();
-  }
-  void list_resources() {
-    take({{"id", "r"}, {"method", "resources/list"}});
-    reply(0, "resources/list", json(R"({"resources": [{"uri": "a:1", "name": "f"}, {"uri": "a:both", "name": "f"}]})"));
-    reply(1, "resources/list", json(R"({"resources": [{"uri": "a:both", "name": "w"}, {"uri": "b:1", "name": "w"}]})"));
-  }
-  const Json& answer() { return client.back(); }
-
-  FakeClock clock;
-  std::vector<std::shared_ptr<FakeLane>> lanes{std::make_shared<FakeLane>(), std::make_shared<FakeLane>()};
-  std::vector<Json> client;
-  std::vector<std::string> notices;
-  std::vector<Switchboard::Lane> let_go;
-  Json initialized;
-  std::shared_ptr<Switchboard> board;
-};
+struct Several : SeveralServers {};
 
 TEST_F(Several, OffersWhatAnyServerOffersInTheOldestRevision) {
   open(json(R"({"tools": {}, "tasks": {}})"), json(R"({"prompts": {}, "logging": {}})"));
@@ -306,12 +226,23 @@ TEST_F(Several, AServerThatForgotItsSessionIsOpenedAgainButNotForEver) {
   EXPECT_EQ(let_go, std::vector<Switchboard::Lane>{0});
 }
 
-TEST_F(Several, TheModernEraIsRefusedAsByALegacyServer) {
+TEST_F(Several, DiscoveryWithoutAVersionIsRefusedAsByALegacyServer) {
   take({{"id", 1}, {"method", "server/discover"}});
   EXPECT_EQ(answer()["error"]["code"], -32601);
-  const Json meta = json(R"({"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}})");
-  take({{"id", 2}, {"method", "tools/list"}, {"params", meta}});
-  EXPECT_EQ(answer()["error"]["code"], -32022);
+  EXPECT_TRUE(lanes[0]->taken.empty());
+}
+
+TEST_F(Several, WhatIsSaidWithinACallSaysOfWhichAndWhatIsTakenBackToo) {
+  open();
+  take({{"id", "c"}, {"method", "tools/call"}, {"params", {{"name", "web__get"}}}});
+  const auto call = mcp::RequestId::from_json(lanes[1]->last("tools/call")["id"]);
+  say(1, {{"id", "q"}, {"method", "roots/list"}}, call);
+  EXPECT_EQ(about.back(), mcp::RequestId(std::string("c")));
+  say(1, {{"method", "notifications/cancelled"}, {"params", {{"requestId", "q"}}}});
+  EXPECT_EQ(answer()["method"], "notifications/cancelled");
+  EXPECT_EQ(about.back(), mcp::RequestId(std::string("c"))) << "on the stream of the question";
+  say(1, {{"method", "notifications/message"}, {"params", Json::object()}});
+  EXPECT_EQ(about.back(), std::nullopt);
 }
 
 TEST_F(Several, AnIdInFlightIsRefusedASecondTime) {

@@ -13,11 +13,16 @@ META = MODERN
 
 
 class HttpGateway:
-    def __init__(self, home, policy, *flags, command=None, upstream=None, env=None):
+    """`config`: a file that names several servers; `policy` None: none is given."""
+
+    def __init__(self, home, policy, *flags, command=None, upstream=None, env=None, config=None):
         self.home = pathlib.Path(home)
         self.received_path = self.home.parent / "received"
-        arguments = [SLUICE, "gateway", "--home", self.home, "--policy", policy, "--listen", "127.0.0.1:0", *flags]
-        arguments += ["--upstream", upstream] if upstream else ["--", *(command or FAKE)]
+        arguments = [SLUICE, "gateway", "--home", self.home, *(["--policy", policy] if policy else []), "--listen", "127.0.0.1:0", *flags]
+        if config:
+            arguments += ["--config", config]
+        else:
+            arguments += ["--upstream", upstream] if upstream else ["--", *(command or FAKE)]
         self.process = subprocess.Popen([str(a) for a in arguments], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                         start_new_session=True, env=clean_environment(RECEIVED=self.received_path, **(env or {})))
         self.errors, self.url = [], None

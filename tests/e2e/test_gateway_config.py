@@ -244,7 +244,12 @@ class TheFile(ConfigCase):
 
     def test_flags_of_one_server_do_not_go_with_it(self):
         path = self.config(one=self.server("one"))
-        for flags in (["--name", "x"], ["--upstream", "https://x.example/"], ["--grant", "x"], ["--listen", "127.0.0.1:0"],
-                      ["--admin-api", "8123"], ["--metrics", "8124"], ["--approval-webhook", "http://127.0.0.1:1/"]):
+        for flags in (["--upstream", "https://x.example/"], ["--upstream-header-file", "x"], ["--insecure-upstream"], ["--", "cat"]):
             with self.subTest(flags):
                 self.assertIn("--config", self.refused(path, *flags))
+        for flags, words in ((["--grant", "x", "--policy", "x"], "no --policy"), (["--name", "A"], "--name takes"),
+                             (["--name", "one"], "one is one of the servers"), (["--no-auth"], "--listen"),
+                             (["--listen", "0.0.0.0:0", "--no-auth"], "on loopback alone"),
+                             (["--listen", "127.0.0.1:0", "--grant", "x"], "a token says whose calls")):
+            with self.subTest(flags):
+                self.assertIn(words, self.refused(path, *flags))

@@ -5,7 +5,7 @@ import subprocess
 
 from harness import HERE, SLUICE, clean_environment, free_port, poll, run  # first: it says where the fakes are
 from fakes.http_mcp_server import HttpMcpServer
-from gateway_client import MODERN, Gateway
+from gateway_client import FAKE, MODERN, Gateway
 from gateway_http_client import Client, HttpGateway
 from test_gateway import ALLOW, DENIED, GatewayCase, deny
 from test_gateway_clients import ServerCase, wait_for_port
@@ -371,3 +371,36 @@ class RealClients(ServerCase):
         gateway = HttpGateway(self.home, self.write(ALLOW), upstream=f"http://127.0.0.1:{port}/mcp")
         self.addCleanup(gateway.stop)
         self.same(self.seen("modern", gateway.url, TOKEN=gateway.token))
+
+    def several(self, mode, *flags):
+        """The same server as one of two: what is seen of it, without its name before tools and prompts."""
+        other = self.write(deny(tools={"echo": {}}), self.directory / "two.json")
+        fake = {"command": FAKE[0], "args": FAKE[1:], "env": {"RECEIVED": str(self.directory / "two.received")}}
+        one, *arguments = [str(part) for part in self.server("everything", "stdio")]
+        config = self.directory / "servers.json"
+        config.write_text(json.dumps({"mcpServers": {"two": {**fake, "policy": str(other)},
+                                                     "ev": {"command": one, "args": arguments, "policy": str(self.write(ALLOW))}}}))
+        config.chmod(0o600)
+        if flags:
+            gateway = HttpGateway(self.home, None, *flags, config=config)
+            self.addCleanup(gateway.stop)
+            through = self.seen(mode, gateway.url, TOKEN=gateway.token, PREFIX="ev__")
+        else:
+            through = self.seen(mode, SLUICE, "gateway", "--home", self.home, "--config", config, PREFIX="ev__")
+        self.assertIn("two__echo", [tool["name"] for tool in through["tools"]])
+        self.same(json.loads(json.dumps(through).replace("ev__", "")))
+
+    def test_one_of_several_servers(self):
+        for mode in ("modern", "legacy"):
+            with self.subTest(mode):
+                self.several(mode)
+
+    def test_one_of_several_servers_over_http(self):
+        for mode in ("modern", "legacy"):
+            with self.subTest(mode):
+                self.several(mode, "--no-reload")
+
+    def test_one_of_several_servers_that_a_grant_shares(self):
+        for mode in ("modern", "legacy"):
+            with self.subTest(mode):
+                self.several(mode, "--isolation", "grant")

@@ -2,13 +2,14 @@
 MCP server of our own, and the test as the browser (docs/gateway.md; RFC 9728, 8414, 7591, 7636, 8707, 9207)."""
 import json
 import pathlib
+import ssl
 import subprocess
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 
-from harness import PATIENCE, SLUICE, clean_environment, free_port  # first: it says where the fakes are
+from harness import PATIENCE, SLUICE, TestAuthority, clean_environment, free_port, run  # first: it says where the fakes are
 from fakes.http_mcp_server import HttpMcpServer
 from fakes.oauth_server import GuardedMcpServer, OAuthServer
 from test_gateway import ALLOW, GatewayCase
@@ -16,10 +17,10 @@ from test_gateway import ALLOW, GatewayCase
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
 
 
-def browse(url):
+def browse(url, context=None):
     """Follows redirects, as a browser does; status and text of the last page."""
     try:
-        with urllib.request.urlopen(url, timeout=20) as page:
+        with urllib.request.urlopen(url, timeout=20, context=context) as page:
             return page.status, page.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -84,6 +85,10 @@ class LoginCase(GatewayCase):
         self.assertIn(words, login.error)
         self.assertNotIn("hush", login.out + login.error)
         self.assertFalse(self.logins())
+
+    def audited(self):
+        lines = [json.loads(line) for path in sorted(self.home.glob("audit/*.jsonl")) for line in path.read_text().splitlines()]
+        return [line for line in lines if line["type"] == "decision"]
 
     def logins(self):
         return [path for path in self.home.glob("logins/*") if path.suffix != ".lock"]
@@ -217,6 +222,87 @@ class Flow(LoginCase):
         self.assertEqual(process.wait(20), 0)
         gateway = self.start(ALLOW, config=path)
         self.assertEqual(gateway.text("web__echo"), "{}")
+
+
+
+class Audited(LoginCase):
+    def log_out(self, *flags, code=0):
+        done = run(SLUICE, "gateway", "logout", "files", "--home", self.home, *flags)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done
+
+    def test_a_login_and_a_logout_leave_a_line_each_without_a_token(self):
+        server = self.serve()
+        self.log_in(server)
+        self.log_out()
+        lines = self.audited()
+        self.assertEqual([(line["method"], line["tool"], line["grant"], line["decision"], line["outcome"]) for line in lines],
+                         [("gateway/login", "files", "owner", "allow", "none"), ("gateway/logout", "files", "owner", "allow", "none")])
+        for line in lines:
+            self.assertRegex(line["time"], r"^\d{4}-\d\d-\d\dT[\d:.]+Z$")
+        for path in self.home.glob("audit*/*"):
+            self.assertNotIn("hush", path.read_text(errors="replace"))
+        done = run(SLUICE, "audit", "verify", "--home", self.home)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_what_did_not_happen_leaves_none(self):
+        self.log_out(code=1)
+        self.authority.answer = lambda parameters: {**parameters, "state": "another"}
+        login = Login(self, self.serve(), "--wait", "2")
+        browse(login.url)
+        self.fails(login, "nobody came back")
+        self.assertFalse(self.audited())
+
+    def test_without_a_log_there_is_no_login(self):
+        (self.home / "audit.key").mkdir(mode=0o700, parents=True)
+        self.home.chmod(0o700)
+        login = Login(self, self.serve())
+        browse(login.url)
+        self.fails(login, "audit.key")
+
+
+class OverTls(LoginCase):
+    """The server and its authorization server, as they are met outside of tests."""
+
+    def setUp(self):
+        super().setUp()
+        self.pki = TestAuthority(self.directory / "pki")
+        self.context = self.pki.server_context("localhost", alpn=None)
+        self.authority = OAuthServer(context=self.context)
+        self.addCleanup(self.authority.close)
+        self.browser = ssl.create_default_context(cafile=self.pki.pem)
+
+    def test_a_login_is_made_and_used_where_the_authority_is_trusted(self):
+        server = self.serve(context=self.context)
+        login = Login(self, server, "--upstream-ca", self.pki.pem)
+        self.assertTrue(login.url and login.url.startswith(self.authority.origin), login.out)
+        self.assertEqual(browse(login.url, self.browser)[0], 200)
+        self.assertEqual(login.end(), 0, login.error)
+        self.assertIn(f"files is logged in at {self.authority.issuer}", login.out)
+        gateway = self.open(server, "--upstream-ca", self.pki.pem)
+        self.assertEqual(gateway.text("echo", x=1), '{"x": 1}')
+        self.expire()
+        self.assertEqual(gateway.text("echo", x=2), '{"x": 2}')
+        self.assertEqual(len(self.authority.refreshes()), 1)
+        self.assertEqual(gateway.end(), 0)
+
+    def test_without_the_authority_nothing_is_said_to_either(self):
+        server = self.serve(context=self.context)
+        login = Login(self, server)
+        self.assertIsNone(login.url)
+        self.fails(login, "is not trusted")
+        self.assertFalse(server.requests + self.authority.requests)
+
+    def test_an_authorization_server_that_another_authority_vouches_for_is_not_asked(self):
+        stranger = TestAuthority(self.directory / "stranger", "Stranger")
+        other = OAuthServer(context=stranger.server_context("localhost", alpn=None))
+        self.addCleanup(other.close)
+        server = GuardedMcpServer(other, context=self.context)
+        self.addCleanup(server.close)
+        login = Login(self, server, "--upstream-ca", self.pki.pem)
+        self.assertIsNone(login.url)
+        self.fails(login, "is not trusted")
+        self.assertFalse(other.requests)
 
 
 class Attacks(LoginCase):

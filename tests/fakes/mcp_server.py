@@ -4,7 +4,7 @@ of its own. What it received is appended to the file in $RECEIVED, one line each
 Environment: RECEIVED (a file), TOOLS (a JSON file: the list; read anew for each tools/list), MODE: what is odd about it
 (`dies`: ends at the first call; `exit=N`: ends with N at the end of its input; `stays`: ignores the end and SIGTERM;
 `twice`: answers each call twice; `pages`: one tool a page; `quiet`: no listChanged; `legacy`, `modern`: it has that era of
-MCP alone, and is strict about it)."""
+MCP alone, and is strict about it; `deaf`: reads nothing behind its first call)."""
 import json
 import os
 import signal
@@ -251,6 +251,8 @@ def main():
     for line in sys.stdin:
         if line.strip():
             handle(line.rstrip("\n"))
+        if MODE == "deaf" and '"tools/call"' in line:
+            threading.Event().wait(60)
     while MODE == "stays":
         signal.pause()
     sys.exit(int(MODE.split("=")[1]) if MODE.startswith("exit=") else 0)

@@ -65,7 +65,9 @@ class AuthorityHandler(http.server.BaseHTTPRequestHandler):
 
 
 class OAuthServer:
-    def __init__(self, path=""):
+    """`context`: over TLS, as localhost."""
+
+    def __init__(self, path="", context=None):
         self.requests, self.codes, self.clients = [], {}, {}
         self.valid, self.refreshable, self.used = set(), {}, set()  # tokens
         self.lifetime, self.slow, self.rotates, self.lock = 3600, 0, True, threading.Lock()
@@ -74,7 +76,9 @@ class OAuthServer:
         self.http = Server(("127.0.0.1", 0), AuthorityHandler)
         self.http.daemon_threads = True
         self.http.fake = self
-        self.origin = f"http://127.0.0.1:{self.http.server_port}"
+        if context:
+            self.http.socket = context.wrap_socket(self.http.socket, server_side=True)
+        self.origin = f"{'https://localhost' if context else 'http://127.0.0.1'}:{self.http.server_port}"
         self.issuer = self.origin + path
         self.metadata_path = "/.well-known/oauth-authorization-server" + path
         self.metadata = {"issuer": self.issuer, "authorization_endpoint": self.origin + "/authorize",
@@ -177,8 +181,8 @@ class GuardedHandler(Handler):
 class GuardedMcpServer(HttpMcpServer):
     handler = GuardedHandler
 
-    def __init__(self, authority, mode="", hints=True, root=False):
-        super().__init__(mode)
+    def __init__(self, authority, mode="", hints=True, root=False, context=None):
+        super().__init__(mode, context=context)
         self.authority, self.hints, self.refused = authority, hints, 0
         origin = self.url.removesuffix("/mcp")
         self.metadata_url = origin + "/.well-known/oauth-protected-resource" + ("" if root else "/mcp")

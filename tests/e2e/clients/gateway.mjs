@@ -1,9 +1,11 @@
 // What an official MCP client sees of `@modelcontextprotocol/server-everything`, everything that has no time or chance in it,
 // as one line of JSON: directly, and through a gateway in front of it.
 //   gateway.mjs GENERATION MODE COMMAND…      1|2; legacy|auto|modern (2 only); a URL instead of a command: over HTTP, $TOKEN
+// $PREFIX: what its tools and prompts are called with, where it is one of several servers.
 const [generation, mode, command, ...args] = process.argv.slice(2);
 const capabilities = { sampling: {}, elicitation: { form: {} }, roots: { listChanged: true } };
 const seen = { notices: [] };
+const named = (name) => (process.env.PREFIX ?? "") + name;
 
 const asked = {
   "sampling/createMessage": (params) => ({ role: "assistant", model: "none", content: { type: "text", text: JSON.stringify(params.messages) } }),
@@ -49,7 +51,7 @@ async function outcome(promise) {
 const client = await make();
 seen.server = [client.getServerVersion(), client.getServerCapabilities(), client.getInstructions()];
 const call = (name, given = {}, options) => outcome(generation === "1"
-  ? client.callTool({ name, arguments: given }, undefined, options) : client.callTool({ name, arguments: given }, options));
+  ? client.callTool({ name: named(name), arguments: given }, undefined, options) : client.callTool({ name: named(name), arguments: given }, options));
 
 const tools = (await client.listTools()).tools;
 seen.tools = tools;
@@ -58,9 +60,9 @@ seen.templates = await outcome(client.listResourceTemplates());
 seen.prompts = await outcome(client.listPrompts());
 seen.read = await outcome(client.readResource({ uri: "demo://resource/static/document/features.md" }));
 seen.notThere = await outcome(client.readResource({ uri: "demo://nothing" }));
-seen.prompt = await outcome(client.getPrompt({ name: "args-prompt", arguments: { city: "Zürich" } }));
+seen.prompt = await outcome(client.getPrompt({ name: named("args-prompt"), arguments: { city: "Zürich" } }));
 seen.completed = await outcome(client.complete({
-  ref: { type: "ref/prompt", name: "completable-prompt" }, argument: { name: "department", value: "E" } }));
+  ref: { type: "ref/prompt", name: named("completable-prompt") }, argument: { name: "department", value: "E" } }));
 seen.level = await outcome(client.setLoggingLevel("error"));
 seen.subscribed = await outcome(client.subscribeResource({ uri: "demo://resource/dynamic/text/1" }));
 seen.unsubscribed = await outcome(client.unsubscribeResource({ uri: "demo://resource/dynamic/text/1" }));
