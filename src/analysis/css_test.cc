@@ -120,5 +120,19 @@ TEST(Html, PagesOfEachSizeAreReadAlike) {
   }
 }
 
+// What such a text left of its block went to pieces that were taken for others when they came back, by octets of the
+// text.
+TEST(Html, ATextLargerThanABlockLiesAlone) {
+  for (const std::size_t size : {300'000u, 2'500'000u}) {
+    std::string page = "<script>" + std::string(size, 'a') + "</script>";
+    for (int i = 0; i < 200; ++i) page += "<p title=\"" + std::string(20, 't') + "\" class=c>" + std::to_string(i);
+    const auto parsed = HtmlPage::parse(page);
+    ASSERT_TRUE(parsed);
+    const auto found = CssSelector::parse("p.c[title^=ttt]")->find(*parsed, 1'000).elements;
+    ASSERT_EQ(found.size(), 200u);
+    EXPECT_EQ(text_of(*found.back()), "199");
+  }
+}
+
 }  // namespace
 }  // namespace sluice::analysis

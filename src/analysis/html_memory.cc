@@ -53,6 +53,7 @@ void* GumboMemory::take(std::size_t size) {
   if (size > static_cast<std::size_t>(kind.end - kind.next)) {
     HtmlBlocks::Block* const block = blocks_.taken() + size > most_ ? nullptr : blocks_.take(size, which);
     if (!block) std::longjmp(ending, kMemory);
+    if (block->size > blocks_.unit()) return block->begin();  // alone in it, so that no other piece lies behind
     kind.next = block->begin();
     kind.end = block->end();
   }
@@ -66,6 +67,7 @@ void* HtmlResource::do_allocate(std::size_t size, std::size_t alignment) {
   if (size > static_cast<std::size_t>(end_ - next_)) {
     HtmlBlocks::Block* const block = blocks_.take(size, 0);
     if (!block) throw std::bad_alloc();
+    if (block->size > blocks_.unit()) return block->begin();
     next_ = block->begin();
     end_ = block->end();
   }

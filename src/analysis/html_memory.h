@@ -23,19 +23,21 @@ class HtmlBlocks {
   HtmlBlocks& operator=(const HtmlBlocks&) = delete;
   ~HtmlBlocks();
 
-  struct Block {
+  struct alignas(std::max_align_t) Block {
     Block* before;
     std::size_t size;
     std::size_t kind;  // the user's own
     char* begin() { return reinterpret_cast<char*>(this) + sizeof(Block); }
     char* end() { return reinterpret_cast<char*>(this) + size; }
   };
-  // With room for `least` octets; null: there is no memory.
+  // With room for `least` octets; null: there is no memory. What is larger than a block should be has one of its own:
+  // of() does not know what lies behind.
   Block* take(std::size_t least, std::size_t kind);
-  // The block in whose first size() octets `inside` lies.
+  // The block in whose first unit() octets `inside` lies.
   const Block& of(const void* inside) const {
     return *reinterpret_cast<const Block*>(reinterpret_cast<std::uintptr_t>(inside) & ~(size_ - 1));
   }
+  std::size_t unit() const { return size_; }    // what a block has at least
   std::size_t taken() const { return taken_; }  // octets
 
  private:

@@ -46,8 +46,8 @@ std::string component_key(std::string_view prefix, std::string_view name) {
 }
 
 // The first literal segment that names a thing.
-std::string tag_of(const ApiEndpoint& endpoint) {
-  for (const std::string_view segment : split(endpoint.path, '/')) {
+std::string tag_of(const std::string& path) {
+  for (const std::string_view segment : split(path, '/')) {
     const SegmentKind kind = segment_kind(segment);
     if (segment.empty() || segment.starts_with('{') || segment == "api" || kind == SegmentKind::kVersion) continue;
     return std::string(segment);
@@ -179,9 +179,15 @@ void OpenApiWriter::make_schemes(const std::vector<AuthScheme>& schemes) {
   }
 }
 
+// Before names are made of it, in which nobody would find a secret again.
+std::string OpenApiWriter::path_of(const ApiEndpoint& endpoint) const {
+  return options_.redactor ? options_.redactor->mask_known(endpoint.path).text : endpoint.path;
+}
+
 std::string OpenApiWriter::operation_id(const ApiEndpoint& endpoint) {
-  std::string id = to_lower(endpoint.method) + camel(endpoint.path);
-  if (endpoint.path == "/") id += "Root";
+  const std::string path = path_of(endpoint);
+  std::string id = to_lower(endpoint.method) + camel(path);
+  if (path == "/") id += "Root";
   std::string unique = id;
   for (int n = 2; !operation_ids_.insert(unique).second; ++n) unique = fmt::format("{}_{}", id, n);
   return unique;
@@ -286,9 +292,9 @@ Json OpenApiWriter::operation_json(const OperationDraft& draft) {
   std::size_t requests = 0;
   for (const ApiEndpoint* each : draft.endpoints) requests += each->use.count;
   Json json = {{"operationId", operation_id(endpoint)},
-               {"summary", endpoint.method + " " + endpoint.path},
+               {"summary", endpoint.method + " " + path_of(endpoint)},
                {"description", fmt::format("Told from {} requests.", requests)},
-               {"tags", Json::array({tag_of(endpoint)})}};
+               {"tags", Json::array({tag_of(path_of(endpoint))})}};
   if (Json parameters = parameters_json(draft); !parameters.empty()) json["parameters"] = std::move(parameters);
   if (Json content = content_json(draft.request); !content.empty() && endpoint.method != "TRACE") {
     json["requestBody"] = {{"content", std::move(content)}};
@@ -325,8 +331,8 @@ Json OpenApiWriter::finish() {
   std::set<std::string> tags;
   for (const auto& draft : drafts_) {
     const ApiEndpoint& endpoint = *draft->endpoints.front();
-    tags.insert(tag_of(endpoint));
-    paths[endpoint.path][to_lower(endpoint.method)] = operation_json(*draft);
+    tags.insert(tag_of(path_of(endpoint)));
+    paths[path_of(endpoint)][to_lower(endpoint.method)] = operation_json(*draft);
   }
   document["tags"] = Json::array();
   for (const std::string& tag : tags) document["tags"].push_back({{"name", tag}, {"description", "Paths of " + tag}});

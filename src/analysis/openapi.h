@@ -66,6 +66,7 @@ class OpenApiWriter {
   Json content_json(const Message& message) const;
   Json responses_json(const OperationDraft& draft) const;
   Json security_json(const OperationDraft& draft) const;
+  std::string path_of(const ApiEndpoint& endpoint) const;
   std::string operation_id(const ApiEndpoint& endpoint);
 
   const std::vector<ApiEndpoint>& endpoints_;

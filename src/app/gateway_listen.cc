@@ -68,7 +68,7 @@ Status HttpGateway::build(const GatewayFront& front) {
   const std::size_t most =
       children ? std::max<std::size_t>(kMaxChildren / front.programs, 1) : front.limits.max_sessions;
   deps.max_servers = most;
-  if (!children) (void)raise_open_files();  // programs of ours would inherit it
+  if (!front.starts_programs) (void)raise_open_files();  // programs of ours would inherit it
   clients_ = std::make_unique<gateway::RelayHttp>(
       std::move(deps), gateway::ControlGuard::Options{front.config.allow_host, true}, front.limits);
   gateway::HttpServerLimits limits;
@@ -126,6 +126,7 @@ int run_gateway_on_http(GatewayCore& core) {
   };
   front.shut_out_until = [&core](const gateway::Caller& caller) { return core.dispatcher().shut_out_until(caller); };
   front.programs = core.programs();
+  front.starts_programs = core.has_child();
   if (const Status built = gateway.build(front); !built) return report(built.error());
   return gateway.run();
 }

@@ -129,6 +129,8 @@ GatewayFront ManyServers::front() {
   };
   front.programs = static_cast<std::size_t>(
       std::count_if(servers_.begin(), servers_.end(), [](const auto& one) { return one->core->programs() > 0; }));
+  front.starts_programs =
+      std::any_of(servers_.begin(), servers_.end(), [](const auto& one) { return one->core->has_child(); });
   return front;
 }
 

@@ -120,6 +120,11 @@ Redacted Redactor::mask_url(std::string_view url) const {
   return known.finish(masker.take());
 }
 
+Redacted Redactor::mask_known(std::string_view text) const {
+  const Known known(*this, text);
+  return known.finish({std::string(known.text()), false});
+}
+
 Redacted Redactor::mask_text(std::string_view text) const {
   const Known known(*this, text);
   Masker masker(*this);

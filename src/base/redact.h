@@ -31,10 +31,12 @@ class Redactor {
   // wherever it stands, too; null: nothing.
   explicit Redactor(Entropy& entropy, const KnownSecrets* known = nullptr) : known_(known) { entropy.fill(key_); }
 
-  // The same with `watch` told of each mask and what is behind it; `watch` outlives it.
+  // The same with `watch` told of each mask and what is behind it, whole: known secrets are not masked within. `watch`
+  // outlives it.
   using Watch = std::function<void(std::string_view mask, std::string_view value)>;
   Redactor watched(const Watch& watch) const {
     Redactor same = *this;
+    same.known_ = nullptr;
     same.watch_ = &watch;
     return same;
   }
@@ -56,6 +58,8 @@ class Redactor {
   Redacted mask_body(std::string_view text, std::string_view content_type) const;
   // Any text: JWTs, bearer and basic credentials, URLs.
   Redacted mask_text(std::string_view text) const;
+  // Known secrets alone, whatever the text is: for names.
+  Redacted mask_known(std::string_view text) const;
 
  private:
   // The text with known secrets masked.

@@ -119,8 +119,9 @@ void EraBridge::try_modern() {
   const Json* info = find_member(opening_->first.params, "clientInfo");
   if (info) meta[std::string(era::kClientInfo)] = *info;
   meta[std::string(era::kCapabilities)] = Json::object();
-  opening_->discover = link_.ask("server/discover", std::move(params),
-                                 [this](EraLink::Answered answered) { on_discovered(std::move(answered)); });
+  opening_->discover = link_.next();  // first: a server that is full answers from within, and ends the opening
+  link_.ask("server/discover", std::move(params),
+            [this](EraLink::Answered answered) { on_discovered(std::move(answered)); });
 }
 
 void EraBridge::on_discovered(EraLink::Answered answered) {

@@ -109,6 +109,7 @@ void ManyBackend::let_go(Number number) {
   worn_ = true;
   if (lane.leaving || !lane.upstream) return;
   lane.leaving = true;
+  if (options_.drained) options_.drained();  // what waited for this one alone waits for nothing any more
   lane.relay->close();
   ++leaving_;
   lane.upstream->close([self = shared_from_this()] {

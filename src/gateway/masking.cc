@@ -66,7 +66,19 @@ class Walker {
     pointers_.push_back(pointer);
   }
 
+  // What a member is called may be a secret, too, where a request that carries one gives the name. First, since
+  // pointers name members.
+  void mask_names(Json& object) const {
+    auto& members = object.get_ref<Json::object_t&>();
+    const auto is_secret = [&](const auto& member) { return redactor_.mask_known(member.first).masked; };
+    if (std::none_of(members.begin(), members.end(), is_secret)) return;
+    Json renamed = Json::object();
+    for (auto& [name, member] : members) renamed[redactor_.mask_known(name).text] = std::move(member);
+    object = std::move(renamed);
+  }
+
   void walk_object(Json& object, std::string& pointer) {
+    mask_names(object);
     const std::size_t length = pointer.size();
     const std::string type = content_type_of(object);
     const std::string header = pair_name(object);
@@ -124,6 +136,7 @@ class Walker {
   }
 
   void walk_headers(Json& headers, std::string& pointer) {
+    mask_names(headers);
     const std::size_t length = pointer.size();
     for (auto& [name, value] : headers.get_ref<Json::object_t&>()) {
       if (!value.is_string()) continue;
@@ -140,8 +153,11 @@ class Walker {
       Json& pair = pairs[i];
       pointer += "/" + std::to_string(i);
       if (pair.is_array() && pair.size() == 2 && pair[0].is_string() && pair[1].is_string()) {
+        const std::size_t pair_length = pointer.size();
         pointer += "/1";
         put(pair[1], redactor_.mask_header_value(text_of(pair[0]), text_of(pair[1])), pointer);
+        pointer.resize(pair_length);
+        if (Redacted name = redactor_.mask_known(text_of(pair[0])); name.masked) put(pair[0], name, pointer + "/0");
       } else {
         walk(pair, pointer);
       }

@@ -185,11 +185,11 @@ void SharedServer::lost(mcp::SentKey key, const mcp::RpcError& error, bool unsen
     }
     return;
   }
+  (void)session_.cancel(key);  // also where nobody waits any more: it would keep its place
   const auto found = sent_.find(key);
   if (found == sent_.end()) return;
   const Sent one = std::move(found->second);
   sent_.erase(found);
-  (void)session_.cancel(key);
   const auto member = members_.find(one.member);
   if (member != members_.end()) member->second.events.lost(key_of(one.id), error, unsent);
 }

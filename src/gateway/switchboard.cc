@@ -268,6 +268,7 @@ void Switchboard::withdraw(const mcp::RequestId& id) {
 
 void Switchboard::withdraw(std::uint64_t serial, const Json& params) {
   listeners_.erase(serial);
+  std::erase_if(parked_, [&](const auto& one) { return one.second == serial; });
   std::vector<std::pair<std::int64_t, Lane>> sent;
   for (const auto& [id, one] : sent_) {
     if (one.serial == serial) sent.emplace_back(id, one.lane);

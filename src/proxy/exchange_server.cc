@@ -104,16 +104,16 @@ net::Task<void> ExchangeServer::serve(ClientEnd& client, Request request) {
                                                  connection_, request.started, *book);
   if (notice.tell) notice.tell(exchange);
   StreamRelay relay(worker_, exchange, client, aborted_, holding_);
-  if (own && is_ruled(exchange)) {  // before any of them has it, or a person who holds it
-    const std::string page = exchange.failure_page(FailureKind::kSecretOrigin, kRuled);
-    co_await relay.send_made(page);
-    co_return exchange.finish();
-  }
   if (next == Exchange::Next::kGather) {
     std::optional<std::string> content;
     if (!co_await relay.gather_request(content, body.begun)) co_return;
     if (content) body.is_over = true;
     next = exchange.gathered_request(std::move(content), *book);
+  }
+  if (own && is_ruled(exchange)) {  // all are known now, and none has it yet, nor a person who holds it
+    const std::string page = exchange.failure_page(FailureKind::kSecretOrigin, kRuled);
+    co_await relay.send_made(page);
+    co_return exchange.finish();
   }
   if (const auto delay = exchange.delay(); delay.count() > 0 && !co_await pauses_.wait(delay)) {
     exchange.fail(FailureKind::kShutdown, "Sluice was stopped");

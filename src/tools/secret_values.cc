@@ -7,6 +7,7 @@
 #include "analysis/body.h"
 #include "base/known_secrets.h"
 #include "base/text.h"
+#include "base/url.h"
 #include "tools/replaying.h"
 #include "tools/services.h"
 
@@ -49,6 +50,7 @@ std::optional<ExchangeSecrets> SecretSource::load(const std::string& id) const {
 }
 
 void ExchangeSecrets::note(std::string_view mask, std::string_view value) {
+  if (holds_mask(value)) return;  // never in a secret's place
   std::string mark = mark_of(mask);
   const auto [known, is_new] = values_.try_emplace(std::move(mark), std::string(value));
   if (!is_new && known->second && *known->second != value) known->second.reset();
@@ -145,6 +147,15 @@ Status SecretFiller::bind(proxy::SendRequest& request) {
     return fail(Code::kRefused,
                 "A secret handle is filled in only for the origin that its secret belongs to, and this request goes to "
                 "another one: nothing was sent.");
+  }
+  // One front may serve many sites, and gives it to the one that is named.
+  const auto named = request.head.fields.find("host");
+  const std::string own = authority_text(origin_->host, origin_->port, default_port(origin_->scheme));
+  if (named && !iequals(*named, own)) {
+    return fail(Code::kRefused,
+                fmt::format("A secret handle is filled in only for the origin that its secret belongs to, and the "
+                            "request's Host is not {}: nothing was sent.",
+                            own));
   }
   request.own_origin = true;
   return {};

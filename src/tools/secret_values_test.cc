@@ -63,6 +63,13 @@ TEST(SecretValues, AreFoundWhereverTheirExchangeHasThem) {
   EXPECT_FALSE(world.find("00000000-0000-4000-8000-000000000000", "in-the-header"));
 }
 
+TEST(SecretValues, AreWholeWhereAKnownOneStandsInThem) {
+  World world;
+  const std::string id = world.exchange({.request_fields = "Cookie: sid=before-the-real-token-behind\r\n"});
+  ASSERT_TRUE(world.known.add("the-real-token"));
+  EXPECT_EQ(world.find(id, "before-the-real-token-behind"), "before-the-real-token-behind");
+}
+
 TEST(SecretFiller, FillsAHandleInAndBindsTheRequestToItsOrigin) {
   World world;
   const std::string id = world.exchange({.request_fields = "Authorization: Bearer the-real-token\r\n"});

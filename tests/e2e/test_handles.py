@@ -214,6 +214,42 @@ class Attack(Case):
             self.assertEqual(self.replay(flow, {"X-Demo": handle}, direct=True)["status_code"], 200)
             self.serve.call("proxy_remove_rule", rule_id=rule)
 
+    def test_a_rule_that_waits_for_the_body_does_not_get_it(self):
+        """Whether such a rule applies is known once the body is there, and asked again then."""
+        self.start()
+        flow, handle = self.handle()
+        edit = {"type": "passthrough", "transformResponse": {"matchReplaceBody": [["you", "y"]]}}
+        self.serve.call("proxy_add_rule", description="r", matcher={"hostname": "localhost", "bodyIncludes": "tea"}, handler=edit)
+        asked = {"url": self.origin.url("/parrot"), "method": "POST", "direct": False}
+        self.assertIn("y said", json.dumps(self.replay(flow, body="a cup of tea", **asked)), "the rule works")
+        before = len(self.origin.requests)
+        self.refused("a rule applies", flow, {"X-Demo": handle}, body="a cup of tea", **asked)
+        self.assertEqual(len(self.origin.requests), before)
+        self.assertEqual(self.replay(flow, {"X-Demo": handle}, body="coffee", **asked)["status_code"], 200, "no rule is for that one")
+
+    def test_a_host_that_is_not_its_own_gets_nothing(self):
+        """One front serves many sites, and its certificate names them all."""
+        self.start()
+        flow, handle = self.handle()
+        before = len(self.origin.requests)
+        for name in ("evil.test", f"evil.test:{self.origin.port}", "localhost", ""):
+            self.refused("Host is not", flow, {"Host": name, "X-Demo": handle})
+        self.assertEqual(len(self.origin.requests), before)
+        self.replay(flow, {"Host": f"LOCALHOST:{self.origin.port}", "X-Demo": handle})
+        self.assertEqual(self.origin.requests[-1].get("x-demo"), SECRET)
+
+    def test_names_that_are_made_of_it_are_masked_too(self):
+        self.start()
+        flow, handle = self.handle()
+        self.origin.routes["/named"] = lambda talk: talk.answer(
+            body=json.dumps({talk.request.get("x-demo", ""): {"inside": 1}}), fields=[("Content-Type", "application/json")])
+        again = self.replay(flow, {"X-Demo": handle, "Content-Type": "application/json"}, url=self.origin.url(f"/named?{handle}=1"),
+                            method="POST", body=json.dumps({handle: {"deep": 1}}))
+        self.assertEqual(json.loads(self.origin.requests[-1].body), {SECRET: {"deep": 1}})
+        self.replay(flow, {"X-Demo": handle}, url=self.origin.url(f"/parrot/{handle}/x"), method="GET", omit_body=True)
+        self.nowhere(again, self.serve.call("export_openapi_spec", include_generated=True), self.serve.call("get_api_patterns", include_generated=True),
+                     self.serve.call("get_flow_schema", flow_id=again["flow_id"]), self.serve.call("proxy_decode_exchange", exchange_id=again["flow_id"]))
+
     def test_upstream_proxy_does_not_get_it_in_the_clear(self):
         self.start()
         flow, handle = self.handle()
