@@ -17,7 +17,7 @@ class Page(Documented):
 
     def test_its_policies_are_valid(self):
         found = blocks("policy.md", "json")
-        self.assertEqual(len(found), 4)
+        self.assertEqual(len(found), 5)
         for text in found:
             self.policy.write_text(text)
             self.bash("sluice policy check policy.json")
