@@ -7,6 +7,7 @@
 
 #include <charconv>
 
+#include "app/state_open.h"
 #include "app/trusted_file.h"
 #include "base/ids.h"
 #include "base/text.h"
@@ -70,8 +71,11 @@ Result<std::unique_ptr<AdminSession>> AdminSession::open(const Config& config) {
   std::unique_ptr<AdminSession> session(new AdminSession(config));
   SLUICE_TRY(session->home_, Home::open(session->files_, config.home));
   SLUICE_CHECK(check_trusted(session->home_->state_db()));
-  session->db_.emplace(session->home_->state_db());
-  session->grants_.emplace(*session->db_);
+  const EngineConfig& engine = config.engine;
+  SLUICE_CHECK(check_state_options(engine));
+  session->state_ = make_gate_state(make_state_link(engine, session->clock_, session->entropy_), *session->home_);
+  if (engine.state.empty()) warn_of_other_states(*session->home_);
+  session->grants_.emplace(*session->state_);
   return session;
 }
 

@@ -17,7 +17,7 @@ namespace sluice::app {
 
 class AdminSession {
  public:
-  // Opens the home; makes no state.
+  // Opens the home; makes no state. Which state it works on: state.db, or that of --state.
   static Result<std::unique_ptr<AdminSession>> open(const Config& config);
 
   // kRefused: there is none yet, it is not the one, or nobody can be asked. `method` ("grant/create") and `subject` are
@@ -33,7 +33,7 @@ class AdminSession {
   const Config& config() const { return config_; }
   const Home& home() const { return *home_; }
   Entropy& entropy() { return entropy_; }
-  gateway::GateDb& db() { return *db_; }
+  gateway::GateRows& state() { return *state_; }
   gateway::GrantStore& grants() { return *grants_; }
 
  private:
@@ -45,7 +45,7 @@ class AdminSession {
   SystemClock clock_;
   SystemEntropy entropy_;
   std::optional<Home> home_;
-  std::optional<gateway::GateDb> db_;
+  std::unique_ptr<gateway::GateRows> state_;
   std::optional<gateway::GrantStore> grants_;
   std::unique_ptr<gateway::AuditLog> audit_;
   bool proven_ = false;

@@ -1,5 +1,5 @@
 // `sluice approvals list|show|approve|deny`: calls that wait for a person (gate.md 5). A running `serve` or `mcp` sees
-// the decision in state.db.
+// the decision where both keep their state.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -42,12 +42,11 @@ void print_whole(const Approval& approval, std::int64_t now_ms) {
 }
 
 int list(AdminSession& session, gateway::ApprovalStore& store) {
-  const auto all = store.load();
-  if (!all) return report(all.error());
   const std::int64_t now = session.now_ms();
+  const auto all = store.waiting(now);
+  if (!all) return report(all.error());
   Json rows = Json::array();
   for (const Approval& one : *all) {
-    if (!one.is_open(now)) continue;
     if (session.config().json) {
       rows.push_back(gateway::approval_json(one, now));
     } else {
@@ -99,7 +98,7 @@ int run_approvals(const Config& config) {
   }
   auto session = AdminSession::open(config);
   if (!session) return report(session.error());
-  gateway::ApprovalStore store((*session)->db());
+  gateway::ApprovalStore store((*session)->state());
   if (config.action == "list") return list(**session, store);
   if (config.action == "show") return show(**session, store);
   return decide(**session, store, config.action == "approve");

@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <strings.h>
 
-#include <algorithm>
-
 #include "app/home.h"
 #include "app/trusted_file.h"
 #include "base/text.h"
@@ -113,10 +111,7 @@ std::string gate_metrics(const std::vector<GateCounts>& gates, gateway::Approval
     state.calls_lost += gate.calls ? gate.calls->lost() : 0;
   }
   state.closed = closed;
-  if (const auto all = approvals.load()) {
-    state.approvals_pending = static_cast<std::uint64_t>(
-        std::count_if(all->begin(), all->end(), [&](const gateway::Approval& one) { return one.is_open(now_ms); }));
-  }
+  if (const auto count = approvals.count_waiting(now_ms)) state.approvals_pending = *count;
   return gateway::metrics_text(stats, state);
 }
 

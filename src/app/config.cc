@@ -217,6 +217,7 @@ struct Parser {
     grant->add_option("--grace", config.grace, "rotate: how long the old token still counts (default 0s)")
         ->option_text("TIME");
     admin(grant);
+    state(grant);
 
     auto* approvals = add("approvals", Command::kApprovals, "Calls that wait for a person to decide");
     approvals->add_option("action", config.action, "list, show, approve or deny")
@@ -224,12 +225,14 @@ struct Parser {
         ->default_str("list");
     approvals->add_option("id", config.subject, "Which one");
     admin(approvals);
+    state(approvals);
 
     auto* gate = add("gate", Command::kGate, "Deny every call at once, and end that");
-    gate->add_option("action", config.action, "close, open or status")
+    gate->add_option("action", config.action, "close, open or status; adopt: use a Redis that was emptied or put back")
         ->required()
-        ->check(CLI::IsMember({"close", "open", "status"}).description(""));
+        ->check(CLI::IsMember({"close", "open", "status", "adopt"}).description(""));
     admin(gate);
+    state(gate);
 
     build_gateway();
 
@@ -267,6 +270,7 @@ struct Parser {
     auto* status = gateway->add_subcommand("status", "The servers that the gate knows, and what their last runs said");
     status->add_option("--home", config.home, "State directory (default $SLUICE_HOME, else ~/.sluice)");
     status->add_flag("--json", config.json, "Print JSON");
+    state(status);
     auto [login, logout] = add_login_commands(*gateway, config);
     gateway->callback([this, pins, import, status, login = login, logout = logout] {
       config.command = Command::kGateway;
@@ -282,6 +286,7 @@ struct Parser {
     pins->add_option("tool", config.pinned_tools, "Which; absent: all that are in quarantine");
     pins->add_option("--name", config.server_name, "Of which server")->capture_default_str();
     admin(pins);
+    state(pins);
   }
 
   CLI::App* add(const std::string& name, Command command, const std::string& text) {
@@ -295,6 +300,9 @@ struct Parser {
     sub->add_option("--admin-token-file", config.admin_token_file,
                     "The admin credential in the first line of a file (0600); else the terminal is asked")
         ->option_text("FILE");
+  }
+  void state(CLI::App* sub) {
+    add_state_options(*sub, config.engine, "Work on the state in Redis, as gateways with this flag do");
   }
   void client(CLI::App* sub) { sub->add_option("--pid", config.pid, "Which running `sluice serve`"); }
 

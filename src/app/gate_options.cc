@@ -9,6 +9,13 @@ void add_calls_key_option(CLI::App& app, EngineConfig& engine) {
       ->option_text("FILE");
 }
 
+void add_state_options(CLI::App& app, EngineConfig& engine, const std::string& text) {
+  app.add_option("--state", engine.state, text + ": redis://[USER@]HOST[:PORT][/DATABASE] (docs/state.md)")
+      ->option_text("URL");
+  app.add_option("--state-password-file", engine.state_password_file, "Redis's password: FILE's first line")
+      ->option_text("FILE");
+}
+
 // What every program with a gate in it has.
 void add_gate_options(CLI::App& app, EngineConfig& engine, const char* policy) {
   app.add_option("--policy", engine.policy, policy)->option_text("FILE");
@@ -23,11 +30,7 @@ void add_gate_options(CLI::App& app, EngineConfig& engine, const char* policy) {
   app.add_option("--audit-head", engine.audit_head,
                  "Keep the signed heads of the audit elsewhere, too: a file or syslog")
       ->option_text("FILE|syslog");
-  app.add_option("--state", engine.state,
-                 "Count limits in Redis, with other gateways: redis://[USER@]HOST[:PORT][/DATABASE] (docs/state.md)")
-      ->option_text("URL");
-  app.add_option("--state-password-file", engine.state_password_file, "Redis's password: FILE's first line")
-      ->option_text("FILE");
+  add_state_options(app, engine, "Counters, grants, approvals and pins in Redis, with other gateways");
   app.add_option("--approval-webhook", engine.approval_webhook,
                  "POST each call that begins to wait for a person there (https, or http on 127.0.0.1)")
       ->option_text("URL");

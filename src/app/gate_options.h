@@ -8,6 +8,8 @@
 
 namespace sluice::app {
 
+// `text`: what is in Redis, in the help.
+void add_state_options(CLI::App& app, EngineConfig& engine, const std::string& text);
 void add_calls_key_option(CLI::App& app, EngineConfig& engine);
 // `policy`: what --policy is, in the help.
 void add_gate_options(CLI::App& app, EngineConfig& engine, const char* policy);

@@ -31,18 +31,20 @@ std::string target_of(const std::vector<std::string>& command) {
 
 }  // namespace
 
-GatewayCore::GatewayCore(const Config& config, Home home, boost::asio::io_context& control)
+GatewayCore::GatewayCore(const Config& config, Home home, boost::asio::io_context& control,
+                         std::shared_ptr<gateway::RedisLink> link)
     : config_(config),
       home_(std::move(home)),
       redactor_(entropy_),
       log_({.level = parse_log_level(config.engine.log_level).value_or(LogLevel::kWarning)}, clock_, redactor_),
       control_(control),
-      gate_db_(home_.state_db()),
-      grant_store_(gate_db_),
-      approvals_(gate_db_),
-      pins_(gate_db_),
+      link_(link ? std::move(link) : make_state_link(config.engine, clock_, entropy_)),
+      state_(make_gate_state(link_, home_)),
+      grant_store_(*state_),
+      approvals_(*state_),
+      pins_(*state_),
       grants_(clock_, grant_store_),
-      policy_store_(make_state_store(config.engine, home_, clock_, entropy_)),
+      policy_store_(make_counters(link_, home_)),
       gate_(clock_, *policy_store_),
       presenter_(redactor_, limits_) {}
 
@@ -83,7 +85,8 @@ Status GatewayCore::prepare_grants() {
 Status GatewayCore::build(Hooks hooks) {
   hooks_ = std::move(hooks);
   SLUICE_CHECK(check_trusted(home_.state_db()));
-  SLUICE_CHECK(check_state_store(config_.engine, *policy_store_));
+  SLUICE_CHECK(check_state_options(config_.engine));
+  if (hooks_.tells_of_grants) SLUICE_CHECK(check_state(link_.get(), *state_));
   SLUICE_CHECK(prepare_upstream());
   PolicyWatch::Options options;
   if (!config_.engine.policy.empty()) options.path = absolute_path(config_.engine.policy);
@@ -116,7 +119,7 @@ Status GatewayCore::build(Hooks hooks) {
   SLUICE_CHECK(prepare_grants());
   GatewayRun run{config_.server_name, policy_watch_->path(), config_.grant, ::getpid(), {}, {}, {}};
   run_ = std::make_shared<GatewayRunFile>(home_, files_, clock_, std::move(run));
-  pins_revision_ = pins_.revision().value_or(0);
+  look_at_pins();
   policy_watch_->start([this] { hooks_.look_again(); }, [this] { tick(); });
   return {};
 }
@@ -263,10 +266,14 @@ void GatewayCore::tick() {
   if (++ticks_ % 4 != 0) return;
   dispatcher_->each_second();
   run_->write();
+  if (look_at_pins()) hooks_.look_again();
+}
+
+// Whether what is agreed to may be other than it was, or may be read again.
+bool GatewayCore::look_at_pins() {
   const auto revision = pins_.revision();
-  if (!revision || *revision == pins_revision_) return;
-  pins_revision_ = *revision;
-  hooks_.look_again();
+  const std::optional<std::int64_t> now = revision ? std::optional(*revision) : std::nullopt;
+  return std::exchange(pins_revision_, now) != now && now;
 }
 
 }  // namespace sluice::app

@@ -23,6 +23,7 @@
 #include "gateway/http_upstream.h"
 #include "gateway/pin_store.h"
 #include "gateway/policy_gate.h"
+#include "gateway/redis_link.h"
 #include "gateway/relay.h"
 #include "gateway/shared_server.h"
 
@@ -30,8 +31,10 @@ namespace sluice::app {
 
 class GatewayCore {
  public:
-  // Both outlive it.
-  GatewayCore(const Config& config, Home home, boost::asio::io_context& control);
+  // `link`: of several cores together (state_open.h); null: its own, where --state asks for one. What are references
+  // outlives it.
+  GatewayCore(const Config& config, Home home, boost::asio::io_context& control,
+              std::shared_ptr<gateway::RedisLink> link = nullptr);
   ~GatewayCore();
 
   struct Hooks {
@@ -92,6 +95,7 @@ class GatewayCore {
                                                   gateway::UpstreamEvents events);
   void prepare_bearer(const Url& url, std::shared_ptr<tls::ClientContext> trust);
   void tick();
+  bool look_at_pins();
 
   const Config& config_;
   Home home_;
@@ -101,7 +105,8 @@ class GatewayCore {
   Redactor redactor_;
   Log log_;
   boost::asio::io_context& control_;
-  gateway::GateDb gate_db_;
+  std::shared_ptr<gateway::RedisLink> link_;
+  std::unique_ptr<gateway::GateRows> state_;
   gateway::GrantStore grant_store_;
   gateway::ApprovalStore approvals_;
   gateway::PinStore pins_;
@@ -125,7 +130,7 @@ class GatewayCore {
   std::vector<std::weak_ptr<gateway::ChildUpstream>> children_;
   gateway::SharedServers shared_;
   Hooks hooks_;
-  std::int64_t pins_revision_ = 0;
+  std::optional<std::int64_t> pins_revision_;  // absent: it could not be read
   unsigned ticks_ = 0;
   bool was_closed_ = false;
 };

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "app/state_open.h"
+
 namespace sluice::app {
 
 ManyServers::~ManyServers() {
@@ -16,6 +18,7 @@ ManyServers::~ManyServers() {
 Status ManyServers::build(const Config& config, const Home& home, GatewayCore::Hooks hooks) {
   config_ = &config;
   home_ = &home;
+  link_ = make_state_link(config.engine, clock_, entropy_);
   SLUICE_TRY(auto servers, read_gateway_servers(config.gateway_config));
   for (GatewayServer& server : servers) {
     if (server.name == config.gateway_endpoint) {
@@ -61,7 +64,7 @@ Status ManyServers::add(GatewayServer server, const GatewayCore::Hooks& hooks) {
   its.engine.approval_webhook.clear();
   its.engine.approval_webhook_key.clear();
   its.engine.admin_api = its.engine.metrics = 0;  // of all together
-  own->core = std::make_unique<GatewayCore>(its, *home_, control_);
+  own->core = std::make_unique<GatewayCore>(its, *home_, control_, link_);
   const Status built = own->core->build({hooks.look_again, first ? hooks.tick : [] {}, first});
   if (!built) return fail(built.error().code, fmt::format("{}: {}", server.name, built.error().message));
   GatewayCore& core = *own->core;
@@ -74,8 +77,8 @@ Status ManyServers::add(GatewayServer server, const GatewayCore::Hooks& hooks) {
 // Of all servers' grants, and of the endpoint's.
 Status ManyServers::prepare_grants() {
   GatewayCore& first = *servers_.front()->core;
-  gate_db_ = std::make_unique<gateway::GateDb>(home_->state_db());
-  grant_store_ = std::make_unique<gateway::GrantStore>(*gate_db_);
+  state_ = make_gate_state(link_, *home_);
+  grant_store_ = std::make_unique<gateway::GrantStore>(*state_);
   grants_ = std::make_unique<gateway::Grants>(first.clock(), *grant_store_);
   gateway::Grants::Options options;
   options.server = config_->gateway_endpoint;

@@ -40,7 +40,10 @@ class ManyServers {
   boost::asio::io_context& control_;
   const Config* config_ = nullptr;
   const Home* home_ = nullptr;
-  std::unique_ptr<gateway::GateDb> gate_db_;
+  SystemClock clock_;
+  SystemEntropy entropy_;
+  std::shared_ptr<gateway::RedisLink> link_;
+  std::unique_ptr<gateway::GateRows> state_;
   std::unique_ptr<gateway::GrantStore> grant_store_;
   std::unique_ptr<gateway::Grants> grants_;
   mcp::ServerProfile no_profile_;  // servers say what clients are shown

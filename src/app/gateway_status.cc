@@ -38,7 +38,7 @@ std::string_view state_of(const Known& known) {
 
 Result<std::map<std::string, Known>> collect(AdminSession& session, FileSystem& files) {
   std::map<std::string, Known> servers;
-  gateway::PinStore store(session.db());
+  gateway::PinStore store(session.state());
   SLUICE_TRY(const auto pins, store.load());
   for (const gateway::Pin& pin : pins) {
     Known& known = servers[pin.server];

@@ -1,5 +1,5 @@
-// `sluice grant admin|create|list|rotate|revoke`: who may call. A running `serve` sees each change at once, in
-// state.db.
+// `sluice grant admin|create|list|rotate|revoke`: who may call. A running `serve` sees each change at once,
+// where both keep their state.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -128,7 +128,7 @@ int settle(AdminSession& session, gateway::PinStore& store, bool accept) {
 int run_pins(const Config& config) {
   auto session = AdminSession::open(config);
   if (!session) return report(session.error());
-  gateway::PinStore store((*session)->db());
+  gateway::PinStore store((*session)->state());
   if (config.action == "list" || config.action == "diff") return show(**session, store);
   return settle(**session, store, config.action == "accept");
 }

@@ -5,8 +5,11 @@
 
 #include "app/trusted_file.h"
 #include "base/text.h"
+#include "gateway/gate_db.h"
 #include "gateway/policy_store.h"
+#include "gateway/redis_state.h"
 #include "gateway/redis_store.h"
+#include "gateway/state_memory.h"
 
 namespace sluice::app {
 namespace {
@@ -23,33 +26,61 @@ Result<Secret> load_password(const std::string& path) {
 
 }  // namespace
 
-std::unique_ptr<policy::StateStore> make_state_store(const EngineConfig& config, const Home& home, const Clock& clock,
-                                                     Entropy& entropy) {
-  const auto address = gateway::parse_redis_address(config.state);
-  if (config.state.empty() || !address) return std::make_unique<gateway::PolicyStore>(home.state_db());
-  gateway::RedisStore::Options options;
-  options.address = *address;
-  if (!config.state_password_file.empty()) {
-    options.password = [path = absolute_path(config.state_password_file)] { return load_password(path); };
-  }
-  return std::make_unique<gateway::RedisStore>(clock, entropy, std::move(options));
-}
-
-Status check_state_store(const EngineConfig& config, policy::StateStore& store) {
+Status check_state_options(const EngineConfig& config) {
   if (config.state.empty()) {
     if (config.state_password_file.empty()) return {};
     return fail(Code::kInvalid, "--state-password-file goes with --state");
   }
   SLUICE_CHECK(gateway::parse_redis_address(config.state));
+  if (config.state_password_file.empty()) return {};
+  auto password = load_password(absolute_path(config.state_password_file));
+  return password ? Status() : fail(Error(password.error()).with_context("--state-password-file"));
+}
+
+std::shared_ptr<gateway::RedisLink> make_state_link(const EngineConfig& config, const Clock& clock, Entropy& entropy) {
+  const auto address = gateway::parse_redis_address(config.state);
+  if (config.state.empty() || !address) return nullptr;
+  gateway::RedisLink::Options options;
+  options.address = *address;
   if (!config.state_password_file.empty()) {
-    auto password = load_password(absolute_path(config.state_password_file));
-    if (!password) return fail(Error(password.error()).with_context("--state-password-file"));
+    options.password = [path = absolute_path(config.state_password_file)] { return load_password(path); };
   }
-  auto* redis = dynamic_cast<gateway::RedisStore*>(&store);
-  Status usable = redis ? redis->check() : Status();
-  if (usable || usable.error().code != Code::kUnavailable) return usable;
-  fmt::print(stderr, "sluice: {}; calls that count are denied until it can be used\n", usable.error().message);
+  return std::make_shared<gateway::RedisLink>(clock, entropy, std::move(options));
+}
+
+std::unique_ptr<policy::StateStore> make_counters(std::shared_ptr<gateway::RedisLink> link, const Home& home) {
+  if (!link) return std::make_unique<gateway::PolicyStore>(home.state_db());
+  return std::make_unique<gateway::RedisStore>(std::move(link));
+}
+
+std::unique_ptr<gateway::GateRows> make_gate_state(std::shared_ptr<gateway::RedisLink> link, const Home& home) {
+  if (!link) return std::make_unique<gateway::GateDb>(home.state_db());
+  return std::make_unique<gateway::RedisState>(std::move(link), home.state_db());
+}
+
+Status check_state(gateway::RedisLink* link, gateway::GateRows& state) {
+  if (!link) return {};
+  Status usable = link->check();
+  if (!usable && usable.error().code != Code::kUnavailable) return usable;
+  if (usable) {
+    const auto revision = state.revision(gateway::GateRows::Part::kGrants);
+    if (!revision) usable = fail(revision.error());
+  }
+  if (usable) return {};
+  fmt::print(stderr,
+             "sluice: {}; calls that count are denied until it can be used, and so is whatever needs grants,\n"
+             "  approvals or pins\n",
+             usable.error().message);
   return {};
+}
+
+void warn_of_other_states(const Home& home) {
+  const auto places = gateway::StateMemory(home.state_db()).places();
+  if (!places) return;  // whoever needs state.db says so
+  for (const std::string& place : *places) {
+    fmt::print(stderr, "sluice: this is about state.db; gateways of this home have their state at {} (--state)\n",
+               place);
+  }
 }
 
 }  // namespace sluice::app

@@ -1,4 +1,5 @@
-// Where limits are counted: state.db of the home, or with --state Redis (gate.md 4).
+// Where the gate's state is kept, what is counted and who may act: state.db of the home, or with --state Redis (gate.md
+// 4, 5).
 #pragma once
 
 #include <memory>
@@ -7,14 +8,23 @@
 #include "app/home.h"
 #include "base/clock.h"
 #include "base/entropy.h"
+#include "gateway/gate_rows.h"
+#include "gateway/redis_link.h"
 #include "policy/state_store.h"
 
 namespace sluice::app {
 
-std::unique_ptr<policy::StateStore> make_state_store(const EngineConfig& config, const Home& home, const Clock& clock,
-                                                     Entropy& entropy);
-// kInvalid, kRefused: it can never be used as it is said. What cannot be reached now is told, and calls that need it
-// are denied until it can.
-Status check_state_store(const EngineConfig& config, policy::StateStore& store);
+// kInvalid, kRefused: --state and its password cannot be used as they are said.
+Status check_state_options(const EngineConfig& config);
+// Behind check_state_options(). Null: state.db. One for whatever shares a process and a Redis.
+std::shared_ptr<gateway::RedisLink> make_state_link(const EngineConfig& config, const Clock& clock, Entropy& entropy);
+std::unique_ptr<policy::StateStore> make_counters(std::shared_ptr<gateway::RedisLink> link, const Home& home);
+std::unique_ptr<gateway::GateRows> make_gate_state(std::shared_ptr<gateway::RedisLink> link, const Home& home);
+
+// Before a program starts. kRefused: the Redis can never be used as it is. What cannot be reached or trusted now is
+// told, and calls that need it are denied until it can.
+Status check_state(gateway::RedisLink* link, gateway::GateRows& state);
+// For whoever works on state.db though gateways of this home keep theirs elsewhere.
+void warn_of_other_states(const Home& home);
 
 }  // namespace sluice::app

@@ -103,11 +103,12 @@ Program::Program(const Config& config, Home home)
       state_(home_.state_db()),
       rules_(clock_),
       session_roots_(home_.state_db()),
-      gate_db_(home_.state_db()),
-      grant_store_(gate_db_),
-      approvals_(gate_db_),
+      link_(make_state_link(config.engine, clock_, entropy_)),
+      gate_state_(make_gate_state(link_, home_)),
+      grant_store_(*gate_state_),
+      approvals_(*gate_state_),
       grants_(clock_, grant_store_),
-      policy_store_(make_state_store(config.engine, home_, clock_, entropy_)),
+      policy_store_(make_counters(link_, home_)),
       policy_gate_(clock_, *policy_store_) {}
 
 Result<std::unique_ptr<Program>> Program::create(const Config& config, Home home) {
@@ -130,7 +131,8 @@ Status Program::build(const Config& config) {
   auto authority = tls::CertificateAuthority::load_or_create(files_, home_.ca(), clock_, entropy_);
   if (!authority) return fail(Code::kIo, authority.error().message);  // a corrupt CA is not wrong usage
   authority_ = *std::move(authority);
-  SLUICE_CHECK(check_state_store(config.engine, *policy_store_));
+  SLUICE_CHECK(check_state_options(config.engine));
+  SLUICE_CHECK(check_state(link_.get(), *gate_state_));
   SLUICE_CHECK(load_policy(config));
   SLUICE_CHECK(make_ring(config));
   SLUICE_CHECK(restore_rules());

@@ -36,6 +36,7 @@
 #include "gateway/grants.h"
 #include "gateway/policy_gate.h"
 #include "gateway/presenter.h"
+#include "gateway/redis_link.h"
 #include "gateway/registry.h"
 #include "gateway/session_roots.h"
 #include "gateway/state_db.h"
@@ -139,7 +140,8 @@ class Program {
   McpLimits mcp_limits_;
   mcp::ServerProfile agent_profile_, owner_profile_;
   std::map<std::string, std::unique_ptr<mcp::ServerProfile>> grant_profiles_;
-  gateway::GateDb gate_db_;
+  std::shared_ptr<gateway::RedisLink> link_;  // null: the state is in state.db
+  std::unique_ptr<gateway::GateRows> gate_state_;
   gateway::GrantStore grant_store_;
   gateway::ApprovalStore approvals_;
   gateway::Grants grants_;

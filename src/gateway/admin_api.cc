@@ -100,12 +100,10 @@ void AdminApi::handle(HttpRequest request, std::shared_ptr<HttpReply> reply) {
 HttpAnswer AdminApi::too_large() { return text_answer(413, "No body is needed here."); }
 
 HttpAnswer AdminApi::list() {
-  const auto all = deps_.approvals.load();
+  const auto all = deps_.approvals.waiting(now_ms());
   if (!all) return error_answer(all.error());
   Json rows = Json::array();
-  for (const Approval& one : *all) {
-    if (one.is_open(now_ms())) rows.push_back(approval_json(one, now_ms()));
-  }
+  for (const Approval& one : *all) rows.push_back(approval_json(one, now_ms()));
   return json_answer(200, rows);
 }
 

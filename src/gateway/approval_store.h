@@ -1,30 +1,14 @@
-// Calls that wait for a person, in state.db: a decision by any process reaches the waiting one (gate.md 5). An approval
-// is for one call, whose digest it holds, of one grant; it is used once and ends at its time whatever was decided.
-// One thread at a time.
+// Calls that wait for a person: a decision by any process reaches the waiting one (gate.md 5). An approval is for one
+// call, whose digest it holds, of one grant; it is used once and ends at its time whatever was decided. Over rows
+// wherever they lie (gate_rows.h, whose errors these are, and those named below). One thread at a time.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "gateway/gate_db.h"
+#include "gateway/gate_rows.h"
 
 namespace sluice::gateway {
-
-struct Approval {
-  std::string id;  // no secret: the caller is told
-  std::string grant, server, tool;
-  std::string digest;     // of the call (approval_digest)
-  std::string rule;       // that asks
-  std::string message;    // the rule's
-  std::string arguments;  // all of them, as JSON; empty once nobody has to look at them any more
-  std::int64_t created_ms = 0, expires_ms = 0;
-  std::string status = "pending";  // then approved or denied; used; void: its grant ended
-  std::string approver;            // "admin"
-  std::int64_t decided_ms = 0;
-
-  bool is_open(std::int64_t now_ms) const { return status == "pending" && now_ms < expires_ms; }
-};
 
 // SHA-256 over what is approved, each part with its length in front; `arguments` canonical (policy/canonical.h),
 // `rules` the texts of the rules that ask.
@@ -36,9 +20,9 @@ class ApprovalStore {
   static constexpr std::size_t kMostOfGrant = 16, kMost = 256;  // that wait
   static constexpr std::size_t kMostArguments = 64 * 1024;      // octets; nobody approves what cannot be looked at
 
-  explicit ApprovalStore(GateDb& db) : db_(db) {}
+  explicit ApprovalStore(GateRows& state) : state_(state) {}
 
-  Result<std::int64_t> revision() { return db_.revision(GateDb::Part::kApprovals); }
+  Result<std::int64_t> revision() { return state_.revision(GateRows::Part::kApprovals); }
   enum class State { kPending, kApproved, kDenied, kFull };
   struct Asked {
     State state = State::kPending;
@@ -52,16 +36,14 @@ class ApprovalStore {
 
   // kNotFound; kConflict: decided already; kTimeout: too late.
   Result<Approval> decide(const std::string& id, bool approve, const std::string& approver, std::int64_t now_ms);
-  Result<std::vector<Approval>> load();  // newest last
+  Result<std::vector<Approval>> waiting(std::int64_t now_ms);  // whole, newest last
+  Result<std::size_t> count_waiting(std::int64_t now_ms);
   Result<Approval> find(const std::string& id);
 
  private:
-  Result<std::vector<Approval>> select(const std::string& where, const std::string& text);
-  Result<std::size_t> count(const std::string& where, const std::string& text, std::int64_t now_ms);
-  Status make_room(std::int64_t now_ms);
-  Status insert(const Approval& approval);
-
-  GateDb& db_;
+  // The one that stands for this call; kNotFound.
+  Result<Asked> look(const Approval& wanted, std::int64_t now_ms);
+  GateRows& state_;
 };
 
 }  // namespace sluice::gateway

@@ -1,25 +1,22 @@
-// Approvals in SQLite: one for each call, decided and used once, bounded, and ended by time and by their grant's end.
+// Approvals, wherever they lie: one for each call, decided and used once, bounded, and ended by time and by their
+// grant's end.
 #include "gateway/approval_store.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <atomic>
-#include <filesystem>
 #include <thread>
 
 #include "gateway/grant_store.h"
+#include "gateway/test_rows.h"
 
 namespace sluice::gateway {
 namespace {
 
 using State = ApprovalStore::State;
 
-class ApprovalStoreTest : public ::testing::Test {
+class ApprovalStoreTest : public RowsTest {
  protected:
-  void SetUp() override { std::filesystem::create_directories(directory_); }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-
   static Approval wanted(const std::string& digest, const std::string& grant = "bot", std::int64_t expires_ms = 1'000) {
     Approval approval;
     approval.id = "apr_" + grant + digest;
@@ -33,13 +30,12 @@ class ApprovalStoreTest : public ::testing::Test {
   }
   State ask(const Approval& approval, std::int64_t now = 0) { return store_.ask(approval, now)->state; }
 
-  const std::string directory_ = ::testing::TempDir() + "sluice-approvals-" + std::to_string(::getpid());
-  const std::string path_ = directory_ + "/state.db";
-  GateDb db_{path_}, other_db_{path_};
-  ApprovalStore store_{db_}, others_{other_db_};
+  const std::unique_ptr<GateRows> rows_ = open(), other_rows_ = open();
+  ApprovalStore store_{*rows_}, others_{*other_rows_};
 };
+INSTANTIATE_EVERYWHERE(ApprovalStoreTest);
 
-TEST_F(ApprovalStoreTest, IdenticalCallsAreOneAndADecisionOfAnotherProcessIsSeen) {
+TEST_P(ApprovalStoreTest, IdenticalCallsAreOneAndADecisionOfAnotherProcessIsSeen) {
   const auto first = store_.ask(wanted("d"), 0);
   EXPECT_TRUE(first->is_new && first->state == State::kPending);
   Approval again = wanted("d");
@@ -53,29 +49,30 @@ TEST_F(ApprovalStoreTest, IdenticalCallsAreOneAndADecisionOfAnotherProcessIsSeen
   EXPECT_EQ(ask(wanted("e"), 3), State::kPending) << "of no other call";
 }
 
-TEST_F(ApprovalStoreTest, A38AnApprovalIsUsedOnceByWhoeverComesFirst) {
+TEST_P(ApprovalStoreTest, A38AnApprovalIsUsedOnceByWhoeverComesFirst) {
   (void)ask(wanted("d"));
   EXPECT_FALSE(*store_.use("apr_botd", 1)) << "before it is decided";
   ASSERT_TRUE(store_.decide("apr_botd", true, "admin", 1));
   std::atomic<int> used{0};
   std::vector<std::thread> threads;
+  std::vector<std::unique_ptr<GateRows>> rows;
+  for (int i = 0; i < 8; ++i) rows.push_back(open());
   for (int i = 0; i < 8; ++i) {
-    threads.emplace_back([&] {
-      GateDb db(path_);
-      ApprovalStore store(db);
+    threads.emplace_back([&, i] {
+      ApprovalStore store(*rows[static_cast<std::size_t>(i)]);
       const auto got = store.use("apr_botd", 2);  // who waits too long on a busy machine gets an error
       used += got && *got;
     });
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(used, 1);
-  EXPECT_EQ(store_.load()->front().arguments, "") << "nobody has to look at them any more";
+  EXPECT_EQ(store_.find("apr_botd")->arguments, "") << "nobody has to look at them any more";
   Approval again = wanted("d");
   again.id = "apr_again";
   EXPECT_EQ(ask(again, 3), State::kPending) << "the same call again is asked about again";
 }
 
-TEST_F(ApprovalStoreTest, A38AnotherGrantsApprovalIsNobodysElse) {
+TEST_P(ApprovalStoreTest, A38AnotherGrantsApprovalIsNobodysElse) {
   (void)ask(wanted("d", "bot"));
   ASSERT_TRUE(store_.decide("apr_botd", true, "admin", 1));
   EXPECT_EQ(ask(wanted("d", "thief"), 2), State::kPending);
@@ -84,7 +81,7 @@ TEST_F(ApprovalStoreTest, A38AnotherGrantsApprovalIsNobodysElse) {
   EXPECT_NE(approval_digest("s1", "t", "{}", "b", ""), approval_digest("s", "1t", "{}", "b", ""));
 }
 
-TEST_F(ApprovalStoreTest, TimeEndsItWhateverWasDecided) {
+TEST_P(ApprovalStoreTest, TimeEndsItWhateverWasDecided) {
   (void)ask(wanted("d"));
   (void)ask(wanted("e"));
   ASSERT_TRUE(store_.decide("apr_botd", true, "admin", 999));
@@ -96,7 +93,7 @@ TEST_F(ApprovalStoreTest, TimeEndsItWhateverWasDecided) {
   EXPECT_EQ(store_.find("apr_bote")->arguments, "") << "what has ended keeps no values";
 }
 
-TEST_F(ApprovalStoreTest, ADecisionIsMadeOnceAndADenialStands) {
+TEST_P(ApprovalStoreTest, ADecisionIsMadeOnceAndADenialStands) {
   (void)ask(wanted("d"));
   ASSERT_TRUE(store_.decide("apr_botd", false, "admin", 1));
   EXPECT_EQ(store_.decide("apr_botd", true, "admin", 2).error().code, Code::kConflict);
@@ -105,7 +102,7 @@ TEST_F(ApprovalStoreTest, ADecisionIsMadeOnceAndADenialStands) {
   EXPECT_EQ(store_.decide("apr_none", true, "admin", 2).error().code, Code::kNotFound);
 }
 
-TEST_F(ApprovalStoreTest, SixteenWaitForAGrantAnd256InAll) {
+TEST_P(ApprovalStoreTest, SixteenWaitForAGrantAnd256InAll) {
   for (std::size_t i = 0; i < ApprovalStore::kMostOfGrant; ++i)
     EXPECT_EQ(ask(wanted(std::to_string(i))), State::kPending);
   EXPECT_EQ(ask(wanted("more")), State::kFull);
@@ -117,8 +114,8 @@ TEST_F(ApprovalStoreTest, SixteenWaitForAGrantAnd256InAll) {
   EXPECT_EQ(ask(wanted("x", "last", 9'000), 1'000), State::kFull);
 }
 
-TEST_F(ApprovalStoreTest, TheEndOfItsGrantVoidsIt) {
-  GrantStore grants(other_db_);
+TEST_P(ApprovalStoreTest, TheEndOfItsGrantVoidsIt) {
+  GrantStore grants(*other_rows_);
   Grant grant;
   grant.name = "bot";
   ASSERT_TRUE(grants.create(grant));

@@ -74,4 +74,8 @@ HttpAnswer unauthorized() {
   return answer;
 }
 
+HttpAnswer unrecognised(std::string_view unusable) {
+  return unusable.empty() ? unauthorized() : text_answer(503, "Who calls cannot be found out now; try again later.");
+}
+
 }  // namespace sluice::gateway

@@ -33,6 +33,9 @@ class ControlGuard {
 std::optional<std::string_view> bearer_token(const http::RequestHead& head);
 // 401, the same for every reason, without resource metadata, so that SDK clients stop instead of starting OAuth.
 HttpAnswer unauthorized();
+// Of who is not recognised: that, or 503 where grants cannot be read (Identities::unusable), so that nobody throws a
+// good token away.
+HttpAnswer unrecognised(std::string_view unusable);
 HttpAnswer text_answer(int status, std::string_view text);
 
 }  // namespace sluice::gateway

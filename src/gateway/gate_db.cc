@@ -7,6 +7,39 @@ constexpr int kSchema = 1;
 
 std::int64_t row_of(GateDb::Part part) { return static_cast<std::int64_t>(part) + 1; }
 
+Grant read_grant(Statement& row) {
+  Grant grant;
+  grant.name = row.text(0);
+  grant.server = row.text(1);
+  grant.policy = row.text(2);
+  grant.hash = row.text(3);
+  grant.old_hash = row.text(4);
+  grant.old_until_ms = row.integer(5);
+  grant.created_ms = row.integer(6);
+  grant.expires_ms = row.integer(7);
+  grant.revoked_ms = row.integer(8);
+  grant.stdio = row.integer(9) != 0;
+  return grant;
+}
+
+Approval read_approval(Statement& row) {
+  Approval approval;
+  approval.id = row.text(0);
+  approval.grant = row.text(1);
+  approval.server = row.text(2);
+  approval.tool = row.text(3);
+  approval.digest = row.text(4);
+  approval.rule = row.text(5);
+  approval.message = row.text(6);
+  approval.arguments = row.text(7);
+  approval.created_ms = row.integer(8);
+  approval.expires_ms = row.integer(9);
+  approval.status = row.text(10);
+  approval.approver = row.text(11);
+  approval.decided_ms = row.integer(12);
+  return approval;
+}
+
 }  // namespace
 
 struct GateDb::Statements {
@@ -45,7 +78,7 @@ Status GateDb::prepare_schema() {
       " tool TEXT NOT NULL, digest TEXT NOT NULL, rule TEXT NOT NULL, message TEXT NOT NULL, arguments TEXT NOT NULL,"
       " created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, status TEXT NOT NULL, approver TEXT NOT NULL,"
       " decided_ms INTEGER NOT NULL) STRICT;"
-      "CREATE INDEX IF NOT EXISTS gate_approvals_digest ON gate_approvals (digest);"
+      "CREATE INDEX IF NOT EXISTS gate_approvals_ends ON gate_approvals (expires_ms);"
       "CREATE TABLE IF NOT EXISTS gate_pins (server TEXT NOT NULL, target TEXT NOT NULL, tool TEXT NOT NULL,"
       " accepted TEXT NOT NULL, seen TEXT NOT NULL, rejected TEXT NOT NULL, changed_ms INTEGER NOT NULL,"
       " PRIMARY KEY (server, target, tool)) STRICT;"
@@ -80,6 +113,149 @@ Status GateDb::count(Part part) {
   Statement add(file_, "UPDATE gate_revisions SET revision = revision + 1 WHERE part = ?1");
   add.bind(1, row_of(part));
   return add.run() ? Status() : fail(file_.error("written"));
+}
+
+Status GateDb::transact(std::optional<Part> tells, const std::function<Status()>& work) {
+  SLUICE_CHECK(open());
+  return file_.transact([&]() -> Status {
+    wrote_ = false;
+    SLUICE_CHECK(work());
+    return wrote_ && tells ? count(*tells) : Status();
+  });
+}
+
+Status GateDb::write(Statement& statement) {
+  wrote_ = true;
+  return statement.run() ? Status() : fail(file_.error("written"));
+}
+
+template <class Read>
+Status GateDb::each_row(Statement& rows, const Read& read) {
+  auto step = rows.step();
+  for (; step == Statement::Step::kRow; step = rows.step()) read(rows);
+  return step == Statement::Step::kDone ? Status() : fail(file_.error("read"));
+}
+
+Result<std::vector<Grant>> GateDb::grants() {
+  std::vector<Grant> all;
+  SLUICE_TRY(const bool present, open_if_present());
+  if (!present) return all;
+  Statement rows(file_,
+                 "SELECT name, server, policy, hash, old_hash, old_until_ms, created_ms, expires_ms, revoked_ms, stdio"
+                 " FROM gate_grants ORDER BY name");
+  SLUICE_CHECK(each_row(rows, [&](Statement& row) { all.push_back(read_grant(row)); }));
+  return all;
+}
+
+Result<std::string> GateDb::admin_hash() {
+  std::string hash;
+  SLUICE_TRY(const bool present, open_if_present());
+  if (!present) return hash;
+  Statement rows(file_, "SELECT hash FROM gate_admin");
+  SLUICE_CHECK(each_row(rows, [&](Statement& row) { hash = row.text(0); }));
+  return hash;
+}
+
+Result<std::vector<Approval>> GateDb::live_approvals(std::int64_t after_ms) {
+  std::vector<Approval> live;
+  SLUICE_TRY(const bool present, open_if_present());
+  if (!present) return live;
+  Statement rows(file_,
+                 "SELECT id, grant_name, server, tool, digest, rule, message, '', created_ms, expires_ms, status,"
+                 " approver, decided_ms FROM gate_approvals"
+                 " WHERE expires_ms > ?1 AND status IN ('pending', 'approved', 'denied') ORDER BY created_ms, id");
+  rows.bind(1, after_ms);
+  SLUICE_CHECK(each_row(rows, [&](Statement& row) { live.push_back(read_approval(row)); }));
+  return live;
+}
+
+Result<std::optional<Approval>> GateDb::approval(const std::string& id) {
+  std::optional<Approval> found;
+  SLUICE_TRY(const bool present, open_if_present());
+  if (!present) return found;
+  Statement rows(file_,
+                 "SELECT id, grant_name, server, tool, digest, rule, message, arguments, created_ms, expires_ms,"
+                 " status, approver, decided_ms FROM gate_approvals WHERE id = ?1");
+  rows.bind_text(1, id);
+  SLUICE_CHECK(each_row(rows, [&](Statement& row) { found = read_approval(row); }));
+  return found;
+}
+
+Result<std::vector<Pin>> GateDb::pins(const std::string& server, const std::string& target) {
+  std::vector<Pin> pins;
+  SLUICE_TRY(const bool present, open_if_present());
+  if (!present) return pins;
+  Statement rows(file_,
+                 "SELECT server, target, tool, accepted, seen, rejected, changed_ms FROM gate_pins"
+                 " WHERE (?1 = '' OR server = ?1) AND (?2 = '' OR target = ?2) ORDER BY server, target, tool");
+  rows.bind_text(1, server);
+  rows.bind_text(2, target);
+  SLUICE_CHECK(each_row(rows, [&](Statement& row) {
+    pins.push_back({row.text(0), row.text(1), row.text(2), row.text(3), row.text(4), row.text(5), row.integer(6)});
+  }));
+  return pins;
+}
+
+Status GateDb::put(const Grant& grant) {
+  Statement insert(file_, "INSERT OR REPLACE INTO gate_grants VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
+  insert.bind_text(1, grant.name);
+  insert.bind_text(2, grant.server);
+  insert.bind_text(3, grant.policy);
+  insert.bind_text(4, grant.hash);
+  insert.bind_text(5, grant.old_hash);
+  insert.bind(6, grant.old_until_ms);
+  insert.bind(7, grant.created_ms);
+  insert.bind(8, grant.expires_ms);
+  insert.bind(9, grant.revoked_ms);
+  insert.bind(10, grant.stdio ? 1 : 0);
+  return write(insert);
+}
+
+Status GateDb::put(const Approval& approval) {
+  Statement insert(file_,
+                   "INSERT OR REPLACE INTO gate_approvals VALUES"
+                   " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)");
+  insert.bind_text(1, approval.id);
+  insert.bind_text(2, approval.grant);
+  insert.bind_text(3, approval.server);
+  insert.bind_text(4, approval.tool);
+  insert.bind_text(5, approval.digest);
+  insert.bind_text(6, approval.rule);
+  insert.bind_text(7, approval.message);
+  insert.bind_text(8, approval.arguments);
+  insert.bind(9, approval.created_ms);
+  insert.bind(10, approval.expires_ms);
+  insert.bind_text(11, approval.status);
+  insert.bind_text(12, approval.approver);
+  insert.bind(13, approval.decided_ms);
+  return write(insert);
+}
+
+Status GateDb::put(const Pin& pin) {
+  Statement insert(file_, "INSERT OR REPLACE INTO gate_pins VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
+  insert.bind_text(1, pin.server);
+  insert.bind_text(2, pin.target);
+  insert.bind_text(3, pin.tool);
+  insert.bind_text(4, pin.accepted);
+  insert.bind_text(5, pin.seen);
+  insert.bind_text(6, pin.rejected);
+  insert.bind(7, pin.changed_ms);
+  return write(insert);
+}
+
+Status GateDb::put_admin_hash(const std::string& hash) {
+  Statement insert(file_, "INSERT OR REPLACE INTO gate_admin VALUES (1, ?1)");
+  insert.bind_text(1, hash);
+  return write(insert);
+}
+
+Status GateDb::retire_approvals(std::int64_t now_ms, std::int64_t kept_ms) {
+  Statement forget(file_, "DELETE FROM gate_approvals WHERE expires_ms < ?1");
+  forget.bind(1, now_ms - kept_ms);
+  SLUICE_CHECK(write(forget));
+  Statement blank(file_, "UPDATE gate_approvals SET arguments = '' WHERE expires_ms <= ?1 AND arguments != ''");
+  blank.bind(1, now_ms);
+  return write(blank);
 }
 
 }  // namespace sluice::gateway

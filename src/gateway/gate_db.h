@@ -1,47 +1,50 @@
-// The part of `$SLUICE_HOME/state.db` that says who may act: the admin credential's hash, grants, approvals, pins, and
-// a revision of each that tells other processes that it changed. One connection; the stores on it (grant_store.h,
-// approval_store.h, pin_store.h) are used by one thread at a time. Changes are on the disk before they are answered.
-// gate.md 2, 5.
+// The state of the gate in `$SLUICE_HOME/state.db` (gate_rows.h), shared by the processes of one home. One connection;
+// changes are on the disk before they are answered. The file is made by the first change.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <string>
 
+#include "gateway/gate_rows.h"
 #include "gateway/sqlite_file.h"
 
 namespace sluice::gateway {
 
-class GateDb {
+class GateDb final : public GateRows {
  public:
-  enum class Part { kGrants, kApprovals, kPins };
   explicit GateDb(std::string path, std::chrono::milliseconds patience = std::chrono::seconds(2));
 
-  // Makes the file, where it is missing. kConflict: another version's; kIo.
-  Status open();
-  // False: there is none yet.
-  Result<bool> open_if_present();
-  // How often the part has changed, by any process; 0 without a file.
-  Result<std::int64_t> revision(Part part);
-  // `work` in one transaction of its own that counts as a change of the part.
-  template <class Work>
-  auto change(Part part, const Work& work) -> decltype(work()) {
-    SLUICE_CHECK(open());
-    return file_.transact([&]() -> decltype(work()) {
-      auto done = work();
-      if (done) SLUICE_CHECK(count(part));
-      return done;
-    });
-  }
+  Result<std::int64_t> revision(Part part) override;
+  Result<std::vector<Grant>> grants() override;
+  Result<std::string> admin_hash() override;
+  Result<std::vector<Approval>> live_approvals(std::int64_t after_ms) override;
+  Result<std::optional<Approval>> approval(const std::string& id) override;
+  Result<std::vector<Pin>> pins(const std::string& server, const std::string& target) override;
+
+  Status put(const Grant& grant) override;
+  Status put(const Approval& approval) override;
+  Status put(const Pin& pin) override;
+  Status put_admin_hash(const std::string& hash) override;
+  Status retire_approvals(std::int64_t now_ms, std::int64_t kept_ms) override;
+
   SqliteFile& file() { return file_; }
 
  private:
   struct Statements;
+  // kConflict: another version's file; kIo.
+  Status open();
+  Result<bool> open_if_present();
   Status prepare_schema();
+  Status transact(std::optional<Part> tells, const std::function<Status()>& work) override;
   Status count(Part part);
+  Status write(Statement& statement);
+  template <class Read>
+  Status each_row(Statement& rows, const Read& read);
 
   SqliteFile file_;
   std::shared_ptr<Statements> statements_;  // gone before the file
+  bool wrote_ = false;                      // in the change under way
 };
 
 }  // namespace sluice::gateway

@@ -41,6 +41,7 @@ void Grants::refresh() {
     if (told_) told_(read.error().message);
   }
   readable_ = read.has_value();
+  why_ = readable_ ? "" : read.error().message;
   if (changed && changed_) changed_();
 }
 
@@ -97,6 +98,7 @@ Result<Identity> Grants::identify_stdio(const std::string& name, std::string_vie
   if (live && !grant->hash.empty() && token.empty()) {
     return fail(Code::kRefused, "the grant '" + name + "' needs its token in the environment: SLUICE_GRANT_TOKEN");
   }
+  if (!readable_) return fail(Code::kUnavailable, "grants cannot be read: " + why_);
   const std::string hash = token.empty() ? "" : credential_hash(token);
   // A grant without a token is known by its name alone, whatever else the environment holds.
   const std::string credential = live && grant->hash.empty() ? "" : hash;

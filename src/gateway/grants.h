@@ -1,5 +1,5 @@
-// The grants of state.db as a running program sees them: tokens are recognised, and each call asks whether its grant
-// still holds, so that a change by any process counts from the next call on. If they cannot be read, only `default`
+// The grants as a running program sees them: tokens are recognised, and each call asks whether its grant still holds,
+// so that a change by any process counts from the next call on. If they cannot be read, only `default`
 // and `owner` go on (A44). Control thread only. gate.md 2.
 #pragma once
 
@@ -36,6 +36,7 @@ class Grants final : public Identities {
   // Of `mcp --grant NAME`. kRefused: the one sentence for every reason but a missing token.
   Result<Identity> identify_stdio(const std::string& name, std::string_view token);
   bool is_valid(const Caller& caller) override;
+  std::string_view unusable() const override { return why_; }
 
   // Reads what changed.
   void refresh();
@@ -60,6 +61,7 @@ class Grants final : public Identities {
   std::int64_t newest_ms_ = 0;  // a clock that steps back revives nothing
   MonoTime looked_{};
   bool readable_ = true;
+  std::string why_;  // it is not
 };
 
 }  // namespace sluice::gateway

@@ -1,23 +1,20 @@
-// Grants in SQLite, and as a running program sees them: what is recognised, and what has ended.
+// Grants, wherever they lie, and as a running program sees them: what is recognised, and what has ended.
 #include "gateway/grants.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <filesystem>
-#include <fstream>
 
 #include "gateway/credential.h"
+#include "gateway/test_rows.h"
 
 namespace sluice::gateway {
 namespace {
 
 constexpr std::int64_t kHour = 3'600'000;
 
-class GrantsTest : public ::testing::Test {
+class GrantsTest : public RowsTest {
  protected:
   void SetUp() override {
-    std::filesystem::create_directories(directory_);
+    RowsTest::SetUp();
     clock_.advance(std::chrono::hours(1'000));
     grants_.set_options({.server = "sluice", .default_token = "the-token", .needs_token = true});
     grants_.set_profiles([this](const std::string& grant) {
@@ -25,7 +22,6 @@ class GrantsTest : public ::testing::Test {
       return &profile_;
     });
   }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
 
   std::int64_t now() { return unix_ms(clock_.wall()); }
   // Its token. Made by another process: through a connection of its own.
@@ -45,18 +41,17 @@ class GrantsTest : public ::testing::Test {
     return found ? found->caller.grant : "";
   }
 
-  const std::string directory_ = ::testing::TempDir() + "sluice-grants-" + std::to_string(::getpid());
-  const std::string path_ = directory_ + "/state.db";
   FakeClock clock_;
   SeededEntropy entropy_{3};
   mcp::ServerProfile profile_;
   std::string shown_;
-  GateDb db_{path_}, other_db_{path_};
-  GrantStore store_{db_}, others_{other_db_};
+  const std::unique_ptr<GateRows> rows_ = open(), other_rows_ = open();
+  GrantStore store_{*rows_}, others_{*other_rows_};
   Grants grants_{clock_, store_};
 };
+INSTANTIATE_EVERYWHERE(GrantsTest);
 
-TEST_F(GrantsTest, ATokenChoosesItsGrantAndNothingElseDoes) {
+TEST_P(GrantsTest, ATokenChoosesItsGrantAndNothingElseDoes) {
   EXPECT_EQ(who("the-token"), "default") << "before there is a file";
   EXPECT_FALSE(std::filesystem::exists(path_)) << "looking makes none";
   const std::string one = create("one"), two = create("two");
@@ -71,19 +66,15 @@ TEST_F(GrantsTest, ATokenChoosesItsGrantAndNothingElseDoes) {
   EXPECT_EQ(who(std::nullopt), "");
 }
 
-TEST_F(GrantsTest, OnlyHashesAreKept) {
+TEST_P(GrantsTest, OnlyHashesAreKept) {
   const std::string token = create("one");
-  std::string kept;
-  for (const auto& entry : std::filesystem::directory_iterator(directory_)) {
-    std::ifstream file(entry.path(), std::ios::binary);
-    kept.append(std::istreambuf_iterator<char>(file), {});
-  }
-  EXPECT_NE(kept.find(credential_hash(token)), std::string::npos);
-  EXPECT_EQ(kept.find(token), std::string::npos);
-  EXPECT_EQ(kept.find(token.substr(kGrantPrefix.size())), std::string::npos);
+  const std::string all = kept();
+  EXPECT_NE(all.find(credential_hash(token)), std::string::npos);
+  EXPECT_EQ(all.find(token), std::string::npos);
+  EXPECT_EQ(all.find(token.substr(kGrantPrefix.size())), std::string::npos);
 }
 
-TEST_F(GrantsTest, RevocationAndExpiryEndItAtOnceForWhoeverHoldsIt) {
+TEST_P(GrantsTest, RevocationAndExpiryEndItAtOnceForWhoeverHoldsIt) {
   const std::string one = create("one"), brief = create("brief", now() + kHour);
   const Caller first = grants_.identify(one)->caller, second = grants_.identify(brief)->caller;
   EXPECT_TRUE(grants_.is_valid(first) && grants_.is_valid(second));
@@ -97,7 +88,7 @@ TEST_F(GrantsTest, RevocationAndExpiryEndItAtOnceForWhoeverHoldsIt) {
   EXPECT_FALSE(others_.create({.name = "one"})) << "the name in the audit stays of one";
 }
 
-TEST_F(GrantsTest, AClockThatStepsBackRevivesNothing) {
+TEST_P(GrantsTest, AClockThatStepsBackRevivesNothing) {
   const std::string brief = create("brief", now() + kHour);
   clock_.advance(std::chrono::hours(2));
   EXPECT_EQ(who(brief), "");
@@ -105,7 +96,7 @@ TEST_F(GrantsTest, AClockThatStepsBackRevivesNothing) {
   EXPECT_EQ(who(brief), "");
 }
 
-TEST_F(GrantsTest, ARotatedTokenCountsForItsGraceAlone) {
+TEST_P(GrantsTest, ARotatedTokenCountsForItsGraceAlone) {
   const std::string before = create("one");
   const Caller held = grants_.identify(before)->caller;
   const std::string after = make_credential(kGrantPrefix, entropy_);
@@ -123,12 +114,12 @@ TEST_F(GrantsTest, ARotatedTokenCountsForItsGraceAlone) {
   EXPECT_EQ(who(last), "one");
 }
 
-TEST_F(GrantsTest, AnotherServersGrantIsNobodyHere) {
+TEST_P(GrantsTest, AnotherServersGrantIsNobodyHere) {
   EXPECT_EQ(who(create("files", 0, "files")), "");
   EXPECT_FALSE(grants_.identify_stdio("files", "x"));
 }
 
-TEST_F(GrantsTest, WithoutAuthenticationAGrantsTokenNeverBecomesTheDefault) {
+TEST_P(GrantsTest, WithoutAuthenticationAGrantsTokenNeverBecomesTheDefault) {
   grants_.set_options({.server = "sluice", .default_token = "", .needs_token = false});
   const std::string one = create("one");
   EXPECT_EQ(who(std::nullopt), "default");
@@ -138,7 +129,7 @@ TEST_F(GrantsTest, WithoutAuthenticationAGrantsTokenNeverBecomesTheDefault) {
   EXPECT_EQ(who(one), "") << "not something larger";
 }
 
-TEST_F(GrantsTest, OnStdioTheNameNeedsItsTokenUnlessItHasNone) {
+TEST_P(GrantsTest, OnStdioTheNameNeedsItsTokenUnlessItHasNone) {
   const std::string one = create("one");
   Grant local{.name = "local", .created_ms = now(), .stdio = true};
   ASSERT_TRUE(others_.create(local));
@@ -152,22 +143,23 @@ TEST_F(GrantsTest, OnStdioTheNameNeedsItsTokenUnlessItHasNone) {
   EXPECT_FALSE(grants_.is_valid({.grant = "nobody"}));
 }
 
-TEST_F(GrantsTest, A44UnreadableGrantsEndAndTheDefaultGoesOn) {
+TEST_P(GrantsTest, A44UnreadableGrantsEndAndTheDefaultGoesOn) {
   const std::string one = create("one");
   const Caller held = grants_.identify(one)->caller;
   int told = 0;
   grants_.on_error([&](std::string_view) { ++told; });
-  ASSERT_TRUE(other_db_.file().run("ALTER TABLE gate_revisions RENAME TO gone"));
+  spoil();
   clock_.advance(std::chrono::seconds(1));
   EXPECT_FALSE(grants_.is_valid(held));
   EXPECT_EQ(who(one), "");
   EXPECT_EQ(who("the-token"), "default");
   EXPECT_EQ(told, 1) << "once";
-  ASSERT_TRUE(other_db_.file().run("ALTER TABLE gone RENAME TO gate_revisions"));
+  EXPECT_NE(grants_.unusable(), "");
+  mend();
   EXPECT_EQ(who(one), "one") << "and back";
 }
 
-TEST_F(GrantsTest, SeveralServersBehindOneEndpointHaveTheirGrantsAndItsOwn) {
+TEST_P(GrantsTest, SeveralServersBehindOneEndpointHaveTheirGrantsAndItsOwn) {
   grants_.set_options({.server = "gateway", .default_token = "t", .needs_token = true, .also = {"files", "web"}});
   EXPECT_EQ(who(create("all", 0, "gateway")), "all");
   EXPECT_EQ(who(create("one", 0, "web")), "one");
@@ -175,7 +167,7 @@ TEST_F(GrantsTest, SeveralServersBehindOneEndpointHaveTheirGrantsAndItsOwn) {
   EXPECT_EQ(who(create("ours", 0, "sluice")), "");
 }
 
-TEST_F(GrantsTest, NamesAreChecked) {
+TEST_P(GrantsTest, NamesAreChecked) {
   for (const std::string_view good : {"a", "ci-runner.2", "0_x"}) EXPECT_TRUE(check_grant_name(good)) << good;
   for (const std::string& bad :
        {std::string(), std::string("A"), std::string("-a"), std::string("default"), std::string("owner"),
@@ -184,7 +176,7 @@ TEST_F(GrantsTest, NamesAreChecked) {
   }
 }
 
-TEST_F(GrantsTest, TheAdminCredentialIsReplacedByWhoKnowsTheOldOne) {
+TEST_P(GrantsTest, TheAdminCredentialIsReplacedByWhoKnowsTheOldOne) {
   EXPECT_EQ(*store_.admin_hash(), "");
   ASSERT_TRUE(store_.set_admin_hash("", "first"));
   EXPECT_FALSE(others_.set_admin_hash("", "second")) << "two at once";

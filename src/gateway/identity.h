@@ -22,6 +22,8 @@ class Identities {
   virtual std::optional<Identity> identify(std::optional<std::string_view> token) = 0;
   // Whether who was identified may still act.
   virtual bool is_valid(const Caller& caller) = 0;
+  // Why nobody but who needs no grant is recognised now, as of the last question; empty: everybody is.
+  virtual std::string_view unusable() const { return {}; }
 };
 
 // One token, or none at all: the local socket, and tests.

@@ -76,7 +76,7 @@ std::optional<HttpAnswer> McpHttp::judge(const HttpRequest& request) {
     // gate.md 10: also /.well-known/oauth-*, so that clients do not begin OAuth.
     return text_answer(404, "There is nothing here. MCP is at /mcp.");
   }
-  if (!identities_.identify(bearer_token(request.head))) return unauthorized();
+  if (!identities_.identify(bearer_token(request.head))) return unrecognised(identities_.unusable());
   const auto head = mcp_head(request.head);
   if (!head) return refusal_answer(head.error());
   return std::nullopt;
@@ -89,7 +89,7 @@ void McpHttp::handle(HttpRequest request, std::shared_ptr<HttpReply> reply) {
   if (!head) return reply->respond(refusal_answer(head.error()));
   // Again: the body may have taken its time.
   const auto who = identities_.identify(bearer_token(request.head));
-  if (!who) return reply->respond(unauthorized());
+  if (!who) return reply->respond(unrecognised(identities_.unusable()));
   if (head->method == mcp::HttpMethod::kPost) return post(*who, *head, request.body, reply);
   if (const auto routed = mcp::route_stream(*head); !routed) return reply->respond(refusal_answer(routed.error()));
   if (head->method == mcp::HttpMethod::kGet) return get_stream(*who, *head, reply);
@@ -210,7 +210,7 @@ void McpHttp::end_invalid() {
     if (reply->streaming()) {
       reply->end();
     } else {
-      reply->respond(unauthorized());
+      reply->respond(unrecognised(identities_.unusable()));
     }
     return true;
   });

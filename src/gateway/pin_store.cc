@@ -9,7 +9,6 @@
 namespace sluice::gateway {
 namespace {
 
-constexpr const char* kColumns = "server, target, tool, accepted, seen, rejected, changed_ms";
 // The row that remembers that a server was seen at all, also where it had no tools.
 const std::string kContact;
 
@@ -23,47 +22,13 @@ std::string PinStore::text_of(const Json& entry) {
   return policy::canonical_json(pinned);
 }
 
-Result<std::vector<Pin>> PinStore::select(const std::string& server, const std::string& target) {
-  std::vector<Pin> pins;
-  SLUICE_TRY(const bool present, db_.open_if_present());
-  if (!present) return pins;
-  const bool all = server.empty();
-  Statement rows(db_.file(), (std::string("SELECT ") + kColumns + " FROM gate_pins " +
-                              (all ? "" : "WHERE server = ?1 AND target = ?2 ") + "ORDER BY server, target, tool")
-                                 .c_str());
-  if (!all) {
-    rows.bind_text(1, server);
-    rows.bind_text(2, target);
-  }
-  auto step = rows.step();
-  for (; step == Statement::Step::kRow; step = rows.step()) {
-    pins.push_back(
-        {rows.text(0), rows.text(1), rows.text(2), rows.text(3), rows.text(4), rows.text(5), rows.integer(6)});
-  }
-  if (step != Statement::Step::kDone) return fail(db_.file().error("read"));
-  return pins;
-}
-
-Status PinStore::write(const Pin& pin) {
-  Statement put(db_.file(), "INSERT OR REPLACE INTO gate_pins VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
-  put.bind_text(1, pin.server);
-  put.bind_text(2, pin.target);
-  put.bind_text(3, pin.tool);
-  put.bind_text(4, pin.accepted);
-  put.bind_text(5, pin.seen);
-  put.bind_text(6, pin.rejected);
-  put.bind(7, pin.changed_ms);
-  return put.run() ? Status() : fail(db_.file().error("written"));
-}
-
 Result<PinStore::Checked> PinStore::check(const std::string& server, const std::string& target,
                                           std::span<const Seen> tools, First first, std::int64_t now_ms) {
-  SLUICE_CHECK(db_.open());
-  return db_.file().transact([&]() -> Result<Checked> {
-    SLUICE_TRY(const std::vector<Pin> known, select(server, target));
+  return state_.change(std::nullopt, [&]() -> Result<Checked> {
+    SLUICE_TRY(const std::vector<Pin> known, state_.pins(server, target));
     Checked checked;
     checked.first = known.empty();
-    if (checked.first) SLUICE_CHECK(write({server, target, kContact, "", "", "", now_ms}));
+    if (checked.first) SLUICE_CHECK(state_.put(Pin{server, target, kContact, "", "", "", now_ms}));
     std::map<std::string, Pin> by_tool;
     for (const Pin& pin : known) by_tool.emplace(pin.tool, pin);
     for (const Seen& tool : tools) {
@@ -78,54 +43,46 @@ Result<PinStore::Checked> PinStore::check(const std::string& server, const std::
       }
       if (!changed) continue;
       pin.changed_ms = now_ms;
-      SLUICE_CHECK(write(pin));
+      SLUICE_CHECK(state_.put(pin));
     }
     return checked;
   });
 }
 
 Result<std::vector<Pin>> PinStore::load() {
-  SLUICE_TRY(std::vector<Pin> pins, select("", ""));
+  SLUICE_TRY(std::vector<Pin> pins, state_.pins("", ""));
   std::erase_if(pins, [](const Pin& pin) { return pin.tool == kContact; });
   return pins;
 }
 
 Result<std::size_t> PinStore::settle(const std::string& server, const std::vector<std::string>& tools,
-                                     const char* set) {
-  return db_.change(GateDb::Part::kPins, [&]() -> Result<std::size_t> {
+                                     const std::function<void(Pin&)>& set) {
+  return state_.change(GateRows::Part::kPins, [&]() -> Result<std::size_t> {
+    SLUICE_TRY(const std::vector<Pin> all, state_.pins(server, ""));
     std::size_t count = 0;
-    std::vector<std::string> names = tools;
-    if (names.empty()) {
-      SLUICE_TRY(const std::vector<Pin> all, load());
-      for (const Pin& pin : all) {
-        if (pin.server == server && pin.is_quarantined()) names.push_back(pin.tool);
-      }
-      std::sort(names.begin(), names.end());
-      names.erase(std::unique(names.begin(), names.end()), names.end());
+    std::set<std::string> missing(tools.begin(), tools.end());
+    for (Pin pin : all) {
+      const bool meant = tools.empty() || std::find(tools.begin(), tools.end(), pin.tool) != tools.end();
+      if (!meant || pin.tool == kContact || !pin.is_quarantined()) continue;
+      set(pin);
+      SLUICE_CHECK(state_.put(pin));
+      missing.erase(pin.tool);
+      ++count;
     }
-    for (const std::string& name : names) {
-      Statement change(db_.file(), (std::string("UPDATE gate_pins SET ") + set +
-                                    " WHERE server = ?1 AND tool = ?2 AND tool <> '' AND accepted <> seen")
-                                       .c_str());
-      change.bind_text(1, server);
-      change.bind_text(2, name);
-      if (!change.run()) return fail(db_.file().error("written"));
-      const auto changed = static_cast<std::size_t>(db_.file().changes());
-      if (changed == 0) {
-        return fail(Code::kNotFound, "no tool '" + name + "' of '" + server + "' is in quarantine");
-      }
-      count += changed;
-    }
-    return count;
+    if (missing.empty()) return count;
+    return fail(Code::kNotFound, "no tool '" + *missing.begin() + "' of '" + server + "' is in quarantine");
   });
 }
 
 Result<std::size_t> PinStore::accept(const std::string& server, const std::vector<std::string>& tools) {
-  return settle(server, tools, "accepted = seen, rejected = ''");
+  return settle(server, tools, [](Pin& pin) {
+    pin.accepted = pin.seen;
+    pin.rejected.clear();
+  });
 }
 
 Result<std::size_t> PinStore::reject(const std::string& server, const std::vector<std::string>& tools) {
-  return settle(server, tools, "rejected = seen");
+  return settle(server, tools, [](Pin& pin) { pin.rejected = pin.seen; });
 }
 
 }  // namespace sluice::gateway

@@ -1,6 +1,7 @@
-// What an upstream server's tools were when somebody last agreed to them, in state.db (gate.md 6): name, description,
-// schemas and annotations as one canonical text each, by server name and by the command or URL behind it. What is new
-// or has changed since is quarantined until it is accepted. One thread at a time; shared with other processes.
+// What an upstream server's tools were when somebody last agreed to them (gate.md 6): name, description, schemas and
+// annotations as one canonical text each, by server name and by the command or URL behind it. What is new or has
+// changed since is quarantined until it is accepted. Over rows wherever they lie (gate_rows.h, whose errors these are,
+// and those named below), shared with other processes. One thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -11,22 +12,13 @@
 #include <vector>
 
 #include "base/json.h"
-#include "gateway/gate_db.h"
+#include "gateway/gate_rows.h"
 
 namespace sluice::gateway {
 
-struct Pin {
-  std::string server, target, tool;
-  std::string accepted;  // the text that was agreed to; empty: none
-  std::string seen;      // the newest one
-  std::string rejected;  // the one that was refused; empty: none
-  std::int64_t changed_ms = 0;
-  bool is_quarantined() const { return accepted != seen; }
-};
-
 class PinStore {
  public:
-  explicit PinStore(GateDb& db) : db_(db) {}
+  explicit PinStore(GateRows& state) : state_(state) {}
 
   // The text of one entry of tools/list.
   static std::string text_of(const Json& entry);
@@ -47,14 +39,12 @@ class PinStore {
   // Of one server's quarantined tools those that are named, all if none is. How many; kNotFound: one is not there.
   Result<std::size_t> accept(const std::string& server, const std::vector<std::string>& tools);
   Result<std::size_t> reject(const std::string& server, const std::vector<std::string>& tools);
-  Result<std::int64_t> revision() { return db_.revision(GateDb::Part::kPins); }
+  Result<std::int64_t> revision() { return state_.revision(GateRows::Part::kPins); }
 
  private:
-  Result<std::size_t> settle(const std::string& server, const std::vector<std::string>& tools, const char* set);
-  Result<std::vector<Pin>> select(const std::string& server, const std::string& target);
-  Status write(const Pin& pin);
-
-  GateDb& db_;
+  Result<std::size_t> settle(const std::string& server, const std::vector<std::string>& tools,
+                             const std::function<void(Pin&)>& set);
+  GateRows& state_;
 };
 
 }  // namespace sluice::gateway

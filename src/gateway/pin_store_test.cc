@@ -1,39 +1,27 @@
 #include "gateway/pin_store.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <filesystem>
+#include "gateway/test_rows.h"
 
 namespace sluice::gateway {
 namespace {
 
-struct Pins : testing::Test {
-  Pins() {
-    std::string name = (std::filesystem::temp_directory_path() / "sluice-pins.XXXXXX").string();
-    directory = ::mkdtemp(name.data());
-    db.emplace(directory / "state.db");
-    store.emplace(*db);
-  }
-  ~Pins() override {
-    store.reset();
-    db.reset();
-    std::filesystem::remove_all(directory);
-  }
+struct Pins : RowsTest {
   PinStore::Checked check(std::vector<PinStore::Seen> tools, PinStore::First first = PinStore::First::kAccept,
                           const std::string& target = "cmd") {
-    auto checked = store->check("files", target, tools, first, 1);
+    auto checked = store.check("files", target, tools, first, 1);
     EXPECT_TRUE(checked) << (checked ? "" : checked.error().message);
     return checked ? *std::move(checked) : PinStore::Checked{};
   }
-  std::filesystem::path directory;
-  std::optional<GateDb> db;
-  std::optional<PinStore> store;
+  const std::unique_ptr<GateRows> rows = open(), other_rows = open();
+  PinStore store{*rows}, others{*other_rows};
 };
+INSTANTIATE_EVERYWHERE(Pins);
 
 using Names = std::set<std::string>;
 
-TEST_F(Pins, TheFirstListIsAcceptedAndWhatChangesLaterIsNot) {
+TEST_P(Pins, TheFirstListIsAcceptedAndWhatChangesLaterIsNot) {
   EXPECT_TRUE(check({{"a", "1"}, {"b", "1"}}).quarantined.empty());
   EXPECT_TRUE(check({{"a", "1"}, {"b", "1"}}).quarantined.empty());
   const auto changed = check({{"a", "2"}, {"b", "1"}, {"c", "1"}});
@@ -42,64 +30,83 @@ TEST_F(Pins, TheFirstListIsAcceptedAndWhatChangesLaterIsNot) {
   EXPECT_TRUE(check({{"a", "2"}, {"c", "1"}}).news.empty()) << "told once";
 }
 
-TEST_F(Pins, AToolThatGoesBackToWhatWasAcceptedIsFree) {
+TEST_P(Pins, AToolThatGoesBackToWhatWasAcceptedIsFree) {
   check({{"a", "1"}});
   EXPECT_EQ(check({{"a", "2"}}).quarantined, Names{"a"});
   EXPECT_TRUE(check({{"a", "1"}}).quarantined.empty());
 }
 
-TEST_F(Pins, AToolThatWasAwayIsStillKnown) {
+TEST_P(Pins, AToolThatWasAwayIsStillKnown) {
   check({{"a", "1"}});
   check({});
   EXPECT_TRUE(check({{"a", "1"}}).quarantined.empty());
   EXPECT_EQ(check({{"a", "2"}}).quarantined, Names{"a"});
 }
 
-TEST_F(Pins, AServerThatBeganWithoutToolsIsNotNewForEver) {
+TEST_P(Pins, AServerThatBeganWithoutToolsIsNotNewForEver) {
   EXPECT_TRUE(check({}).first);
   EXPECT_EQ(check({{"a", "1"}}).quarantined, Names{"a"});
 }
 
-TEST_F(Pins, StrictPinsQuarantineTheFirstList) {
+TEST_P(Pins, StrictPinsQuarantineTheFirstList) {
   EXPECT_EQ(check({{"a", "1"}}, PinStore::First::kQuarantine).quarantined, Names{"a"});
 }
 
-TEST_F(Pins, AnotherCommandIsAnotherServer) {
+TEST_P(Pins, AnotherCommandIsAnotherServer) {
   check({{"a", "1"}});
   EXPECT_TRUE(check({{"a", "2"}}, PinStore::First::kAccept, "other").first);
 }
 
-TEST_F(Pins, WhatIsAcceptedIsWhatWasSeenLast) {
+TEST_P(Pins, WhatIsAcceptedIsWhatWasSeenLast) {
   check({{"a", "1"}});
   check({{"a", "2"}});
-  const auto before = store->revision();
-  EXPECT_EQ(store->accept("files", {"a"}), 1u);
-  EXPECT_GT(*store->revision(), *before) << "other processes look again";
+  const auto before = store.revision();
+  EXPECT_EQ(store.accept("files", {"a"}), 1u);
+  EXPECT_GT(*store.revision(), *before) << "other processes look again";
   EXPECT_TRUE(check({{"a", "2"}}).quarantined.empty());
   EXPECT_EQ(check({{"a", "3"}}).quarantined, Names{"a"});
   EXPECT_EQ(check({{"a", "1"}}).quarantined, Names{"a"}) << "the one before, too";
 }
 
-TEST_F(Pins, OnlyWhatIsInQuarantineCanBeAcceptedAndAllOrNothing) {
+TEST_P(Pins, OnlyWhatIsInQuarantineCanBeAcceptedAndAllOrNothing) {
   check({{"a", "1"}, {"b", "1"}});
   check({{"a", "2"}, {"b", "1"}});
-  EXPECT_EQ(store->accept("files", {"a", "b"}).error().code, Code::kNotFound);
+  EXPECT_EQ(store.accept("files", {"a", "b"}).error().code, Code::kNotFound);
   EXPECT_EQ(check({{"a", "2"}}).quarantined, Names{"a"});
-  EXPECT_EQ(store->accept("files", {}), 1u);
-  EXPECT_EQ(store->accept("files", {}), 0u);
+  EXPECT_EQ(store.accept("files", {}), 1u);
+  EXPECT_EQ(store.accept("files", {}), 0u);
 }
 
-TEST_F(Pins, ARejectedToolStaysInQuarantine) {
+TEST_P(Pins, ARejectedToolStaysInQuarantine) {
   check({{"a", "1"}});
   check({{"a", "2"}});
-  EXPECT_EQ(store->reject("files", {"a"}), 1u);
+  EXPECT_EQ(store.reject("files", {"a"}), 1u);
   EXPECT_EQ(check({{"a", "2"}}).quarantined, Names{"a"});
-  const auto pins = store->load();
+  const auto pins = store.load();
   ASSERT_EQ(pins->size(), 1u);
   EXPECT_EQ(pins->front().rejected, "2");
 }
 
-TEST_F(Pins, TheTextHoldsWhatAModelReadsAndNothingElse) {
+TEST_P(Pins, WhatOneProcessAcceptedIsAcceptedForAll) {
+  check({{"a", "1"}});
+  EXPECT_TRUE(others.check("files", "cmd", std::vector<PinStore::Seen>{{"a", "1"}}, PinStore::First::kAccept, 2)
+                  ->quarantined.empty());
+  EXPECT_EQ(check({{"a", "2"}}).quarantined, Names{"a"});
+  const auto before = *store.revision();
+  EXPECT_EQ(others.accept("files", {}), 1u);
+  EXPECT_GT(*store.revision(), before);
+  EXPECT_TRUE(check({{"a", "2"}}).quarantined.empty());
+}
+
+TEST_P(Pins, UnreadableOnesAreNotNone) {
+  check({{"a", "1"}});
+  spoil();
+  EXPECT_FALSE(store.revision());
+  mend();
+  EXPECT_TRUE(check({{"a", "1"}}).quarantined.empty());
+}
+
+TEST_P(Pins, TheTextHoldsWhatAModelReadsAndNothingElse) {
   const auto text = [](const char* json) { return PinStore::text_of(*parse_json(json)); };
   const std::string one = text(R"({"name":"a","description":"d","inputSchema":{"b":1,"a":2}})");
   EXPECT_EQ(one, text(R"({"inputSchema":{"a":2,"b":1},"description":"d","name":"a","_meta":{"x":1},"icons":[]})"));

@@ -81,7 +81,12 @@ PolicyGate::Named PolicyGate::named(const Caller& caller, std::string_view serve
 tl::expected<PolicyGate::EnginePtr, Decision> PolicyGate::engine_for(const Caller& caller) const {
   // First: what it reads may bring the grant's policy.
   const bool holds = !identities_ || identities_->is_valid(caller);
-  if (!holds) return tl::unexpected(denied("(grant ended)", "This grant has ended"));
+  if (!holds) {
+    const std::string_view why = identities_->unusable();
+    if (why.empty()) return tl::unexpected(denied("(grant ended)", "This grant has ended"));
+    return tl::unexpected(
+        denied("(grants unusable)", fmt::format("grants cannot be read, so no call of one may run ({})", why)));
+  }
   EnginePtr engine = find_engine(caller.grant);
   if (!engine) return tl::unexpected(denied("(no policy)", "This grant has no policy"));
   return engine;

@@ -2,23 +2,16 @@
 
 #include <fmt/format.h>
 #include <hiredis/hiredis.h>
-#include <strings.h>
 
-#include <algorithm>
 #include <charconv>
-
-#include "base/text.h"
-#include "base/url.h"
 
 namespace sluice::gateway {
 namespace {
 
 constexpr std::string_view kPrefix = "sluice:counter:";
-constexpr std::string_view kMarkKey = "sluice:mark";
 constexpr std::size_t kMaxBuckets = 1'000;  // of one key: 61 are used
 constexpr std::size_t kMaxValue = 128 * 1024;
 constexpr int kTries = 200;  // each that fails, another process's call has passed
-constexpr std::chrono::seconds kPause{1};
 constexpr std::int64_t kSpareMs = 3'600'000;
 
 // All counters or none; -1: they are not those that were read.
@@ -75,156 +68,19 @@ std::int64_t life_ms(policy::Window window) {
 
 std::string key_of(std::string_view key) { return std::string(kPrefix).append(key); }
 
-std::string_view text_of(const redisReply& reply) {
-  const bool text = reply.type == REDIS_REPLY_STRING || reply.type == REDIS_REPLY_STATUS;
-  return text ? std::string_view(reply.str, static_cast<std::size_t>(reply.len)) : std::string_view();
-}
-
 }  // namespace
-
-Result<RedisAddress> parse_redis_address(std::string_view url) {
-  constexpr std::string_view kScheme = "redis://";
-  const auto wrong = [](std::string_view what) {
-    return fail(Code::kInvalid, fmt::format("--state takes redis://[USER@]HOST[:PORT][/DATABASE]: {}", what));
-  };
-  if (url.starts_with("rediss://")) return wrong("TLS to Redis is a tunnel's matter (docs/state.md)");
-  if (!url.starts_with(kScheme)) return wrong("it begins with redis://");
-  std::string_view rest = url.substr(kScheme.size());
-  RedisAddress address;
-  if (const std::size_t at = rest.rfind('@'); at != std::string_view::npos) {
-    address.user = percent_decode(rest.substr(0, at));
-    rest.remove_prefix(at + 1);
-    if (address.user.find(':') != std::string::npos) return wrong("a password stands in --state-password-file");
-  }
-  const std::size_t slash = rest.find('/');
-  if (slash != std::string_view::npos && slash + 1 < rest.size()) {
-    const std::string_view number = rest.substr(slash + 1);
-    const auto parsed = std::from_chars(number.data(), number.data() + number.size(), address.database);
-    if (parsed.ec != std::errc() || parsed.ptr != number.data() + number.size() || address.database > 1'000'000) {
-      return wrong("the database is a number");
-    }
-  }
-  const auto authority = parse_authority(rest.substr(0, slash), address.port);
-  if (!authority) return wrong(authority.error().message);
-  address.host = authority->host;
-  address.port = authority->port;
-  return address;
-}
-
-void RedisStore::Freer::operator()(redisContext* context) const { redisFree(context); }
-void RedisStore::Freer::operator()(redisReply* reply) const { freeReplyObject(reply); }
-
-RedisStore::RedisStore(const Clock& clock, Entropy& entropy, Options options)
-    : clock_(clock), entropy_(entropy), options_(std::move(options)) {}
-
-RedisStore::~RedisStore() = default;
-
-Error RedisStore::failed(std::string_view what) {
-  context_.reset();
-  not_before_ = clock_.mono() + kPause;
-  // What only another configuration mends.
-  static constexpr std::string_view kLasting[] = {"NOAUTH", "WRONGPASS", "NOPERM", "ERR AUTH", "ERR DB", "ERR invalid"};
-  const bool lasting = std::any_of(std::begin(kLasting), std::end(kLasting),
-                                   [&](std::string_view word) { return what.starts_with(word); });
-  // Callers read this: it does not say where Redis is.
-  return {lasting ? Code::kRefused : Code::kUnavailable, fmt::format("Redis cannot be used: {}", what)};
-}
-
-Result<RedisStore::ReplyPtr> RedisStore::ask(const std::vector<std::string>& words) {
-  std::vector<const char*> texts;
-  std::vector<std::size_t> sizes;
-  for (const std::string& word : words) {
-    texts.push_back(word.data());
-    sizes.push_back(word.size());
-  }
-  ReplyPtr reply(static_cast<redisReply*>(
-      redisCommandArgv(context_.get(), static_cast<int>(words.size()), texts.data(), sizes.data())));
-  if (!reply) return fail(failed(std::string(context_->errstr)));
-  if (reply->type == REDIS_REPLY_ERROR) {
-    return fail(failed(std::string(reply->str, static_cast<std::size_t>(reply->len))));
-  }
-  return reply;
-}
-
-Status RedisStore::connect() {
-  if (context_) return {};
-  if (not_before_ && clock_.mono() < *not_before_) {
-    return fail(Code::kUnavailable, "Redis could not be used a moment ago");
-  }
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(options_.patience);
-  const timeval patience{seconds.count(), std::chrono::microseconds(options_.patience - seconds).count()};
-  context_.reset(redisConnectWithTimeout(options_.address.host.c_str(), options_.address.port, patience));
-  if (!context_) return fail(failed("there is no memory"));
-  if (context_->err) return fail(failed(std::string(context_->errstr)));
-  redisSetTimeout(context_.get(), patience);
-  Status greeted = greet();
-  if (!greeted) {
-    context_.reset();
-    not_before_ = clock_.mono() + kPause;
-  }
-  return greeted;
-}
-
-Status RedisStore::greet() {
-  if (options_.password) {
-    SLUICE_TRY(const Secret password, options_.password());
-    std::vector<std::string> words{"AUTH"};
-    if (!options_.address.user.empty()) words.push_back(options_.address.user);
-    words.emplace_back(password.view());
-    const auto answer = ask(words);
-    ::explicit_bzero(words.back().data(), words.back().size());
-    if (!answer) return fail(answer.error());
-  }
-  SLUICE_CHECK(ask({"SELECT", std::to_string(options_.address.database)}));
-  SLUICE_CHECK(check_eviction());
-  return take_mark();
-}
-
-// A counter that Redis throws away would read as zero.
-Status RedisStore::check_eviction() {
-  SLUICE_TRY(const auto memory, ask({"INFO", "memory"}));
-  const std::string_view text = text_of(*memory);
-  const auto member = [&](std::string_view name) {
-    const std::size_t at = text.find(name);
-    if (at == std::string_view::npos) return std::string_view();
-    const std::string_view value = text.substr(at + name.size());
-    return value.substr(0, value.find_first_of("\r\n"));
-  };
-  const std::string_view most = member("\nmaxmemory:"), policy = member("\nmaxmemory_policy:");
-  if (most == "0" || policy == "noeviction") return {};
-  return fail(Code::kRefused, fmt::format("Redis throws keys away when its memory is full (maxmemory-policy {}): set "
-                                          "noeviction, or counters would begin again",
-                                          policy.empty() ? "unknown" : policy));
-}
-
-Status RedisStore::take_mark() {
-  if (mark_.empty()) {
-    const std::string fresh = random_token(entropy_, 16);
-    SLUICE_CHECK(ask({"SET", std::string(kMarkKey), fresh, "NX"}));
-    SLUICE_TRY(const auto found, ask({"GET", std::string(kMarkKey)}));
-    mark_ = text_of(*found);
-    return mark_.empty() ? fail(Code::kUnavailable, "Redis does not keep what is written") : Status();
-  }
-  SLUICE_TRY(const auto found, ask({"GET", std::string(kMarkKey)}));
-  if (text_of(*found) == mark_) return {};
-  return fail(Code::kUnavailable, "Redis has lost its counters: limited calls are denied until Sluice is started anew");
-}
-
-Status RedisStore::check() {
-  const std::lock_guard lock(mutex_);
-  return connect();
-}
 
 Result<RedisStore::Values> RedisStore::load(const std::vector<std::string>& keys) {
   std::vector<std::string> words{"MGET"};
   for (const std::string& key : keys) words.push_back(key_of(key));
-  SLUICE_TRY(const auto reply, ask(words));
-  if (reply->type != REDIS_REPLY_ARRAY || reply->elements != keys.size()) return fail(failed("a strange answer"));
+  SLUICE_TRY(const auto reply, link_->ask(words));
+  if (reply->type != REDIS_REPLY_ARRAY || reply->elements != keys.size())
+    return fail(link_->failed("a strange answer"));
   Values values;
   for (std::size_t i = 0; i < reply->elements; ++i) {
     const redisReply& one = *reply->element[i];
     const bool good = one.type == REDIS_REPLY_STRING || one.type == REDIS_REPLY_NIL;
-    if (!good || static_cast<std::size_t>(one.len) > kMaxValue) return fail(failed("a strange answer"));
+    if (!good || static_cast<std::size_t>(one.len) > kMaxValue) return fail(link_->failed("a strange answer"));
     values.emplace_back(text_of(one));
   }
   return values;
@@ -232,29 +88,26 @@ Result<RedisStore::Values> RedisStore::load(const std::vector<std::string>& keys
 
 Result<bool> RedisStore::exchange(const std::vector<std::string>& keys, const Values& before, const Values& after,
                                   const std::vector<std::int64_t>& lives_ms) {
-  std::vector<std::string> words{"EVAL", kScript, std::to_string(keys.size() + 1), std::string(kMarkKey)};
+  std::vector<std::string> words{"EVAL", kScript, std::to_string(keys.size() + 1), RedisLink::kMarkKey};
   for (const std::string& key : keys) words.push_back(key_of(key));
-  words.push_back(mark_);
+  words.push_back(link_->mark());
   for (std::size_t i = 0; i < keys.size(); ++i) {
     words.push_back(before[i]);
     words.push_back(after[i]);
     words.push_back(std::to_string(lives_ms[i]));
   }
-  SLUICE_TRY(const auto reply, ask(words));
-  if (reply->type != REDIS_REPLY_INTEGER) return fail(failed("a strange answer"));
-  if (reply->integer < 0) {
-    context_.reset();  // the next connection says why
-    return fail(Code::kUnavailable, "Redis has lost its counters");
-  }
+  SLUICE_TRY(const auto reply, link_->ask(words));
+  if (reply->type != REDIS_REPLY_INTEGER) return fail(link_->failed("a strange answer"));
+  if (reply->integer < 0) return fail(link_->lost());
   return reply->integer == 1;
 }
 
 Result<std::variant<policy::Reservation, policy::LimitReached>> RedisStore::reserve(
     std::span<const policy::LimitUse> uses, WallTime now) {
   using Outcome = std::variant<policy::Reservation, policy::LimitReached>;
-  const std::lock_guard lock(mutex_);
+  const auto turn = link_->take_turn();
   if (uses.empty()) return Outcome(policy::Reservation{});
-  SLUICE_CHECK(connect());
+  SLUICE_CHECK(link_->connect());
   std::vector<std::string> keys;
   std::vector<std::int64_t> lives;
   for (const policy::LimitUse& use : uses) {
@@ -284,9 +137,9 @@ Result<std::variant<policy::Reservation, policy::LimitReached>> RedisStore::rese
 Status RedisStore::give_back(policy::Reservation& reservation) {
   const policy::Reservation given = std::move(reservation);
   reservation = {};
-  const std::lock_guard lock(mutex_);
+  const auto turn = link_->take_turn();
   if (given.parts.empty()) return {};
-  SLUICE_CHECK(connect());
+  SLUICE_CHECK(link_->connect());
   for (const policy::Reservation::Part& part : given.parts) {
     for (int tries = 0; tries < kTries; ++tries) {
       SLUICE_TRY(const Values before, load({part.key}));

@@ -2,13 +2,13 @@
 #include "gateway/redis_store.h"
 
 #include <gtest/gtest.h>
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <filesystem>
 #include <thread>
+
+#include "gateway/test_redis.h"
 
 namespace sluice::gateway {
 namespace {
@@ -20,56 +20,10 @@ using policy::Reservation;
 class RedisStoreTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::filesystem::create_directories(directory_);
-    for (int tries = 0; tries < 5; ++tries) {
-      port_ = static_cast<std::uint16_t>(20'000 + (::getpid() + 7'919 * tries) % 12'000);
-      if (start()) return;
-    }
-    GTEST_SKIP() << "redis-server cannot be started";
+    if (!redis_.is_there()) GTEST_SKIP() << "redis-server cannot be started";
   }
-  void TearDown() override {
-    end();
-    std::filesystem::remove_all(directory_);
-  }
+  RedisStore make() { return RedisStore(redis_.link()); }
 
-  bool start(std::vector<std::string> more = {}) {
-    std::vector<std::string> words{"redis-server", "--port",    std::to_string(port_), "--bind",      "127.0.0.1",
-                                   "--save",       "",          "--appendonly",        "no",          "--dir",
-                                   directory_,     "--logfile", directory_ + "/log",   "--daemonize", "no"};
-    words.insert(words.end(), more.begin(), more.end());
-    std::vector<char*> arguments;
-    for (std::string& word : words) arguments.push_back(word.data());
-    arguments.push_back(nullptr);
-    child_ = ::fork();
-    if (child_ == 0) {
-      ::execvp(arguments[0], arguments.data());
-      ::_exit(127);
-    }
-    for (int i = 0; i < 500; ++i) {
-      RedisStore probe(clock_, entropy_, options());
-      const Status usable = probe.check();
-      if (usable || usable.error().code == Code::kRefused) return true;
-      int status = 0;
-      if (::waitpid(child_, &status, WNOHANG) == child_) {
-        child_ = -1;
-        return false;
-      }
-      ::usleep(20'000);
-    }
-    return false;
-  }
-  void end() {
-    if (child_ <= 0) return;
-    ::kill(child_, SIGKILL);
-    ::waitpid(child_, nullptr, 0);
-    child_ = -1;
-  }
-
-  RedisStore::Options options(std::string url = "") {
-    RedisStore::Options out;
-    out.address = *parse_redis_address(url.empty() ? "redis://127.0.0.1:" + std::to_string(port_) + "/3" : url);
-    return out;
-  }
   static LimitUse use(policy::Micro max, std::string key = "key", bool sliding = false, policy::Micro amount = 1) {
     return {std::move(key), policy::Window::kMinute, sliding, max * policy::kMicro, amount * policy::kMicro};
   }
@@ -82,11 +36,7 @@ class RedisStoreTest : public ::testing::Test {
     return true;
   }
 
-  FakeClock clock_;
-  SystemEntropy entropy_;
-  std::uint16_t port_ = 0;
-  pid_t child_ = -1;
-  const std::string directory_ = ::testing::TempDir() + "sluice-redis-" + std::to_string(::getpid());
+  TestRedis redis_;
 };
 
 TEST(RedisAddress, IsReadAndPasswordsAreRefused) {
@@ -107,7 +57,7 @@ TEST(RedisAddress, IsReadAndPasswordsAreRefused) {
 }
 
 TEST_F(RedisStoreTest, CountsWindowsAsTheOtherStoresDo) {
-  RedisStore store(clock_, entropy_, options());
+  RedisStore store = make();
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(take(store, use(3)));
   EXPECT_FALSE(take(store, use(3)));
   EXPECT_FALSE(take(store, use(3), 0)) << "a clock that stepped back";
@@ -123,7 +73,7 @@ TEST_F(RedisStoreTest, CountsWindowsAsTheOtherStoresDo) {
 }
 
 TEST_F(RedisStoreTest, LargeAmountsAreExact) {
-  RedisStore store(clock_, entropy_, options());
+  RedisStore store = make();
   const policy::Micro most = 1'000'000'000'000;
   LimitUse large = use(most, "large", false, most - 1);
   EXPECT_TRUE(take(store, large));
@@ -137,7 +87,7 @@ TEST_F(RedisStoreTest, LargeAmountsAreExact) {
 }
 
 TEST_F(RedisStoreTest, WhatIsGivenBackIsGivenBackOnceAndAtMostMax) {
-  RedisStore store(clock_, entropy_, options());
+  RedisStore store = make();
   Reservation kept;
   ASSERT_TRUE(take(store, use(1), 60, &kept));
   Reservation again = kept;
@@ -153,7 +103,7 @@ TEST_F(RedisStoreTest, A19ThreadsAndProcessesAdmitExactlyMax) {
   int result[2];
   ASSERT_EQ(::pipe(result), 0);
   const auto work = [&](int each) {
-    RedisStore store(clock_, entropy_, options());
+    RedisStore store = make();
     int admitted = 0;
     for (int i = 0; i < each; ++i) {
       const std::vector<LimitUse> uses{use(kMax, "one"), use(1'000, "two"), use(kMax, "three", true)};
@@ -185,9 +135,9 @@ TEST_F(RedisStoreTest, A19ThreadsAndProcessesAdmitExactlyMax) {
 }
 
 TEST_F(RedisStoreTest, A44WhileItIsDownNothingIsCountedAndNothingIsAdmitted) {
-  RedisStore store(clock_, entropy_, options());
+  RedisStore store = make();
   ASSERT_TRUE(take(store, use(3)));
-  end();
+  redis_.end();
   const LimitUse one = use(3);
   for (int i = 0; i < 3; ++i) {
     const auto got = store.reserve(std::span(&one, 1), at(60));
@@ -199,26 +149,26 @@ TEST_F(RedisStoreTest, A44WhileItIsDownNothingIsCountedAndNothingIsAdmitted) {
 }
 
 TEST_F(RedisStoreTest, CountersThatAreLostDoNotBeginAgain) {
-  RedisStore store(clock_, entropy_, options());
+  RedisStore store = make();
   ASSERT_TRUE(take(store, use(1)));
-  end();
-  ASSERT_TRUE(start());  // and keeps nothing; the probe of start() has made it another one's
-  clock_.advance(std::chrono::seconds(2));
+  redis_.end();
+  ASSERT_TRUE(redis_.start());  // and keeps nothing; the probe of start() has made it another one's
+  redis_.clock().advance(std::chrono::seconds(2));
   const LimitUse one = use(1);
   for (int i = 0; i < 3; ++i) {
     const auto got = store.reserve(std::span(&one, 1), at(60));
     ASSERT_FALSE(got);
-    clock_.advance(std::chrono::seconds(2));
+    redis_.clock().advance(std::chrono::seconds(2));
   }
-  RedisStore anew(clock_, entropy_, options());
+  RedisStore anew = make();
   EXPECT_TRUE(take(anew, use(1)));
 }
 
 TEST_F(RedisStoreTest, OneThatThrowsKeysAwayIsRefused) {
-  end();
-  ASSERT_TRUE(start({"--maxmemory", "10mb", "--maxmemory-policy", "allkeys-lru"}));
-  RedisStore store(clock_, entropy_, options());
-  const Status usable = store.check();
+  redis_.end();
+  ASSERT_TRUE(redis_.start({"--maxmemory", "10mb", "--maxmemory-policy", "allkeys-lru"}));
+  RedisStore store = make();
+  const Status usable = redis_.link()->check();
   ASSERT_FALSE(usable);
   EXPECT_EQ(usable.error().code, Code::kRefused);
   const LimitUse one = use(1);
@@ -226,13 +176,11 @@ TEST_F(RedisStoreTest, OneThatThrowsKeysAwayIsRefused) {
 }
 
 TEST_F(RedisStoreTest, ACounterThatCannotBeTrueIsAnErrorAndNeverZero) {
-  RedisStore store(clock_, entropy_, options());
+  RedisStore store = make();
   ASSERT_TRUE(take(store, use(3)));
   for (const char* value :
        {"x", "1,2", "1,-2,0;", "1,1,0;1,1,0;", "2,1,0;1,1,0;", "1,99999999999999999999,0;", "1,1,0;x", "1,1,0"}) {
-    const std::string command =
-        "redis-cli -p " + std::to_string(port_) + " -n 3 set sluice:counter:key '" + value + "' > /dev/null";
-    ASSERT_EQ(std::system(command.c_str()), 0);  // NOLINT(concurrency-mt-unsafe)
+    ASSERT_TRUE(redis_.command(std::string("set sluice:counter:key '") + value + "'"));
     const LimitUse one = use(3);
     const auto got = store.reserve(std::span(&one, 1), at(60));
     ASSERT_FALSE(got) << value;
@@ -241,21 +189,18 @@ TEST_F(RedisStoreTest, ACounterThatCannotBeTrueIsAnErrorAndNeverZero) {
 }
 
 TEST_F(RedisStoreTest, APasswordIsAskedForAndAWrongOneIsNotShown) {
-  end();
-  ASSERT_TRUE(start({"--requirepass", "right-password"}));
+  redis_.end();
+  ASSERT_TRUE(redis_.start({"--requirepass", "right-password"}));
   const auto with = [&](std::string password) {
-    auto chosen = options();
+    auto chosen = redis_.options();
     chosen.password = [password] { return Result<Secret>(Secret(password)); };
-    return chosen;
+    return redis_.link(chosen);
   };
-  RedisStore right(clock_, entropy_, with("right-password"));
-  EXPECT_TRUE(right.check());
-  RedisStore wrong(clock_, entropy_, with("wrong-password"));
-  const Status usable = wrong.check();
+  EXPECT_TRUE(with("right-password")->check());
+  const Status usable = with("wrong-password")->check();
   ASSERT_FALSE(usable);
   EXPECT_EQ(usable.error().message.find("wrong-password"), std::string::npos);
-  RedisStore none(clock_, entropy_, options());
-  EXPECT_FALSE(none.check());
+  EXPECT_FALSE(redis_.link()->check());
 }
 
 }  // namespace

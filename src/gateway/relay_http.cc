@@ -28,7 +28,7 @@ std::optional<HttpAnswer> RelayHttp::judge(const HttpRequest& request) {
   if (auto refusal = guard_.judge(request.head, request.local_address)) return refusal;
   // gate.md 10: also /.well-known/oauth-*, so that clients do not begin OAuth.
   if (path_of(request.head) != kMcpPath) return text_answer(404, "There is nothing here. MCP is at /mcp.");
-  if (!deps_.identities.identify(bearer_token(request.head))) return unauthorized();
+  if (!deps_.identities.identify(bearer_token(request.head))) return unrecognised(deps_.identities.unusable());
   const auto head = mcp_head(request.head);
   if (!head) return refusal_answer(head.error());
   return std::nullopt;
@@ -42,7 +42,7 @@ void RelayHttp::handle(HttpRequest request, std::shared_ptr<HttpReply> reply) {
   if (!head) return reply->respond(refusal_answer(head.error()));
   // Again: the body may have taken its time.
   const auto who = deps_.identities.identify(bearer_token(request.head));
-  if (!who) return reply->respond(unauthorized());
+  if (!who) return reply->respond(unrecognised(deps_.identities.unusable()));
   if (head->method == mcp::HttpMethod::kPost) return post(*who, *head, request, reply);
   const LegacyPtr session = find_session(*who, *head);
   if (!session) return reply->respond(refusal_answer(mcp::session_not_found()));
@@ -182,8 +182,8 @@ void RelayHttp::sweep() {
     const bool over = (one->has_ended() && !one->is_busy()) || now - one->used > limits_.session_idle;
     if (over || !valid) grants.emplace_back(name, valid);
   }
-  for (const auto& [id, valid] : sessions) end_session(id, valid ? ended() : unauthorized());
-  for (const auto& [name, valid] : grants) end_grant(name, valid ? ended() : unauthorized());
+  for (const auto& [id, valid] : sessions) end_session(id, valid ? ended() : unrecognised(deps_.identities.unusable()));
+  for (const auto& [name, valid] : grants) end_grant(name, valid ? ended() : unrecognised(deps_.identities.unusable()));
 }
 
 void RelayHttp::look_again() {

@@ -5,6 +5,8 @@
 #include <filesystem>
 
 #include "base/json_spelling.h"
+#include "gateway/gate_db.h"
+#include "gateway/gate_db.h"
 #include "gateway/test_gate.h"
 
 namespace sluice::gateway {

@@ -1,0 +1,170 @@
+#include "gateway/redis_link.h"
+
+#include <fmt/format.h>
+#include <hiredis/hiredis.h>
+#include <strings.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/text.h"
+#include "base/url.h"
+
+namespace sluice::gateway {
+namespace {
+
+constexpr std::chrono::seconds kPause{1};
+
+}  // namespace
+
+std::string_view text_of(const redisReply& reply) {
+  const bool text = reply.type == REDIS_REPLY_STRING || reply.type == REDIS_REPLY_STATUS;
+  return text ? std::string_view(reply.str, static_cast<std::size_t>(reply.len)) : std::string_view();
+}
+
+Result<RedisAddress> parse_redis_address(std::string_view url) {
+  constexpr std::string_view kScheme = "redis://";
+  const auto wrong = [](std::string_view what) {
+    return fail(Code::kInvalid, fmt::format("--state takes redis://[USER@]HOST[:PORT][/DATABASE]: {}", what));
+  };
+  if (url.starts_with("rediss://")) return wrong("TLS to Redis is a tunnel's matter (docs/state.md)");
+  if (!url.starts_with(kScheme)) return wrong("it begins with redis://");
+  std::string_view rest = url.substr(kScheme.size());
+  RedisAddress address;
+  if (const std::size_t at = rest.rfind('@'); at != std::string_view::npos) {
+    address.user = percent_decode(rest.substr(0, at));
+    rest.remove_prefix(at + 1);
+    if (address.user.find(':') != std::string::npos) return wrong("a password stands in --state-password-file");
+  }
+  const std::size_t slash = rest.find('/');
+  if (slash != std::string_view::npos && slash + 1 < rest.size()) {
+    const std::string_view number = rest.substr(slash + 1);
+    const auto parsed = std::from_chars(number.data(), number.data() + number.size(), address.database);
+    if (parsed.ec != std::errc() || parsed.ptr != number.data() + number.size() || address.database > 1'000'000) {
+      return wrong("the database is a number");
+    }
+  }
+  const auto authority = parse_authority(rest.substr(0, slash), address.port);
+  if (!authority) return wrong(authority.error().message);
+  address.host = authority->host;
+  address.port = authority->port;
+  return address;
+}
+
+std::string to_string(const RedisAddress& address) {
+  return fmt::format("redis://{}:{}/{}", address.host, address.port, address.database);
+}
+
+void RedisLink::Freer::operator()(redisContext* context) const { redisFree(context); }
+void RedisLink::Freer::operator()(redisReply* reply) const { freeReplyObject(reply); }
+
+RedisLink::RedisLink(const Clock& clock, Entropy& entropy, Options options)
+    : clock_(clock), entropy_(entropy), options_(std::move(options)) {}
+
+RedisLink::~RedisLink() = default;
+
+Error RedisLink::failed(std::string_view what) {
+  context_.reset();
+  not_before_ = clock_.mono() + kPause;
+  // What only another configuration mends.
+  static constexpr std::string_view kLasting[] = {"NOAUTH", "WRONGPASS", "NOPERM", "ERR AUTH", "ERR DB", "ERR invalid"};
+  if (what.starts_with("READONLY")) what = "it is a replica, and --state takes the one that is written to";
+  const bool lasting = std::any_of(std::begin(kLasting), std::end(kLasting),
+                                   [&](std::string_view word) { return what.starts_with(word); });
+  // Callers read this: it does not say where Redis is.
+  return {lasting ? Code::kRefused : Code::kUnavailable, fmt::format("Redis cannot be used: {}", what)};
+}
+
+Error RedisLink::lost() {
+  context_.reset();
+  return {Code::kUnavailable, "Redis has lost its counters and whatever else it kept"};
+}
+
+Result<RedisLink::ReplyPtr> RedisLink::ask(const std::vector<std::string>& words) {
+  std::vector<const char*> texts;
+  std::vector<std::size_t> sizes;
+  for (const std::string& word : words) {
+    texts.push_back(word.data());
+    sizes.push_back(word.size());
+  }
+  ReplyPtr reply(static_cast<redisReply*>(
+      redisCommandArgv(context_.get(), static_cast<int>(words.size()), texts.data(), sizes.data())));
+  if (!reply) return fail(failed(std::string(context_->errstr)));
+  if (reply->type == REDIS_REPLY_ERROR) {
+    return fail(failed(std::string(reply->str, static_cast<std::size_t>(reply->len))));
+  }
+  return reply;
+}
+
+Status RedisLink::connect() {
+  if (context_) return {};
+  if (not_before_ && clock_.mono() < *not_before_) {
+    return fail(Code::kUnavailable, "Redis could not be used a moment ago");
+  }
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(options_.patience);
+  const timeval patience{seconds.count(), std::chrono::microseconds(options_.patience - seconds).count()};
+  context_.reset(redisConnectWithTimeout(options_.address.host.c_str(), options_.address.port, patience));
+  if (!context_) return fail(failed("there is no memory"));
+  if (context_->err) return fail(failed(std::string(context_->errstr)));
+  redisSetTimeout(context_.get(), patience);
+  Status greeted = greet();
+  if (!greeted) {
+    context_.reset();
+    not_before_ = clock_.mono() + kPause;
+  }
+  return greeted;
+}
+
+Status RedisLink::greet() {
+  if (options_.password) {
+    SLUICE_TRY(const Secret password, options_.password());
+    std::vector<std::string> words{"AUTH"};
+    if (!options_.address.user.empty()) words.push_back(options_.address.user);
+    words.emplace_back(password.view());
+    const auto answer = ask(words);
+    ::explicit_bzero(words.back().data(), words.back().size());
+    if (!answer) return fail(answer.error());
+  }
+  SLUICE_CHECK(ask({"SELECT", std::to_string(options_.address.database)}));
+  SLUICE_CHECK(check_eviction());
+  return take_mark();
+}
+
+// A counter that Redis throws away would read as zero, a pin as never seen.
+Status RedisLink::check_eviction() {
+  SLUICE_TRY(const auto memory, ask({"INFO", "memory"}));
+  const std::string_view text = text_of(*memory);
+  const auto member = [&](std::string_view name) {
+    const std::size_t at = text.find(name);
+    if (at == std::string_view::npos) return std::string_view();
+    const std::string_view value = text.substr(at + name.size());
+    return value.substr(0, value.find_first_of("\r\n"));
+  };
+  const std::string_view most = member("\nmaxmemory:"), policy = member("\nmaxmemory_policy:");
+  if (most == "0" || policy == "noeviction") return {};
+  return fail(Code::kRefused, fmt::format("Redis throws keys away when its memory is full (maxmemory-policy {}): set "
+                                          "noeviction, or counters and pins would begin again",
+                                          policy.empty() ? "unknown" : policy));
+}
+
+Status RedisLink::take_mark() {
+  if (mark_.empty()) {
+    const std::string fresh = random_token(entropy_, 16);
+    SLUICE_CHECK(ask({"SET", kMarkKey, fresh, "NX"}));
+    SLUICE_TRY(const auto found, ask({"GET", kMarkKey}));
+    mark_ = text_of(*found);
+    return mark_.empty() ? fail(Code::kUnavailable, "Redis does not keep what is written") : Status();
+  }
+  SLUICE_TRY(const auto found, ask({"GET", kMarkKey}));
+  if (text_of(*found) == mark_) return {};
+  return fail(Code::kUnavailable,
+              "Redis has lost its counters and whatever else it kept: what needs them is denied until "
+              "Sluice is started anew (docs/state.md)");
+}
+
+Status RedisLink::check() {
+  const auto turn = take_turn();
+  return connect();
+}
+
+}  // namespace sluice::gateway
