@@ -60,17 +60,13 @@ std::unique_ptr<gateway::GateRows> make_gate_state(std::shared_ptr<gateway::Redi
 
 Status check_state(gateway::RedisLink* link, gateway::GateRows& state) {
   if (!link) return {};
-  Status usable = link->check();
-  if (!usable && usable.error().code != Code::kUnavailable) return usable;
-  if (usable) {
-    const auto revision = state.revision(gateway::GateRows::Part::kGrants);
-    if (!revision) usable = fail(revision.error());
-  }
-  if (usable) return {};
+  const auto revision = state.revision(gateway::GateRows::Part::kGrants);
+  if (revision) return {};
+  if (revision.error().code != Code::kUnavailable) return fail(revision.error());
   fmt::print(stderr,
-             "sluice: {}; calls that count are denied until it can be used, and so is whatever needs grants,\n"
-             "  approvals or pins\n",
-             usable.error().message);
+             "sluice: {}; calls that count are denied until it can be used, and so is whatever needs grants, approvals "
+             "or pins\n",
+             revision.error().message);
   return {};
 }
 

@@ -64,15 +64,24 @@ RedisLink::RedisLink(const Clock& clock, Entropy& entropy, Options options)
 RedisLink::~RedisLink() = default;
 
 Error RedisLink::failed(std::string_view what) {
-  context_.reset();
-  not_before_ = clock_.mono() + kPause;
   // What only another configuration mends.
-  static constexpr std::string_view kLasting[] = {"NOAUTH", "WRONGPASS", "NOPERM", "ERR AUTH", "ERR DB", "ERR invalid"};
+  static constexpr std::string_view kLasting[] = {
+      "NOAUTH", "WRONGPASS", "NOPERM", "ERR AUTH", "ERR DB", "ERR invalid", "ERR The user executing the script"};
   if (what.starts_with("READONLY")) what = "it is a replica, and --state takes the one that is written to";
   const bool lasting = std::any_of(std::begin(kLasting), std::end(kLasting),
                                    [&](std::string_view word) { return what.starts_with(word); });
   // Callers read this: it does not say where Redis is.
-  return {lasting ? Code::kRefused : Code::kUnavailable, fmt::format("Redis cannot be used: {}", what)};
+  return rest({lasting ? Code::kRefused : Code::kUnavailable,
+               fmt::format("Redis cannot be used: {}{}", what, lasting ? " (docs/state.md)" : "")});
+}
+
+// Who waits for it waits with the thread: it is left alone for ten times as long as that took.
+Error RedisLink::rest(Error why) {
+  context_.reset();
+  const MonoTime now = clock_.mono();
+  not_before_ = now + std::max<Duration>(kPause, 10 * (now - began_));
+  why_ = why;
+  return why;
 }
 
 Error RedisLink::lost() {
@@ -87,6 +96,7 @@ Result<RedisLink::ReplyPtr> RedisLink::ask(const std::vector<std::string>& words
     texts.push_back(word.data());
     sizes.push_back(word.size());
   }
+  began_ = clock_.mono();
   ReplyPtr reply(static_cast<redisReply*>(
       redisCommandArgv(context_.get(), static_cast<int>(words.size()), texts.data(), sizes.data())));
   if (!reply) return fail(failed(std::string(context_->errstr)));
@@ -98,9 +108,8 @@ Result<RedisLink::ReplyPtr> RedisLink::ask(const std::vector<std::string>& words
 
 Status RedisLink::connect() {
   if (context_) return {};
-  if (not_before_ && clock_.mono() < *not_before_) {
-    return fail(Code::kUnavailable, "Redis could not be used a moment ago");
-  }
+  began_ = clock_.mono();
+  if (not_before_ && began_ < *not_before_) return fail(why_);
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(options_.patience);
   const timeval patience{seconds.count(), std::chrono::microseconds(options_.patience - seconds).count()};
   context_.reset(redisConnectWithTimeout(options_.address.host.c_str(), options_.address.port, patience));
@@ -108,19 +117,17 @@ Status RedisLink::connect() {
   if (context_->err) return fail(failed(std::string(context_->errstr)));
   redisSetTimeout(context_.get(), patience);
   Status greeted = greet();
-  if (!greeted) {
-    context_.reset();
-    not_before_ = clock_.mono() + kPause;
-  }
-  return greeted;
+  if (!greeted) return fail(rest(std::move(greeted).error()));
+  return {};
 }
 
 Status RedisLink::greet() {
   if (options_.password) {
-    SLUICE_TRY(const Secret password, options_.password());
+    const Result<Secret> password = options_.password();
+    if (!password) return fail(Code::kUnavailable, "Redis cannot be used: its password cannot be read");
     std::vector<std::string> words{"AUTH"};
     if (!options_.address.user.empty()) words.push_back(options_.address.user);
-    words.emplace_back(password.view());
+    words.emplace_back(password->view());
     const auto answer = ask(words);
     ::explicit_bzero(words.back().data(), words.back().size());
     if (!answer) return fail(answer.error());

@@ -1,7 +1,8 @@
 // One connection to the Redis that several gateways share: what is counted (redis_store.h) and who may act
 // (redis_state.h) go over it. Redis must keep what it has: one that evicts keys is refused, and one that has lost what
-// it had (restarted without its data) is not used again by whoever used it before. While it is down, or for a second
-// after it was, whatever needs it fails at once. Calls may come from any thread: who asks holds the turn.
+// it had (restarted without its data) is not used again by whoever used it before. While it is down, and for a second
+// or more after it was, whatever needs it fails at once, with the reason. Calls may come from any thread: who asks
+// holds the turn.
 #pragma once
 
 #include <chrono>
@@ -69,6 +70,7 @@ class RedisLink {
   std::string place() const { return to_string(options_.address); }
 
  private:
+  Error rest(Error why);
   Status greet();
   Status check_eviction();
   Status take_mark();
@@ -79,7 +81,9 @@ class RedisLink {
   std::mutex mutex_;
   std::unique_ptr<redisContext, Freer> context_;
   std::string mark_;
-  std::optional<MonoTime> not_before_;
+  MonoTime began_{};                    // what is under way
+  std::optional<MonoTime> not_before_;  // tried again
+  Error why_;
 };
 
 // The octets of a text; of anything else none.

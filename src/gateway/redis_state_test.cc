@@ -183,7 +183,7 @@ TEST_F(RedisStateTest, A39AnEmptiedRedisIsNoFirstContactForWhoKnewIt) {
   EXPECT_TRUE(check(adopted, "2")->first);
 }
 
-TEST_F(RedisStateTest, OneThatHasGoneBackRevivesNothing) {
+TEST_F(RedisStateTest, A44OneThatHasGoneBackRevivesNothing) {
   RedisState state = open();
   GrantStore grants(state);
   ASSERT_TRUE(grants.create({.name = "bot"}));
@@ -198,7 +198,7 @@ TEST_F(RedisStateTest, OneThatHasGoneBackRevivesNothing) {
   EXPECT_FALSE(GrantStore(next).create({.name = "other"}));
 }
 
-TEST_F(RedisStateTest, AReplicaIsNotReadFrom) {
+TEST_F(RedisStateTest, A44AReplicaIsNotReadFrom) {
   RedisState state = open();
   ASSERT_TRUE(GrantStore(state).create({.name = "bot"}));
   ASSERT_TRUE(redis_.command("replicaof 127.0.0.1 1"));
@@ -207,7 +207,7 @@ TEST_F(RedisStateTest, AReplicaIsNotReadFrom) {
   EXPECT_NE(read.error().message.find("replica"), std::string::npos) << read.error().message;
 }
 
-TEST_F(RedisStateTest, PinsThatAreLostAreNotNone) {
+TEST_F(RedisStateTest, A39PinsThatAreLostAreNotNone) {
   RedisState state = open();
   ASSERT_TRUE(check(state, "1"));
   ASSERT_EQ(redis_.answer("--raw eval \"return redis.call('del', redis.call('keys', 'sluice:gate:pins:*')[1])\" 0"),

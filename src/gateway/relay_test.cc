@@ -6,7 +6,6 @@
 
 #include "base/json_spelling.h"
 #include "gateway/gate_db.h"
-#include "gateway/gate_db.h"
 #include "gateway/test_gate.h"
 
 namespace sluice::gateway {

@@ -160,16 +160,35 @@ class Counted(Gate):
 
     def test_the_page_names_what_there_is(self):
         page = (ROOT / "docs" / "state.md").read_text()
-        for command in ("AUTH", "SELECT", "INFO", "MGET", "GET", "SET", "EVAL"):
+        commands = ("AUTH", "SELECT", "INFO", "MGET", "GET", "SET", "EVAL", "PERSIST", "HGET", "HGETALL", "HVALS", "HSET", "HDEL", "HINCRBY")
+        for command in commands:
             self.assertIn(f"`{command}`", page)
         redis = self.redis()
-        self.assertIn("OK", redis.cli("acl", "setuser", "sluice", "on", ">secret-of-sluice", "~sluice:*", "+auth", "+select", "+info", "+mget", "+get", "+set", "+eval"))
+        self.assertIn("OK", redis.cli("acl", "setuser", "sluice", "on", ">secret-of-sluice", "~sluice:*", *(f"+{command.lower()}" for command in commands)))
         secret = self.directory / "password"
         secret.write_text("secret-of-sluice\n")
         secret.chmod(0o600)
-        serve = self.start(deny(proxy_status=limit(1)), "--state", f"redis://sluice@127.0.0.1:{redis.port}/3", "--state-password-file", secret)
+        state = ["--state", f"redis://sluice@127.0.0.1:{redis.port}/3", "--state-password-file", secret]
+        asks = {"require_approval": {}}
+        serve = self.start(deny(proxy_status=limit(1), proxy_list_rules=asks, proxy_list_traffic=asks), *state)
         serve.call("proxy_status")
         self.denied(serve, "proxy_status", "Rate limit")
+        admin = self.directory / "admin"
+        admin.write_text(sluice("grant", "admin", *state, home=self.home, check=0).stdout)
+        admin.chmod(0o600)
+        sluice("grant", "create", "bot", *state, "--admin-token-file", admin, home=self.home, check=0)
+        for tool, word in (("proxy_list_rules", "approve"), ("proxy_list_traffic", "deny")):
+            with self.assertRaisesRegex(ToolError, "APPROVAL REQUIRED") as asked:
+                serve.call(tool)
+            sluice("approvals", word, re.search("apr_[A-Za-z0-9_-]+", str(asked.exception))[0], *state, "--admin-token-file", admin, home=self.home, check=0)
+        serve.call("proxy_list_rules")
+        sluice("gateway", "pins", "list", *state, home=self.home, check=0)
+        sluice("grant", "revoke", "bot", *state, "--admin-token-file", admin, home=self.home, check=0)
+        # One who may only count says at the start what is missing.
+        self.assertIn("OK", redis.cli("acl", "setuser", "sluice", "-hget"))
+        refused = sluice("serve", "--no-proxy", "--control-port", 0, *state, home=self.directory / "third")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("docs/state.md", refused.stderr)
 
 
 if __name__ == "__main__":
