@@ -74,7 +74,8 @@ Result<std::unique_ptr<AdminSession>> AdminSession::open(const Config& config) {
   const EngineConfig& engine = config.engine;
   SLUICE_CHECK(check_state_options(engine));
   session->state_ = make_gate_state(make_state_link(engine, session->clock_, session->entropy_), *session->home_);
-  if (engine.state.empty()) warn_of_other_states(*session->home_);
+  const bool is_brake = config.command == Command::kGate && config.action != "open";
+  if (engine.state.empty() && !is_brake) warn_of_other_states(*session->home_);
   session->grants_.emplace(*session->state_);
   return session;
 }

@@ -28,31 +28,30 @@ std::string approval_digest(std::string_view server, std::string_view tool, std:
   return credential_hash(all);
 }
 
-Result<ApprovalStore::Asked> ApprovalStore::look(const Approval& wanted, std::int64_t now_ms) {
+Result<std::optional<ApprovalStore::Asked>> ApprovalStore::look(const Approval& wanted, std::int64_t now_ms) {
   SLUICE_TRY(const std::vector<Approval> live, state_.live_approvals(now_ms));
+  std::size_t own = 0, all = 0;
   for (const Approval& one : live) {
-    if (one.digest != wanted.digest || one.grant != wanted.grant) continue;
-    SLUICE_TRY(Approval whole, find(one.id));
-    return Asked{state_of(one), std::move(whole), false};
+    if (one.digest == wanted.digest && one.grant == wanted.grant) {
+      SLUICE_TRY(Approval whole, find(one.id));
+      return Asked{state_of(one), std::move(whole), false};
+    }
+    if (one.status != "pending") continue;
+    ++all;
+    own += one.grant == wanted.grant ? 1 : 0;
   }
-  return fail(Code::kNotFound, "nobody was asked about this call");
+  if (own < kMostOfGrant && all < kMost) return std::nullopt;
+  return Asked{State::kFull, {}, false};
 }
 
 Result<ApprovalStore::Asked> ApprovalStore::ask(const Approval& wanted, std::int64_t now_ms) {
-  auto known = look(wanted, now_ms);
-  if (known || known.error().code != Code::kNotFound) return known;
+  // First without a change: an agent may ask as often as it likes.
+  SLUICE_TRY(auto known, look(wanted, now_ms));
+  if (known) return *std::move(known);
   return state_.change(GateRows::Part::kApprovals, [&]() -> Result<Asked> {
-    auto again = look(wanted, now_ms);
-    if (again || again.error().code != Code::kNotFound) return again;
-    SLUICE_TRY(const std::vector<Approval> live, state_.live_approvals(now_ms));
-    const auto waits = [](const Approval& one) { return one.status == "pending"; };
-    const auto all = std::count_if(live.begin(), live.end(), waits);
-    const auto own = std::count_if(live.begin(), live.end(),
-                                   [&](const Approval& one) { return waits(one) && one.grant == wanted.grant; });
+    SLUICE_TRY(auto meanwhile, look(wanted, now_ms));
+    if (meanwhile) return *std::move(meanwhile);
     SLUICE_CHECK(state_.retire_approvals(now_ms, kKeptMs));
-    if (static_cast<std::size_t>(own) >= kMostOfGrant || static_cast<std::size_t>(all) >= kMost) {
-      return Asked{State::kFull, {}, false};
-    }
     SLUICE_CHECK(state_.put(wanted));
     return Asked{State::kPending, wanted, true};
   });

@@ -3,6 +3,7 @@
 // wherever they lie (gate_rows.h, whose errors these are, and those named below). One thread at a time.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,8 +42,8 @@ class ApprovalStore {
   Result<Approval> find(const std::string& id);
 
  private:
-  // The one that stands for this call; kNotFound.
-  Result<Asked> look(const Approval& wanted, std::int64_t now_ms);
+  // What is known of this call, or that it does not fit; nullopt: neither, so it may begin to wait.
+  Result<std::optional<Asked>> look(const Approval& wanted, std::int64_t now_ms);
   GateRows& state_;
 };
 

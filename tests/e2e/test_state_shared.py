@@ -2,12 +2,13 @@
 down, emptied or put back denies, and says so (gate.md 2, 5, 6; policy.md A38, A39, A44). The redis-server is Debian's."""
 import concurrent.futures
 import json
+import signal
 import time
 import unittest
 import urllib.error
 import urllib.request
 
-from gateway_client import Gateway
+from gateway_client import FAKE, Gateway
 from gateway_http_client import HttpGateway
 from harness import PATIENCE, Serve, poll, sluice
 import test_grants
@@ -193,6 +194,24 @@ class Pins(Shared):
         status = json.loads(sluice("gateway", "status", "--json", *self.state, home=self.home, check=0).stdout)
         self.assertEqual([(row["server"], row["tools"]) for row in status], [("files", 1)])
 
+    def test_several_servers_behind_one_endpoint_share_them_too(self):
+        self.redis()
+        self.say(ECHO)
+        policy = self.write("policy.json", deny(**{"*": {}}))
+        config = self.write("servers.json", {"mcpServers": {
+            name: {"command": FAKE[0], "args": FAKE[1:], "env": {"TOOLS": str(self.tools)}, "policy": str(policy)} for name in ("files", "web")}})
+        first = Gateway(self.home, None, *self.state, config=config)
+        self.addCleanup(first.stop)
+        self.assertEqual(first.names(), ["files__echo", "web__echo"])
+        first.end()
+        self.say(CHANGED)
+        gateway = Gateway(self.other, None, *self.state, config=config)
+        self.addCleanup(gateway.stop)
+        self.assertEqual(gateway.names(), [])
+        self.assertIn("1 tools of files are accepted", self.pins("accept", self.home).stdout)
+        gateway.next(lambda m: m.get("method") == "notifications/tools/list_changed")
+        self.assertEqual(gateway.names(), ["files__echo"])
+
     def test_a39_an_emptied_redis_is_no_first_contact(self):
         redis = self.redis()
         self.say(ECHO)
@@ -268,6 +287,22 @@ class Lost(Shared):
         serve = self.start()
         self.assertIn("Redis has gone back", serve.output())
         self.assertEqual(self.call(serve, token, "proxy_status")[0], 503)
+
+    def test_a44_one_that_hangs_is_left_alone_and_the_default_goes_on(self):
+        redis = self.redis()
+        token = self.grant("bot", deny(proxy_status={}))
+        serve = self.start()
+        self.assertEqual(self.call(serve, token, "proxy_status")[0], 200)
+        redis.process.send_signal(signal.SIGSTOP)
+        self.addCleanup(redis.process.send_signal, signal.SIGCONT)
+        self.assertEqual(self.call(serve, token, "proxy_status")[0], 503)
+        began = time.monotonic()
+        for _ in range(20):
+            serve.call("proxy_status")
+            self.assertEqual(self.call(serve, token, "proxy_status")[0], 503)
+        self.assertLess(time.monotonic() - began, 3 * PATIENCE)
+        redis.process.send_signal(signal.SIGCONT)
+        poll(lambda: self.call(serve, token, "proxy_status")[0] == 200, 20, "Redis is used again")
 
     def test_over_http_a_gateway_without_its_store_is_out_of_service_for_grants(self):
         redis = self.redis()
