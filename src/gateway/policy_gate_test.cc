@@ -53,7 +53,8 @@ class TestIdentities final : public Identities {
  public:
   std::optional<Identity> identify(std::optional<std::string_view>) override { return std::nullopt; }
   bool is_valid(const Caller& caller) override { return caller.grant != ended; }
-  std::string ended;
+  std::string_view unusable() const override { return why; }
+  std::string ended, why;
 };
 
 TEST_F(PolicyGateTest, AGrantHasItsOwnPolicyUntilItEnds) {
@@ -70,6 +71,11 @@ TEST_F(PolicyGateTest, AGrantHasItsOwnPolicyUntilItEnds) {
   EXPECT_EQ(decide("x", Json::object(), "bot").rule, "(grant ended)");
   EXPECT_FALSE(gate_.may_see({"bot", "", false}, "sluice", "x", Risk::kRead));
   EXPECT_TRUE(decide("y").allow) << "the default's";
+  identities.why = "Redis cannot be used: it is down";
+  const Decision denied = decide("x", Json::object(), "bot");
+  EXPECT_EQ(denied.rule, "(grants unusable)") << "nobody is told that the grant has ended";
+  EXPECT_NE(denied.message.find(identities.why), std::string::npos);
+  EXPECT_TRUE(decide("y").allow);
 }
 
 TEST_F(PolicyGateTest, AGrantOfSeveralServersNamesTheirToolsWithTheirServers) {

@@ -102,6 +102,11 @@ std::optional<std::string> text_in(const redisReply& reply) {
   return std::nullopt;
 }
 
+// Of a command that has one answer; absent: there is nothing.
+std::optional<std::string> only(const std::vector<std::optional<std::string>>& texts) {
+  return texts.size() == 1 ? texts.front() : std::nullopt;
+}
+
 // What is not there any more, or is older than it was, must not be taken for what was agreed to.
 Error gone(std::string_view what) {
   return {
@@ -210,7 +215,7 @@ Status RedisState::change(Words command) {
 
 Result<std::int64_t> RedisState::revision(Part part) {
   SLUICE_TRY(const auto answers, read({{"HGET", kGate, name_of(part)}}));
-  const auto& text = answers.front().front();
+  const auto text = only(answers.front());
   return text ? number_of(*text).value_or(0) : 0;
 }
 
@@ -226,8 +231,8 @@ Result<std::vector<Grant>> RedisState::grants() {
 }
 
 Result<std::string> RedisState::admin_hash() {
-  SLUICE_TRY(auto answers, read({{"HGET", kGate, "admin"}}));
-  return std::move(answers.front().front()).value_or("");
+  SLUICE_TRY(const auto answers, read({{"HGET", kGate, "admin"}}));
+  return only(answers.front()).value_or("");
 }
 
 Result<std::vector<Approval>> RedisState::live_approvals(std::int64_t after_ms) {
@@ -245,11 +250,10 @@ Result<std::vector<Approval>> RedisState::live_approvals(std::int64_t after_ms) 
 
 Result<std::optional<Approval>> RedisState::approval(const std::string& id) {
   SLUICE_TRY(const auto answers, read({{"HGET", kApprovals, id}, {"HGET", kArguments, id}, {"GET", kEnded + id}}));
-  const auto& live = answers[0].front();
-  const auto& ended = answers[2].front();
+  const auto live = only(answers[0]), ended = only(answers[2]);
   if (!live && !ended) return std::optional<Approval>();
   SLUICE_TRY(Approval approval, read_approval_row(live ? *live : *ended));
-  if (live) approval.arguments = answers[1].front().value_or("");
+  if (live) approval.arguments = only(answers[1]).value_or("");
   return std::optional(std::move(approval));
 }
 
@@ -259,9 +263,9 @@ Result<std::vector<Pin>> RedisState::pins(const std::string& server, const std::
   const Texts& fields = gate.front();
   std::vector<Words> commands;
   for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
-    const std::string& name = *fields[i];
+    const std::string name = fields[i].value_or("");
     if (!name.starts_with(kPinned)) continue;
-    const auto whose = parse_json(*fields[i + 1]);
+    const auto whose = parse_json(fields[i + 1].value_or(""));
     const bool good =
         whose && whose->is_array() && whose->size() == 2 && (*whose)[0].is_string() && (*whose)[1].is_string();
     if (!good) return fail(Code::kIo, "Redis holds pins that cannot be true");

@@ -207,6 +207,16 @@ TEST_F(RedisStateTest, A44AReplicaIsNotReadFrom) {
   EXPECT_NE(read.error().message.find("replica"), std::string::npos) << read.error().message;
 }
 
+TEST_F(RedisStateTest, A44OneThatHasLostItsReplicasIsNotReadFromWhereItMustHaveThem) {
+  RedisState state = open();
+  ASSERT_TRUE(GrantStore(state).create({.name = "bot"}));
+  ASSERT_TRUE(redis_.command("config set min-replicas-to-write 1"));
+  EXPECT_FALSE(state.grants());
+  ASSERT_TRUE(redis_.command("config set min-replicas-to-write 0"));
+  redis_.clock().advance(std::chrono::seconds(2));
+  EXPECT_EQ(state.grants()->size(), 1u);
+}
+
 TEST_F(RedisStateTest, A39PinsThatAreLostAreNotNone) {
   RedisState state = open();
   ASSERT_TRUE(check(state, "1"));
