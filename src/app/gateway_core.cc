@@ -86,7 +86,7 @@ Status GatewayCore::build(Hooks hooks) {
   hooks_ = std::move(hooks);
   SLUICE_CHECK(check_trusted(home_.state_db()));
   SLUICE_CHECK(check_state_options(config_.engine));
-  if (hooks_.tells_of_grants) SLUICE_CHECK(check_state(link_.get(), *state_));
+  if (hooks_.tells_of_grants) SLUICE_CHECK(check_state(link_.get(), *state_, home_));
   SLUICE_CHECK(prepare_upstream());
   PolicyWatch::Options options;
   if (!config_.engine.policy.empty()) options.path = absolute_path(config_.engine.policy);

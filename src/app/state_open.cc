@@ -6,6 +6,7 @@
 #include "app/trusted_file.h"
 #include "base/text.h"
 #include "gateway/gate_db.h"
+#include "gateway/pin_store.h"
 #include "gateway/policy_store.h"
 #include "gateway/redis_state.h"
 #include "gateway/redis_store.h"
@@ -22,6 +23,18 @@ Result<Secret> load_password(const std::string& path) {
   ::explicit_bzero(text.data(), text.size());
   if (password.empty()) return fail(Code::kInvalid, path + " holds no password in its first line");
   return password;
+}
+
+// A move to Redis takes nothing along, which nobody should find out from a server whose tools are accepted anew.
+void tell_what_stays(const Home& home) {
+  gateway::GateDb before(home.state_db());
+  const auto grants = before.grants();
+  const auto pins = gateway::PinStore(before).load();
+  if (!grants || !pins || (grants->empty() && pins->empty())) return;
+  fmt::print(stderr,
+             "sluice: {} grants and {} pins of this home's state.db are not used with --state: what Redis has counts, "
+             "and servers are seen there for the first time\n",
+             grants->size(), pins->size());
 }
 
 }  // namespace
@@ -58,10 +71,14 @@ std::unique_ptr<gateway::GateRows> make_gate_state(std::shared_ptr<gateway::Redi
   return std::make_unique<gateway::RedisState>(std::move(link), home.state_db());
 }
 
-Status check_state(gateway::RedisLink* link, gateway::GateRows& state) {
+Status check_state(gateway::RedisLink* link, gateway::GateRows& state, const Home& home) {
   if (!link) return {};
+  const auto known = gateway::StateMemory(home.state_db()).find(link->place());
   const auto revision = state.revision(gateway::GateRows::Part::kGrants);
-  if (revision) return {};
+  if (revision) {
+    if (known && !*known) tell_what_stays(home);
+    return {};
+  }
   if (revision.error().code != Code::kUnavailable) return fail(revision.error());
   fmt::print(stderr,
              "sluice: {}; calls that count are denied until it can be used, and so is whatever needs grants, approvals "

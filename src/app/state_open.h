@@ -22,8 +22,9 @@ std::unique_ptr<policy::StateStore> make_counters(std::shared_ptr<gateway::Redis
 std::unique_ptr<gateway::GateRows> make_gate_state(std::shared_ptr<gateway::RedisLink> link, const Home& home);
 
 // Before a program starts. kRefused: the Redis can never be used as it is. What cannot be reached or trusted now is
-// told, and calls that need it are denied until it can.
-Status check_state(gateway::RedisLink* link, gateway::GateRows& state);
+// told, and calls that need it are denied until it can; so is what state.db has and a Redis that is new to this home
+// has not.
+Status check_state(gateway::RedisLink* link, gateway::GateRows& state, const Home& home);
 // For whoever works on state.db though gateways of this home keep theirs elsewhere.
 void warn_of_other_states(const Home& home);
 

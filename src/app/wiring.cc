@@ -132,7 +132,7 @@ Status Program::build(const Config& config) {
   if (!authority) return fail(Code::kIo, authority.error().message);  // a corrupt CA is not wrong usage
   authority_ = *std::move(authority);
   SLUICE_CHECK(check_state_options(config.engine));
-  SLUICE_CHECK(check_state(link_.get(), *gate_state_));
+  SLUICE_CHECK(check_state(link_.get(), *gate_state_, home_));
   SLUICE_CHECK(load_policy(config));
   SLUICE_CHECK(make_ring(config));
   SLUICE_CHECK(restore_rules());

@@ -29,18 +29,16 @@ std::string approval_digest(std::string_view server, std::string_view tool, std:
 }
 
 Result<std::optional<ApprovalStore::Asked>> ApprovalStore::look(const Approval& wanted, std::int64_t now_ms) {
+  SLUICE_TRY(auto standing, state_.standing_approval(wanted.grant, wanted.digest, now_ms));
+  if (standing) return Asked{state_of(*standing), *std::move(standing), false};
   SLUICE_TRY(const std::vector<Approval> live, state_.live_approvals(now_ms));
-  std::size_t own = 0, all = 0;
-  for (const Approval& one : live) {
-    if (one.digest == wanted.digest && one.grant == wanted.grant) {
-      SLUICE_TRY(Approval whole, find(one.id));
-      return Asked{state_of(one), std::move(whole), false};
-    }
-    if (one.status != "pending") continue;
-    ++all;
-    own += one.grant == wanted.grant ? 1 : 0;
+  const auto waits = [](const Approval& one) { return one.status == "pending"; };
+  const auto own = [&](const Approval& one) { return waits(one) && one.grant == wanted.grant; };
+  const auto most_of_grant = static_cast<std::ptrdiff_t>(kMostOfGrant), most = static_cast<std::ptrdiff_t>(kMost);
+  if (std::count_if(live.begin(), live.end(), own) < most_of_grant &&
+      std::count_if(live.begin(), live.end(), waits) < most) {
+    return std::nullopt;
   }
-  if (own < kMostOfGrant && all < kMost) return std::nullopt;
   return Asked{State::kFull, {}, false};
 }
 

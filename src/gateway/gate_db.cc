@@ -78,6 +78,7 @@ Status GateDb::prepare_schema() {
       " tool TEXT NOT NULL, digest TEXT NOT NULL, rule TEXT NOT NULL, message TEXT NOT NULL, arguments TEXT NOT NULL,"
       " created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, status TEXT NOT NULL, approver TEXT NOT NULL,"
       " decided_ms INTEGER NOT NULL) STRICT;"
+      "CREATE INDEX IF NOT EXISTS gate_approvals_digest ON gate_approvals (digest);"
       "CREATE INDEX IF NOT EXISTS gate_approvals_ends ON gate_approvals (expires_ms);"
       "CREATE TABLE IF NOT EXISTS gate_pins (server TEXT NOT NULL, target TEXT NOT NULL, tool TEXT NOT NULL,"
       " accepted TEXT NOT NULL, seen TEXT NOT NULL, rejected TEXT NOT NULL, changed_ms INTEGER NOT NULL,"
@@ -154,6 +155,22 @@ Result<std::string> GateDb::admin_hash() {
   Statement rows(file_, "SELECT hash FROM gate_admin");
   SLUICE_CHECK(each_row(rows, [&](Statement& row) { hash = row.text(0); }));
   return hash;
+}
+
+Result<std::optional<Approval>> GateDb::standing_approval(const std::string& grant, const std::string& digest,
+                                                          std::int64_t after_ms) {
+  std::optional<Approval> found;
+  SLUICE_TRY(const bool present, open_if_present());
+  if (!present) return found;
+  Statement rows(file_,
+                 "SELECT id, grant_name, server, tool, digest, rule, message, arguments, created_ms, expires_ms,"
+                 " status, approver, decided_ms FROM gate_approvals WHERE digest = ?1 AND grant_name = ?2"
+                 " AND expires_ms > ?3 AND status IN ('pending', 'approved', 'denied') ORDER BY created_ms DESC");
+  rows.bind_text(1, digest);
+  rows.bind_text(2, grant);
+  rows.bind(3, after_ms);
+  SLUICE_CHECK(each_row(rows, [&](Statement& row) { found = read_approval(row); }));
+  return found;
 }
 
 Result<std::vector<Approval>> GateDb::live_approvals(std::int64_t after_ms) {

@@ -67,7 +67,10 @@ class GateRows {
 
   virtual Result<std::vector<Grant>> grants() = 0;  // by name
   virtual Result<std::string> admin_hash() = 0;     // empty: there is none
-  // Pending, approved or denied, and ending after that; oldest first, without their arguments.
+  // The one of the grant that is live (Approval::is_live) and ends after that, of the call with this digest; whole.
+  virtual Result<std::optional<Approval>> standing_approval(const std::string& grant, const std::string& digest,
+                                                            std::int64_t after_ms) = 0;
+  // All that are live and end after that; oldest first, without their arguments.
   virtual Result<std::vector<Approval>> live_approvals(std::int64_t after_ms) = 0;
   virtual Result<std::optional<Approval>> approval(const std::string& id) = 0;  // whole
   // By server, target and tool; an empty name stands for any.

@@ -18,6 +18,7 @@ namespace {
 constexpr const char* kGate = "sluice:gate";
 constexpr const char* kGrants = "sluice:gate:grants";
 constexpr const char* kApprovals = "sluice:gate:approvals";
+constexpr const char* kStanding = "sluice:gate:standing";
 constexpr const char* kArguments = "sluice:gate:arguments";
 constexpr const char* kEnded = "sluice:gate:ended:";
 constexpr const char* kPins = "sluice:gate:pins:";
@@ -81,6 +82,10 @@ std::optional<std::int64_t> number_of(std::string_view text) {
 
 std::string id_of(const std::string& server, const std::string& target) {
   return credential_hash(fmt::format("{}:{}{}", server.size(), server, target));
+}
+
+std::string call_of(const std::string& grant, const std::string& digest) {
+  return fmt::format("{}:{}{}", grant.size(), grant, digest);
 }
 
 // EVAL's words: each command's key becomes one of its keys, the rest are arguments.
@@ -235,17 +240,37 @@ Result<std::string> RedisState::admin_hash() {
   return only(answers.front()).value_or("");
 }
 
-Result<std::vector<Approval>> RedisState::live_approvals(std::int64_t after_ms) {
+Result<std::vector<Approval>> RedisState::all_live() {
+  if (change_ && change_->live) return *change_->live;
   SLUICE_TRY(const auto rows, read_fields(kApprovals));
   std::vector<Approval> live;
   for (const std::string& row : rows) {
     SLUICE_TRY(Approval approval, read_approval_row(row));
-    if (approval.is_live() && approval.expires_ms > after_ms) live.push_back(std::move(approval));
+    if (approval.is_live()) live.push_back(std::move(approval));
   }
   std::sort(live.begin(), live.end(), [](const Approval& a, const Approval& b) {
     return std::tie(a.created_ms, a.id) < std::tie(b.created_ms, b.id);
   });
+  if (change_) change_->live = live;
   return live;
+}
+
+Result<std::vector<Approval>> RedisState::live_approvals(std::int64_t after_ms) {
+  SLUICE_TRY(std::vector<Approval> live, all_live());
+  std::erase_if(live, [&](const Approval& one) { return one.expires_ms <= after_ms; });
+  return live;
+}
+
+Result<std::optional<Approval>> RedisState::standing_approval(const std::string& grant, const std::string& digest,
+                                                              std::int64_t after_ms) {
+  SLUICE_TRY(const auto answers, read({{"HGET", kStanding, call_of(grant, digest)}}));
+  const auto id = only(answers.front());
+  if (!id) return std::optional<Approval>();
+  SLUICE_TRY(auto found, approval(*id));
+  // Unless it ended between the two questions.
+  const bool stands =
+      found && found->is_live() && found->expires_ms > after_ms && found->grant == grant && found->digest == digest;
+  return stands ? std::move(found) : std::nullopt;
 }
 
 Result<std::optional<Approval>> RedisState::approval(const std::string& id) {
@@ -298,6 +323,7 @@ Status RedisState::put(const Approval& approval) {
   Approval row = approval;
   const std::string arguments = std::exchange(row.arguments, "");
   SLUICE_CHECK(change({"HSET", kApprovals, approval.id, to_row(row)}));
+  SLUICE_CHECK(change({"HSET", kStanding, call_of(approval.grant, approval.digest), approval.id}));
   return change({"HSET", kArguments, approval.id, arguments});
 }
 
@@ -306,11 +332,13 @@ Status RedisState::end(Approval approval, std::int64_t kept_ms) {
   approval.arguments.clear();
   SLUICE_CHECK(change({"HDEL", kApprovals, approval.id}));
   SLUICE_CHECK(change({"HDEL", kArguments, approval.id}));
+  // What stands in its place is put behind this.
+  SLUICE_CHECK(change({"HDEL", kStanding, call_of(approval.grant, approval.digest)}));
   return change({"SET", kEnded + approval.id, to_row(approval), "PX", std::to_string(kept_ms)});
 }
 
 Status RedisState::retire_approvals(std::int64_t now_ms, std::int64_t kept_ms) {
-  SLUICE_TRY(const std::vector<Approval> live, live_approvals(0));
+  SLUICE_TRY(const std::vector<Approval> live, all_live());
   for (const Approval& approval : live) {
     if (approval.expires_ms <= now_ms) SLUICE_CHECK(end(approval, kept_ms));
   }

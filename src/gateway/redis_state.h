@@ -8,6 +8,7 @@
 //   sluice:gate             hash: version; revisions of parts; admin; pins:ID for each server that has pins
 //   sluice:gate:grants      hash: a name, its row (gate_row_json.h)
 //   sluice:gate:approvals   hash: an id, its row without arguments; the live ones
+//   sluice:gate:standing    hash: a grant and a digest, the id of its live approval
 //   sluice:gate:arguments   hash: an id, its approval's arguments
 //   sluice:gate:ended:ID    the row of an approval that has ended, until Redis forgets it
 //   sluice:gate:pins:ID     hash: a tool, its pin's row; ID is a hash of server and target
@@ -31,6 +32,8 @@ class RedisState final : public GateRows {
   Result<std::int64_t> revision(Part part) override;
   Result<std::vector<Grant>> grants() override;
   Result<std::string> admin_hash() override;
+  Result<std::optional<Approval>> standing_approval(const std::string& grant, const std::string& digest,
+                                                    std::int64_t after_ms) override;
   Result<std::vector<Approval>> live_approvals(std::int64_t after_ms) override;
   Result<std::optional<Approval>> approval(const std::string& id) override;
   Result<std::vector<Pin>> pins(const std::string& server, const std::string& target) override;
@@ -54,6 +57,7 @@ class RedisState final : public GateRows {
   Result<bool> commit(std::optional<Part> tells);
   Status change(Words command);
   Status end(Approval approval, std::int64_t kept_ms);
+  Result<std::vector<Approval>> all_live();
 
   const std::shared_ptr<RedisLink> link_;
   StateMemory memory_;
@@ -63,6 +67,7 @@ class RedisState final : public GateRows {
     std::optional<std::int64_t> version;  // of what it has read
     bool overtaken = false;
     std::vector<Words> commands;
+    std::optional<std::vector<Approval>> live;  // as they were read
   };
   std::optional<Change> change_;
 };

@@ -90,6 +90,46 @@ TEST_F(RedisStateTest, A38OfTwoProcessesOneUsesAnApproval) {
   EXPECT_EQ(used, kMany);
 }
 
+TEST_F(RedisStateTest, A38AnApprovalIsUsedOnceThoughConnectionsBreakMeanwhile) {
+  constexpr int kMany = 16;
+  RedisState state = open();
+  ApprovalStore store(state);
+  for (int i = 0; i < kMany; ++i) {
+    ASSERT_TRUE(store.ask(wanted(std::to_string(i)), 0));
+    ASSERT_TRUE(store.decide("apr_bot" + std::to_string(i), true, "admin", 1));
+  }
+  const int used = together(3, [&](int process) {
+    if (process == 0) {
+      for (int i = 0; i < 40; ++i) (void)redis_.answer("client kill type normal");
+      return 0;
+    }
+    RedisState own = open("home" + std::to_string(process));
+    int count = 0;
+    for (int i = 0; i < kMany; ++i) {
+      // Nobody knows whether what was asked before the break happened: whoever asks again learns it.
+      auto got = ApprovalStore(own).use("apr_bot" + std::to_string(i), 2);
+      for (int tries = 0; !got && tries < 1'000; ++tries) {
+        redis_.clock().advance(std::chrono::hours(1));
+        got = ApprovalStore(own).use("apr_bot" + std::to_string(i), 2);
+      }
+      if (!got) return 1'000;
+      count += *got ? 1 : 0;
+    }
+    return count;
+  });
+  EXPECT_LE(used, kMany);
+  redis_.clock().advance(std::chrono::hours(1));
+  for (int i = 0; i < kMany; ++i) {
+    auto found = store.find("apr_bot" + std::to_string(i));
+    if (!found) {
+      redis_.clock().advance(std::chrono::hours(1));
+      found = store.find("apr_bot" + std::to_string(i));
+    }
+    ASSERT_TRUE(found) << found.error().message;
+    EXPECT_EQ(found->status, "used");
+  }
+}
+
 TEST_F(RedisStateTest, SixteenOfAGrantAnd256InAllWaitWhoeverAsks) {
   const int of_one_grant = together(4, [&](int process) {
     RedisState own = open("home" + std::to_string(process));
@@ -156,6 +196,7 @@ TEST_F(RedisStateTest, WhatHasEndedIsForgottenByItselfAndKeepsNoValues) {
   ASSERT_TRUE(*store.use("apr_botd", 2));
   EXPECT_EQ(redis_.answer("hlen sluice:gate:approvals"), "0\n");
   EXPECT_EQ(redis_.answer("hlen sluice:gate:arguments"), "0\n");
+  EXPECT_EQ(redis_.answer("hlen sluice:gate:standing"), "0\n");
   EXPECT_EQ(redis_.answer("get sluice:gate:ended:apr_botd").find("secret"), std::string::npos);
   EXPECT_NE(redis_.answer("ttl sluice:gate:ended:apr_botd"), "-1\n");
 }

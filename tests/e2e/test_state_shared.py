@@ -101,6 +101,17 @@ class Grants(Shared):
         self.assertTrue("error" in answer or answer["result"]["isError"], answer)
         self.assertNotIn(token, "".join(gateway.errors))
 
+    def test_a_home_that_moves_to_redis_is_told_what_it_leaves(self):
+        redis = self.redis()
+        state, self.state = self.state, []
+        self.grant("bot", deny())
+        self.state = state
+        serve = self.start()
+        self.assertIn("1 grants and 0 pins of this home's state.db are not used", serve.output())
+        self.assertNotIn(str(redis.port), serve.output())
+        serve.stop()
+        self.assertNotIn("are not used", self.start().output(), "once")
+
     def test_a_command_without_the_flag_says_that_it_works_elsewhere(self):
         redis = self.redis()
         self.grant("bot", deny())
