@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "gateway/credential.h"
 
 namespace sluice::gateway {
@@ -31,14 +29,8 @@ std::string approval_digest(std::string_view server, std::string_view tool, std:
 Result<std::optional<ApprovalStore::Asked>> ApprovalStore::look(const Approval& wanted, std::int64_t now_ms) {
   SLUICE_TRY(auto standing, state_.standing_approval(wanted.grant, wanted.digest, now_ms));
   if (standing) return Asked{state_of(*standing), *std::move(standing), false};
-  SLUICE_TRY(const std::vector<Approval> live, state_.live_approvals(now_ms));
-  const auto waits = [](const Approval& one) { return one.status == "pending"; };
-  const auto own = [&](const Approval& one) { return waits(one) && one.grant == wanted.grant; };
-  const auto most_of_grant = static_cast<std::ptrdiff_t>(kMostOfGrant), most = static_cast<std::ptrdiff_t>(kMost);
-  if (std::count_if(live.begin(), live.end(), own) < most_of_grant &&
-      std::count_if(live.begin(), live.end(), waits) < most) {
-    return std::nullopt;
-  }
+  SLUICE_TRY(const GateRows::Waiting waiting, state_.count_waiting(wanted.grant, now_ms));
+  if (waiting.of_grant < kMostOfGrant && waiting.of_all < kMost) return std::nullopt;
   return Asked{State::kFull, {}, false};
 }
 
@@ -94,9 +86,8 @@ Result<std::vector<Approval>> ApprovalStore::waiting(std::int64_t now_ms) {
 }
 
 Result<std::size_t> ApprovalStore::count_waiting(std::int64_t now_ms) {
-  SLUICE_TRY(const std::vector<Approval> live, state_.live_approvals(now_ms));
-  const auto open = [&](const Approval& one) { return one.is_open(now_ms); };
-  return static_cast<std::size_t>(std::count_if(live.begin(), live.end(), open));
+  SLUICE_TRY(const GateRows::Waiting waiting, state_.count_waiting("", now_ms));
+  return waiting.of_all;
 }
 
 Result<Approval> ApprovalStore::find(const std::string& id) {

@@ -173,6 +173,22 @@ Result<std::optional<Approval>> GateDb::standing_approval(const std::string& gra
   return found;
 }
 
+Result<GateRows::Waiting> GateDb::count_waiting(const std::string& grant, std::int64_t after_ms) {
+  Waiting waiting;
+  SLUICE_TRY(const bool present, open_if_present());
+  if (!present) return waiting;
+  Statement rows(file_,
+                 "SELECT count(*), coalesce(sum(grant_name = ?2), 0) FROM gate_approvals"
+                 " WHERE expires_ms > ?1 AND status = 'pending'");
+  rows.bind(1, after_ms);
+  rows.bind_text(2, grant);
+  SLUICE_CHECK(each_row(rows, [&](Statement& row) {
+    waiting.of_all = static_cast<std::size_t>(row.integer(0));
+    waiting.of_grant = static_cast<std::size_t>(row.integer(1));
+  }));
+  return waiting;
+}
+
 Result<std::vector<Approval>> GateDb::live_approvals(std::int64_t after_ms) {
   std::vector<Approval> live;
   SLUICE_TRY(const bool present, open_if_present());

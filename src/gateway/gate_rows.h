@@ -70,6 +70,11 @@ class GateRows {
   // The one of the grant that is live (Approval::is_live) and ends after that, of the call with this digest; whole.
   virtual Result<std::optional<Approval>> standing_approval(const std::string& grant, const std::string& digest,
                                                             std::int64_t after_ms) = 0;
+  // How many are pending and end after that.
+  struct Waiting {
+    std::size_t of_grant = 0, of_all = 0;
+  };
+  virtual Result<Waiting> count_waiting(const std::string& grant, std::int64_t after_ms) = 0;
   // All that are live and end after that; oldest first, without their arguments.
   virtual Result<std::vector<Approval>> live_approvals(std::int64_t after_ms) = 0;
   virtual Result<std::optional<Approval>> approval(const std::string& id) = 0;  // whole

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "gateway/credential.h"
 #include "gateway/gate_row_json.h"
 
@@ -18,6 +19,7 @@ namespace {
 constexpr const char* kGate = "sluice:gate";
 constexpr const char* kGrants = "sluice:gate:grants";
 constexpr const char* kApprovals = "sluice:gate:approvals";
+constexpr const char* kLive = "sluice:gate:live";
 constexpr const char* kStanding = "sluice:gate:standing";
 constexpr const char* kArguments = "sluice:gate:arguments";
 constexpr const char* kEnded = "sluice:gate:ended:";
@@ -240,24 +242,41 @@ Result<std::string> RedisState::admin_hash() {
   return only(answers.front()).value_or("");
 }
 
-Result<std::vector<Approval>> RedisState::all_live() {
-  if (change_ && change_->live) return *change_->live;
+Result<std::vector<RedisState::Brief>> RedisState::briefs() {
+  SLUICE_TRY(const auto answers, read({{"HGETALL", kLive}}));
+  const Texts& fields = answers.front();
+  std::vector<Brief> all;
+  for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
+    const std::string text = fields[i + 1].value_or("");
+    const std::vector<std::string_view> parts = split(text, ' ');
+    const auto expires_ms = parts.size() == 3 ? number_of(parts[0]) : std::nullopt;
+    if (!expires_ms) return fail(Code::kIo, "Redis holds an approval that cannot be true");
+    all.push_back({fields[i].value_or(""), std::string(parts[1]), std::string(parts[2]), *expires_ms});
+  }
+  return all;
+}
+
+Result<GateRows::Waiting> RedisState::count_waiting(const std::string& grant, std::int64_t after_ms) {
+  SLUICE_TRY(const std::vector<Brief> all, briefs());
+  Waiting waiting;
+  for (const Brief& one : all) {
+    if (one.status != "pending" || one.expires_ms <= after_ms) continue;
+    ++waiting.of_all;
+    waiting.of_grant += one.grant == grant ? 1 : 0;
+  }
+  return waiting;
+}
+
+Result<std::vector<Approval>> RedisState::live_approvals(std::int64_t after_ms) {
   SLUICE_TRY(const auto rows, read_fields(kApprovals));
   std::vector<Approval> live;
   for (const std::string& row : rows) {
     SLUICE_TRY(Approval approval, read_approval_row(row));
-    if (approval.is_live()) live.push_back(std::move(approval));
+    if (approval.is_live() && approval.expires_ms > after_ms) live.push_back(std::move(approval));
   }
   std::sort(live.begin(), live.end(), [](const Approval& a, const Approval& b) {
     return std::tie(a.created_ms, a.id) < std::tie(b.created_ms, b.id);
   });
-  if (change_) change_->live = live;
-  return live;
-}
-
-Result<std::vector<Approval>> RedisState::live_approvals(std::int64_t after_ms) {
-  SLUICE_TRY(std::vector<Approval> live, all_live());
-  std::erase_if(live, [&](const Approval& one) { return one.expires_ms <= after_ms; });
   return live;
 }
 
@@ -323,6 +342,8 @@ Status RedisState::put(const Approval& approval) {
   Approval row = approval;
   const std::string arguments = std::exchange(row.arguments, "");
   SLUICE_CHECK(change({"HSET", kApprovals, approval.id, to_row(row)}));
+  SLUICE_CHECK(change(
+      {"HSET", kLive, approval.id, fmt::format("{} {} {}", approval.expires_ms, approval.status, approval.grant)}));
   SLUICE_CHECK(change({"HSET", kStanding, call_of(approval.grant, approval.digest), approval.id}));
   return change({"HSET", kArguments, approval.id, arguments});
 }
@@ -332,15 +353,18 @@ Status RedisState::end(Approval approval, std::int64_t kept_ms) {
   approval.arguments.clear();
   SLUICE_CHECK(change({"HDEL", kApprovals, approval.id}));
   SLUICE_CHECK(change({"HDEL", kArguments, approval.id}));
+  SLUICE_CHECK(change({"HDEL", kLive, approval.id}));
   // What stands in its place is put behind this.
   SLUICE_CHECK(change({"HDEL", kStanding, call_of(approval.grant, approval.digest)}));
   return change({"SET", kEnded + approval.id, to_row(approval), "PX", std::to_string(kept_ms)});
 }
 
 Status RedisState::retire_approvals(std::int64_t now_ms, std::int64_t kept_ms) {
-  SLUICE_TRY(const std::vector<Approval> live, all_live());
-  for (const Approval& approval : live) {
-    if (approval.expires_ms <= now_ms) SLUICE_CHECK(end(approval, kept_ms));
+  SLUICE_TRY(const std::vector<Brief> all, briefs());
+  for (const Brief& one : all) {
+    if (one.expires_ms > now_ms) continue;
+    SLUICE_TRY(auto approval, this->approval(one.id));
+    if (approval) SLUICE_CHECK(end(*std::move(approval), kept_ms));
   }
   return {};
 }

@@ -8,6 +8,7 @@
 //   sluice:gate             hash: version; revisions of parts; admin; pins:ID for each server that has pins
 //   sluice:gate:grants      hash: a name, its row (gate_row_json.h)
 //   sluice:gate:approvals   hash: an id, its row without arguments; the live ones
+//   sluice:gate:live        hash: an id, when its approval ends, its status and its grant: what is counted
 //   sluice:gate:standing    hash: a grant and a digest, the id of its live approval
 //   sluice:gate:arguments   hash: an id, its approval's arguments
 //   sluice:gate:ended:ID    the row of an approval that has ended, until Redis forgets it
@@ -34,6 +35,7 @@ class RedisState final : public GateRows {
   Result<std::string> admin_hash() override;
   Result<std::optional<Approval>> standing_approval(const std::string& grant, const std::string& digest,
                                                     std::int64_t after_ms) override;
+  Result<Waiting> count_waiting(const std::string& grant, std::int64_t after_ms) override;
   Result<std::vector<Approval>> live_approvals(std::int64_t after_ms) override;
   Result<std::optional<Approval>> approval(const std::string& id) override;
   Result<std::vector<Pin>> pins(const std::string& server, const std::string& target) override;
@@ -57,7 +59,12 @@ class RedisState final : public GateRows {
   Result<bool> commit(std::optional<Part> tells);
   Status change(Words command);
   Status end(Approval approval, std::int64_t kept_ms);
-  Result<std::vector<Approval>> all_live();
+  // What is counted of an approval.
+  struct Brief {
+    std::string id, status, grant;
+    std::int64_t expires_ms = 0;
+  };
+  Result<std::vector<Brief>> briefs();
 
   const std::shared_ptr<RedisLink> link_;
   StateMemory memory_;
@@ -67,7 +74,6 @@ class RedisState final : public GateRows {
     std::optional<std::int64_t> version;  // of what it has read
     bool overtaken = false;
     std::vector<Words> commands;
-    std::optional<std::vector<Approval>> live;  // as they were read
   };
   std::optional<Change> change_;
 };

@@ -197,6 +197,7 @@ TEST_F(RedisStateTest, WhatHasEndedIsForgottenByItselfAndKeepsNoValues) {
   EXPECT_EQ(redis_.answer("hlen sluice:gate:approvals"), "0\n");
   EXPECT_EQ(redis_.answer("hlen sluice:gate:arguments"), "0\n");
   EXPECT_EQ(redis_.answer("hlen sluice:gate:standing"), "0\n");
+  EXPECT_EQ(redis_.answer("hlen sluice:gate:live"), "0\n");
   EXPECT_EQ(redis_.answer("get sluice:gate:ended:apr_botd").find("secret"), std::string::npos);
   EXPECT_NE(redis_.answer("ttl sluice:gate:ended:apr_botd"), "-1\n");
 }
