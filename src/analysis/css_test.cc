@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#undef NDEBUG
+#include <cassert>
+#include <ctime>
+
 namespace sluice::analysis {
 namespace {
 
@@ -132,6 +136,18 @@ TEST(Html, ATextLargerThanABlockLiesAlone) {
     ASSERT_EQ(found.size(), 200u);
     EXPECT_EQ(text_of(*found.back()), "199");
   }
+}
+
+// gumbo's assertions are in Debian's package of it, and this page makes one fail. It ended the program.
+TEST(Html, APageThatMakesGumboFailIsAnError) {
+  const auto page = HtmlPage::parse("<table><svg><select><foreignObject><select><tr>");
+  ASSERT_FALSE(page);
+  EXPECT_EQ(page.error().code, Code::kInvalid);
+  EXPECT_TRUE(HtmlPage::parse("<table><tr>"));
+}
+
+TEST(HtmlDeathTest, OtherAssertionsStillEndTheProgram) {
+  EXPECT_DEATH(assert(time(nullptr) == 0), "assertion failed: time");
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <deque>
 
 #include "analysis/html_memory.h"
+#include "analysis/html_texts.h"
 #include "base/text.h"
 
 namespace sluice::analysis {
@@ -19,10 +20,14 @@ const GumboOutput* run_gumbo(GumboMemory& memory, const char* html, std::size_t 
     case GumboMemory::kTime:
       ending = GumboMemory::kTime;
       return nullptr;
+    case GumboMemory::kBroken:
+      ending = GumboMemory::kBroken;
+      return nullptr;
     default:
       ending = GumboMemory::kMemory;
       return nullptr;
   }
+  GumboMemory::running = &memory;
   GumboOptions options = kGumboDefaultOptions;
   options.allocator = GumboMemory::allocate;
   options.deallocator = GumboMemory::release;
@@ -85,10 +90,14 @@ void walk(const HtmlNode& node, const Enter& enter, const Leave& leave) {
 }  // namespace
 
 struct HtmlPage::Memory {
-  explicit Memory(std::string_view page)
-      : html(repair_utf8(page)), gumbo(html.size(), kMaxHtmlMemory), pool(html.size()) {}
+  Memory(std::string_view page, bool texts_aside)
+      : html(repair_utf8(page)),
+        texts(texts_aside ? html : std::string_view()),
+        gumbo(html.size(), kMaxHtmlMemory),
+        pool(html.size()) {}
 
   std::string html;
+  TextsAside texts;
   GumboMemory gumbo;
   HtmlResource pool;  // of attributes and nodes
   std::pmr::deque<HtmlNode> nodes{&pool};
@@ -130,7 +139,7 @@ struct HtmlPage::Memory {
     }
     last = &node;
     if (from.type != GUMBO_NODE_ELEMENT && from.type != GUMBO_NODE_TEMPLATE) {
-      node.text = from.v.text.text;
+      node.text = texts.restored(from.v.text.text, pool);
       return &node;
     }
     node.name = name_of(from.v.element);
@@ -180,13 +189,16 @@ const std::string_view* HtmlNode::attribute(std::string_view wanted) const {
   return nullptr;
 }
 
-Result<HtmlPage> HtmlPage::parse(std::string_view html, const std::function<bool()>& enough) {
+Result<HtmlPage> HtmlPage::parse(std::string_view html, const std::function<bool()>& enough, bool texts_aside) {
   if (html.size() > kMaxHtml) return fail(Code::kTooLarge, "a page of more than 8 MiB is not taken apart");
-  auto memory = std::make_shared<Memory>(html);
+  auto memory = std::make_shared<Memory>(html, texts_aside);
   memory->gumbo.enough = &enough;
   int ending = 0;
-  const GumboOutput* const output = run_gumbo(memory->gumbo, memory->html.data(), memory->html.size(), ending);
+  const std::string_view read = texts_aside ? memory->texts.shortened() : memory->html;
+  const GumboOutput* const output = run_gumbo(memory->gumbo, read.data(), read.size(), ending);
+  GumboMemory::running = nullptr;
   memory->gumbo.enough = nullptr;
+  if (ending == GumboMemory::kBroken) return fail(Code::kInvalid, "the page makes gumbo, which takes it apart, fail");
   if (ending == GumboMemory::kTime) return fail(Code::kTimeout, "the page takes too long to be taken apart");
   if (!output) return fail(Code::kTooLarge, "the page needs more than 512 MiB to be taken apart");
   memory->copy(*output->root);

@@ -39,8 +39,10 @@ struct HtmlNode {
 class HtmlPage {
  public:
   // `enough` is asked now and then, and true ends it: a page of elements inside each other takes gumbo quadratic time.
-  // May be empty. kTooLarge: one sentence with the limit; kTimeout.
-  static Result<HtmlPage> parse(std::string_view html, const std::function<bool()>& enough = {});
+  // May be empty. `texts_aside`: see html_texts.h; tests compare. kTooLarge: one sentence with the limit; kTimeout;
+  // kInvalid: a defect of gumbo's.
+  static Result<HtmlPage> parse(std::string_view html, const std::function<bool()>& enough = {},
+                                bool texts_aside = true);
 
   const HtmlNode& root() const;                          // the element html
   const std::vector<const HtmlNode*>& elements() const;  // in document order

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <new>
 
@@ -41,6 +42,8 @@ HtmlBlocks::Block* HtmlBlocks::take(std::size_t least, std::size_t kind) {
   return last_ = ::new (raw) Block{last_, size, kind};
 }
 
+thread_local GumboMemory* GumboMemory::running = nullptr;
+
 void* GumboMemory::take(std::size_t size) {
   if (++calls_ % kAskEvery == 0 && *enough && (*enough)()) std::longjmp(ending, kTime);
   const std::size_t which = size <= kSmall[0] ? 0 : size <= kSmall[1] ? 1 : kOthers;
@@ -77,3 +80,14 @@ void* HtmlResource::do_allocate(std::size_t size, std::size_t alignment) {
 }
 
 }  // namespace sluice::analysis
+
+// In libc's place: gumbo's assertions stand in its Debian package, and a page must not end the program.
+extern "C" __attribute__((noreturn, visibility("default"))) void __assert_fail(const char* assertion, const char* file,
+                                                                               unsigned line,
+                                                                               const char* function) noexcept {
+  if (auto* const gumbo = sluice::analysis::GumboMemory::running) {
+    std::longjmp(gumbo->ending, sluice::analysis::GumboMemory::kBroken);
+  }
+  std::fprintf(stderr, "%s:%u: %s: assertion failed: %s\n", file, line, function, assertion);
+  std::abort();
+}

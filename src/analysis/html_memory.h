@@ -49,10 +49,11 @@ class HtmlBlocks {
 };
 
 // For gumbo, whose own way of freeing recurses: what it has not given back lies here until the page is gone. Where a
-// bound is passed it leaves gumbo by a jump to `ending`.
+// bound is passed, or one of gumbo's own assertions fails (hostile pages can make them), it leaves gumbo by a jump to
+// `ending`.
 class GumboMemory {
  public:
-  enum Ending : int { kMemory = 1, kTime = 2 };
+  enum Ending : int { kMemory = 1, kTime = 2, kBroken = 3 };
 
   GumboMemory(std::size_t expected, std::size_t most) : blocks_(expected), most_(most) {}
   static void* allocate(void* self, std::size_t size) { return static_cast<GumboMemory*>(self)->take(size); }
@@ -61,6 +62,7 @@ class GumboMemory {
   }
 
   std::jmp_buf ending;
+  static thread_local GumboMemory* running;       // null: gumbo does not run on this thread
   const std::function<bool()>* enough = nullptr;  // while gumbo runs: true ends it
 
  private:
