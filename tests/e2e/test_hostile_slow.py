@@ -13,7 +13,7 @@ from fakes import h2_raw as h2
 from fakes.h2_raw_origin import H2RawOrigin
 from fakes.listen import Talker
 from fakes.raw import context
-from hostile import Hostile
+from hostile import Hostile, end_of
 
 HEAD, ANSWER, IDLE, TLS = 0.6, 0.6, 1, 0.6  # seconds
 MANY = 100
@@ -89,13 +89,39 @@ class Clients(Slow):
                     client.close()
             self.assertEqual(self.failed("head_timeout")["error"]["phase"], "request_head")
 
-    def test_a_head_of_http_2_that_never_ends_is_ended_after_the_idle_time(self):
+    def test_a_head_of_http_2_that_never_ends_is_ended_after_its_time(self):
         self.may_be_answered()
-        with self.bounded(mib=16, cpu=1, seconds=IDLE + 2):
+        with self.bounded(mib=16, cpu=1, seconds=HEAD + 2):
             raw = self.h2_client()
             raw.send(h2.frame(h2.HEADERS, h2.END_STREAM, 1, h2.block(h2.request(authority=self.authority()))))
-            raw.client.read_rest()  # without a word between the frames of a head
-        self.assertEqual(self.records(), [])  # as of any connection on which nothing was asked
+            self.assertEqual(end_of(raw), ("goaway", 11))  # ENHANCE_YOUR_CALM
+        self.assertEqual(self.failed("head_timeout")["error"]["phase"], "request_head")
+
+    def test_a_head_of_http_2_that_comes_octet_by_octet_is_ended_after_its_time(self):
+        """Within one frame, and in a frame for each octet; with an answer under way, too."""
+        self.may_be_answered()
+        block = h2.block(h2.request(authority=self.authority()) + [(b"x-slow", b"x" * 1000)])
+        whole = h2.frame(h2.HEADERS, h2.END_STREAM | h2.END_HEADERS, 3, block)
+        begun = h2.frame(h2.HEADERS, h2.END_STREAM, 3, block[:1])
+        for begin, octets in ((whole[:9], [whole[at:at + 1] for at in range(9, len(whole))]),
+                              (begun, [h2.frame(h2.CONTINUATION, 0, 3, block[at:at + 1]) for at in range(1, len(block))])):
+            for asked in (b"", h2.head(1, h2.request(path=b"/slow", authority=self.authority()))):
+                with self.subTest(frames=begin == begun, asked=bool(asked)), self.bounded(mib=16, cpu=1.5, seconds=HEAD + 2):
+                    raws = [self.h2_client() for _ in range(10)]
+                    for raw in raws:
+                        raw.send(asked + begin)
+                    end = time.monotonic() + HEAD * PATIENCE + 1
+                    for octet in octets:
+                        if time.monotonic() > end:
+                            break
+                        for raw in raws:
+                            with contextlib.suppress(OSError):
+                                raw.send(octet)
+                        time.sleep(0.05)
+                    for raw in raws:
+                        self.assertIn(end_of(raw), (("goaway", 11), ("closed", None)))
+                    self.all_gone()
+                self.failed("head_timeout")
 
     def test_a_connect_that_comes_octet_by_octet_is_refused_after_its_time(self):
         with self.bounded(mib=8, cpu=1, seconds=HEAD + 2):
