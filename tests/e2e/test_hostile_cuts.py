@@ -8,7 +8,8 @@ import unittest
 
 from harness import poll  # first: it knows where the fakes are
 from fakes.cutting import DIRECTIONS, HOWS, CuttingWire
-from fakes.h2_raw import H2Raw, head, request
+from fakes.h2_raw import DATA, END_STREAM, HEADERS, RST_STREAM, SETTINGS, H2Raw, frame, head, request
+from fakes.h2_raw_origin import H2RawOrigin
 from fakes.raw import RawClient, context
 from fakes.websocket import TEXT, WebSocketClient, WebSocketServer
 from hostile import Hostile
@@ -92,6 +93,30 @@ class Cuts(Hostile):
     def has_ended(self, query):
         return all(row["state"] != "open" for row in self.of(query))
 
+    def http2_of_both(self, query):
+        """The origin speaks it, too, and content has no length."""
+        client, authority = self.client(["h2"])
+        peer = H2Raw(client)
+        peer.send(head(1, request(path=f"/?{query}".encode(), authority=authority.encode())))
+        status, content = None, b""
+        while True:
+            kind, flags, stream, payload = peer.read_frame()
+            if kind == SETTINGS and not flags & 1:
+                peer.send(frame(SETTINGS, 1))
+            if stream != 1:
+                continue
+            if kind == RST_STREAM:
+                raise EOFError("cut")
+            if kind == HEADERS and status is None:
+                status = payload[0]
+            elif kind == DATA:
+                content += payload
+            if flags & END_STREAM:
+                break
+        if status != 0x88:
+            raise EOFError("told so")
+        return content == b"c" * 40_000
+
     def sweep(self, work):
         self.assertTrue(work("whole=1"), "without a cut")
         self.leave()
@@ -134,6 +159,17 @@ class Cuts(Hostile):
 
     def test_http_2_is_cut_at_any_octet(self):
         self.sweep(self.http2)
+
+    def test_http_2_on_both_sides_is_cut_at_any_octet(self):
+        def serve(peer):  # once on each connection, so that the next one is the wire's to cut
+            peer.answer(peer.next_request(), b"c" * 40_000)
+            peer.go_away(1)
+        origin = H2RawOrigin(self.fakes.server_context(alpn=("h2",)), serve)
+        self.addCleanup(origin.close)
+        self.far = CuttingWire("127.0.0.1", origin.port, self.chance)
+        self.addCleanup(self.far.close)
+        self.sweep(self.http2_of_both)
+        self.assertIsNone(self.far.plan, "the wire to the origin was not cut")
 
 
 if __name__ == "__main__":

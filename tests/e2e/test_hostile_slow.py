@@ -13,7 +13,8 @@ from fakes import h2_raw as h2
 from fakes.h2_raw_origin import H2RawOrigin
 from fakes.listen import Talker
 from fakes.raw import context
-from hostile import Hostile, end_of
+from fakes.websocket import BINARY, WebSocketClient, WebSocketServer, frame
+from hostile import Hostile, end_of, flood
 
 HEAD, ANSWER, IDLE, TLS = 0.6, 0.6, 1, 0.6  # seconds
 MANY = 100
@@ -41,7 +42,8 @@ def deaf(sock):
 
 
 class Slow(Hostile):
-    flags = tuple(word for name, seconds in (("client-head", HEAD), ("first-byte", ANSWER), ("idle", IDLE), ("tls", TLS), ("connect", 1))
+    flags = tuple(word for name, seconds in (("client-head", HEAD), ("first-byte", ANSWER), ("idle", IDLE), ("tls", TLS), ("connect", 1),
+                                                          ("websocket-idle", IDLE))
                   for word in ("--timeout", f"{name}={seconds * PATIENCE}"))
 
     def server(self, talk):
@@ -214,6 +216,26 @@ class Clients(Slow):
             self.ends("/large", 20)
         self.failed("client_aborted", "in the middle of the answer")
 
+    def test_websockets_that_one_side_never_reads_hold_little_and_are_ended(self):
+        """Messages for a client that reads none, and for an origin that reads none."""
+        def pour(session):
+            while True:
+                session.talk.send(frame(BINARY, b"x" * 60_000))
+
+        def deaf_session(_):
+            threading.Event().wait(6 * PATIENCE)
+        self.origin.routes["/pour"], self.origin.routes["/deaf"] = WebSocketServer(script=pour), WebSocketServer(script=deaf_session)
+        for path in ("/pour", "/deaf"):
+            with self.subTest(path), self.bounded(mib=32, cpu=2, seconds=IDLE + 6):
+                sockets = [WebSocketClient(self.client(), f"localhost:{self.origin.port}", path) for _ in range(10)]
+                if path == "/deaf":
+                    for socket in sockets:
+                        socket.raw.sock.settimeout(0.3)
+                        flood(socket.raw, frame(BINARY, b"x" * 60_000, key=b"\1\2\3\4"), 300)
+                self.ends(path, 10)
+            row = self.ended(lambda row, path=path: path in row["url"])
+            self.assertEqual((row["protocol"], row["error"]["code"]), ("websocket", "idle_timeout"))
+
     def test_a_window_that_never_opens_ends_after_the_idle_time(self):
         self.may_be_answered()
         with self.bounded(mib=16, cpu=1, seconds=IDLE + 4):
@@ -282,6 +304,47 @@ class Origins(Slow):
             client.send(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
             self.assertTrue(client.read_rest()[0].endswith(b"\r\n\r\n0123456789"))
         self.failed("idle_timeout")
+
+    def test_one_whose_body_comes_octet_by_octet_is_carried_as_it_comes(self):
+        octets = 20
+
+        def plain(sock):
+            sock.recv(65536)
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % octets)
+            for _ in range(octets):
+                time.sleep(IDLE * PATIENCE / 15)
+                sock.sendall(b"x")
+            sock.recv(65536)
+
+        def framed(peer):
+            stream = peer.next_request()
+            peer.send(h2.frame(h2.HEADERS, h2.END_HEADERS, stream, b"\x88"))
+            for at in range(octets):
+                time.sleep(IDLE * PATIENCE / 15)
+                peer.send(h2.frame(h2.DATA, h2.END_STREAM if at == octets - 1 else 0, stream, b"x"))
+            peer.stay()
+        server, origin = self.server(plain), self.h2_scripted(framed)
+        with self.bounded(mib=16, cpu=1, seconds=IDLE + 4):
+            first, second = self.serve.client(), self.client(origin=origin, alpn=["http/1.1"])
+            self.addCleanup(first.close)
+            first.send(b"GET http://127.0.0.1:%d/drops HTTP/1.1\r\nHost: x\r\n\r\n" % server.port)
+            second.send(b"GET /drops HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % origin.port)
+            for client in (first, second):
+                self.assertEqual(client.read_answer().body, b"x" * octets)
+        poll(lambda: sum("/drops" in row["url"] and row["state"] == "done" for row in self.records()) == 2, what="two whole records")
+
+    def test_one_of_http_2_whose_window_never_opens_is_let_go_after_the_idle_time(self):
+        origin = self.h2_scripted(lambda peer: peer.stay(), [(4, 0)])
+        with self.bounded(mib=24, cpu=1, seconds=IDLE + 4):
+            clients = []
+            for _ in range(10):
+                client = self.client(origin=origin, alpn=["http/1.1"])
+                client.sock.settimeout(0.3)
+                with contextlib.suppress(OSError):
+                    client.send(b"POST /shut HTTP/1.1\r\nHost: localhost:%d\r\nContent-Length: 50000000\r\n\r\n" % origin.port + b"x" * 1_000_000)
+                clients.append(client)
+            self.ends("/shut", 10)
+        self.failed("idle_timeout", "the body of the request stopped")
 
     def test_one_that_never_reads_is_let_go_after_the_idle_time(self):
         server = self.server(deaf)
