@@ -151,17 +151,18 @@ class Cuts(Works):
         self.leave()
         totals = {"near": dict(self.near.carried), "far": dict(self.far.carried)}
         done = 0
-        for side in ("near", "far"):
-            for direction in DIRECTIONS:
-                for how in HOWS:
-                    for _ in range(CUTS):
-                        at = self.chance.randrange(max(1, totals[side][direction]))
-                        with self.subTest(side=side, direction=direction, how=how, at=at, seed=SEED):
-                            getattr(self, side).cut(direction, at, how)
-                            query, whole = self.attempt(work)
-                            self.assertTrue(whole, "what was cut was taken for whole")
-                            self.settle(query)
-                            done += 1
+        with self.bounded(mib=16, cpu=3, seconds=10):
+            for side in ("near", "far"):
+                for direction in DIRECTIONS:
+                    for how in HOWS:
+                        for _ in range(CUTS):
+                            at = self.chance.randrange(max(1, totals[side][direction]))
+                            with self.subTest(side=side, direction=direction, how=how, at=at, seed=SEED):
+                                getattr(self, side).cut(direction, at, how)
+                                query, whole = self.attempt(work)
+                                self.assertTrue(whole, "what was cut was taken for whole")
+                                self.settle(query)
+                                done += 1
         self.assertEqual(done, 8 * CUTS)
         self.assertTrue(work("whole=2"), "after all cuts")
         self.leave()

@@ -13,8 +13,7 @@ from fakes import h2_raw as h2
 from fakes.h2_raw_origin import H2RawOrigin
 from fakes.listen import Talker
 from fakes.raw import context
-from fakes.websocket import BINARY, WebSocketClient, WebSocketServer, frame
-from hostile import Hostile, end_of, flood
+from hostile import Hostile, end_of
 
 HEAD, ANSWER, IDLE, TLS = 0.6, 0.6, 1, 0.6  # seconds
 MANY = 100
@@ -215,26 +214,6 @@ class Clients(Slow):
                 raws.append(raw)
             self.ends("/large", 20)
         self.failed("client_aborted", "in the middle of the answer")
-
-    def test_websockets_that_one_side_never_reads_hold_little_and_are_ended(self):
-        """Messages for a client that reads none, and for an origin that reads none."""
-        def pour(session):
-            while True:
-                session.talk.send(frame(BINARY, b"x" * 60_000))
-
-        def deaf_session(_):
-            threading.Event().wait(6 * PATIENCE)
-        self.origin.routes["/pour"], self.origin.routes["/deaf"] = WebSocketServer(script=pour), WebSocketServer(script=deaf_session)
-        for path in ("/pour", "/deaf"):
-            with self.subTest(path), self.bounded(mib=32, cpu=2, seconds=IDLE + 6):
-                sockets = [WebSocketClient(self.client(), f"localhost:{self.origin.port}", path) for _ in range(10)]
-                if path == "/deaf":
-                    for socket in sockets:
-                        socket.raw.sock.settimeout(0.3)
-                        flood(socket.raw, frame(BINARY, b"x" * 60_000, key=b"\1\2\3\4"), 300)
-                self.ends(path, 10)
-            row = self.ended(lambda row, path=path: path in row["url"])
-            self.assertEqual((row["protocol"], row["error"]["code"]), ("websocket", "idle_timeout"))
 
     def test_a_window_that_never_opens_ends_after_the_idle_time(self):
         self.may_be_answered()
