@@ -5,6 +5,7 @@ import contextlib
 import errno
 import os
 import random
+import time
 import unittest
 
 from harness import PATIENCE, Serve, clean_environment, poll  # first: it knows where the fakes are
@@ -146,11 +147,13 @@ class Works(Hostile):
 
 
 class Cuts(Works):
+    flags = ("--timeout", "upstream-idle=0.01")  # no connection is pooled for the next work: each is the wire's to cut
+
     def sweep(self, work):
         self.assertTrue(work("whole=1"), "without a cut")
         self.leave()
         totals = {"near": dict(self.near.carried), "far": dict(self.far.carried)}
-        done = 0
+        done, cut = 0, {"near": 0, "far": 0}
         with self.bounded(mib=16, cpu=3, seconds=10):
             for side in ("near", "far"):
                 for direction in DIRECTIONS:
@@ -158,12 +161,16 @@ class Cuts(Works):
                         for _ in range(CUTS):
                             at = self.chance.randrange(max(1, totals[side][direction]))
                             with self.subTest(side=side, direction=direction, how=how, at=at, seed=SEED):
+                                time.sleep(0.02)  # nothing is pooled any more
                                 getattr(self, side).cut(direction, at, how)
                                 query, whole = self.attempt(work)
                                 self.assertTrue(whole, "what was cut was taken for whole")
                                 self.settle(query)
                                 done += 1
-        self.assertEqual(done, 8 * CUTS)
+                                cut[side] += getattr(self, side).plan is None
+        self.assertEqual((done, cut["near"]), (8 * CUTS, 4 * CUTS))
+        self.assertGreaterEqual(cut["far"], 3 * CUTS, "most have a connection of their own to the origin")
+        self.far.plan = None
         self.assertTrue(work("whole=2"), "after all cuts")
         self.leave()
         self.all_gone()
