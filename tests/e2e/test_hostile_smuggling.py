@@ -131,7 +131,7 @@ class Smuggling(Hostile):
         self.assertEqual(hosts, {re.sub("^https?://([^/?*]*).*", r"\1", record["url"]).encode()})
 
     def run_corpus(self, kind, say, origin):
-        with self.bounded(mib=16, cpu=8, seconds=40):
+        with self.bounded(mib=48, cpu=8, seconds=40):
             for case in self.corpus[kind]:
                 with self.subTest(case["name"]):
                     self.arrived(origin)
