@@ -130,13 +130,19 @@ Result<Json> read_protobuf(Bytes octets, const DecodeOptions& options) {
   return masked(protobuf_json(*fields, options.redactor), options.redactor);
 }
 
-Json grpc_message(const GrpcFrame& frame, const DecodeOptions& options) {
+// `left`: of what all messages of a body together may be decompressed to.
+Json grpc_message(const GrpcFrame& frame, const DecodeOptions& options, ByteCount& left) {
   Json json = {{"bytes", frame.length}};
   if (!frame.complete) json["complete"] = false;
   std::string payload = frame.payload;
   if (frame.compressed) {
     json["compressed"] = true;
-    codings::Decoded plain = codings::decode_all(payload, options.grpc_encoding, kMostMessage);
+    if (left == 0) {
+      json["problem"] = "not decompressed: the messages before it took all that there is for one body";
+      return json;
+    }
+    codings::Decoded plain = codings::decode_all(payload, options.grpc_encoding, std::min(kMostMessage, left));
+    left -= std::min<ByteCount>(left, plain.text.size());
     if (!plain.problem.empty() || options.grpc_encoding.empty()) {
       json["problem"] = "the message cannot be decompressed";
       return json;
@@ -159,12 +165,13 @@ Result<Json> read_grpc(Bytes octets, const DecodeOptions& options) {
   GrpcParser parser(grpc_form(options.content_type).value_or(GrpcForm::kBinary), kMostMessage);
   parser.feed(octets);
   Json messages = Json::array();
+  ByteCount left = kMostDecodeInput;
   for (;;) {
     SLUICE_TRY(auto frame, parser.next());
     if (!frame) frame = parser.finish();
     if (!frame) return messages;
     if (messages.size() == kMostMessages) return fail(Code::kTooLarge, "more than 1000 gRPC messages");
-    messages.push_back(grpc_message(*frame, options));
+    messages.push_back(grpc_message(*frame, options, left));
     if (!frame->complete) return messages;
   }
 }

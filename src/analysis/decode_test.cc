@@ -101,6 +101,23 @@ TEST(Decode, Grpc) {
             " null ! This is not gRPC: a message has flags that there are none of.");
 }
 
+// Each within what one message may be, a thousand in a body: they would be a gibibyte.
+TEST(Decode, GrpcMessagesShareWhatTheyMayBeDecompressedTo) {
+  const std::string bomb = codings::encode_all(std::string(1 * kMiB, 'x'), {codings::Coding::kGzip}).value();
+  std::string message("\x01\0\0\0\0", 5);
+  for (int shift = 24, at = 1; shift >= 0; shift -= 8) message[at++] = static_cast<char>(bomb.size() >> shift & 0xff);
+  message += bomb;
+  std::string body;
+  for (int i = 0; i < 100; ++i) body += message;
+  const Decoding decoded = decode(body, {.content_type = "application/grpc", .grpc_encoding = "gzip"});
+  ASSERT_EQ(decoded.value.size(), 100u) << decoded.problem;
+  std::size_t shown = 0;
+  for (const Json& one : decoded.value) shown += one.value("value", "").size();
+  EXPECT_EQ(shown, kMostDecodeInput);
+  EXPECT_TRUE(decoded.value[0].contains("value"));
+  EXPECT_TRUE(decoded.value[99].value("problem", "").starts_with("not decompressed")) << dump_json(decoded.value[99]);
+}
+
 TEST(Decode, GraphqlNamesItsOperations) {
   EXPECT_EQ(
       told(

@@ -195,6 +195,24 @@ std::vector<Broken> broken_frames() {
   };
 }
 
+// Whoever sends one octet of it now and then keeps the connection from everything else: somebody has to look at a
+// clock.
+TEST(Endings, AFieldSectionLastsFromItsFirstOctetToTheEndOfItsLastFrame) {
+  End server(Role::kServer, {});
+  const std::string block = section(get());
+  const std::string octets = frame(FrameType::kHeaders, kEndStream, 1, block.substr(0, 5)) +
+                             frame(FrameType::kContinuation, 0, 1, "") +
+                             frame(FrameType::kContinuation, kEndHeaders, 1, block.substr(5));
+  ASSERT_TRUE(server.session.feed(std::string(kMagic) + settings() + ping()));
+  for (std::size_t at = 0; at < octets.size(); ++at) {
+    EXPECT_EQ(server.session.within_head(), at >= kFrameHeaderSize) << at;
+    ASSERT_TRUE(server.session.feed(Bytes(octets).substr(at, 1))) << at;
+  }
+  EXPECT_FALSE(server.session.within_head());
+  ASSERT_TRUE(server.session.feed(frame(FrameType::kHeaders, kEndHeaders | kEndStream, 3, block) + ping()));
+  EXPECT_FALSE(server.session.within_head());
+}
+
 TEST(Endings, EndsAConnectionThatBreaksTheProtocol) {
   for (const Broken& broken : broken_frames()) {
     End server(Role::kServer, {});

@@ -42,6 +42,9 @@ void Session::Impl::feed_piece(const FrameScanner::Piece& piece) {
     }
     if (failure_) return flush();
   }
+  if (header.type == FrameType::kHeaders || header.type == FrameType::kContinuation) {
+    within_head_ = !piece.ends || (header.flags & kFlagEndHeaders) == 0;
+  }
   if (!preface_.is_done()) {
     if (piece.begins) preface_.on_frame(header);
     preface_.on_payload(piece.payload);

@@ -50,6 +50,7 @@ class Session::Impl {
   Bytes output();
   bool wants_output() const;
   bool is_over() const;
+  bool within_head() const { return within_head_; }
   Status submit_response(StreamId id, const http::ResponseHead& head, Body body);
   Result<StreamId> submit_request(const http::RequestHead& head, const RequestOptions& options, Body body);
   void resume(StreamId id);
@@ -133,6 +134,7 @@ class Session::Impl {
   std::exception_ptr thrown_;
 
   FrameScanner scanner_;
+  bool within_head_ = false;
   FloodGuard floods_;
   PrefaceReader preface_;
   HeadReader head_in_;

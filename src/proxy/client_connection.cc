@@ -208,7 +208,9 @@ net::Task<void> ClientConnection::serve_http2(net::Stream& stream, ClientFacts f
   co_await server.serve();
   server2_ = nullptr;
   requests_ = server.requests();
-  if (!server.complaint().empty()) record_failure(target, FailureKind::kBadRequest, server.complaint());
+  if (server.complaint().empty()) co_return;
+  record_failure(target, server.head_timed_out() ? FailureKind::kHeadTimeout : FailureKind::kBadRequest,
+                 server.complaint());
 }
 
 // By prior knowledge (RFC 9113 §3.3). As with TLS the origin is dialled first, so that the client is offered what it

@@ -185,7 +185,8 @@ Http2Link::Http2Link(Worker& worker, net::Stream& stream, http2::Role role, cons
       executor_(std::move(executor)),
       session_(role, options, *this),
       output_(worker.deadlines()),
-      joined_(worker.deadlines()) {}
+      joined_(worker.deadlines()),
+      heads_are_timed_(role == http2::Role::kServer) {}
 
 Http2Link::~Http2Link() {
   for (auto& [id, stream] : streams_) stream->link_ = nullptr;
@@ -271,6 +272,21 @@ void Http2Link::end_streams(const EndFailure& failure) {
   }
 }
 
+// One octet of a head now and then would keep a connection for ever, and nothing else can be said on it meanwhile.
+bool Http2Link::head_takes_too_long() {
+  if (!heads_are_timed_ || !session_.within_head()) {
+    head_end_.reset();
+    return false;
+  }
+  const MonoTime now = worker_.clock().mono();
+  if (!head_end_) head_end_ = now + worker_.limits().timeouts.client_head;
+  if (now < *head_end_) return false;
+  complaint_ = "a request's head took too long";
+  head_timed_out_ = true;
+  session_.go_away(http2::ErrorCode::kEnhanceYourCalm);
+  return true;
+}
+
 net::Task<void> Http2Link::read_loop() {
   const auto idle = worker_.limits().timeouts.idle;
   int in_a_row = 0;
@@ -283,7 +299,7 @@ net::Task<void> Http2Link::read_loop() {
       dispatch();
       if (session_.wants_output()) flush();
       if (!fed) complaint_ = fed.error().message;
-      if (!fed || session_.is_over()) co_return;
+      if (!fed || session_.is_over() || head_takes_too_long()) co_return;
       if (++in_a_row >= kReadsInARow) {
         in_a_row = 0;
         co_await net::asio::post(executor_, net::asio::use_awaitable);
@@ -293,11 +309,12 @@ net::Task<void> Http2Link::read_loop() {
     }
     if (got.status != tls::IoStatus::kWouldBlock) co_return;
     in_a_row = 0;
-    stream_.set_deadline(worker_.clock().mono() + idle);
+    const MonoTime idle_end = worker_.clock().mono() + idle;
+    stream_.set_deadline(head_end_ ? std::min(idle_end, *head_end_) : idle_end);
     const Status ready = stream_.read_waits_for() == tls::WaitFor::kRead ? co_await stream_.wait_readable()
                                                                          : co_await stream_.wait_writable();
     if (ready) continue;
-    if (stopping_ || ready.error().code != Code::kTimeout) co_return;
+    if (stopping_ || ready.error().code != Code::kTimeout || head_takes_too_long()) co_return;
     if (worker_.clock().mono() < activity_ + idle) continue;
     if (!on_idle()) co_return;
   }

@@ -97,6 +97,7 @@ class Http2Link : protected http2::BodySource {
   void stop();  // ends both coroutines at once
   // Why Sluice ended the connection: what the peer did that HTTP/2 forbids or nobody needs. Empty: it did not.
   const std::string& complaint() const { return complaint_; }
+  bool head_timed_out() const { return head_timed_out_; }  // and that is the complaint
 
  protected:
   // Both coroutines: until the connection is over in both directions. Streams that were open have failed then.
@@ -122,6 +123,7 @@ class Http2Link : protected http2::BodySource {
   net::Task<void> read_loop();
   net::Task<void> write_loop();
   void dispatch();
+  bool head_takes_too_long();
   void end_streams(const EndFailure& failure);
 
   Worker& worker_;
@@ -132,8 +134,10 @@ class Http2Link : protected http2::BodySource {
   std::unordered_map<http2::StreamId, Http2StreamPtr> streams_;
   Http2StreamPtr last_;  // most events are of the stream of the one before
   MonoTime activity_{};
+  const bool heads_are_timed_;        // an origin's have the time-outs of their exchanges
+  std::optional<MonoTime> head_end_;  // until when one that has begun must have ended
   std::string complaint_;
-  bool over_ = false, writing_ = false, stopping_ = false;
+  bool over_ = false, writing_ = false, stopping_ = false, head_timed_out_ = false;
 };
 
 }  // namespace sluice::proxy

@@ -18,6 +18,7 @@ class Http2Server final : private Http2Link {
   net::Task<void> serve();
 
   using Http2Link::complaint;
+  using Http2Link::head_timed_out;
   void drain();  // GOAWAY; what runs goes on
   void abort();
   std::uint64_t requests() const { return requests_; }

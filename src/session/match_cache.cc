@@ -30,14 +30,24 @@ std::shared_ptr<const Matches> MatchCache::find(std::int64_t index, const std::s
   return nullptr;
 }
 
-void MatchCache::keep(std::int64_t index, const std::string& query, std::shared_ptr<const Matches> matches) {
+void MatchCache::keep(const std::string& directory, std::int64_t index, const std::string& query,
+                      std::shared_ptr<const Matches> matches) {
   const std::lock_guard guard(mutex_);
   rows_ += matches->rows.size();
-  entries_.push_front({index, query, std::move(matches)});
+  entries_.push_front({directory, index, query, std::move(matches)});
   while (entries_.size() > 1 && (rows_ > kMostRows || entries_.size() > kMostEntries)) {
     rows_ -= entries_.back().matches->rows.size();
     entries_.pop_back();
   }
+}
+
+void MatchCache::forget(const std::string& directory) {
+  const std::lock_guard guard(mutex_);
+  entries_.remove_if([&](const Entry& entry) {
+    if (entry.directory != directory) return false;
+    rows_ -= entry.matches->rows.size();
+    return true;
+  });
 }
 
 }  // namespace sluice::session

@@ -18,10 +18,15 @@ std::string key_of(const Query& query);
 class MatchCache {
  public:
   std::shared_ptr<const Matches> find(std::int64_t index, const std::string& query);
-  void keep(std::int64_t index, const std::string& query, std::shared_ptr<const Matches> matches);
+  // `directory`: of the recording.
+  void keep(const std::string& directory, std::int64_t index, const std::string& query,
+            std::shared_ptr<const Matches> matches);
+  // The recording in that directory is gone.
+  void forget(const std::string& directory);
 
  private:
   struct Entry {
+    std::string directory;
     std::int64_t index = 0;
     std::string query;
     std::shared_ptr<const Matches> matches;

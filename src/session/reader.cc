@@ -93,7 +93,7 @@ Result<std::shared_ptr<const Matches>> Reader::match(const Query& query, const S
     SLUICE_TRY(Matches found, index_.match(query, sieve));
     matches = std::make_shared<const Matches>(std::move(found));
     if (matches->ended_after) return matches;
-    if (index != 0) cache_->keep(index, key, matches);
+    if (index != 0) cache_->keep(directory_, index, key, matches);
   }
   matches_ = matches;
   matched_query_ = std::move(key);

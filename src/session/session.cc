@@ -335,6 +335,7 @@ Status Store::remove(const std::string& id) {
     --removing_;
   }
   SLUICE_CHECK(gone);
+  matches_->forget(found.directory);
   return files.remove_tree(doomed);
 }
 

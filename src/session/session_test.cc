@@ -52,6 +52,19 @@ TEST_F(Sessions, TheOneThatIsBeingMadeCanBeReadMeanwhile) {
   writer.join();
 }
 
+TEST_F(Sessions, WhatQueriesFoundInOneIsForgottenWhenItIsDeleted) {
+  const std::string id = record({{.target = "/one"}, {.target = "/two"}}), other = record({{.target = "/three"}});
+  std::weak_ptr<const Matches> found, found_elsewhere;
+  for (const auto& [recording, kept] : {std::pair(id, &found), std::pair(other, &found_elsewhere)}) {
+    ASSERT_TRUE(store->seal(recording));
+    *kept = *store->open(recording).value()->match({});
+    EXPECT_FALSE(kept->expired()) << "the next page of it is quick";
+  }
+  ASSERT_TRUE(store->remove(id));
+  EXPECT_TRUE(found.expired());
+  EXPECT_FALSE(found_elsewhere.expired());
+}
+
 TEST_F(Sessions, PreviewKeepsTheBeginningOfEachBodyAndSaysSo) {
   const std::string large(300'000, 'x');
   const std::string preview = record({{.response_body = large}}),

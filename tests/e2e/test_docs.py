@@ -64,6 +64,11 @@ class HostilePeers(unittest.TestCase):
                     if whole != "test_hostile_slow.Flags":
                         self.assertTrue(f"`{test.id()}`" in text or f"`{whole}`" in text, test.id())
 
+    def test_every_fuzz_target_has_seeds_and_every_corpus_a_target(self):
+        targets = {path.stem for path in (ROOT / "src").glob("*/*_fuzz.cc")}
+        self.assertGreater(len(targets), 30)
+        self.assertEqual({path.parent.name for path in (ROOT / "fuzz" / "corpus").glob("*/*")}, targets)
+
     def test_every_time_out_has_its_default_there(self):
         limits = (ROOT / "src" / "base" / "limits.h").read_text()
         rows = dict(re.findall(r"^\| `([a-z-]+)` \| ([0-9.,]+) \|", self.page.read_text(), re.M))

@@ -1,5 +1,6 @@
 """Small octets that unfold into large ones, through every decoder and stacks of them, wherever Sluice decodes: when an agent reads or
 searches a body, when a rule edits one, in WebSocket and gRPC messages. The octets themselves pass as they came."""
+import base64
 import gzip
 import hashlib
 import struct
@@ -114,6 +115,47 @@ class Bombs(Hostile):
             self.assertEqual(self.serve.exchange("/grpc", include=["messages"])["messages"]["total"], 1)
 
 
+    def test_bombs_in_each_message_of_grpc_are_decoded_within_what_a_body_may_be(self):
+        small = deflated(31, zeros(1))  # of a mebibyte each, as much as is read of a message
+        body = (b"\1" + struct.pack(">I", len(small)) + small) * 1000
+        self.origin.routes["/grpc-many"] = lambda talk: talk.answer(body=body, fields=[
+            ("Content-Type", "application/grpc"), ("grpc-encoding", "gzip")])
+        with self.bounded(mib=64, cpu=2, seconds=4):
+            self.fetch("/grpc-many", body)
+            found = self.serve.exchange("/grpc-many")
+            decoded = self.serve.call("proxy_decode_exchange", exchange_id=found["id"], include=["response"], offset=990, limit=10)["response"]
+            self.assertEqual(decoded["total"], 1000)
+            self.assertIn("took all", decoded["value"][-1]["problem"])
+
+    def test_wrappings_within_wrappings_are_decoded_within_what_a_body_may_be(self):
+        """gzip in gzip in base64, without a coding that says so: found by looking."""
+        wrapped = base64.b64encode(self.bombs["gzip, gzip, gzip, gzip"])
+        self.origin.routes["/wrapped"] = lambda talk: talk.answer(body=wrapped, fields=[("Content-Type", "application/octet-stream")])
+        with self.bounded(mib=64, cpu=2, seconds=4):
+            self.fetch("/wrapped", wrapped)
+            found = self.serve.exchange("/wrapped")
+            decoded = self.serve.call("proxy_decode_exchange", exchange_id=found["id"], include=["response"])["response"]
+            self.assertEqual(decoded["chain"][:2], ["base64", "gzip"])
+
+    def test_recordings_are_made_searchable_and_searched_within_eight_mebibytes_of_each(self):
+        with self.bounded(mib=96, cpu=6, seconds=8):
+            session = self.serve.call("proxy_session_start", session_name="bombs", capture_profile="full")["session"]["id"]
+            self.addCleanup(self.serve.call, "proxy_delete_session", session_id=session)
+            try:
+                for number, bomb in enumerate(self.bombs.values()):
+                    self.fetch(f"/bomb{number}?recorded", bomb)
+            finally:
+                self.serve.call("proxy_session_stop")
+            found = self.serve.call("proxy_search_session_bodies", session_id=session, text="no such octets")
+            self.assertEqual(found.get("items", found.get("matches")), [])
+
+    def test_an_export_holds_no_more_of_one_than_an_agent_may_be_given(self):
+        for number, bomb in enumerate(self.bombs.values()):
+            self.fetch(f"/bomb{number}?export", bomb)
+        with self.bounded(mib=96, cpu=6, seconds=8):
+            self.serve.call("proxy_export_traffic", format="har", filter="~u export", limit=20_000)
+
+
 class WebSockets(Hostile):
     def open(self, path, edited, extensions=None, script=None):
         if edited:
@@ -165,6 +207,32 @@ class WebSockets(Hostile):
                 exchange = self.serve.exchange(path)
                 self.assertIn("truncated_body", exchange["anomalies"])
                 self.assertEqual(edited, "rule_body_limit" in exchange["anomalies"])
+
+    def test_what_an_origin_sends_without_end_passes_as_it_comes(self):
+        """Fragments, a frame, pings; to a client that reads."""
+        kinds = {"fragments": (frame(TEXT, b"begins", fin=False), frame(CONTINUATION, b"x" * 1000, fin=False) * 60, 200),
+                 "crumbs": (frame(TEXT, b"begins", fin=False), frame(CONTINUATION, b"x", fin=False) * 15_000, 20),
+                 "frame": (b"\x81\x7f" + struct.pack(">Q", (1 << 63) - 1), b"x" * 65536, 200), "pings": (b"", frame(PING, b"") * 15_000, 10)}
+        for kind, (begin, octets, times) in kinds.items():
+            for edited in (False, True):
+                with self.subTest(kind, edited=edited), self.bounded(mib=64, cpu=6, seconds=9):
+                    def pour(session, begin=begin, octets=octets, times=times):
+                        session.talk.send(begin)
+                        for _ in range(times):
+                            session.talk.send(octets)
+                        session.talk.clean = False
+                        session.talk.reset()
+                    path = f"/from-{kind}-{edited}"
+                    socket = self.open(path, edited, script=pour)
+                    rest, _ = socket.raw.read_rest()
+                    if not edited:
+                        self.assertTrue((begin + octets * times).startswith(rest))
+                    socket.raw.close()
+                    exchange = self.serve.exchange(path)
+                    self.assertEqual(exchange["error"]["code"], "body_cut")
+                    whole = kind == "pings" or (edited and kind == "crumbs")  # of the last, nothing has passed
+                    self.assertEqual("truncated_body" in exchange["anomalies"], not whole)
+                    self.assertEqual("rule_body_limit" in exchange["anomalies"], edited and not whole)
 
     def test_pings_without_end_pass_as_they_come(self):
         for edited in (False, True):

@@ -181,6 +181,58 @@ class Origins(Hostile):
     def test_settings_end_the_connection(self):
         self.answered(NOTHING, lambda stream: h2.frame(h2.SETTINGS), 200_000)
 
+    def test_settings_that_toggle_a_window_end_the_connection(self):
+        self.answered(NOTHING, lambda stream: setting(WINDOW, 0) + setting(WINDOW, 65535), 200_000)
+
+    def test_settings_that_toggle_a_table_end_the_connection(self):
+        self.answered(NOTHING, lambda stream: setting(TABLE_SIZE, 0) + setting(TABLE_SIZE, 0x7fffffff), 200_000)
+
+    def test_thousands_of_settings_in_a_frame_end_the_connection(self):
+        self.answered("too many setting entries", lambda stream: h2.frame(h2.SETTINGS, payload=struct.pack(">HI", TABLE_SIZE, 4096) * 2700), 10)
+
+    def test_priorities_end_the_connection(self):
+        self.answered(NOTHING, lambda stream: h2.frame(h2.PRIORITY, 0, 3, struct.pack(">IB", 0, 15)), 200_000)
+
+    def test_an_integer_without_end_ends_the_connection(self):
+        self.answered("COMPRESSION_ERROR", lambda stream: h2.frame(h2.HEADERS, h2.END_HEADERS, stream, b"\xff" * 10_000), 1)
+
+    def test_a_frame_that_is_too_large_ends_the_connection(self):
+        self.answered("a frame is larger than allowed", lambda stream: b"\xff\xff\xff\0\0\0\0\0\1" + b"x" * 65536, 1)
+
+    def test_crumbs_of_window_end_the_connection(self):
+        """One octet at a time for an upload, so that each costs a frame (CVE-2019-9511)."""
+        def script(peer):
+            _, _, stream, _ = next(frame for frame in iter(peer.next_frame, None) if frame[0] == h2.HEADERS)
+            crumb = h2.frame(h2.WINDOW_UPDATE, 0, stream, code(1)) * 1000
+            for _ in range(200):
+                peer.send(crumb)
+            peer.stay()
+        origin = H2RawOrigin(self.fakes.server_context(alpn=("h2",)), script, [(WINDOW, 0)], for_http1=True)
+        self.addCleanup(origin.close)
+        with self.bounded(mib=24, cpu=4, seconds=6):
+            client = self.client(origin=origin, alpn=["http/1.1"])
+            client.send(b"POST /crumbs HTTP/1.1\r\nHost: localhost:%d\r\nContent-Length: 1000000\r\n\r\n" % origin.port + b"u" * 1_000_000)
+            self.assertTrue(client.read_rest()[0].startswith(b"HTTP/1.1 502 "))
+            client.close()
+        self.assertEqual(self.failed("bad_answer", NOTHING)["state"], "failed")
+
+    def test_resets_and_farewells_without_end_end_the_connection(self):
+        for name, frames in (("resets", lambda stream: h2.frame(h2.RST_STREAM, 0, stream, code(CANCEL))),
+                             ("farewells", lambda stream: h2.frame(h2.GOAWAY, 0, 0, struct.pack(">II", stream, 0)))):
+            def script(peer, frames=frames):
+                stream = peer.next_request()
+                for _ in range(200):
+                    peer.sock.sendall(frames(stream) * 1000)
+                peer.stay()
+            origin = H2RawOrigin(self.fakes.server_context(alpn=("h2",)), script, for_http1=True)
+            self.addCleanup(origin.close)
+            with self.subTest(name), self.bounded(mib=24, cpu=2, seconds=4):
+                client = self.client(origin=origin, alpn=["http/1.1"])
+                client.send(b"GET /%s HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % (name.encode(), origin.port))
+                self.assertTrue(client.read_rest()[0].startswith(b"HTTP/1.1 502 "))
+                client.close()
+            self.ended(lambda row, name=name: name in row["url"] and row["state"] == "failed")
+
     def test_pings_end_the_connection(self):
         self.answered("RFC 9113 §10.5", lambda stream: h2.frame(h2.PING, 0, 0, b"12345678"), 200_000)
 

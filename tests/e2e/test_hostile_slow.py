@@ -13,7 +13,7 @@ from fakes import h2_raw as h2
 from fakes.h2_raw_origin import H2RawOrigin
 from fakes.listen import Talker
 from fakes.raw import context
-from hostile import Hostile
+from hostile import Hostile, end_of
 
 HEAD, ANSWER, IDLE, TLS = 0.6, 0.6, 1, 0.6  # seconds
 MANY = 100
@@ -41,7 +41,8 @@ def deaf(sock):
 
 
 class Slow(Hostile):
-    flags = tuple(word for name, seconds in (("client-head", HEAD), ("first-byte", ANSWER), ("idle", IDLE), ("tls", TLS), ("connect", 1))
+    flags = tuple(word for name, seconds in (("client-head", HEAD), ("first-byte", ANSWER), ("idle", IDLE), ("tls", TLS), ("connect", 1),
+                                                          ("websocket-idle", IDLE))
                   for word in ("--timeout", f"{name}={seconds * PATIENCE}"))
 
     def server(self, talk):
@@ -89,13 +90,39 @@ class Clients(Slow):
                     client.close()
             self.assertEqual(self.failed("head_timeout")["error"]["phase"], "request_head")
 
-    def test_a_head_of_http_2_that_never_ends_is_ended_after_the_idle_time(self):
+    def test_a_head_of_http_2_that_never_ends_is_ended_after_its_time(self):
         self.may_be_answered()
-        with self.bounded(mib=16, cpu=1, seconds=IDLE + 2):
+        with self.bounded(mib=16, cpu=1, seconds=HEAD + 2):
             raw = self.h2_client()
             raw.send(h2.frame(h2.HEADERS, h2.END_STREAM, 1, h2.block(h2.request(authority=self.authority()))))
-            raw.client.read_rest()  # without a word between the frames of a head
-        self.assertEqual(self.records(), [])  # as of any connection on which nothing was asked
+            self.assertEqual(end_of(raw), ("goaway", 11))  # ENHANCE_YOUR_CALM
+        self.assertEqual(self.failed("head_timeout")["error"]["phase"], "request_head")
+
+    def test_a_head_of_http_2_that_comes_octet_by_octet_is_ended_after_its_time(self):
+        """Within one frame, and in a frame for each octet; with an answer under way, too."""
+        self.may_be_answered()
+        block = h2.block(h2.request(authority=self.authority()) + [(b"x-slow", b"x" * 1000)])
+        whole = h2.frame(h2.HEADERS, h2.END_STREAM | h2.END_HEADERS, 3, block)
+        begun = h2.frame(h2.HEADERS, h2.END_STREAM, 3, block[:1])
+        for begin, octets in ((whole[:9], [whole[at:at + 1] for at in range(9, len(whole))]),
+                              (begun, [h2.frame(h2.CONTINUATION, 0, 3, block[at:at + 1]) for at in range(1, len(block))])):
+            for asked in (b"", h2.head(1, h2.request(path=b"/slow", authority=self.authority()))):
+                with self.subTest(frames=begin == begun, asked=bool(asked)), self.bounded(mib=16, cpu=1.5, seconds=HEAD + 2):
+                    raws = [self.h2_client() for _ in range(10)]
+                    for raw in raws:
+                        raw.send(asked + begin)
+                    end = time.monotonic() + HEAD * PATIENCE + 1
+                    for octet in octets:
+                        if time.monotonic() > end:
+                            break
+                        for raw in raws:
+                            with contextlib.suppress(OSError):
+                                raw.send(octet)
+                        time.sleep(0.05)
+                    for raw in raws:
+                        self.assertIn(end_of(raw), (("goaway", 11), ("closed", None)))
+                    self.all_gone()
+                self.failed("head_timeout")
 
     def test_a_connect_that_comes_octet_by_octet_is_refused_after_its_time(self):
         with self.bounded(mib=8, cpu=1, seconds=HEAD + 2):
@@ -256,6 +283,47 @@ class Origins(Slow):
             client.send(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
             self.assertTrue(client.read_rest()[0].endswith(b"\r\n\r\n0123456789"))
         self.failed("idle_timeout")
+
+    def test_one_whose_body_comes_octet_by_octet_is_carried_as_it_comes(self):
+        octets = 20
+
+        def plain(sock):
+            sock.recv(65536)
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % octets)
+            for _ in range(octets):
+                time.sleep(IDLE * PATIENCE / 15)
+                sock.sendall(b"x")
+            sock.recv(65536)
+
+        def framed(peer):
+            stream = peer.next_request()
+            peer.send(h2.frame(h2.HEADERS, h2.END_HEADERS, stream, b"\x88"))
+            for at in range(octets):
+                time.sleep(IDLE * PATIENCE / 15)
+                peer.send(h2.frame(h2.DATA, h2.END_STREAM if at == octets - 1 else 0, stream, b"x"))
+            peer.stay()
+        server, origin = self.server(plain), self.h2_scripted(framed)
+        with self.bounded(mib=16, cpu=1, seconds=IDLE + 4):
+            first, second = self.serve.client(), self.client(origin=origin, alpn=["http/1.1"])
+            self.addCleanup(first.close)
+            first.send(b"GET http://127.0.0.1:%d/drops HTTP/1.1\r\nHost: x\r\n\r\n" % server.port)
+            second.send(b"GET /drops HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % origin.port)
+            for client in (first, second):
+                self.assertEqual(client.read_answer().body, b"x" * octets)
+        poll(lambda: sum("/drops" in row["url"] and row["state"] == "done" for row in self.records()) == 2, what="two whole records")
+
+    def test_one_of_http_2_whose_window_never_opens_is_let_go_after_the_idle_time(self):
+        origin = self.h2_scripted(lambda peer: peer.stay(), [(4, 0)])
+        with self.bounded(mib=24, cpu=1, seconds=IDLE + 4):
+            clients = []
+            for _ in range(10):
+                client = self.client(origin=origin, alpn=["http/1.1"])
+                client.sock.settimeout(0.3)
+                with contextlib.suppress(OSError):
+                    client.send(b"POST /shut HTTP/1.1\r\nHost: localhost:%d\r\nContent-Length: 50000000\r\n\r\n" % origin.port + b"x" * 1_000_000)
+                clients.append(client)
+            self.ends("/shut", 10)
+        self.failed("idle_timeout", "the body of the request stopped")
 
     def test_one_that_never_reads_is_let_go_after_the_idle_time(self):
         server = self.server(deaf)

@@ -1,6 +1,8 @@
 """Peers that end, reset, or fall silent in every state of a connection, and floods of connections: all of them are let go, nothing stays
 open, and what was begun has a record of its end."""
 import contextlib
+import os
+import resource
 import socket
 import struct
 import unittest
@@ -11,7 +13,7 @@ from fakes.listen import Talker
 from fakes.origin import Closed, route
 from fakes.raw import context
 from fakes.websocket import TEXT, WebSocketClient, WebSocketServer
-from hostile import Hostile
+from hostile import ROOM, Hostile
 from test_hostile_tls import Session
 
 IDLE = 1.5 * PATIENCE
@@ -281,6 +283,39 @@ class Floods(Hostile):
                 self.assertEqual(client.read_answer().status, 200)
                 client.close()
             self.all_gone()
+
+
+class Descriptors(Hostile):
+    """A process that may open no more files, as when others of the same user took them or clients did."""
+    ROOM = 24
+
+    def setUp(self):
+        super().setUp()
+        self.plain = self.new_origin(plain=True)
+
+    def test_without_descriptors_it_rests_says_so_and_goes_on_afterwards(self):
+        if ROOM > 1:
+            return  # UBSan looks at memory through a pipe of its own, and takes having none for an error
+        pid = self.serve.process.pid
+        self.all_gone()
+        before = self.serve.call("proxy_status")["capture"]
+        _, most = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        with self.bounded(mib=16, cpu=1, seconds=5):
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) + self.ROOM, most))
+            clients = [self.serve.client() for _ in range(4 * self.ROOM)]
+            for client in clients:  # each needs two
+                client.send(b"GET http://127.0.0.1:%d/hello?full HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % self.plain.port)
+            answers = [client.read_answer().status for client in clients]
+            for client in clients:
+                client.close()
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, most))
+        self.assertLessEqual(set(answers), {200, 502})
+        self.assertIn(502, answers, "there was room for all of them")
+        self.failed("connect", "Too many open files")
+        self.all_gone()
+        after = self.serve.call("proxy_status")["capture"]
+        self.assertEqual(after["exchanges"] - before["exchanges"], len(clients) + 1)
+        self.assertEqual((after["recordsLost"], after["bodiesCut"]), (before["recordsLost"], before["bodiesCut"]))
 
 
 if __name__ == "__main__":
