@@ -239,6 +239,8 @@ Options parse(int argc, char** argv) {
       out.token = value;
     else if (flag == "--tool")
       out.tool = value;
+    else if (flag == "--arguments")
+      out.arguments = value;
     else if (flag == "--tools")
       out.tools = std::atoi(value.c_str());
     else if (flag == "--lists")

@@ -1,6 +1,7 @@
 // The clients of `./dev bench gateway`: legacy sessions of MCP over plain HTTP, keep-alive.
 //
-//   sluice_load mcp --server HOST:PORT [--token FILE] --connections 8 --seconds 5 [--rate N] [--tool echo]
+//   sluice_load mcp --server HOST:PORT [--token FILE] --connections 8 --seconds 5 [--rate N]
+//                   [--tool echo] [--arguments JSON]
 //   sluice_load mcp … --lists N       tools/list so often on one connection: the first time, and the others
 //   sluice_load mcp … --hold          each session with an open stream and a call in flight, until standard input ends
 //
@@ -96,7 +97,9 @@ class Wire {
     if (session.empty()) die("no session: " + answer.substr(0, 300));
     (void)ask("POST", kReady, buffer);
   }
-  bool is_good() const { return in_.find("\"echo\"") != std::string::npos; }
+  bool is_good() const {
+    return in_.find("\"result\"") != std::string::npos && in_.find("\"isError\":true") == std::string::npos;
+  }
   const std::string& answer() const { return in_; }
 
  private:
@@ -125,7 +128,7 @@ std::string token_of(const Options& options) {
 
 std::string call_of(const Options& options) {
   return R"({"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":")" + options.tool +
-         R"(","arguments":{"text":"a few words that somebody says"}}})";
+         R"(","arguments":)" + options.arguments + "}}";
 }
 
 class Load {

@@ -261,6 +261,28 @@ class Origin(Nginx):
         return text
 
 
+class Direct(Peer):
+    """No peer: straight to the origin."""
+    name, through_proxy = "direct", False
+
+    class Processes:
+        def cpu_seconds(self):
+            return 0
+
+        def memory_kib(self, _):
+            return 0
+
+    @classmethod
+    def available(cls):
+        return True
+
+    def start(self):
+        self.port, self.processes = self.origin_port, self.Processes()
+
+    def complaint(self, requests, size):
+        return None
+
+
 class Squid(Peer):
     """ssl-bump with generated certificates; no cache."""
     name, needs = "squid", "squid"
@@ -323,6 +345,7 @@ class Sluice(Peer):
     """Full-body capture on, upstream verified."""
     name = "sluice"
     program = ""
+    workers = 1
 
     @classmethod
     def available(cls):
@@ -334,7 +357,7 @@ class Sluice(Peer):
         self.ready_file = self.directory / "ready.json"
         self.ready_file.unlink(missing_ok=True)
         return [self.program, "serve", "--home", str(home), "--proxy-port", "0", "--control-port", "0", "--ready-file",
-                str(self.ready_file), "--upstream-ca", str(self.certificates.ca), "--quiet", "--workers", "1"]
+                str(self.ready_file), "--upstream-ca", str(self.certificates.ca), "--quiet", "--workers", str(self.workers)]
 
     def wait_ready(self):
         end = time.monotonic() + 20
@@ -378,6 +401,12 @@ class Sluice(Peer):
             return f"{capture['exchanges']} exchanges were recorded of {exchanges}"
         return None
 
+    def latencies_us(self):
+        """Of each tool call that has ended, as its audit says."""
+        lines = [line for file in sorted((self.directory / "home" / "audit").glob("*.jsonl"))
+                 for line in file.read_text().splitlines()]
+        return [line["latency_us"] for line in map(json.loads, lines) if line["type"] == "outcome"]
+
     def newest(self, count, include, limit, state="done"):
         for row in self.call("proxy_list_traffic", limit=count, offset=-count, state=[state])["exchanges"]:
             exchange = self.call("proxy_get_exchange", exchange_id=row["id"], include=[include], limit=limit)
@@ -412,6 +441,11 @@ class Sluice(Peer):
         if capture["evicted"]:
             return f"{capture['evicted']} records of open sockets were given up"
         return self.kept(sockets)
+
+
+class SluiceWithTwoWorkers(Sluice):
+    name = "sluice-2-workers"
+    workers = 2
 
 
 class SluiceRecording(Sluice):

@@ -5,12 +5,12 @@ import pathlib
 import platform
 import subprocess
 
-from rows import EchoRow, Http2Row, HttpRow, IdleRow, RecordingRow, RulesRow
+from rows import EchoRow, Http2Row, HttpRow, IdleRow, LatencyRow, RecordingRow, RulesRow, ToolsRow, WorkersRow
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # What each table compares with: a peer's name, or the row's own limit.
-TABLES = [((HttpRow,), ("nginx", "mitmdump")), ((RulesRow, RecordingRow, Http2Row, EchoRow), ("limit",))]
+TABLES = [((HttpRow,), ("nginx", "mitmdump")), ((RulesRow, RecordingRow, WorkersRow, Http2Row, EchoRow), ("limit",))]
 
 
 def number(value, digits=3):
@@ -56,6 +56,22 @@ def idle_table(rows, results):
     return "\n".join(lines)
 
 
+def latency_table(rows, results):
+    lines = ["| Work | Peer | p50 µs | p99 µs | p50 more than direct | p99 more than direct | p99 within Sluice |",
+             "|---|---|--:|--:|--:|--:|--:|"]
+    for row in rows:
+        measured = results.get(row.name, {})
+        direct = measured.get("direct", {})
+        for name, r in measured.items():
+            if "note" in r:
+                lines.append(f"| {row.title} | {name} | does not count: {r['note'].splitlines()[0]} | | | | |")
+                continue
+            more = [f"{r[key] - direct[key]:,.0f}" if key in direct and name != "direct" else "" for key in ("p50_us", "p99_us")]
+            inside = f"{r['inside_us']:,.0f}" if "inside_us" in r else ""
+            lines.append(f"| {row.title} | {name} | {r['p50_us']:,.0f} | {r['p99_us']:,.0f} | {more[0]} | {more[1]} | {inside} |")
+    return "\n".join(lines)
+
+
 def tables(rows, results):
     measured = [row for row in rows if row.name in results]
     parts = []
@@ -63,6 +79,9 @@ def tables(rows, results):
         of_table = [row for row in measured if type(row) in kinds]
         if of_table:
             parts.append(table(of_table, results, references))
+    times = [row for row in measured if isinstance(row, (LatencyRow, ToolsRow))]
+    if times:
+        parts.append(latency_table(times, results))
     idle = [row for row in measured if isinstance(row, IdleRow)]
     if idle:
         parts.append(idle_table(idle, results))

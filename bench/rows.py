@@ -70,6 +70,39 @@ class RecordingRow(HttpRow):
     limit = "sluice"
 
 
+class WorkersRow(HttpRow):
+    """One worker and two. Where driver and origin need the same cores throughput says little; CPU time per request says what
+    workers cost each other."""
+    classes = (peers.Sluice, peers.SluiceWithTwoWorkers)
+    limit = "sluice"
+
+
+class LatencyRow(HttpRow):
+    """A thousand requests a second, far from any limit: what a peer adds to a direct request's time."""
+    classes = (peers.Direct, peers.Nginx, peers.Sluice)
+    limit = "direct"
+
+
+class ToolsRow(HttpRow):
+    """Calls of a tool while the proxy is as busy as the driver can make it. The times are the calls'."""
+    classes = (peers.Sluice,)
+    limit = "sluice"
+    calls = 100  # a second
+
+    def load(self, peer, seconds):
+        busy = [LOAD, *peer.load_arguments(), "--name", "localhost", "--ca", peer.client_ca, "--path", self.path, "--size",
+                self.size, "--connections", self.connections, "--seconds", seconds + 1]
+        control = peer.ready["control"]["mcp"].split("/")[2]
+        before = len(peer.latencies_us())
+        with subprocess.Popen(list(map(str, busy)), stdout=subprocess.PIPE, text=True) as load:
+            called = driver("mcp", "--server", control, "--token", peer.directory / "home" / "token", "--connections", 4,
+                            "--rate", self.calls, "--seconds", seconds, "--tool", "proxy_list_traffic", "--arguments",
+                            '{"limit":20}', seconds=seconds)
+            result = checked(json.loads(load.communicate(timeout=seconds + 90)[0]))
+        inside = sorted(peer.latencies_us()[before:])
+        return result | {key: called[key] for key in ("p50_us", "p99_us")} | {"inside_us": inside[len(inside) * 99 // 100]}
+
+
 class Http2Row(Row):
     """GETs by h2load, which knows no CONNECT: Sluice gets bare TLS and goes where its server name says."""
     classes = (protocol_peers.Nghttpx, protocol_peers.Http2Nginx, peers.Sluice)
@@ -206,6 +239,9 @@ ROWS = [
     HttpRow("new", "1 KB, new connection each", FILES["1k"], 5, "/1k", 16, fresh=True),
     RulesRow("rules", "1 KB, keep-alive, beside 10,000 rules", FILES["1k"], 5, "/1k", 32),
     RecordingRow("recording", "1 KB, keep-alive, at most 8,000/s, recorded", FILES["1k"], 5, "/1k", 32, rate=8000),
+    WorkersRow("workers", "1 KB, keep-alive, one worker and two", FILES["1k"], 5, "/1k", 32),
+    LatencyRow("latency", "1 KB, keep-alive, 1,000/s", FILES["1k"], 5, "/1k", 8, rate=1000),
+    ToolsRow("tools", "proxy_list_traffic, 100/s, beside 1 KB as fast as it goes", FILES["1k"], 5, "/1k", 32),
     HttpRow("64k", "64 KB, keep-alive, at most 3,000/s", FILES["64k"], 5, "/64k", 16, rate=3000),
     HttpRow("10m", "10 MB, keep-alive, at most 20/s", FILES["10m"], 6, "/10m", 4, rate=20),
     Http2Row("h2", "HTTP/2, 1 KB, 8 connections of 10 streams", FILES["1k"], 5, "/1k", 8, 10),

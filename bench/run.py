@@ -74,7 +74,8 @@ def in_rounds(args, row, running):
         if peer.name in notes or not taken:
             out[peer.name] = {"note": notes.get(peer.name, "nothing measured")}
             continue
-        median = {key: statistics.median(s[key] for s in taken) for key in ("cpu_us", "rps", "p50_us", "p99_us")}
+        median = {key: statistics.median(s[key] for s in taken)
+                  for key in ("cpu_us", "rps", "p50_us", "p99_us", "inside_us") if key in taken[0]}
         requests = sum(s["requests"] for s in taken)
         # It runs whenever it likes, also in others' rounds.
         apart = apart_seconds(peer) * 1e6 / (warm[peer.name] + requests)

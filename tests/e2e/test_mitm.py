@@ -210,6 +210,12 @@ class Mitm(E2E):
             self.assertIn("too long", str(error))
         self.assertTrue(self.serve.call("get_traffic_summary")["result"])
 
+    def test_a_page_that_makes_the_parser_fail_is_an_error_and_no_end(self):
+        identifier = self.echo("broken", b"<table><svg><select><foreignObject><select><tr>", "text/html")
+        with self.assertRaisesRegex(ToolError, "makes gumbo, which takes it apart, fail"):
+            self.extract(identifier, css_selector="tr")
+        self.assertTrue(self.serve.call("get_traffic_summary")["result"])
+
     def test_list_tools_is_what_tools_list_says(self):
         listed = self.serve.call("list_tools")["result"]
         self.assertEqual([(tool["name"], tool["input_schema"]) for tool in listed],
