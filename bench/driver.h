@@ -26,7 +26,7 @@ struct Options {
   bool fresh = false, hold = false;
   std::string certificate, key;  // of the echo server
   // Of MCP, over plain HTTP.
-  std::string token, tool = "echo";  // a file; which one is called
+  std::string token, tool = "echo";                                        // a file; which one is called
   std::string arguments = R"({"text":"a few words that somebody says"})";  // JSON
   int tools = 2, lists = 0;
   bool deny = false;  // every call is refused, and that is no error

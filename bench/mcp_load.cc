@@ -127,8 +127,8 @@ std::string token_of(const Options& options) {
 }
 
 std::string call_of(const Options& options) {
-  return R"({"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":")" + options.tool +
-         R"(","arguments":)" + options.arguments + "}}";
+  return R"({"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":")" + options.tool + R"(","arguments":)" +
+         options.arguments + "}}";
 }
 
 class Load {

@@ -130,6 +130,8 @@ Result<Json> read_protobuf(Bytes octets, const DecodeOptions& options) {
   return masked(protobuf_json(*fields, options.redactor), options.redactor);
 }
 
+constexpr const char* kNothingLeft = "not decompressed: with those before it, it is more than there is for one body";
+
 // `left`: of what all messages of a body together may be decompressed to.
 Json grpc_message(const GrpcFrame& frame, const DecodeOptions& options, ByteCount& left) {
   Json json = {{"bytes", frame.length}};
@@ -138,13 +140,16 @@ Json grpc_message(const GrpcFrame& frame, const DecodeOptions& options, ByteCoun
   if (frame.compressed) {
     json["compressed"] = true;
     if (left == 0) {
-      json["problem"] = "not decompressed: the messages before it took all that there is for one body";
+      json["problem"] = kNothingLeft;
       return json;
     }
-    codings::Decoded plain = codings::decode_all(payload, options.grpc_encoding, std::min(kMostMessage, left));
+    // gRPC knows one coding for a message, and what lies between several would be counted by nobody.
+    const bool known = !options.grpc_encoding.empty() && options.grpc_encoding.find(',') == std::string_view::npos;
+    codings::Decoded plain;
+    if (known) plain = codings::decode_all(payload, options.grpc_encoding, std::min(kMostMessage, left));
     left -= std::min<ByteCount>(left, plain.text.size());
-    if (!plain.problem.empty() || options.grpc_encoding.empty()) {
-      json["problem"] = "the message cannot be decompressed";
+    if (!known || !plain.problem.empty()) {
+      json["problem"] = known && left == 0 ? kNothingLeft : "the message cannot be decompressed";
       return json;
     }
     payload = std::move(plain.text);

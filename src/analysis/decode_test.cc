@@ -101,21 +101,44 @@ TEST(Decode, Grpc) {
             " null ! This is not gRPC: a message has flags that there are none of.");
 }
 
-// Each within what one message may be, a thousand in a body: they would be a gibibyte.
-TEST(Decode, GrpcMessagesShareWhatTheyMayBeDecompressedTo) {
-  const std::string bomb = codings::encode_all(std::string(1 * kMiB, 'x'), {codings::Coding::kGzip}).value();
+// A body of gzip messages that each unfold to `size` octets.
+std::string grpc_bombs(std::size_t size, int count) {
+  const std::string bomb = codings::encode_all(std::string(size, 'x'), {codings::Coding::kGzip}).value();
   std::string message("\x01\0\0\0\0", 5);
   for (int shift = 24, at = 1; shift >= 0; shift -= 8) message[at++] = static_cast<char>(bomb.size() >> shift & 0xff);
   message += bomb;
   std::string body;
-  for (int i = 0; i < 100; ++i) body += message;
-  const Decoding decoded = decode(body, {.content_type = "application/grpc", .grpc_encoding = "gzip"});
+  for (int i = 0; i < count; ++i) body += message;
+  return body;
+}
+
+// Each within what one message may be, a thousand in a body: they would be a gibibyte.
+TEST(Decode, GrpcMessagesShareWhatTheyMayBeDecompressedTo) {
+  const Decoding decoded =
+      decode(grpc_bombs(1 * kMiB, 100), {.content_type = "application/grpc", .grpc_encoding = "gzip"});
   ASSERT_EQ(decoded.value.size(), 100u) << decoded.problem;
   std::size_t shown = 0;
   for (const Json& one : decoded.value) shown += one.value("value", "").size();
   EXPECT_EQ(shown, kMostDecodeInput);
   EXPECT_TRUE(decoded.value[0].contains("value"));
   EXPECT_TRUE(decoded.value[99].value("problem", "").starts_with("not decompressed")) << dump_json(decoded.value[99]);
+}
+
+TEST(Decode, TheGrpcMessageThatIsTooMuchIsNotCalledDamaged) {
+  const Decoding decoded =
+      decode(grpc_bombs(700 * kKiB, 8), {.content_type = "application/grpc", .grpc_encoding = "gzip"});
+  ASSERT_EQ(decoded.value.size(), 8u) << decoded.problem;
+  for (std::size_t i = 0; i < 8; ++i) {
+    EXPECT_EQ(decoded.value[i].value("problem", "").substr(0, 16), i < 5 ? "" : "not decompressed") << i;
+  }
+}
+
+// What lies between two codings would be counted by nobody.
+TEST(Decode, GrpcMessagesHaveOneCoding) {
+  const Decoding decoded =
+      decode(grpc_bombs(10, 1), {.content_type = "application/grpc", .grpc_encoding = "gzip, gzip"});
+  ASSERT_EQ(decoded.value.size(), 1u) << decoded.problem;
+  EXPECT_EQ(decoded.value[0].value("problem", ""), "the message cannot be decompressed");
 }
 
 TEST(Decode, GraphqlNamesItsOperations) {

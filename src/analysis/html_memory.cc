@@ -45,7 +45,11 @@ HtmlBlocks::Block* HtmlBlocks::take(std::size_t least, std::size_t kind) {
 thread_local GumboMemory* GumboMemory::running = nullptr;
 
 void* GumboMemory::take(std::size_t size) {
-  if (++calls_ % kAskEvery == 0 && *enough && (*enough)()) std::longjmp(ending, kTime);
+  if (++calls_ % kAskEvery == 0 && *enough) {
+    running = nullptr;  // its assertions are its own
+    if ((*enough)()) std::longjmp(ending, kTime);
+    running = this;
+  }
   const std::size_t which = size <= kSmall[0] ? 0 : size <= kSmall[1] ? 1 : kOthers;
   Kind& kind = kinds_[which];
   if (Piece* const piece = kind.free) {

@@ -26,14 +26,16 @@ void append_sign(std::string& out, char32_t sign) {
 }
 
 char32_t sign_at(std::string_view text, std::size_t at) {
-  const auto octet = [&](std::size_t i) { return static_cast<unsigned char>(text[at + i]); };
+  const auto octet = [&](std::size_t i) {
+    return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0U;
+  };
   return (octet(0) & 0x07U) << 18 | (octet(1) & 0x3FU) << 12 | (octet(2) & 0x3FU) << 6 | (octet(3) & 0x3FU);
 }
 
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\f' || c == '\r'; }
 
-// Of the texts that may stand aside: neither markup nor a reference, nor what gumbo reads as something else, such as
-// control characters. 0xC2 and 0xEF begin some of those.
+// Of the texts that may stand aside: neither markup nor a reference, nor what gumbo reads as U+FFFD: control characters
+// (some begin with C2) and noncharacters (some with EF).
 constexpr std::array<bool, 256> kPlain = [] {
   std::array<bool, 256> plain{};
   for (int c = ' '; c < 0x7F; ++c) plain[static_cast<std::size_t>(c)] = true;
@@ -44,10 +46,13 @@ constexpr std::array<bool, 256> kPlain = [] {
 }();
 
 bool is_plain(std::string_view text) {
+  const auto octet = [&](std::size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U; };
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    if (!kPlain[c] || (c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0))
-      return false;
+    const unsigned c = octet(i);
+    if (!kPlain[c]) return false;
+    if (c == 0xC2 && octet(i + 1) < 0xA0) return false;
+    // U+1FFFE and its like in each plane
+    if (c >= 0xF0 && (octet(i + 1) & 0x0F) == 0x0F && octet(i + 2) == 0xBF && octet(i + 3) >= 0xBE) return false;
   }
   return true;
 }
@@ -258,14 +263,12 @@ std::string_view TextsAside::restored(std::string_view text, std::pmr::memory_re
   std::pmr::string* made = nullptr;
   std::size_t behind = 0;  // what is done with
   while (sign != std::string_view::npos) {
-    std::size_t end = sign + kSign;
-    std::size_t number = sign_at(text, sign);
-    if (number >= kHigh) {
-      number = (number - kHigh) << kDigit | (sign_at(text, end) - kLow);
+    std::size_t end = sign + kSign, number = sign_at(text, sign) - kLow;
+    if (number >= kHigh - kLow) {
+      number = (number - (kHigh - kLow)) << kDigit | (sign_at(text, end) - kLow);
       end += kSign;
-    } else {
-      number -= kLow;
     }
+    if (number >= aside_.size()) return text;  // gumbo makes no signs and leaves none out
     const std::string_view one = aside_[number];
     const auto before = static_cast<std::size_t>(one.data() - page_.data());
     if (!made) {

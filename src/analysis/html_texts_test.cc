@@ -57,6 +57,8 @@ TEST(TextsAside, MakeTheSameTreeOfAnyMarkup) {
                                                                          "\xC2\xA0 text here",
                                                                          "\xC2\x80 odd",
                                                                          "\xEF\xBF\xBE!!",
+                                                                         "\xF0\x9F\xBF\xBE! text",
+                                                                         "\xF0\x9F\x98\x80 a face",
                                                                          "<p>",
                                                                          "</p>",
                                                                          "<b>",

@@ -205,12 +205,19 @@ TEST(Endings, AFieldSectionLastsFromItsFirstOctetToTheEndOfItsLastFrame) {
                              frame(FrameType::kContinuation, kEndHeaders, 1, block.substr(5));
   ASSERT_TRUE(server.session.feed(std::string(kMagic) + settings() + ping()));
   for (std::size_t at = 0; at < octets.size(); ++at) {
-    EXPECT_EQ(server.session.within_head(), at >= kFrameHeaderSize) << at;
+    EXPECT_EQ(server.session.head_under_way(), at >= kFrameHeaderSize ? 1u : 0u) << at;
     ASSERT_TRUE(server.session.feed(Bytes(octets).substr(at, 1))) << at;
   }
-  EXPECT_FALSE(server.session.within_head());
-  ASSERT_TRUE(server.session.feed(frame(FrameType::kHeaders, kEndHeaders | kEndStream, 3, block) + ping()));
-  EXPECT_FALSE(server.session.within_head());
+  EXPECT_EQ(server.session.head_under_way(), 0u);
+  // The rest of one and the beginning of the next in one read.
+  const std::string second = frame(FrameType::kHeaders, kEndHeaders | kEndStream, 3, block);
+  const std::string third = frame(FrameType::kHeaders, kEndHeaders | kEndStream, 5, block);
+  ASSERT_TRUE(server.session.feed(second.substr(0, 12)));
+  EXPECT_EQ(server.session.head_under_way(), 2u);
+  ASSERT_TRUE(server.session.feed(second.substr(12) + third.substr(0, 12)));
+  EXPECT_EQ(server.session.head_under_way(), 3u);
+  ASSERT_TRUE(server.session.feed(third.substr(12) + ping()));
+  EXPECT_EQ(server.session.head_under_way(), 0u);
 }
 
 TEST(Endings, EndsAConnectionThatBreaksTheProtocol) {

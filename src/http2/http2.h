@@ -182,8 +182,9 @@ class Session {
   Bytes output();
   bool wants_output() const;  // output() would give octets
   bool is_over() const;       // nothing to read and nothing to write any more: close
-  // A field section of the peer's has begun and not ended (RFC 9113 §4.3): until it does, no other frame may come.
-  bool within_head() const;
+  // The number of the peer's field section that has begun and not ended (RFC 9113 §4.3), from 1 on: until it does, no
+  // other frame may come. 0: there is none.
+  std::uint64_t head_under_way() const;
 
   // Server role. kClosed: the stream is over; kConflict: it has its final head; kInvalid: 101, or no status;
   // kTooLarge: more than 1 MiB of head.

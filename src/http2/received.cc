@@ -43,6 +43,7 @@ void Session::Impl::feed_piece(const FrameScanner::Piece& piece) {
     if (failure_) return flush();
   }
   if (header.type == FrameType::kHeaders || header.type == FrameType::kContinuation) {
+    if (piece.begins && header.type == FrameType::kHeaders) ++heads_;
     within_head_ = !piece.ends || (header.flags & kFlagEndHeaders) == 0;
   }
   if (!preface_.is_done()) {

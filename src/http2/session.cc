@@ -206,7 +206,7 @@ std::optional<Event> Session::next() { return impl_->next(); }
 Bytes Session::output() { return impl_->output(); }
 bool Session::wants_output() const { return impl_->wants_output(); }
 bool Session::is_over() const { return impl_->is_over(); }
-bool Session::within_head() const { return impl_->within_head(); }
+std::uint64_t Session::head_under_way() const { return impl_->head_under_way(); }
 Status Session::submit_response(StreamId stream, const http::ResponseHead& head, Body body) {
   return impl_->submit_response(stream, head, body);
 }

@@ -50,7 +50,7 @@ class Session::Impl {
   Bytes output();
   bool wants_output() const;
   bool is_over() const;
-  bool within_head() const { return within_head_; }
+  std::uint64_t head_under_way() const { return within_head_ ? heads_ : 0; }
   Status submit_response(StreamId id, const http::ResponseHead& head, Body body);
   Result<StreamId> submit_request(const http::RequestHead& head, const RequestOptions& options, Body body);
   void resume(StreamId id);
@@ -134,6 +134,7 @@ class Session::Impl {
   std::exception_ptr thrown_;
 
   FrameScanner scanner_;
+  std::uint64_t heads_ = 0;  // that have begun
   bool within_head_ = false;
   FloodGuard floods_;
   PrefaceReader preface_;

@@ -274,10 +274,10 @@ void Http2Link::end_streams(const EndFailure& failure) {
 
 // One octet of a head now and then would keep a connection for ever, and nothing else can be said on it meanwhile.
 bool Http2Link::head_takes_too_long() {
-  if (!heads_are_timed_ || !session_.within_head()) {
-    head_end_.reset();
-    return false;
-  }
+  const std::uint64_t head = heads_are_timed_ ? session_.head_under_way() : 0;
+  if (head != timed_head_) head_end_.reset();
+  timed_head_ = head;
+  if (head == 0) return false;
   const MonoTime now = worker_.clock().mono();
   if (!head_end_) head_end_ = now + worker_.limits().timeouts.client_head;
   if (now < *head_end_) return false;
@@ -383,7 +383,8 @@ net::Task<void> Http2Link::run() {
   }
   over_ = true;
   EndFailure failure = end_of_connection();
-  if (!complaint_.empty() && failure.cause == EndFailure::Cause::kClosed) {
+  // Of a head that took too long the other streams are no cause.
+  if (!complaint_.empty() && !head_timed_out_ && failure.cause == EndFailure::Cause::kClosed) {
     failure = {EndFailure::Cause::kMalformed, 0, "the HTTP/2 connection was ended: " + complaint_};
   }
   failure.truncated = stream_.truncated();

@@ -135,7 +135,8 @@ class Http2Link : protected http2::BodySource {
   Http2StreamPtr last_;  // most events are of the stream of the one before
   MonoTime activity_{};
   const bool heads_are_timed_;        // an origin's have the time-outs of their exchanges
-  std::optional<MonoTime> head_end_;  // until when one that has begun must have ended
+  std::uint64_t timed_head_ = 0;      // Session::head_under_way()
+  std::optional<MonoTime> head_end_;  // until when it must have ended
   std::string complaint_;
   bool over_ = false, writing_ = false, stopping_ = false, head_timed_out_ = false;
 };

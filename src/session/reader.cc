@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 
 #include "capture/records.h"
 
@@ -93,7 +94,8 @@ Result<std::shared_ptr<const Matches>> Reader::match(const Query& query, const S
     SLUICE_TRY(Matches found, index_.match(query, sieve));
     matches = std::make_shared<const Matches>(std::move(found));
     if (matches->ended_after) return matches;
-    if (index != 0) cache_->keep(directory_, index, key, matches);
+    std::error_code gone;  // deleted meanwhile: nobody will ask again
+    if (index != 0 && std::filesystem::exists(directory_, gone)) cache_->keep(directory_, index, key, matches);
   }
   matches_ = matches;
   matched_query_ = std::move(key);
