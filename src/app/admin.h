@@ -17,7 +17,8 @@ namespace sluice::app {
 
 class AdminSession {
  public:
-  // Opens the home; makes no state. Which state it works on: state.db, or that of --state.
+  // Opens the home; makes no state. Which state it works on: state.db, or that of --state; `gate close` and `gate
+  // status` have none. kRefused: `gate open` without --state, where this home keeps its state elsewhere.
   static Result<std::unique_ptr<AdminSession>> open(const Config& config);
 
   // kRefused: there is none yet, it is not the one, or nobody can be asked. `method` ("grant/create") and `subject` are

@@ -87,6 +87,15 @@ Status check_state(gateway::RedisLink* link, gateway::GateRows& state, const Hom
   return {};
 }
 
+Status check_no_other_state(const Home& home) {
+  SLUICE_TRY(const auto places, gateway::StateMemory(home.state_db()).places());
+  if (places.empty()) return {};
+  return fail(Code::kRefused,
+              fmt::format("gateways of this home have their state at {}: say so with --state, or, where "
+                          "none does any more, `sluice gate adopt --state …` forgets it",
+                          places.front()));
+}
+
 void warn_of_other_states(const Home& home) {
   const auto places = gateway::StateMemory(home.state_db()).places();
   if (!places) return;  // whoever needs state.db says so

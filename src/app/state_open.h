@@ -25,6 +25,8 @@ std::unique_ptr<gateway::GateRows> make_gate_state(std::shared_ptr<gateway::Redi
 // told, and calls that need it are denied until it can; so is what state.db has and a Redis that is new to this home
 // has not.
 Status check_state(gateway::RedisLink* link, gateway::GateRows& state, const Home& home);
+// kRefused: gateways of this home keep their state elsewhere, so state.db does not say who may do this.
+Status check_no_other_state(const Home& home);
 // For whoever works on state.db though gateways of this home keep theirs elsewhere.
 void warn_of_other_states(const Home& home);
 

@@ -9,7 +9,7 @@
 
 namespace sluice::gateway {
 
-// "pending", "approved", "denied", "used", "void"; or "expired", which nobody writes down.
+// "pending", "approved", "denied", "used", "void"; or "expired", written down or not yet.
 std::string_view status_of(const Approval& approval, std::int64_t now_ms);
 // Every argument, as long as they are kept.
 Json approval_json(const Approval& approval, std::int64_t now_ms);

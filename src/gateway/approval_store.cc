@@ -62,6 +62,7 @@ Result<Approval> ApprovalStore::decide(const std::string& id, bool approve, cons
                                        std::int64_t now_ms) {
   return state_.change(GateRows::Part::kApprovals, [&]() -> Result<Approval> {
     SLUICE_TRY(Approval approval, find(id));
+    if (approval.status == "expired") return fail(Code::kTimeout, fmt::format("{} has expired", id));
     if (approval.status != "pending") {
       return fail(Code::kConflict, fmt::format("{} is {} already", id, approval.status));
     }
@@ -75,14 +76,9 @@ Result<Approval> ApprovalStore::decide(const std::string& id, bool approve, cons
 }
 
 Result<std::vector<Approval>> ApprovalStore::waiting(std::int64_t now_ms) {
-  SLUICE_TRY(std::vector<Approval> live, state_.live_approvals(now_ms));
-  std::vector<Approval> all;
-  for (const Approval& one : live) {
-    if (!one.is_open(now_ms)) continue;
-    SLUICE_TRY(auto whole, state_.approval(one.id));
-    if (whole && whole->is_open(now_ms)) all.push_back(*std::move(whole));  // unless somebody has just decided
-  }
-  return all;
+  SLUICE_TRY(std::vector<Approval> live, state_.live_approvals(now_ms, GateRows::Arguments::kWith));
+  std::erase_if(live, [&](const Approval& one) { return !one.is_open(now_ms); });
+  return live;
 }
 
 Result<std::size_t> ApprovalStore::count_waiting(std::int64_t now_ms) {

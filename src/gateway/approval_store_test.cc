@@ -46,6 +46,10 @@ TEST_P(ApprovalStoreTest, IdenticalCallsAreOneAndADecisionOfAnotherProcessIsSeen
   ASSERT_TRUE(others_.decide("apr_botd", true, "admin", 2));
   EXPECT_NE(*store_.revision(), before);
   EXPECT_EQ(ask(wanted("d"), 3), State::kApproved);
+  const auto waiting = others_.waiting(3);
+  ASSERT_EQ(waiting->size(), 1u);
+  EXPECT_EQ(waiting->front().id, "apr_bote");
+  EXPECT_EQ(waiting->front().arguments, wanted("e").arguments) << "whole";
   EXPECT_EQ(ask(wanted("e"), 3), State::kPending) << "of no other call";
 }
 
@@ -91,6 +95,20 @@ TEST_P(ApprovalStoreTest, TimeEndsItWhateverWasDecided) {
   later.id = "apr_later";
   EXPECT_EQ(store_.ask(later, 1'500)->approval.id, "apr_later");
   EXPECT_EQ(store_.find("apr_bote")->arguments, "") << "what has ended keeps no values";
+}
+
+TEST_P(ApprovalStoreTest, AClockThatIsBehindRevivesNothingThatHasEnded) {
+  (void)ask(wanted("d"));
+  (void)ask(wanted("e"));
+  (void)ask(wanted("f"));
+  ASSERT_TRUE(store_.decide("apr_bote", true, "admin", 1));
+  ASSERT_TRUE(store_.decide("apr_botf", false, "admin", 1));
+  ASSERT_TRUE(store_.ask(wanted("g", "bot", 9'000), 2'000)) << "which clears away what has ended";
+  EXPECT_EQ(others_.decide("apr_botd", true, "admin", 500).error().code, Code::kTimeout);
+  EXPECT_FALSE(*others_.use("apr_bote", 500));
+  EXPECT_EQ(others_.find("apr_botd")->status, "expired");
+  EXPECT_EQ(others_.find("apr_bote")->status, "expired");
+  EXPECT_EQ(others_.find("apr_botf")->status, "denied");
 }
 
 TEST_P(ApprovalStoreTest, ADecisionIsMadeOnceAndADenialStands) {

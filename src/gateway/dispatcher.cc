@@ -267,6 +267,8 @@ void Dispatcher::take_answer(const JobPtr& job, const std::string& state, Json r
 
 void Dispatcher::wait_for_person(const JobPtr& job, const Decision& decision) {
   const PendingApproval& pending = *decision.pending;
+  job->looked = state_->deps.clock.mono();
+  job->decisions = pending.decisions;
   if (job->waits_for != pending.id) {  // once for each that the call waits for
     job->waits_for = pending.id;
     if (const Status logged = state_->write_decision(*job, "tools/call", job->callee->name(), decision); !logged) {

@@ -144,6 +144,35 @@ TEST(Dispatcher, WhatNeverRanIsGivenBackAndWhatRanIsNot) {
   EXPECT_EQ(gate.policy.given_back, 1);
 }
 
+TEST(Dispatcher, ACallThatWaitsIsJudgedAgainOnceSomebodyHasDecided) {
+  TestGate gate;
+  gate.policy.asked = "echo";
+  gate.policy.decided = 1;
+  std::optional<Result<Json>> answer;
+  gate.dispatcher->call({}, mcp::CallTool{"echo", Json::object(), {}}, {},
+                        [&](Result<Json> got) { answer = std::move(got); });
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(900);
+  EXPECT_FALSE(gate.run_until([&] { return answer || std::chrono::steady_clock::now() >= end; }) && answer);
+  EXPECT_EQ(gate.policy.asks, 1) << "nothing has changed";
+  gate.policy.decided = 2;  // of another call
+  EXPECT_TRUE(gate.run_until([&] { return gate.policy.asks == 2; }));
+  gate.policy.asked = "";
+  gate.policy.decided = 3;
+  EXPECT_TRUE(gate.run_until([&] { return answer.has_value(); }));
+  EXPECT_EQ(traces().runs, 1);
+}
+
+TEST(Dispatcher, ACallThatWaitsIsJudgedAgainNowAndThenWhateverHasChanged) {
+  TestGate gate;
+  gate.policy.asked = "echo";
+  gate.policy.decided = 1;
+  std::optional<Result<Json>> answer;
+  gate.dispatcher->call({}, mcp::CallTool{"echo", Json::object(), {}}, {},
+                        [&](Result<Json> got) { answer = std::move(got); });
+  gate.policy.asked = "";  // as when its policy is another
+  EXPECT_TRUE(gate.run_until([&] { return answer.has_value(); }));
+}
+
 TEST(Dispatcher, StoppingACallStopsTheWork) {
   TestGate gate;
   std::optional<Result<Json>> answer;

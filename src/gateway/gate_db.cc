@@ -189,15 +189,16 @@ Result<GateRows::Waiting> GateDb::count_waiting(const std::string& grant, std::i
   return waiting;
 }
 
-Result<std::vector<Approval>> GateDb::live_approvals(std::int64_t after_ms) {
+Result<std::vector<Approval>> GateDb::live_approvals(std::int64_t after_ms, Arguments arguments) {
   std::vector<Approval> live;
   SLUICE_TRY(const bool present, open_if_present());
   if (!present) return live;
   Statement rows(file_,
-                 "SELECT id, grant_name, server, tool, digest, rule, message, '', created_ms, expires_ms, status,"
-                 " approver, decided_ms FROM gate_approvals"
+                 "SELECT id, grant_name, server, tool, digest, rule, message, iif(?2, arguments, ''), created_ms,"
+                 " expires_ms, status, approver, decided_ms FROM gate_approvals"
                  " WHERE expires_ms > ?1 AND status IN ('pending', 'approved', 'denied') ORDER BY created_ms, id");
   rows.bind(1, after_ms);
+  rows.bind(2, arguments == Arguments::kWith ? 1 : 0);
   SLUICE_CHECK(each_row(rows, [&](Statement& row) { live.push_back(read_approval(row)); }));
   return live;
 }
@@ -286,7 +287,10 @@ Status GateDb::retire_approvals(std::int64_t now_ms, std::int64_t kept_ms) {
   Statement forget(file_, "DELETE FROM gate_approvals WHERE expires_ms < ?1");
   forget.bind(1, now_ms - kept_ms);
   SLUICE_CHECK(write(forget));
-  Statement blank(file_, "UPDATE gate_approvals SET arguments = '' WHERE expires_ms <= ?1 AND arguments != ''");
+  Statement blank(file_,
+                  "UPDATE gate_approvals SET arguments = '',"
+                  " status = CASE WHEN status IN ('pending', 'approved') THEN 'expired' ELSE status END"
+                  " WHERE expires_ms <= ?1 AND (arguments != '' OR status IN ('pending', 'approved'))");
   blank.bind(1, now_ms);
   return write(blank);
 }

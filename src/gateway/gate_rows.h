@@ -39,7 +39,7 @@ struct Approval {
   std::string message;    // the rule's
   std::string arguments;  // all of them, as JSON; empty once nobody has to look at them any more
   std::int64_t created_ms = 0, expires_ms = 0;
-  std::string status = "pending";  // then approved or denied; used; void: its grant ended
+  std::string status = "pending";  // then approved or denied; used; expired; void: its grant ended
   std::string approver;            // "admin"
   std::int64_t decided_ms = 0;
 
@@ -75,8 +75,9 @@ class GateRows {
     std::size_t of_grant = 0, of_all = 0;
   };
   virtual Result<Waiting> count_waiting(const std::string& grant, std::int64_t after_ms) = 0;
-  // All that are live and end after that; oldest first, without their arguments.
-  virtual Result<std::vector<Approval>> live_approvals(std::int64_t after_ms) = 0;
+  // All that are live and end after that; oldest first.
+  enum class Arguments { kWithout, kWith };
+  virtual Result<std::vector<Approval>> live_approvals(std::int64_t after_ms, Arguments arguments) = 0;
   virtual Result<std::optional<Approval>> approval(const std::string& id) = 0;  // whole
   // By server, target and tool; an empty name stands for any.
   virtual Result<std::vector<Pin>> pins(const std::string& server, const std::string& target) = 0;
@@ -100,7 +101,8 @@ class GateRows {
   virtual Status put(const Approval& approval) = 0;
   virtual Status put(const Pin& pin) = 0;
   virtual Status put_admin_hash(const std::string& hash) = 0;
-  // Within a change: approvals whose time is over lose their arguments; those for longer than `kept_ms` may go.
+  // Within a change: approvals whose time is over lose their arguments and are `expired`, unless they were denied or
+  // used; those for longer than `kept_ms` may go.
   virtual Status retire_approvals(std::int64_t now_ms, std::int64_t kept_ms) = 0;
 
  protected:

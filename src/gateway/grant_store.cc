@@ -67,7 +67,7 @@ Status GrantStore::end(Grant grant, std::int64_t now_ms) {
 
 // Those whose time seems over, too: others' clocks may say otherwise.
 Status GrantStore::void_approvals(const std::string* grant) {
-  SLUICE_TRY(const std::vector<Approval> live, state_.live_approvals(0));
+  SLUICE_TRY(const std::vector<Approval> live, state_.live_approvals(0, GateRows::Arguments::kWithout));
   for (Approval approval : live) {
     if (approval.status == "denied" || (grant && approval.grant != *grant)) continue;
     approval.status = "void";

@@ -1,6 +1,7 @@
 // The grants as a running program sees them: tokens are recognised, and each call asks whether its grant still holds,
-// so that a change by any process counts from the next call on. If they cannot be read, only `default`
-// and `owner` go on (A44). Control thread only. gate.md 2.
+// so that a change by any process counts from the next call on; a caller that is known already, at most a quarter of a
+// second later where looking is slow. If they cannot be read, only `default` and `owner` go on (A44). Control thread
+// only. gate.md 2.
 #pragma once
 
 #include <functional>
@@ -59,7 +60,8 @@ class Grants final : public Identities {
   std::vector<Grant> grants_;
   std::int64_t revision_ = 0;
   std::int64_t newest_ms_ = 0;  // a clock that steps back revives nothing
-  MonoTime looked_{};
+  MonoTime looked_{};           // when the last look ended
+  Duration pause_{};            // until the next one
   bool readable_ = true;
   std::string why_;  // it is not
 };

@@ -167,6 +167,56 @@ TEST_P(GrantsTest, SeveralServersBehindOneEndpointHaveTheirGrantsAndItsOwn) {
   EXPECT_EQ(who(create("ours", 0, "sluice")), "");
 }
 
+// One grant, at the end of a long line.
+class FarRows final : public GateRows {
+ public:
+  explicit FarRows(FakeClock& clock) : clock_(clock) {}
+  Result<std::int64_t> revision(Part) override {
+    clock_.advance(way);
+    ++looks;
+    return 1;
+  }
+  Result<std::vector<Grant>> grants() override { return std::vector<Grant>{{.name = "one", .stdio = true}}; }
+  Result<std::string> admin_hash() override { return std::string(); }
+  Result<std::optional<Approval>> standing_approval(const std::string&, const std::string&, std::int64_t) override {
+    return std::optional<Approval>();
+  }
+  Result<Waiting> count_waiting(const std::string&, std::int64_t) override { return Waiting(); }
+  Result<std::vector<Approval>> live_approvals(std::int64_t, Arguments) override { return std::vector<Approval>(); }
+  Result<std::optional<Approval>> approval(const std::string&) override { return std::optional<Approval>(); }
+  Result<std::vector<Pin>> pins(const std::string&, const std::string&) override { return std::vector<Pin>(); }
+  Status put(const Grant&) override { return {}; }
+  Status put(const Approval&) override { return {}; }
+  Status put(const Pin&) override { return {}; }
+  Status put_admin_hash(const std::string&) override { return {}; }
+  Status retire_approvals(std::int64_t, std::int64_t) override { return {}; }
+
+  Duration way{};
+  int looks = 0;
+
+ private:
+  Status transact(std::optional<Part>, const std::function<Status()>& work) override { return work(); }
+  FakeClock& clock_;
+};
+
+TEST(FarGrantsTest, AListAsksOnceHoweverFarAwayTheyAreAndARevocationCountsWithinASecond) {
+  FakeClock clock;
+  clock.advance(std::chrono::hours(1));
+  FarRows rows(clock);
+  GrantStore store(rows);
+  Grants grants(clock, store);
+  for (const int way_ms : {0, 6, 20, 400}) {
+    rows.way = std::chrono::milliseconds(way_ms);
+    clock.advance(std::chrono::seconds(1));
+    rows.looks = 0;
+    for (int tool = 0; tool < 100; ++tool) EXPECT_TRUE(grants.is_valid({.grant = "one"}));
+    EXPECT_EQ(rows.looks, 1) << way_ms;
+    clock.advance(std::chrono::milliseconds(250));
+    EXPECT_TRUE(grants.is_valid({.grant = "one"}));
+    EXPECT_EQ(rows.looks, 2) << way_ms;
+  }
+}
+
 TEST_P(GrantsTest, NamesAreChecked) {
   for (const std::string_view good : {"a", "ci-runner.2", "0_x"}) EXPECT_TRUE(check_grant_name(good)) << good;
   for (const std::string& bad :

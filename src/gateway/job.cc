@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::size_t kMostHeld = 64;            // calls that wait for a person with their connection open
 constexpr std::chrono::milliseconds kLook{250};  // a decision reaches them within a second (gate.md 5)
+// What is no decision of a person ends a call that waits as well: another policy, the end of its grant.
+constexpr std::chrono::seconds kLookAnyway{2};
 constexpr std::chrono::seconds kNotice{1};
 
 std::string_view word_for(const Decision& decision) {
@@ -84,9 +86,16 @@ bool Dispatcher::State::hold(const JobPtr& job, std::function<void()> again) {
           job->progress(seconds(now - job->held_since), seconds(job->waits_until - job->held_since),
                         "Waiting for a person to decide");
         }
-        again();
+        if (state->is_due(*job, now)) return again();
+        (void)state->hold(job, again);  // it has just made room for itself
       });
   return true;
+}
+
+bool Dispatcher::State::is_due(const Job& job, MonoTime now) const {
+  if (now >= job.waits_until || now - job.looked >= kLookAnyway) return true;
+  const auto decisions = deps.policy.decisions();
+  return !decisions || decisions != job.decisions;
 }
 
 std::size_t Dispatcher::State::running(std::string_view grant) const {

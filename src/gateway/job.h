@@ -39,6 +39,8 @@ struct Dispatcher::Job {
   bool asked = false;              // the caller's user, once in a call
   std::function<void()> withdraw;  // the question, while there is no answer
   MonoTime held_since, waits_until;
+  MonoTime looked;                        // when it was judged last
+  std::optional<std::int64_t> decisions;  // PendingApproval's of then
 };
 
 struct Dispatcher::State : std::enable_shared_from_this<State> {
@@ -58,8 +60,8 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
   bool is_full() const { return running() >= limits.max_running; }
   Json tools_for(const Caller& caller) const;  // entries of tools/list
   static tl::unexpected<Error> full() { return fail(Code::kUnavailable, "too many calls are running; try again"); }
-  // Has `again` called a quarter of a second later; false: too many are held already. A call that is asked to stop
-  // meanwhile is answered.
+  // Has `again` called once a decision was made, its time is over, or some time has passed; false: too many are held
+  // already. A call that is asked to stop meanwhile is answered.
   bool hold(const JobPtr& job, std::function<void()> again);
   // Of one that is held: off the list, before its time.
   void let_go(const JobPtr& job) {
@@ -91,6 +93,7 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
 
  private:
   Result<Json> perform(Job& job, tools::CallContext& context) const;
+  bool is_due(const Job& job, MonoTime now) const;
   bool closed_ = false;
 };
 

@@ -54,9 +54,10 @@ inline constexpr std::string_view kQuestion = "approval";
 struct PendingApproval {
   std::string id;
   std::int64_t expires_ms = 0;
-  std::chrono::seconds wait{0};  // how long the call may be held
-  std::string text;              // what the caller is told
-  std::string question, state;   // not empty: the caller's own user may decide, and is asked
+  std::chrono::seconds wait{0};                // how long the call may be held
+  std::string text;                            // what the caller is told
+  std::string question, state;                 // not empty: the caller's own user may decide, and is asked
+  std::optional<std::int64_t> decisions = {};  // Policy::decisions() before the look
 };
 
 struct Decision {
@@ -93,6 +94,9 @@ class Policy {
   // What a caller's own user answered to the question about this call, before it is decided: the state that was given
   // with it, and the responses. What does not verify changes nothing. False: the state is none of ours.
   virtual bool take_answer(const Subject&, std::string_view /*state*/, const Json& /*responses*/) { return false; }
+  // How often what people decide had changed a moment ago: while it is what it was, no call that waits is decided.
+  // Absent: it is not known. Cheap, however many calls ask.
+  virtual std::optional<std::int64_t> decisions() { return std::nullopt; }
   // What becomes of tools that changed since they were accepted (gate.md 6).
   enum class Pins { kOff, kWarn, kEnforce };
   virtual Pins pins(const Caller&) const { return Pins::kOff; }

@@ -39,7 +39,8 @@ std::string waiting_text(const Approval& approval) {
                      message.empty() ? "" : ": ", message);
 }
 
-constexpr std::size_t kMostAsked = 2'000;  // characters of the arguments in a question
+constexpr std::chrono::milliseconds kDecisionsAge{200};  // all calls that wait share one look
+constexpr std::size_t kMostAsked = 2'000;                // characters of the arguments in a question
 
 std::string question_text(const Approval& approval) {
   return fmt::format("{}{}The tool {} is to be called with {}", visible_text(approval.message),
@@ -181,6 +182,16 @@ policy::Decision PolicyGate::reserve(const Subject& subject, const policy::Engin
   return decided;
 }
 
+std::optional<std::int64_t> PolicyGate::decisions() {
+  if (!approvals_) return std::nullopt;
+  const MonoTime now = clock_.mono();
+  if (decisions_read_ && now - *decisions_read_ < kDecisionsAge) return decisions_;
+  const auto revision = approvals_->revision();
+  decisions_ = revision ? std::optional(*revision) : std::nullopt;
+  decisions_read_ = clock_.mono();
+  return decisions_;
+}
+
 Decision PolicyGate::ask_person(const Subject& subject, const policy::Engine& engine, policy::Decision decided) {
   const auto held = decided.approval;  // beyond `decided`, which is given away below
   const policy::ApprovalNeed& need = *held;
@@ -204,6 +215,7 @@ Decision PolicyGate::ask_person(const Subject& subject, const policy::Engine& en
   wanted.message = need.message;
   wanted.created_ms = now;
   wanted.expires_ms = now + std::chrono::milliseconds(need.timeout).count();
+  const auto known = decisions();  // before the look, so that what is decided meanwhile is not missed
   const auto asked = approvals_->ask(wanted, now);
   if (!asked) {
     return settle(engine, deny(decided.rule, fmt::format("approvals cannot be used, so nobody can be asked ({})",
@@ -229,7 +241,7 @@ Decision PolicyGate::ask_person(const Subject& subject, const policy::Engine& en
   Decision decision = settle(engine, std::move(decided));
   decision.approval = waiting.id;
   decision.message = need.message;
-  PendingApproval pending{waiting.id, waiting.expires_ms, need.wait, waiting_text(waiting), "", ""};
+  PendingApproval pending{waiting.id, waiting.expires_ms, need.wait, waiting_text(waiting), "", "", known};
   // Never what destroys, whatever the policy says (gate.md 1).
   const policy::RiskClass risk = subject.risk
                                      ? policy_risk(*subject.risk)

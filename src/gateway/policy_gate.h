@@ -67,6 +67,7 @@ class PolicyGate final : public Policy {
                       std::optional<tools::Risk> risk) const override;
   Decision decide(const Subject& subject) override;
   bool take_answer(const Subject& subject, std::string_view state, const Json& responses) override;
+  std::optional<std::int64_t> decisions() override;
   Pins pins(const Caller& caller) const override;
   std::optional<WallTime> count_denial(const Caller& caller) override;
   void give_back(policy::Reservation& reserved) override;
@@ -111,6 +112,8 @@ class PolicyGate final : public Policy {
   Entropy* entropy_ = nullptr;
   std::function<void(const Approval&)> on_approval_;
   std::optional<Seal> seal_;
+  std::optional<std::int64_t> decisions_;
+  std::optional<MonoTime> decisions_read_;
 };
 
 // `"args": "closed"` for a foreign tool: the denial of what its schema does not know.

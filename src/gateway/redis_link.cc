@@ -9,11 +9,23 @@
 
 #include "base/text.h"
 #include "base/url.h"
+#include "gateway/visible_text.h"
 
 namespace sluice::gateway {
 namespace {
 
 constexpr std::chrono::seconds kPause{1};
+constexpr int kMostPatience = 4;  // of a whole command, as a multiple of that for whatever comes next
+constexpr std::string_view kTooSlow = "it answers too slowly";
+constexpr std::size_t kMostShown = 200;  // characters of what Redis says
+constexpr std::size_t kMostWord = 20;
+
+std::string shown(std::string_view text) {
+  const std::string whole = repair_utf8(text);
+  return visible_text(utf16_prefix(whole, kMostShown));
+}
+
+bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 
 }  // namespace
 
@@ -65,14 +77,19 @@ RedisLink::~RedisLink() = default;
 
 Error RedisLink::failed(std::string_view what) {
   // What only another configuration mends.
-  static constexpr std::string_view kLasting[] = {
-      "NOAUTH", "WRONGPASS", "NOPERM", "ERR AUTH", "ERR DB", "ERR invalid", "ERR The user executing the script"};
+  static constexpr std::string_view kLasting[] = {"NOAUTH",
+                                                  "WRONGPASS",
+                                                  "NOPERM",
+                                                  "ERR is its answer to AUTH",
+                                                  "ERR DB",
+                                                  "ERR invalid",
+                                                  "ERR The user executing the script"};
   if (what.starts_with("READONLY")) what = "it is a replica, and --state takes the one that is written to";
   const bool lasting = std::any_of(std::begin(kLasting), std::end(kLasting),
                                    [&](std::string_view word) { return what.starts_with(word); });
-  // Callers read this: it does not say where Redis is.
+  // Callers read this: it does not say where Redis is, and moves nothing on their screens.
   return rest({lasting ? Code::kRefused : Code::kUnavailable,
-               fmt::format("Redis cannot be used: {}{}", what, lasting ? " (docs/state.md)" : "")});
+               fmt::format("Redis cannot be used: {}{}", shown(what), lasting ? " (docs/state.md)" : "")});
 }
 
 // Who waits for it waits with the thread: it is left alone for ten times as long as that took.
@@ -97,13 +114,45 @@ Result<RedisLink::ReplyPtr> RedisLink::ask(const std::vector<std::string>& words
     sizes.push_back(word.size());
   }
   began_ = clock_.mono();
-  ReplyPtr reply(static_cast<redisReply*>(
-      redisCommandArgv(context_.get(), static_cast<int>(words.size()), texts.data(), sizes.data())));
-  if (!reply) return fail(failed(std::string(context_->errstr)));
+  if (redisAppendCommandArgv(context_.get(), static_cast<int>(words.size()), texts.data(), sizes.data()) != REDIS_OK) {
+    return fail(failed(std::string(context_->errstr)));
+  }
+  SLUICE_TRY(ReplyPtr reply, exchange());
   if (reply->type == REDIS_REPLY_ERROR) {
-    return fail(failed(std::string(reply->str, static_cast<std::size_t>(reply->len))));
+    return fail(refused(words.front(), std::string_view(reply->str, static_cast<std::size_t>(reply->len))));
   }
   return reply;
+}
+
+// What redisGetReply() does, but for its end: there, whoever sends an octet now and then is waited for without one.
+Result<RedisLink::ReplyPtr> RedisLink::exchange() {
+  const MonoTime end = began_ + kMostPatience * options_.patience;
+  for (int done = 0; done == 0;) {
+    if (clock_.mono() >= end) return fail(failed(kTooSlow));
+    if (redisBufferWrite(context_.get(), &done) != REDIS_OK) return fail(failed(std::string(context_->errstr)));
+  }
+  while (true) {
+    void* reply = nullptr;
+    const bool good = redisGetReplyFromReader(context_.get(), &reply) == REDIS_OK;
+    if (good && reply) return ReplyPtr(static_cast<redisReply*>(reply));
+    if (good && clock_.mono() >= end) return fail(failed(kTooSlow));
+    if (!good || redisBufferRead(context_.get()) != REDIS_OK) return fail(failed(std::string(context_->errstr)));
+  }
+}
+
+// What Redis says to a command. Its text may quote what it was sent, which callers and logs must not show.
+Error RedisLink::refused(std::string_view command, std::string_view text) {
+  if (command == "AUTH") {
+    const std::string_view word = text.substr(0, text.find(' '));
+    const bool is_word = word.size() <= kMostWord && std::all_of(word.begin(), word.end(), is_upper);
+    return failed(is_word ? fmt::format("{} is its answer to AUTH", word) : "AUTH is refused");
+  }
+  // Of a moment, and of this write alone: there is nothing wrong with the connection.
+  static constexpr std::string_view kOfThisWrite[] = {"OOM ", "NOREPLICAS ", "MISCONF "};
+  const bool of_this_write = std::any_of(std::begin(kOfThisWrite), std::end(kOfThisWrite),
+                                         [&](std::string_view word) { return text.starts_with(word); });
+  if (of_this_write) return {Code::kUnavailable, "Redis does not take this now: " + shown(text)};
+  return failed(text);
 }
 
 Status RedisLink::connect() {

@@ -41,7 +41,8 @@ class RedisLink {
   struct Options {
     RedisAddress address;
     std::function<Result<Secret>()> password;  // asked for at each connection; empty: none is needed
-    std::chrono::milliseconds patience{500};   // of each command, and of the connection
+    std::chrono::milliseconds patience{
+        500};  // for the connection, and until more of an answer comes; for all of it four times that
   };
   RedisLink(const Clock& clock, Entropy& entropy, Options options);
   ~RedisLink();
@@ -58,7 +59,7 @@ class RedisLink {
   };
   using ReplyPtr = std::unique_ptr<redisReply, Freer>;
   Status connect();  // where there is no connection
-  // A reply that is no error; behind connect().
+  // A reply that is no error; behind connect(). Where Redis only takes no writes now, the connection stays.
   Result<ReplyPtr> ask(const std::vector<std::string>& words);
   // The connection is given up: what it said makes no sense. What to answer.
   Error failed(std::string_view what);
@@ -67,10 +68,13 @@ class RedisLink {
   // The key beside everything, and what it holds since the first connection: without it the rest is not ours.
   static constexpr const char* kMarkKey = "sluice:mark";
   const std::string& mark() const { return mark_; }
+  MonoTime now() const { return clock_.mono(); }
   std::string place() const { return to_string(options_.address); }
 
  private:
   Error rest(Error why);
+  Result<ReplyPtr> exchange();
+  Error refused(std::string_view command, std::string_view text);
   Status greet();
   Status check_eviction();
   Status take_mark();

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
+#include <map>
 #include <tuple>
 #include <utility>
 
@@ -27,6 +29,9 @@ constexpr const char* kPins = "sluice:gate:pins:";
 constexpr std::string_view kPinned = "pins:";           // of fields of kGate
 constexpr std::int64_t kVoidKeptMs = 7 * 86'400'000LL;  // for whoever asks what became of it
 constexpr int kTries = 200;                             // each that fails, another process's change has passed
+constexpr std::chrono::seconds kMostTime{2};            // of a change, however many are faster
+// Remembered of a Redis that has gone back: others' changes never bring it so far that it would be trusted again.
+constexpr std::int64_t kNeverAgain = std::numeric_limits<std::int64_t>::max();
 
 // Reads what the commands ask for, as of one moment: {-1}: the mark is not ours; else the version and the answers. As
 // PERSIST would write, a replica that only reads refuses the script, and so does a Redis that has lost its replicas.
@@ -136,11 +141,21 @@ Status RedisState::see(std::int64_t version) {
     known_ = first;
   }
   if (known_->mark != link_->mark()) return fail(gone("was emptied or replaced"));
-  if (version < known_->version) return fail(gone("has gone back to what was before"));
+  if (version > known_->version) {
+    SLUICE_CHECK(memory_.remember(place, {known_->mark, version}));
+    known_->version = version;
+    // Another process of the home may have seen that it had gone back.
+    SLUICE_TRY(const auto kept, memory_.find(place));
+    if (kept && kept->version == kNeverAgain) known_->version = kNeverAgain;
+  }
   if (version == known_->version) return {};
-  SLUICE_CHECK(memory_.remember(place, {known_->mark, version}));
-  known_->version = version;
-  return {};
+  if (known_->version != kNeverAgain) {
+    known_->version = kNeverAgain;
+    // Where the row is not there any more a person has adopted it meanwhile.
+    SLUICE_TRY(const auto kept, memory_.find(place));
+    if (kept) SLUICE_CHECK(memory_.remember(place, *known_));
+  }
+  return fail(gone("has gone back to what was before"));
 }
 
 Result<std::vector<RedisState::Texts>> RedisState::read(const std::vector<Words>& commands) {
@@ -183,7 +198,8 @@ Result<std::vector<std::string>> RedisState::read_fields(const char* key) {
 }
 
 Status RedisState::transact(std::optional<Part> tells, const std::function<Status()>& work) {
-  for (int tries = 0; tries < kTries; ++tries) {
+  const MonoTime began = link_->now();
+  for (int tries = 0; tries < kTries && link_->now() - began < kMostTime; ++tries) {
     change_ = Change();
     const Status done = work();
     Result<bool> written = true;
@@ -267,12 +283,19 @@ Result<GateRows::Waiting> RedisState::count_waiting(const std::string& grant, st
   return waiting;
 }
 
-Result<std::vector<Approval>> RedisState::live_approvals(std::int64_t after_ms) {
-  SLUICE_TRY(const auto rows, read_fields(kApprovals));
+Result<std::vector<Approval>> RedisState::live_approvals(std::int64_t after_ms, Arguments arguments) {
+  std::vector<Words> commands{{"HVALS", kApprovals}};
+  if (arguments == Arguments::kWith) commands.push_back({"HGETALL", kArguments});
+  SLUICE_TRY(const auto answers, read(commands));
+  std::map<std::string, std::string> by_id;
+  const Texts none, &fields = answers.size() > 1 ? answers[1] : none;
+  for (std::size_t i = 0; i + 1 < fields.size(); i += 2) by_id[fields[i].value_or("")] = fields[i + 1].value_or("");
   std::vector<Approval> live;
-  for (const std::string& row : rows) {
-    SLUICE_TRY(Approval approval, read_approval_row(row));
-    if (approval.is_live() && approval.expires_ms > after_ms) live.push_back(std::move(approval));
+  for (const std::optional<std::string>& row : answers.front()) {
+    SLUICE_TRY(Approval approval, read_approval_row(row.value_or("")));
+    if (!approval.is_live() || approval.expires_ms <= after_ms) continue;
+    approval.arguments = by_id[approval.id];
+    live.push_back(std::move(approval));
   }
   std::sort(live.begin(), live.end(), [](const Approval& a, const Approval& b) {
     return std::tie(a.created_ms, a.id) < std::tie(b.created_ms, b.id);
@@ -361,15 +384,28 @@ Status RedisState::end(Approval approval, std::int64_t kept_ms) {
 
 Status RedisState::retire_approvals(std::int64_t now_ms, std::int64_t kept_ms) {
   SLUICE_TRY(const std::vector<Brief> all, briefs());
+  std::vector<Words> commands;
   for (const Brief& one : all) {
-    if (one.expires_ms > now_ms) continue;
-    SLUICE_TRY(auto approval, this->approval(one.id));
-    if (approval) SLUICE_CHECK(end(*std::move(approval), kept_ms));
+    if (one.expires_ms <= now_ms) commands.push_back({"HGET", kApprovals, one.id});
+  }
+  if (commands.empty()) return {};
+  SLUICE_TRY(const auto answers, read(commands));
+  for (const Texts& answer : answers) {
+    const auto row = only(answer);
+    if (!row) continue;
+    SLUICE_TRY(Approval approval, read_approval_row(*row));
+    // For whoever's clock is behind: nobody decides about a call that cannot be looked at any more.
+    if (approval.status != "denied") approval.status = "expired";
+    SLUICE_CHECK(end(std::move(approval), kept_ms));
   }
   return {};
 }
 
 Status RedisState::put(const Pin& pin) {
+  // Rows are JSON, where it would read otherwise: it would not be found again, and each contact be the first.
+  if (!is_utf8(pin.server) || !is_utf8(pin.target)) {
+    return fail(Code::kRefused, "a server whose name, command or URL is not UTF-8 cannot have pins in Redis");
+  }
   const std::string id = id_of(pin.server, pin.target);
   SLUICE_CHECK(change({"HSET", kGate, std::string(kPinned) + id, dump_json(Json::array({pin.server, pin.target}))}));
   return change({"HSET", kPins + id, pin.tool, to_row(pin)});

@@ -36,7 +36,7 @@ class RedisState final : public GateRows {
   Result<std::optional<Approval>> standing_approval(const std::string& grant, const std::string& digest,
                                                     std::int64_t after_ms) override;
   Result<Waiting> count_waiting(const std::string& grant, std::int64_t after_ms) override;
-  Result<std::vector<Approval>> live_approvals(std::int64_t after_ms) override;
+  Result<std::vector<Approval>> live_approvals(std::int64_t after_ms, Arguments arguments) override;
   Result<std::optional<Approval>> approval(const std::string& id) override;
   Result<std::vector<Pin>> pins(const std::string& server, const std::string& target) override;
 

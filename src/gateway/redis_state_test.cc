@@ -238,6 +238,29 @@ TEST_F(RedisStateTest, A44OneThatHasGoneBackRevivesNothing) {
   RedisState next = open();
   EXPECT_FALSE(next.grants()) << "the home remembers it";
   EXPECT_FALSE(GrantStore(next).create({.name = "other"}));
+  RedisState elsewhere = open("elsewhere");
+  ASSERT_TRUE(GrantStore(elsewhere).create({.name = "third"}));
+  ASSERT_TRUE(GrantStore(elsewhere).create({.name = "fourth"}));
+  EXPECT_FALSE(state.grants()) << "others' changes do not make it what it was";
+  EXPECT_FALSE(next.grants());
+  EXPECT_FALSE(open().grants());
+  StateMemory memory(home("home"));
+  EXPECT_TRUE(*memory.forget(memory.places()->front()));
+  EXPECT_FALSE(state.grants()) << "a process that runs is started anew";
+  EXPECT_EQ(memory.places()->size(), 0u) << "and takes nothing back of what a person said";
+  EXPECT_EQ(open().grants()->size(), 3u);
+}
+
+TEST_F(RedisStateTest, A44WhatOneProcessHasSeenGoBackIsRefusedByTheOthersOfItsHome) {
+  RedisState state = open(), other = open();
+  ASSERT_TRUE(GrantStore(state).create({.name = "bot"}));
+  ASSERT_TRUE(other.grants());
+  ASSERT_EQ(redis_.answer("hincrby sluice:gate version -1"), "0\n");
+  EXPECT_FALSE(state.grants());
+  RedisState elsewhere = open("elsewhere");
+  ASSERT_TRUE(GrantStore(elsewhere).create({.name = "third"}));
+  ASSERT_TRUE(GrantStore(elsewhere).create({.name = "fourth"}));
+  EXPECT_FALSE(other.grants());
 }
 
 TEST_F(RedisStateTest, A44AReplicaIsNotReadFrom) {
@@ -259,12 +282,34 @@ TEST_F(RedisStateTest, A44OneThatHasLostItsReplicasIsNotReadFromWhereItMustHaveT
   EXPECT_EQ(state.grants()->size(), 1u);
 }
 
+TEST_F(RedisStateTest, WhereOnlyNothingCanBeWrittenReadingGoesOnAtOnce) {
+  RedisState state = open();
+  GrantStore grants(state);
+  ASSERT_TRUE(grants.create({.name = "bot"}));
+  ASSERT_TRUE(redis_.command("config set maxmemory 1"));
+  const Status full = grants.create({.name = "other"});
+  ASSERT_FALSE(full);
+  EXPECT_EQ(full.error().code, Code::kUnavailable);
+  EXPECT_NE(full.error().message.find("OOM"), std::string::npos) << full.error().message;
+  EXPECT_EQ(grants.load()->size(), 1u);
+}
+
 TEST_F(RedisStateTest, A39PinsThatAreLostAreNotNone) {
   RedisState state = open();
   ASSERT_TRUE(check(state, "1"));
   ASSERT_EQ(redis_.answer("--raw eval \"return redis.call('del', redis.call('keys', 'sluice:gate:pins:*')[1])\" 0"),
             "1\n");
   EXPECT_NE(check(state, "1").error().message.find("has lost pins"), std::string::npos);
+}
+
+TEST_F(RedisStateTest, A39AServerThatCouldNotBeFoundAgainIsRefusedAndNotNewForEver) {
+  RedisState state = open();
+  const std::vector<PinStore::Seen> tools{{"a", "1"}};
+  for (int i = 0; i < 2; ++i) {
+    const auto checked = PinStore(state).check("files", "cmd \xff", tools, PinStore::First::kAccept, 1);
+    ASSERT_FALSE(checked);
+    EXPECT_EQ(checked.error().code, Code::kRefused);
+  }
 }
 
 TEST_F(RedisStateTest, ARowThatCannotBeTrueIsAnErrorAndNeverEmpty) {

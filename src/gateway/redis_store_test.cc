@@ -2,6 +2,8 @@
 #include "gateway/redis_store.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -201,6 +203,52 @@ TEST_F(RedisStoreTest, APasswordIsAskedForAndAWrongOneIsNotShown) {
   ASSERT_FALSE(usable);
   EXPECT_EQ(usable.error().message.find("wrong-password"), std::string::npos);
   EXPECT_FALSE(redis_.link()->check());
+  redis_.end();
+  ASSERT_TRUE(redis_.start({"--rename-command", "AUTH", ""}));  // it says what it was sent
+  const Status unknown = with("right-password")->check();
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().code, Code::kRefused);
+  EXPECT_EQ(unknown.error().message.find("right"), std::string::npos) << unknown.error().message;
+}
+
+TEST(RedisLinkTest, A44WhoeverSendsAnOctetNowAndThenIsNotWaitedForWithoutEnd) {
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(::listen(listener, 1), 0);
+  ASSERT_EQ(::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  std::thread slow([listener] {
+    const int peer = ::accept(listener, nullptr, nullptr);
+    for (int i = 0; i < 400 && ::send(peer, "+", 1, MSG_NOSIGNAL) == 1; ++i) ::usleep(25'000);
+    ::close(peer);
+  });
+  SystemClock clock;
+  SystemEntropy entropy;
+  RedisLink::Options options;
+  options.address = *parse_redis_address("redis://127.0.0.1:" + std::to_string(ntohs(address.sin_port)));
+  options.patience = std::chrono::milliseconds(100);
+  RedisLink link(clock, entropy, options);
+  const auto began = std::chrono::steady_clock::now();
+  EXPECT_NE(link.check().error().message.find("too slowly"), std::string::npos);
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(5));
+  slow.join();
+  ::close(listener);
+}
+
+TEST_F(RedisStoreTest, WhatRedisSaysIsShownShortAndWithoutControlCharacters) {
+  const auto link = redis_.link();
+  const auto turn = link->take_turn();
+  ASSERT_TRUE(link->connect());
+  const auto reply =
+      link->ask({"EVAL", "return redis.error_reply(ARGV[1])", "0", "ERR \x1b[2J" + std::string(1'000, 'x')});
+  ASSERT_FALSE(reply);
+  const std::string& text = reply.error().message;
+  EXPECT_EQ(text.find('\x1b'), std::string::npos);
+  EXPECT_NE(text.find("\\u001b[2Jxxx"), std::string::npos) << text;
+  EXPECT_LT(text.size(), 300u);
 }
 
 }  // namespace

@@ -39,6 +39,12 @@ class TestPolicy final : public Policy {
       decision.rule = "/tools/x/deny_if/0";
       decision.message = "not today";
     }
+    if (subject.name == asked) {
+      ++asks;
+      decision.allow = false;
+      decision.pending = PendingApproval{"apr_1", 0, std::chrono::seconds(60), "waits", "", "", decided};
+      return decision;
+    }
     decision.reserved.parts.push_back({"key", 0, 1, 1, 1});
     return decision;
   }
@@ -46,8 +52,10 @@ class TestPolicy final : public Policy {
     given_back += !reserved.parts.empty();
     reserved.parts.clear();
   }
-  std::string hidden, denied, closed;
-  int given_back = 0;
+  std::optional<std::int64_t> decisions() override { return decided; }
+  std::string hidden, denied, closed, asked;
+  int given_back = 0, asks = 0;
+  std::optional<std::int64_t> decided;
 };
 
 // What the test tools leave behind.

@@ -122,6 +122,20 @@ class Grants(Shared):
         self.assertIn(str(redis.port), done.stderr)
         self.assertEqual(sluice("grant", "list", *self.state, home=self.home, check=0).stderr, "")
 
+    def test_the_brake_needs_no_state_and_it_is_let_off_where_the_state_is(self):
+        self.redis()
+        self.make_admin()
+        self.start()
+        missing = ["--state-password-file", self.directory / "none"]
+        sluice("gate", "close", *self.state, *missing, home=self.home, check=0)
+        status = sluice("gate", "status", "--json", *self.state, *missing, home=self.home, check=0)
+        self.assertEqual(json.loads(status.stdout), {"gate": "closed"})
+        done = sluice("gate", "open", "--admin-token-file", self.admin_file, home=self.home)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("say so with --state", done.stderr)
+        self.as_admin("gate", "open")
+        self.assertEqual(json.loads(sluice("gate", "status", "--json", home=self.home).stdout), {"gate": "open"})
+
 
 class Approvals(Shared):
     def bot(self, **entry):
