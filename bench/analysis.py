@@ -53,9 +53,9 @@ class Site:
         self.items = [json_answer({**item(chance, v), "related": [item(chance, i) for i in range(24)]}) for v in range(VARIANTS)]
         rare = item(chance, 0) | {"note": "a needleinhay of the benchmark"}
         self.rare = json_answer({"items": [rare], "page": 0, "total": 1})
-        self.large = json_answer({"items": [item(chance, i) for i in range(28_000)]})  # about 10 MB
+        self.large = json_answer({"items": [item(chance, i) for i in range(32_000)]})  # 10 MB
         rows = "".join(f'<tr class="row r{i % 7}" data-n="{i}"><td><a href="/p/{i}">{words(chance, 4)}</a></td><td>{i}</td></tr>'
-                       for i in range(40_000))
+                       for i in range(47_000))  # 5 MB
         page = f"<html><body><table id=big><tbody>{rows}</tbody></table></body></html>".encode()
         self.page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n%s" % (len(page), page)
 

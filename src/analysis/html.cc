@@ -91,10 +91,7 @@ void walk(const HtmlNode& node, const Enter& enter, const Leave& leave) {
 
 struct HtmlPage::Memory {
   Memory(std::string_view page, bool texts_aside)
-      : html(repair_utf8(page)),
-        texts(texts_aside ? html : std::string_view()),
-        gumbo(html.size(), kMaxHtmlMemory),
-        pool(html.size()) {}
+      : html(repair_utf8(page)), texts(html, texts_aside), gumbo(html.size(), kMaxHtmlMemory), pool(html.size()) {}
 
   std::string html;
   TextsAside texts;
@@ -194,7 +191,7 @@ Result<HtmlPage> HtmlPage::parse(std::string_view html, const std::function<bool
   auto memory = std::make_shared<Memory>(html, texts_aside);
   memory->gumbo.enough = &enough;
   int ending = 0;
-  const std::string_view read = texts_aside ? memory->texts.shortened() : memory->html;
+  const std::string_view read = memory->texts.shortened();
   const GumboOutput* const output = run_gumbo(memory->gumbo, read.data(), read.size(), ending);
   GumboMemory::running = nullptr;
   memory->gumbo.enough = nullptr;

@@ -221,12 +221,6 @@ class Scan {
   bool in_drawing_ = false, in_select_ = false;
 };
 
-int digit_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char lower = static_cast<char>(c | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 // Whether signs cannot be told from what is in the page, as it is or as a reference.
 bool has_signs(std::string_view page) {
   if (page.find('\xF3') != std::string_view::npos || page.find('\xF4') != std::string_view::npos) return true;
@@ -236,7 +230,7 @@ bool has_signs(std::string_view page) {
     if (hex) ++at;
     char32_t value = 0;
     for (; at < page.size() && value < kLow; ++at) {
-      const int digit = digit_value(page[at]);
+      const int digit = hex_value(page[at]);
       if (digit < 0 || (!hex && digit > 9)) break;
       value = value * (hex ? 16 : 10) + static_cast<char32_t>(digit);
     }
@@ -247,13 +241,10 @@ bool has_signs(std::string_view page) {
 
 }  // namespace
 
-TextsAside::TextsAside(std::string_view page) : page_(page) {
+TextsAside::TextsAside(std::string_view page, bool aside) : page_(page) {
+  if (!aside || has_signs(page)) return;
   shortened_.reserve(page.size());
-  if (has_signs(page)) {
-    shortened_ = page;
-  } else {
-    Scan(page, shortened_, aside_).run();
-  }
+  Scan(page, shortened_, aside_).run();
 }
 
 std::string_view TextsAside::restored(std::string_view text, std::pmr::memory_resource& pool) const {

@@ -14,10 +14,11 @@ class TextsAside {
  public:
   // `page` is UTF-8 and outlives this. Where it cannot be told without a tree what is text (after <math>, <template>,
   // <frameset>, a script with a comment inside, markup that is cut or odd), the rest of the page stays as it is.
-  explicit TextsAside(std::string_view page);
+  // Not `aside`: all of it does.
+  explicit TextsAside(std::string_view page, bool aside = true);
 
   // To be read in the page's place: the tree is the same, but for its texts.
-  std::string_view shortened() const { return shortened_; }
+  std::string_view shortened() const { return aside_.empty() ? page_ : shortened_; }
   // What a text of that tree was. It lies in `text`, in the page or in `pool`.
   std::string_view restored(std::string_view text, std::pmr::memory_resource& pool) const;
 

@@ -184,9 +184,8 @@ std::string OpenApiWriter::path_of(const ApiEndpoint& endpoint) const {
   return options_.redactor ? options_.redactor->mask_known(endpoint.path).text : endpoint.path;
 }
 
-std::string OpenApiWriter::operation_id(const ApiEndpoint& endpoint) {
-  const std::string path = path_of(endpoint);
-  std::string id = to_lower(endpoint.method) + camel(path);
+std::string OpenApiWriter::operation_id(const std::string& method, const std::string& path) {
+  std::string id = to_lower(method) + camel(path);
   if (path == "/") id += "Root";
   std::string unique = id;
   for (int n = 2; !operation_ids_.insert(unique).second; ++n) unique = fmt::format("{}_{}", id, n);
@@ -287,14 +286,14 @@ Json OpenApiWriter::security_json(const OperationDraft& draft) const {
   return security;
 }
 
-Json OpenApiWriter::operation_json(const OperationDraft& draft) {
+Json OpenApiWriter::operation_json(const OperationDraft& draft, const std::string& path) {
   const ApiEndpoint& endpoint = *draft.endpoints.front();
   std::size_t requests = 0;
   for (const ApiEndpoint* each : draft.endpoints) requests += each->use.count;
-  Json json = {{"operationId", operation_id(endpoint)},
-               {"summary", endpoint.method + " " + path_of(endpoint)},
+  Json json = {{"operationId", operation_id(endpoint.method, path)},
+               {"summary", endpoint.method + " " + path},
                {"description", fmt::format("Told from {} requests.", requests)},
-               {"tags", Json::array({tag_of(path_of(endpoint))})}};
+               {"tags", Json::array({tag_of(path)})}};
   if (Json parameters = parameters_json(draft); !parameters.empty()) json["parameters"] = std::move(parameters);
   if (Json content = content_json(draft.request); !content.empty() && endpoint.method != "TRACE") {
     json["requestBody"] = {{"content", std::move(content)}};
@@ -331,8 +330,9 @@ Json OpenApiWriter::finish() {
   std::set<std::string> tags;
   for (const auto& draft : drafts_) {
     const ApiEndpoint& endpoint = *draft->endpoints.front();
-    tags.insert(tag_of(path_of(endpoint)));
-    paths[path_of(endpoint)][to_lower(endpoint.method)] = operation_json(*draft);
+    const std::string path = path_of(endpoint);
+    tags.insert(tag_of(path));
+    paths[path][to_lower(endpoint.method)] = operation_json(*draft, path);
   }
   document["tags"] = Json::array();
   for (const std::string& tag : tags) document["tags"].push_back({{"name", tag}, {"description", "Paths of " + tag}});

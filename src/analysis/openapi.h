@@ -61,13 +61,13 @@ class OpenApiWriter {
   void add_answer(OperationDraft& draft, const FlowView& flow);
   void add_message(Message& message, const FlowView& flow, flow::Direction direction);
   bool is_credential(std::string_view in, std::string_view name) const;
-  Json operation_json(const OperationDraft& draft);
+  Json operation_json(const OperationDraft& draft, const std::string& path);
   Json parameters_json(const OperationDraft& draft) const;
   Json content_json(const Message& message) const;
   Json responses_json(const OperationDraft& draft) const;
   Json security_json(const OperationDraft& draft) const;
   std::string path_of(const ApiEndpoint& endpoint) const;
-  std::string operation_id(const ApiEndpoint& endpoint);
+  std::string operation_id(const std::string& method, const std::string& path);
 
   const std::vector<ApiEndpoint>& endpoints_;
   OpenApiOptions options_;

@@ -25,6 +25,11 @@ std::string_view trim(std::string_view text);
 std::vector<std::string_view> split(std::string_view text, char separator);
 
 // --- encodings ---
+constexpr int hex_value(char c) {  // of a digit in either case; -1: it is none
+  if (c >= '0' && c <= '9') return c - '0';
+  const char lower = ascii_lower(c);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
 std::string hex_encode(Bytes octets);  // lower case
 std::optional<std::string> hex_decode(std::string_view text);
 std::string base64_encode(Bytes octets);     // RFC 4648 §4, padded

@@ -144,13 +144,17 @@ TEST(Dispatcher, WhatNeverRanIsGivenBackAndWhatRanIsNot) {
   EXPECT_EQ(gate.policy.given_back, 1);
 }
 
-TEST(Dispatcher, ACallThatWaitsIsJudgedAgainOnceSomebodyHasDecided) {
-  TestGate gate;
+void call_that_waits(TestGate& gate, std::optional<Result<Json>>& answer) {
   gate.policy.asked = "echo";
   gate.policy.decided = 1;
-  std::optional<Result<Json>> answer;
   gate.dispatcher->call({}, mcp::CallTool{"echo", Json::object(), {}}, {},
                         [&](Result<Json> got) { answer = std::move(got); });
+}
+
+TEST(Dispatcher, ACallThatWaitsIsJudgedAgainOnceSomebodyHasDecided) {
+  TestGate gate;
+  std::optional<Result<Json>> answer;
+  call_that_waits(gate, answer);
   const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(900);
   EXPECT_FALSE(gate.run_until([&] { return answer || std::chrono::steady_clock::now() >= end; }) && answer);
   EXPECT_EQ(gate.policy.asks, 1) << "nothing has changed";
@@ -164,11 +168,8 @@ TEST(Dispatcher, ACallThatWaitsIsJudgedAgainOnceSomebodyHasDecided) {
 
 TEST(Dispatcher, ACallThatWaitsIsJudgedAgainNowAndThenWhateverHasChanged) {
   TestGate gate;
-  gate.policy.asked = "echo";
-  gate.policy.decided = 1;
   std::optional<Result<Json>> answer;
-  gate.dispatcher->call({}, mcp::CallTool{"echo", Json::object(), {}}, {},
-                        [&](Result<Json> got) { answer = std::move(got); });
+  call_that_waits(gate, answer);
   gate.policy.asked = "";  // as when its policy is another
   EXPECT_TRUE(gate.run_until([&] { return answer.has_value(); }));
 }

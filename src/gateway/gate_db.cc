@@ -1,11 +1,23 @@
 #include "gateway/gate_db.h"
 
+#include <fmt/format.h>
+
 namespace sluice::gateway {
 namespace {
 
 constexpr int kSchema = 1;
 
 std::int64_t row_of(GateDb::Part part) { return static_cast<std::int64_t>(part) + 1; }
+
+// In the order of their tables.
+constexpr const char* kGrantColumns =
+    "name, server, policy, hash, old_hash, old_until_ms, created_ms, expires_ms, revoked_ms, stdio";
+constexpr const char* kPinColumns = "server, target, tool, accepted, seen, rejected, changed_ms";
+std::string approval_columns(const char* arguments = "arguments") {
+  return std::string("id, grant_name, server, tool, digest, rule, message, ") + arguments +
+         ", created_ms, expires_ms, status, approver, decided_ms";
+}
+constexpr const char* kIsLive = "status IN ('pending', 'approved', 'denied')";  // Approval::is_live
 
 Grant read_grant(Statement& row) {
   Grant grant;
@@ -130,8 +142,12 @@ Status GateDb::write(Statement& statement) {
   return statement.run() ? Status() : fail(file_.error("written"));
 }
 
-template <class Read>
-Status GateDb::each_row(Statement& rows, const Read& read) {
+template <class Bind, class Read>
+Status GateDb::each_row(const std::string& question, const Bind& bind, const Read& read) {
+  SLUICE_TRY(const bool present, open_if_present());
+  if (!present) return {};
+  Statement rows(file_, question.c_str());
+  bind(rows);
   auto step = rows.step();
   for (; step == Statement::Step::kRow; step = rows.step()) read(rows);
   return step == Statement::Step::kDone ? Status() : fail(file_.error("read"));
@@ -139,94 +155,81 @@ Status GateDb::each_row(Statement& rows, const Read& read) {
 
 Result<std::vector<Grant>> GateDb::grants() {
   std::vector<Grant> all;
-  SLUICE_TRY(const bool present, open_if_present());
-  if (!present) return all;
-  Statement rows(file_,
-                 "SELECT name, server, policy, hash, old_hash, old_until_ms, created_ms, expires_ms, revoked_ms, stdio"
-                 " FROM gate_grants ORDER BY name");
-  SLUICE_CHECK(each_row(rows, [&](Statement& row) { all.push_back(read_grant(row)); }));
+  SLUICE_CHECK(each_row(
+      fmt::format("SELECT {} FROM gate_grants ORDER BY name", kGrantColumns), [](Statement&) {},
+      [&](Statement& row) { all.push_back(read_grant(row)); }));
   return all;
 }
 
 Result<std::string> GateDb::admin_hash() {
   std::string hash;
-  SLUICE_TRY(const bool present, open_if_present());
-  if (!present) return hash;
-  Statement rows(file_, "SELECT hash FROM gate_admin");
-  SLUICE_CHECK(each_row(rows, [&](Statement& row) { hash = row.text(0); }));
+  SLUICE_CHECK(each_row(
+      "SELECT hash FROM gate_admin", [](Statement&) {}, [&](Statement& row) { hash = row.text(0); }));
   return hash;
 }
 
 Result<std::optional<Approval>> GateDb::standing_approval(const std::string& grant, const std::string& digest,
                                                           std::int64_t after_ms) {
   std::optional<Approval> found;
-  SLUICE_TRY(const bool present, open_if_present());
-  if (!present) return found;
-  Statement rows(file_,
-                 "SELECT id, grant_name, server, tool, digest, rule, message, arguments, created_ms, expires_ms,"
-                 " status, approver, decided_ms FROM gate_approvals WHERE digest = ?1 AND grant_name = ?2"
-                 " AND expires_ms > ?3 AND status IN ('pending', 'approved', 'denied') ORDER BY created_ms DESC");
-  rows.bind_text(1, digest);
-  rows.bind_text(2, grant);
-  rows.bind(3, after_ms);
-  SLUICE_CHECK(each_row(rows, [&](Statement& row) { found = read_approval(row); }));
+  SLUICE_CHECK(each_row(
+      fmt::format("SELECT {} FROM gate_approvals WHERE digest = ?1 AND grant_name = ?2 AND expires_ms > ?3 AND {}"
+                  " ORDER BY created_ms DESC",
+                  approval_columns(), kIsLive),
+      [&](Statement& rows) {
+        rows.bind_text(1, digest);
+        rows.bind_text(2, grant);
+        rows.bind(3, after_ms);
+      },
+      [&](Statement& row) { found = read_approval(row); }));
   return found;
 }
 
 Result<GateRows::Waiting> GateDb::count_waiting(const std::string& grant, std::int64_t after_ms) {
   Waiting waiting;
-  SLUICE_TRY(const bool present, open_if_present());
-  if (!present) return waiting;
-  Statement rows(file_,
-                 "SELECT count(*), coalesce(sum(grant_name = ?2), 0) FROM gate_approvals"
-                 " WHERE expires_ms > ?1 AND status = 'pending'");
-  rows.bind(1, after_ms);
-  rows.bind_text(2, grant);
-  SLUICE_CHECK(each_row(rows, [&](Statement& row) {
-    waiting.of_all = static_cast<std::size_t>(row.integer(0));
-    waiting.of_grant = static_cast<std::size_t>(row.integer(1));
-  }));
+  SLUICE_CHECK(each_row(
+      "SELECT count(*), coalesce(sum(grant_name = ?2), 0) FROM gate_approvals"
+      " WHERE expires_ms > ?1 AND status = 'pending'",
+      [&](Statement& rows) {
+        rows.bind(1, after_ms);
+        rows.bind_text(2, grant);
+      },
+      [&](Statement& row) {
+        waiting.of_all = static_cast<std::size_t>(row.integer(0));
+        waiting.of_grant = static_cast<std::size_t>(row.integer(1));
+      }));
   return waiting;
 }
 
 Result<std::vector<Approval>> GateDb::live_approvals(std::int64_t after_ms, Arguments arguments) {
   std::vector<Approval> live;
-  SLUICE_TRY(const bool present, open_if_present());
-  if (!present) return live;
-  Statement rows(file_,
-                 "SELECT id, grant_name, server, tool, digest, rule, message, iif(?2, arguments, ''), created_ms,"
-                 " expires_ms, status, approver, decided_ms FROM gate_approvals"
-                 " WHERE expires_ms > ?1 AND status IN ('pending', 'approved', 'denied') ORDER BY created_ms, id");
-  rows.bind(1, after_ms);
-  rows.bind(2, arguments == Arguments::kWith ? 1 : 0);
-  SLUICE_CHECK(each_row(rows, [&](Statement& row) { live.push_back(read_approval(row)); }));
+  SLUICE_CHECK(each_row(
+      fmt::format("SELECT {} FROM gate_approvals WHERE expires_ms > ?1 AND {} ORDER BY created_ms, id",
+                  approval_columns(arguments == Arguments::kWith ? "arguments" : "''"), kIsLive),
+      [&](Statement& rows) { rows.bind(1, after_ms); }, [&](Statement& row) { live.push_back(read_approval(row)); }));
   return live;
 }
 
 Result<std::optional<Approval>> GateDb::approval(const std::string& id) {
   std::optional<Approval> found;
-  SLUICE_TRY(const bool present, open_if_present());
-  if (!present) return found;
-  Statement rows(file_,
-                 "SELECT id, grant_name, server, tool, digest, rule, message, arguments, created_ms, expires_ms,"
-                 " status, approver, decided_ms FROM gate_approvals WHERE id = ?1");
-  rows.bind_text(1, id);
-  SLUICE_CHECK(each_row(rows, [&](Statement& row) { found = read_approval(row); }));
+  SLUICE_CHECK(each_row(
+      fmt::format("SELECT {} FROM gate_approvals WHERE id = ?1", approval_columns()),
+      [&](Statement& rows) { rows.bind_text(1, id); }, [&](Statement& row) { found = read_approval(row); }));
   return found;
 }
 
 Result<std::vector<Pin>> GateDb::pins(const std::string& server, const std::string& target) {
   std::vector<Pin> pins;
-  SLUICE_TRY(const bool present, open_if_present());
-  if (!present) return pins;
-  Statement rows(file_,
-                 "SELECT server, target, tool, accepted, seen, rejected, changed_ms FROM gate_pins"
-                 " WHERE (?1 = '' OR server = ?1) AND (?2 = '' OR target = ?2) ORDER BY server, target, tool");
-  rows.bind_text(1, server);
-  rows.bind_text(2, target);
-  SLUICE_CHECK(each_row(rows, [&](Statement& row) {
-    pins.push_back({row.text(0), row.text(1), row.text(2), row.text(3), row.text(4), row.text(5), row.integer(6)});
-  }));
+  SLUICE_CHECK(each_row(
+      fmt::format("SELECT {} FROM gate_pins WHERE (?1 = '' OR server = ?1) AND (?2 = '' OR target = ?2)"
+                  " ORDER BY server, target, tool",
+                  kPinColumns),
+      [&](Statement& rows) {
+        rows.bind_text(1, server);
+        rows.bind_text(2, target);
+      },
+      [&](Statement& row) {
+        pins.push_back({row.text(0), row.text(1), row.text(2), row.text(3), row.text(4), row.text(5), row.integer(6)});
+      }));
   return pins;
 }
 

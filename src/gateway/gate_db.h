@@ -31,8 +31,6 @@ class GateDb final : public GateRows {
   Status put_admin_hash(const std::string& hash) override;
   Status retire_approvals(std::int64_t now_ms, std::int64_t kept_ms) override;
 
-  SqliteFile& file() { return file_; }
-
  private:
   struct Statements;
   // kConflict: another version's file; kIo.
@@ -42,8 +40,9 @@ class GateDb final : public GateRows {
   Status transact(std::optional<Part> tells, const std::function<Status()>& work) override;
   Status count(Part part);
   Status write(Statement& statement);
-  template <class Read>
-  Status each_row(Statement& rows, const Read& read);
+  // What a question finds; without a file that is nothing.
+  template <class Bind, class Read>
+  Status each_row(const std::string& question, const Bind& bind, const Read& read);
 
   SqliteFile file_;
   std::shared_ptr<Statements> statements_;  // gone before the file

@@ -1,13 +1,19 @@
 #include "gateway/gate_row_json.h"
 
+#include <concepts>
+#include <type_traits>
+
 #include "base/json.h"
 
 namespace sluice::gateway {
 namespace {
 
+template <class Row, class Kind>
+concept RowOf = std::same_as<std::remove_const_t<Row>, Kind>;
+
 // Every member of a row, for reading and for writing alike.
-template <class Row, class Each>
-void each_member_of_grant(Row& row, const Each& each) {
+template <RowOf<Grant> Row, class Each>
+void each_member(Row& row, const Each& each) {
   each("name", row.name);
   each("server", row.server);
   each("policy", row.policy);
@@ -20,8 +26,8 @@ void each_member_of_grant(Row& row, const Each& each) {
   each("stdio", row.stdio);
 }
 
-template <class Row, class Each>
-void each_member_of_approval(Row& row, const Each& each) {
+template <RowOf<Approval> Row, class Each>
+void each_member(Row& row, const Each& each) {
   each("id", row.id);
   each("grant", row.grant);
   each("server", row.server);
@@ -37,8 +43,8 @@ void each_member_of_approval(Row& row, const Each& each) {
   each("decided_ms", row.decided_ms);
 }
 
-template <class Row, class Each>
-void each_member_of_pin(Row& row, const Each& each) {
+template <RowOf<Pin> Row, class Each>
+void each_member(Row& row, const Each& each) {
   each("server", row.server);
   each("target", row.target);
   each("tool", row.tool);
@@ -48,17 +54,12 @@ void each_member_of_pin(Row& row, const Each& each) {
   each("changed_ms", row.changed_ms);
 }
 
-class Writer {
- public:
-  template <class Value>
-  void operator()(const char* name, const Value& value) const {
-    json_[name] = value;
-  }
-  std::string text() const { return dump_json(json_); }
-
- private:
-  mutable Json json_ = Json::object();
-};
+template <class Row>
+std::string text_of_row(const Row& row) {
+  Json json = Json::object();
+  each_member(row, [&](const char* name, const auto& value) { json[name] = value; });
+  return dump_json(json);
+}
 
 class Reader {
  public:
@@ -74,11 +75,7 @@ class Reader {
   void operator()(const char* name, bool& out) const {
     if (const Json* value = find(name, &Json::is_boolean)) out = value->get<bool>();
   }
-  template <class Row>
-  Result<Row> result(Row row, const char* what) const {
-    if (good_) return row;
-    return fail(Code::kIo, std::string("Redis holds ") + what + " that cannot be true");
-  }
+  bool is_good() const { return good_; }
 
  private:
   const Json* find(const char* name, bool (Json::*is_right)() const noexcept) const {
@@ -91,45 +88,23 @@ class Reader {
   mutable bool good_ = false;
 };
 
+template <class Row>
+Result<Row> read_row(std::string_view text, const char* what) {
+  const Reader reader(text);
+  Row row;
+  each_member(row, reader);
+  if (reader.is_good()) return row;
+  return fail(Code::kIo, std::string("Redis holds ") + what + " that cannot be true");
+}
+
 }  // namespace
 
-std::string to_row(const Grant& grant) {
-  const Writer writer;
-  each_member_of_grant(grant, writer);
-  return writer.text();
-}
+std::string to_row(const Grant& grant) { return text_of_row(grant); }
+std::string to_row(const Approval& approval) { return text_of_row(approval); }
+std::string to_row(const Pin& pin) { return text_of_row(pin); }
 
-std::string to_row(const Approval& approval) {
-  const Writer writer;
-  each_member_of_approval(approval, writer);
-  return writer.text();
-}
-
-std::string to_row(const Pin& pin) {
-  const Writer writer;
-  each_member_of_pin(pin, writer);
-  return writer.text();
-}
-
-Result<Grant> read_grant_row(std::string_view text) {
-  const Reader reader(text);
-  Grant grant;
-  each_member_of_grant(grant, reader);
-  return reader.result(std::move(grant), "a grant");
-}
-
-Result<Approval> read_approval_row(std::string_view text) {
-  const Reader reader(text);
-  Approval approval;
-  each_member_of_approval(approval, reader);
-  return reader.result(std::move(approval), "an approval");
-}
-
-Result<Pin> read_pin_row(std::string_view text) {
-  const Reader reader(text);
-  Pin pin;
-  each_member_of_pin(pin, reader);
-  return reader.result(std::move(pin), "a pin");
-}
+Result<Grant> read_grant_row(std::string_view text) { return read_row<Grant>(text, "a grant"); }
+Result<Approval> read_approval_row(std::string_view text) { return read_row<Approval>(text, "an approval"); }
+Result<Pin> read_pin_row(std::string_view text) { return read_row<Pin>(text, "a pin"); }
 
 }  // namespace sluice::gateway

@@ -12,13 +12,6 @@ namespace {
 using http::Anomaly;
 using http::bit;
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 struct ChunkLine {
   ByteCount size = 0;
   http::AnomalySet anomalies = 0;

@@ -19,12 +19,6 @@ bool is_octal(char c) { return c >= '0' && c <= '7'; }
 bool is_high_surrogate(char32_t c) { return c >= 0xD800 && c <= 0xDBFF; }
 bool is_low_surrogate(char32_t c) { return c >= 0xDC00 && c <= 0xDFFF; }
 
-int hex_value(char c) {
-  if (is_digit(c)) return c - '0';
-  c = ascii_lower(c);
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 class EscapeReader {
  public:
   EscapeReader(JsCursor& cursor, EscapePlace place) : c_(cursor), in_class_(place == EscapePlace::kClass) {}
