@@ -4,12 +4,13 @@ work in one run, in alternating rounds; medians count. What is compared is CPU t
 and system, every process of it), not wall clock: peers, origin and driver share the machine.
 
 Usage: ./dev bench [--quick] [--write] [--only ROW,...] [--peers NAME,...] [--rounds N] [--save [FILE]]
-                    [--compare [FILE]]
+                    [--compare [FILE]] [--against NAME=PROGRAM]...
 """
 import argparse
 import json
 import os
 import pathlib
+import re
 import shutil
 import statistics
 import subprocess
@@ -98,10 +99,19 @@ def one_by_one(args, row, running):
     return out
 
 
+def other_program(text):
+    """NAME=PROGRAM: another build of Sluice, as a peer of its own."""
+    name, _, program = text.partition("=")
+    if not re.fullmatch(r"[\w.-]+", name) or not os.access(program, os.X_OK):
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=PROGRAM")
+    return type("OtherSluice", (peers.Sluice,), {"name": name, "program": os.path.abspath(program)})
+
+
 def run_row(args, row, wanted, work, certificates, origins):
     running = []
-    for cls in row.classes:
-        if cls.name not in wanted:
+    others = args.against if peers.Sluice in row.classes else []
+    for cls in [*row.classes, *others]:
+        if cls.name not in wanted and cls not in others:
             continue
         if not cls.available():
             say(f"skipped: {cls.name} is not here")
@@ -148,6 +158,8 @@ def main():
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--save", metavar="FILE", nargs="?", const=str(SAVED), help=f"the results, to compare with (default {SAVED})")
     parser.add_argument("--compare", metavar="FILE", nargs="?", const=str(SAVED), help=f"fails if 10 %% are lost against it (default {SAVED})")
+    parser.add_argument("--against", metavar="NAME=PROGRAM", type=other_program, action="append", default=[],
+                        help="another build of Sluice, in turns with the rest; may be repeated")
     args = parser.parse_args()
     try:
         saved = compare.load(args.compare) if args.compare else None  # now, rather than after an hour
