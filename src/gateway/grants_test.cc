@@ -188,6 +188,7 @@ class FarRows final : public GateRows {
   Status put(const Grant&) override { return {}; }
   Status put(const Approval&) override { return {}; }
   Status put(const Pin&) override { return {}; }
+  Status erase(const Pin&) override { return {}; }
   Status put_admin_hash(const std::string&) override { return {}; }
   Status retire_approvals(std::int64_t, std::int64_t) override { return {}; }
 

@@ -474,6 +474,21 @@ class Pins(GatewayCase):
         self.assertIn("in quarantine", wrong.stderr)
         self.assertEqual(self.pins("accept").returncode, 0)
 
+    def test_attack_a_server_that_invents_names_fills_nothing(self):
+        self.open().names()
+        kept = 1_000
+        for word in ("x", "y"):
+            self.say([{"name": "echo", "description": "Says it again.", "inputSchema": {"type": "object"}},
+                      *({"name": f"{word}{number}", "inputSchema": {"type": "object"}} for number in range(kept + 200))])
+            gateway = self.open()
+            self.assertEqual(gateway.names(), ["echo"], "what was accepted is never pushed out")
+            self.denied(gateway, f"{word}{kept + 100}", f'Tool "{word}{kept + 100}" is new')
+            self.assertEqual(len([line for line in gateway.errors if "has more tools that nobody accepted" in line]), word == "x")
+            gateway.end()
+            pins = json.loads(self.pins("list", "--json").stdout)
+            self.assertEqual(len([pin for pin in pins if pin["state"] == "new"]), kept)
+            self.assertEqual([pin["state"] for pin in pins if pin["tool"] == "echo"], ["accepted"])
+
     def test_strict_pins_quarantine_the_first_list(self):
         self.assertEqual(self.open(None, "--pins-strict").names(), [])
 
