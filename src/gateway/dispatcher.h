@@ -93,8 +93,9 @@ class Dispatcher {
   Subscription watch_tools(std::function<void()> changed);
 
   // Whether this method may be used by this caller at all; a refusal is written down. What is refused does not exist
-  // (-32601).
-  bool offers(const Caller& caller, std::string_view method);
+  // (-32601). `record`: where it is written that the method passes only because nothing is enforced yet.
+  enum class Record { kHere, kByCall };
+  bool offers(const Caller& caller, std::string_view method, Record record);
   // A refused name that nothing stands for here, such as a tool of an upstream server that its list does not have.
   Error unknown_tool(std::string_view name) const;
 

@@ -217,6 +217,15 @@ class Rules(GatewayCase):
         self.assertEqual(gateway.text("write_file"), "done")
         self.assertEqual(gateway.decisions()[-1]["decision"], "would_deny")
 
+    def test_monitor_mode_writes_one_decision_for_what_is_no_tool_call(self):
+        gateway = self.start(deny(mode="monitor", pins="off"))
+        for method, params in (("resources/read", {"uri": "a:b"}), ("prompts/get", {"name": "p"}), ("resources/list", {})):
+            self.assertIn("result", gateway.ask(method, params))
+            lines = [line for line in gateway.decisions() if line["method"] == method]
+            self.assertEqual([line["decision"] for line in lines], ["would_deny"], method)
+            ended = [line["id"] for line in gateway.audit() if line["type"] == "outcome"]
+            self.assertEqual(lines[0]["id"] in ended, method != "resources/list", "an outcome, where something ran")
+
     def test_an_answer_is_masked_or_withheld_where_the_policy_says_so(self):
         gateway = self.start({**ALLOW, "tools": {"secret": {"result": {"redact": [{"pattern": "sk_live_[a-z0-9]+"}]}},
                                                  "huge": {"result": {"max_bytes": 500}}}})
