@@ -228,6 +228,7 @@ Json Dispatcher::State::tools_for(const Caller& caller) const {
 void Dispatcher::State::work(const JobPtr& job) {
   tools::CallContext context;
   context.grant = job->caller.grant;
+  context.credential = job->caller.credential;
   context.session = job->caller.session;
   context.redactor = job->redactor;
   context.stop = job->call->stop_.get_token();
