@@ -38,7 +38,12 @@ Dispatcher::Dispatcher(DispatcherDeps deps, DispatcherLimits limits)
 Dispatcher::~Dispatcher() { state_->close(); }
 
 std::size_t Dispatcher::running() const { return state_->running(); }
+std::size_t Dispatcher::running(std::string_view grant) const { return state_->running(grant); }
 const CallStats& Dispatcher::stats() const { return state_->stats; }
+
+void Dispatcher::count_with(std::function<std::size_t(std::string_view grant)> running_elsewhere) {
+  state_->running_elsewhere = std::move(running_elsewhere);
+}
 
 void Dispatcher::stop_calls() {
   for (const auto& all : {state_->jobs, state_->held}) {

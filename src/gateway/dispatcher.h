@@ -107,6 +107,10 @@ class Dispatcher {
   // Marks from outside: the ring's on_change.
   const std::shared_ptr<Changes>& changes() const { return changes_; }
   std::size_t running() const;
+  std::size_t running(std::string_view grant) const;  // and nobody else's
+  // How many calls of a grant run where they count together with these (max_in_flight): at the other servers of an
+  // endpoint. Outlived by what it asks.
+  void count_with(std::function<std::size_t(std::string_view grant)> running_elsewhere);
   const CallStats& stats() const;
   // Asks every call to end but the owner's.
   void stop_calls();
