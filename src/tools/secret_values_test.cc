@@ -4,6 +4,7 @@
 
 #include "base/known_secrets.h"
 #include "tools/tool_bench.h"
+#include "websocket/deflate.h"
 
 namespace sluice::tools {
 namespace {
@@ -61,6 +62,50 @@ TEST(SecretValues, AreFoundWhereverTheirExchangeHasThem) {
   EXPECT_FALSE(world.find(id, "never there at all"));
   EXPECT_FALSE(world.find(id, "in the \"body\"", 4)) << "there is a budget for bodies";
   EXPECT_FALSE(world.find("00000000-0000-4000-8000-000000000000", "in-the-header"));
+}
+
+TEST(SecretValues, AreFoundInTheMessagesOfASocketCompressedOrNot) {
+  World world;
+  const auto socket = [&](bool compressed) {
+    const ExchangeSeq seq = world.bench.capture.begin({.target = "/socket"});
+    const std::string fields =
+        std::string("Upgrade: websocket\r\n") + (compressed ? "Sec-WebSocket-Extensions: permessage-deflate\r\n" : "");
+    world.bench.capture.respond(seq, {.status = 101, .response_fields = fields});
+    flow::Sink& sink = world.bench.capture.sink();
+    sink.body(seq, flow::Direction::kRequest, "hello {");
+    sink.message(seq, {.direction = flow::Direction::kRequest, .opcode = 1, .length = 7});
+    for (const auto& [direction, text] :
+         {std::pair(flow::Direction::kRequest, R"({"password":"in-what-was-sent"})"),
+          std::pair(flow::Direction::kResponse, R"({"access_token":"in-what-was-received"})")}) {
+      std::string payload = text;
+      if (compressed) {
+        payload.clear();
+        auto deflater = *websocket::Deflater::create(websocket::Context::kTakenOver, 15);
+        deflater.deflate(text, payload);
+      }
+      sink.body(seq, direction, payload);
+      const ByteCount before = direction == flow::Direction::kRequest ? 7 : 0;
+      sink.message(
+          seq,
+          {.direction = direction, .opcode = 1, .compressed = compressed, .offset = before, .length = payload.size()});
+    }
+    world.bench.capture.end(seq, {});
+    world.bench.capture.ring->sync();
+    return world.bench.last_id();
+  };
+  for (const bool compressed : {false, true}) {
+    const std::string id = socket(compressed);
+    for (const char* value : {"in-what-was-sent", "in-what-was-received"}) EXPECT_EQ(world.find(id, value), value);
+    EXPECT_FALSE(world.find(id, "never there at all"));
+    EXPECT_FALSE(world.find(id, "in-what-was-received", 8)) << "there is a budget for messages";
+  }
+}
+
+TEST(SecretValues, AreFoundInEvents) {
+  World world;
+  const std::string id = world.exchange({.response_body = "data: {\"access_token\":\ndata: \"in-an-event\"}\n\n",
+                                         .response_fields = "Content-Type: text/event-stream\r\n"});
+  EXPECT_EQ(world.find(id, "in-an-event"), "in-an-event");
 }
 
 TEST(SecretValues, AreWholeWhereAKnownOneStandsInThem) {
