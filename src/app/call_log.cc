@@ -28,8 +28,8 @@ std::string text_of(const Json& line, std::string_view name) {
   return member && member->is_string() ? member->get<std::string>() : "";
 }
 
-void take_line(const Json& line, const Risks& risks, PastCalls& past) {
-  if (text_of(line, "type") == "denials") {
+void take_line(const Json& line, const Risks& risks, const std::string& of_grant, PastCalls& past) {
+  if (text_of(line, "type") == "denials" && (of_grant.empty() || text_of(line, "grant") == of_grant)) {
     const Json* count = find_member(line, "count");
     if (count && count->is_number_unsigned()) past.untold += count->get<std::uint64_t>();
   }
@@ -53,7 +53,8 @@ void take_line(const Json& line, const Risks& risks, PastCalls& past) {
   past.calls.push_back(std::move(call));
 }
 
-Status read_file(FileSystem& files, const std::string& path, const Risks& risks, PastCalls& past) {
+Status read_file(FileSystem& files, const std::string& path, const Risks& risks, const std::string& of_grant,
+                 PastCalls& past) {
   SLUICE_TRY(auto reader, gateway::AuditReader::open(files, path));
   for (;;) {
     SLUICE_TRY(const auto line, reader.next());
@@ -61,21 +62,22 @@ Status read_file(FileSystem& files, const std::string& path, const Risks& risks,
     const auto read = gateway::read_chain_line(line->text);
     const auto content = read ? parse_json(std::string(read->content) + "}") : fail(Code::kInvalid, "");
     if (!content) return fail(Code::kInvalid, path + " holds a line that is none: see `sluice audit verify`");
-    take_line(*content, risks, past);
+    take_line(*content, risks, of_grant, past);
   }
 }
 
 // A file, or a folder of them.
-Result<PastCalls> read_log(const std::string& path) {
+Result<PastCalls> read_log(const Config& config) {
+  const std::string path = absolute_path(config.policy_audit);
   SystemFileSystem files;
   const Risks risks = own_risks();
   PastCalls past;
   if (const auto names = gateway::audit_file_names(files, path)) {
     for (const std::string& name : *names) {
-      SLUICE_CHECK(read_file(files, fmt::format("{}/{}", path, name), risks, past));
+      SLUICE_CHECK(read_file(files, fmt::format("{}/{}", path, name), risks, config.policy_grant, past));
     }
   } else {
-    SLUICE_CHECK(read_file(files, path, risks, past));
+    SLUICE_CHECK(read_file(files, path, risks, config.policy_grant, past));
   }
   std::stable_sort(past.calls.begin(), past.calls.end(),
                    [](const PastCall& a, const PastCall& b) { return a.time < b.time; });
@@ -117,13 +119,35 @@ Result<PastCalls> read_kept(const Config& config) {
   return past;
 }
 
+// Sluice's own tools are behind no endpoint.
+Status choose(const Config& config, PastCalls& past) {
+  const bool several = !config.policy_endpoint.empty();
+  const std::size_t all = past.calls.size();
+  std::erase_if(past.calls, [&](const PastCall& call) {
+    if (!config.policy_grant.empty() && call.grant != config.policy_grant) return true;
+    if (!config.policy_server.empty()) return call.server != config.policy_server;
+    return several && call.server == gateway::kServer;
+  });
+  if (past.calls.empty() && all > 0) {
+    return fail(Code::kNotFound, "there are calls, and none of this server, grant or endpoint");
+  }
+  for (PastCall& call : past.calls) {
+    call.policy_server = several ? config.policy_endpoint : call.server;
+    const bool named = several && call.method == "tools/call";
+    call.policy_tool = named ? fmt::format("{}__{}", call.server, call.tool) : call.tool;
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<PastCalls> read_past_calls(const Config& config) {
   if (config.policy_audit.empty() == config.policy_calls.empty()) {
     return fail(Code::kInvalid, "give one of --calls DIR and --audit LOG");
   }
-  return config.policy_calls.empty() ? read_log(absolute_path(config.policy_audit)) : read_kept(config);
+  SLUICE_TRY(PastCalls past, config.policy_calls.empty() ? read_log(config) : read_kept(config));
+  SLUICE_CHECK(choose(config, past));
+  return past;
 }
 
 }  // namespace sluice::app

@@ -193,7 +193,12 @@ struct Parser {
     policy->add_option("--audit", config.policy_audit, "simulate, learn: audit files, or one of them: what was called");
     policy->add_option("--calls", config.policy_calls, "simulate, learn: what --record-calls kept, values too");
     add_calls_key_option(*policy, config.engine);
-    policy->add_option("--server", config.policy_server, "learn: of which server's calls, if there are several");
+    policy->add_option("--server", config.policy_server,
+                       "simulate, learn: of which server's calls, if there are several");
+    policy->add_option("--grant", config.policy_grant, "simulate, learn: of which grant's calls alone");
+    policy->add_option(
+        "--endpoint", config.policy_endpoint,
+        "simulate, learn: one policy for all servers behind this one, whose tools it calls SERVER__TOOL");
     policy->add_option("--toolset", config.engine.toolset, "scan: which tools: proxy, core or all")
         ->transform(CLI::CheckedTransformer(kToolsets).description(""));
     policy->add_option("--args", config.policy_args, "test: its arguments, one JSON object");

@@ -115,10 +115,11 @@ struct Config {
   bool markdown = false, response = true;
   bool replace = false;                  // rules import: in place of those that are there
   std::string policy_tool, policy_args;  // policy test; its files are `arguments`
-  std::string policy_audit;              // policy simulate
+  std::string policy_audit;              // policy simulate, learn
   std::string policy_calls;              // policy simulate, learn
-  std::string policy_server;             // policy learn: whose tools
-  std::string policy_to;                 // policy convert: "json" or "yaml"
+  // policy simulate, learn: of which server's and whose calls; under which name several servers have one policy
+  std::string policy_server, policy_grant, policy_endpoint;
+  std::string policy_to;  // policy convert: "json" or "yaml"
   // grant: its name is `subject`, its policy `engine.policy`
   std::string admin_token_file;   // --admin-token-file; empty: the terminal is asked
   std::string server = "sluice";  // create: whose tools

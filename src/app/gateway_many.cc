@@ -28,6 +28,7 @@ Status ManyServers::build(const Config& config, const Home& home, GatewayCore::H
     SLUICE_CHECK(add(std::move(server), hooks));
   }
   SLUICE_CHECK(prepare_grants());
+  count_together();
   GatewayCore& first = *servers_.front()->core;
   std::vector<gateway::PolicyGate*> gates;
   for (const auto& server : servers_) gates.push_back(&server->core->gate());
@@ -72,6 +73,20 @@ Status ManyServers::add(GatewayServer server, const GatewayCore::Hooks& hooks) {
                     [&core](const gateway::Caller& caller) { return core.grants().is_valid(caller); }});
   servers_.push_back(std::move(own));
   return {};
+}
+
+// One policy for all servers has one max_in_flight; policies of each server alone have their own.
+void ManyServers::count_together() {
+  for (const auto& server : servers_) {
+    server->core->dispatcher().count_with([this, here = server->core.get()](std::string_view grant) {
+      std::size_t running = 0;
+      if (!here->gate().is_of_endpoint(grant)) return running;
+      for (const auto& other : servers_) {
+        if (other->core.get() != here) running += other->core->dispatcher().running(grant);
+      }
+      return running;
+    });
+  }
 }
 
 // Of all servers' grants, and of the endpoint's.

@@ -35,6 +35,7 @@ class ManyServers {
     std::unique_ptr<GatewayCore> core;
   };
   Status add(GatewayServer server, const GatewayCore::Hooks& hooks);
+  void count_together();
   Status prepare_grants();
 
   boost::asio::io_context& control_;

@@ -14,45 +14,53 @@
 namespace sluice::app {
 namespace {
 
-// A policy is for one server. kInvalid: which one is not clear.
+// A policy is for one server, or for an endpoint's: whose it is. kInvalid: which one is not clear.
 Result<std::string> server_of(const Config& config, const PastCalls& past) {
+  if (!config.policy_endpoint.empty()) return config.policy_endpoint;
+  if (!config.policy_server.empty()) return config.policy_server;
   std::set<std::string> servers;
   for (const PastCall& call : past.calls) servers.insert(call.server);
-  if (!config.policy_server.empty()) return config.policy_server;
   if (servers.size() == 1) return *servers.begin();
   if (servers.empty()) return fail(Code::kNotFound, "there are no calls to learn from");
   std::string names;
   for (const std::string& name : servers) names += (names.empty() ? "" : ", ") + policy::printable(name);
-  return fail(Code::kInvalid, "these are calls of several servers: choose one with --server: " + names);
+  return fail(Code::kInvalid, "these are calls of several servers: choose one with --server: " + names +
+                                  "; or --endpoint NAME, for a grant of all of them together");
 }
 
-std::vector<policy::ToolFields> fields_of(const std::string& server, const PastCalls& past) {
+std::vector<std::string> names_in(const Json& schema) {
+  std::vector<std::string> names;
+  const Json* properties = find_member(schema, "properties");
+  if (!properties || !properties->is_object()) return names;
+  for (const auto& [name, ignored] : properties->items()) names.push_back(name);
+  return names;
+}
+
+std::vector<policy::ToolFields> fields_of(const PastCalls& past) {
   std::vector<policy::ToolFields> fields;
-  if (server == gateway::kServer) {
+  const bool ours = std::any_of(past.calls.begin(), past.calls.end(),
+                                [](const PastCall& call) { return call.server == gateway::kServer; });
+  if (ours) {
     for (const tools::Tool& tool : tools::all_tools()) {
       policy::ToolFields one{std::string(tool.name), {}};
       for (const tools::Field& field : tool.fields) one.names.emplace_back(field.name);
       fields.push_back(std::move(one));
     }
   }
-  for (const auto& [key, schema] : past.schemas) {
-    if (key.first != server) continue;
-    policy::ToolFields one{key.second, {}};
-    const Json* properties = find_member(schema, "properties");
-    if (properties && properties->is_object()) {
-      for (const auto& [name, ignored] : properties->items()) one.names.push_back(name);
-    }
-    fields.push_back(std::move(one));
+  std::set<std::string> seen;
+  for (const PastCall& call : past.calls) {
+    const auto schema = past.schemas.find({call.server, call.tool});
+    if (schema == past.schemas.end() || !seen.insert(call.policy_tool).second) continue;
+    fields.push_back({call.policy_tool, names_in(schema->second)});
   }
   return fields;
 }
 
 // Whether `"args": "closed"` would deny none of these calls of another server's tools.
-bool all_fit_their_schemas(const std::string& server, const std::vector<policy::ObservedCall>& calls,
-                           const PastCalls& past) {
-  return std::all_of(calls.begin(), calls.end(), [&](const policy::ObservedCall& call) {
-    if (call.method != "tools/call") return true;
-    const auto schema = past.schemas.find({server, call.tool});
+bool all_fit_their_schemas(const PastCalls& past) {
+  return std::all_of(past.calls.begin(), past.calls.end(), [&](const PastCall& call) {
+    if (call.method != "tools/call" || call.decision != "allow") return true;
+    const auto schema = past.schemas.find({call.server, call.tool});
     return call.values && schema != past.schemas.end() &&
            !gateway::denied_by_schema(schema->second, policy::to_json(*call.values));
   });
@@ -65,22 +73,22 @@ int learn_policy(const Config& config) {
   if (!past) return report(past.error());
   const auto server = server_of(config, *past);
   if (!server) return report(server.error());
+  const bool ours = *server == gateway::kServer;  // whose arguments are closed anyway
+  const bool closed = !ours && all_fit_their_schemas(*past);
+  const std::vector<policy::ToolFields> fields = fields_of(*past);
   std::vector<policy::ObservedCall> observed;
   std::size_t left_out = 0;
   for (PastCall& call : past->calls) {
-    if (call.server != *server) continue;
     if (call.decision != "allow") {  // what no policy let pass is nothing to allow
       ++left_out;
       continue;
     }
-    observed.push_back({call.time, std::move(call.grant), std::move(call.method), std::move(call.tool), call.risk,
-                        std::move(call.arguments), std::move(call.values), call.approved});
+    observed.push_back({call.time, std::move(call.grant), std::move(call.method), std::move(call.policy_tool),
+                        call.risk, std::move(call.arguments), std::move(call.values), call.approved});
   }
   if (observed.empty())
     return report({Code::kNotFound, "no call of " + *server + " was allowed: nothing to learn from"});
-  const bool ours = *server == gateway::kServer;  // whose arguments are closed anyway
-  const bool closed = !ours && all_fit_their_schemas(*server, observed, *past);
-  const policy::Learned learned = policy::learn(observed, fields_of(*server, *past), closed);
+  const policy::Learned learned = policy::learn(observed, fields, closed);
   std::vector<std::string> reasons = learned.reasons;
   if (!ours && !closed && past->has_values) {
     reasons.emplace_back("not every call fits its tool's schema, so that arguments without a rule stay open");

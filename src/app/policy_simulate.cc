@@ -18,13 +18,15 @@ namespace {
 
 class Simulation {
  public:
-  Simulation(const policy::Engine& engine, const PastCalls& past) : engine_(engine), past_(past) {}
+  Simulation(const policy::Engine& engine, const PastCalls& past) : engine_(engine), past_(past) {
+    for (const PastCall& call : past.calls) one_server_ = one_server_ && call.server == past.calls.front().server;
+  }
 
   void run(const PastCall& call) {
     std::string missing;
     const auto decision = decide(call, missing);
     if (!decision) {
-      ++undecidable_[{call.tool, missing}];
+      ++undecidable_[{call.server, call.policy_tool, missing}];
       return;
     }
     const std::string now = decision->verdict == policy::Verdict::kAllow  ? "allow"
@@ -34,7 +36,8 @@ class Simulation {
     // What a person let pass would have been asked about, and let pass.
     const bool same = now == before || (now == "ask" && before == "allow" && call.approved);
     ++(same ? same_ : different_);
-    if (!same) ++differences_[{call.tool.empty() ? call.method : call.tool, call.decision, now, decision->rule}];
+    const std::string& subject = call.policy_tool.empty() ? call.method : call.policy_tool;
+    if (!same) ++differences_[{call.server, subject, call.decision, now, decision->rule}];
   }
 
   int print(const Config& config) const {
@@ -43,12 +46,17 @@ class Simulation {
     if (config.json) {
       Json differences = Json::array(), undecidable = Json::array();
       for (const auto& [key, count] : differences_) {
-        const auto& [tool, before, now, rule] = key;
-        differences.push_back(
-            {{"tool", tool}, {"recorded", before}, {"decision", now}, {"rule", rule}, {"calls", count}});
+        const auto& [server, tool, before, now, rule] = key;
+        differences.push_back({{"server", server},
+                               {"tool", tool},
+                               {"recorded", before},
+                               {"decision", now},
+                               {"rule", rule},
+                               {"calls", count}});
       }
       for (const auto& [key, count] : undecidable_) {
-        undecidable.push_back({{"tool", key.first}, {"needs", key.second}, {"calls", count}});
+        const auto& [server, tool, missing] = key;
+        undecidable.push_back({{"server", server}, {"tool", tool}, {"needs", missing}, {"calls", count}});
       }
       fmt::print("{}\n", dump_json(Json{{"same", same_},
                                         {"different", different_},
@@ -58,12 +66,13 @@ class Simulation {
       return needs == 0 ? 0 : 1;
     }
     for (const auto& [key, count] : differences_) {
-      const auto& [tool, before, now, rule] = key;
-      fmt::print("{} -> {}  {} calls of {}{}\n", before, now, count, policy::printable(tool),
+      const auto& [server, tool, before, now, rule] = key;
+      fmt::print("{} -> {}  {} calls of {}{}\n", before, now, count, shown(server, tool),
                  rule.empty() ? "" : "  by " + policy::printable(rule));
     }
     for (const auto& [key, count] : undecidable_) {
-      fmt::print("undecidable: needs {}  {} calls of {}\n", key.second, count, policy::printable(key.first));
+      const auto& [server, tool, missing] = key;
+      fmt::print("undecidable: needs {}  {} calls of {}\n", missing, count, shown(server, tool));
     }
     if (past_.untold > 0) fmt::print("not looked at  {} {}\n", past_.untold, untold());
     fmt::print("{} calls as they were decided, {} otherwise, {} undecidable\n", same_, different_, needs);
@@ -71,6 +80,10 @@ class Simulation {
   }
 
  private:
+  std::string shown(const std::string& server, const std::string& tool) const {
+    return policy::printable(one_server_ ? tool : fmt::format("{} ({})", tool, server));
+  }
+
   std::string_view untold() const {
     return past_.has_values ? "calls that could not be kept" : "denials that have no line each";
   }
@@ -94,17 +107,18 @@ class Simulation {
 
   std::optional<policy::Decision> by_names(const PastCall& call, std::string& missing) const {
     missing = "values";
-    return policy::decide_by_names(engine_, call.grant, call.server, call.tool, call.risk, call.arguments);
+    return policy::decide_by_names(engine_, call.grant, call.policy_server, call.policy_tool, call.risk,
+                                   call.arguments);
   }
 
   std::optional<policy::Decision> by_values(const PastCall& call, std::string& missing) const {
-    const policy::NameAnswer name = engine_.judge_name(call.tool, call.risk);
-    if (name != policy::NameAnswer::kListed) return engine_.judged_name(call.tool, name);
+    const policy::NameAnswer name = engine_.judge_name(call.policy_tool, call.risk);
+    if (name != policy::NameAnswer::kListed) return engine_.judged_name(call.policy_tool, name);
     const Json arguments = policy::to_json(*call.values);
     const policy::Spellings spellings = policy::spellings_of(*call.values, arguments);
     auto decision = engine_.decide({.grant = call.grant,
-                                    .server = call.server,
-                                    .tool = call.tool,
+                                    .server = call.policy_server,
+                                    .tool = call.policy_tool,
                                     .risk = call.risk,
                                     .arguments = arguments,
                                     .spellings = &spellings});
@@ -129,8 +143,10 @@ class Simulation {
   const PastCalls& past_;
   policy::MemoryStore store_;
   std::uint64_t same_ = 0, different_ = 0;
-  std::map<std::tuple<std::string, std::string, std::string, std::string>, std::uint64_t> differences_;
-  std::map<std::pair<std::string, std::string>, std::uint64_t> undecidable_;  // tool, what is missing
+  bool one_server_ = true;
+  // By server, tool, and decision then and now, and the rule; by server, tool and what is missing.
+  std::map<std::tuple<std::string, std::string, std::string, std::string, std::string>, std::uint64_t> differences_;
+  std::map<std::tuple<std::string, std::string, std::string>, std::uint64_t> undecidable_;
 };
 
 }  // namespace

@@ -358,6 +358,22 @@ void Program::note_refused_egress() {
   }
 }
 
+// gate.md 2: within a second, as its streams and calls do.
+void Program::end_replays_of_ended_grants() {
+  const auto may_go_on = [this](const tools::ReplayBoard::Owner& owner) {
+    return grants_.is_valid({.grant = owner.grant, .credential = owner.credential});
+  };
+  for (const auto& one : services_->replays->end_unless(may_go_on, "The grant or the token that began it has ended.")) {
+    const Status written = audit_->append_event({{"type", "replay_ended"},
+                                                 {"grant", one.grant},
+                                                 {"replay", one.id},
+                                                 {"rule", "(grant ended)"},
+                                                 {"done", one.done},
+                                                 {"total", one.total}});
+    if (!written) log_.error("replay_ended", {{"grant", one.grant}, {"reason", written.error().message}});
+  }
+}
+
 Status Program::make_gate(const Config& config) {
   services_.reset(new tools::Services{clock_, *engine_, *ring_, rules_, authority_, home_.ca_pem()});
   services_->text_index = text_index_.get();
@@ -415,6 +431,7 @@ Status Program::make_gate(const Config& config) {
       services_->replays->cancel_all();
     }
     was_closed_ = home_.is_closed();
+    end_replays_of_ended_grants();
     if (++ticks_ % 4 != 0) return;
     dispatcher_->each_second();
     note_refused_egress();

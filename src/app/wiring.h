@@ -99,6 +99,7 @@ class Program {
   Status make_sessions(const Config& config);
   Status make_gate(const Config& config);
   void note_refused_egress();
+  void end_replays_of_ended_grants();
   void run_capture();
   void run_disk();
   void run_recorder();

@@ -32,7 +32,9 @@ class Callee {
 
   virtual std::string_view server() const = 0;
   virtual std::string_view method() const = 0;  // "tools/call", "resources/read", …
-  virtual std::string_view name() const = 0;    // the tool's name, the resource's URI; empty: the method has none
+  // Under which name the policy's `methods` closes it.
+  virtual std::string_view governing() const { return method(); }
+  virtual std::string_view name() const = 0;  // the tool's name, the resource's URI; empty: the method has none
   virtual std::optional<tools::Risk> risk() const = 0;  // absent: the policy's `risk` says
   bool is_tool() const { return method() == "tools/call"; }
 

@@ -38,7 +38,12 @@ Dispatcher::Dispatcher(DispatcherDeps deps, DispatcherLimits limits)
 Dispatcher::~Dispatcher() { state_->close(); }
 
 std::size_t Dispatcher::running() const { return state_->running(); }
+std::size_t Dispatcher::running(std::string_view grant) const { return state_->running(grant); }
 const CallStats& Dispatcher::stats() const { return state_->stats; }
+
+void Dispatcher::count_with(std::function<std::size_t(std::string_view grant)> running_elsewhere) {
+  state_->running_elsewhere = std::move(running_elsewhere);
+}
 
 void Dispatcher::stop_calls() {
   for (const auto& all : {state_->jobs, state_->held}) {
@@ -124,11 +129,10 @@ Dispatcher::Subscription Dispatcher::watch_tools(std::function<void()> changed) 
   });
 }
 
-bool Dispatcher::offers(const Caller& caller, std::string_view method) {
+bool Dispatcher::offers(const Caller& caller, std::string_view method, Record record) {
   if (shut_out_until(caller)) return true;  // and call() answers so
   const Decision decision = state_->deps.policy.judge_method(caller, method);
-  // What is let pass only because nothing is enforced yet is written down here, but for reads, which have a record.
-  if (decision.allow && (!decision.would_deny || method == "resources/read")) return true;
+  if (decision.allow && (!decision.would_deny || record == Record::kByCall)) return true;
   Job job;
   job.caller = caller;
   (void)state_->write_decision(job, method, "", decision);
@@ -303,7 +307,7 @@ void Dispatcher::read_resource(const JobPtr& job, const mcp::ReadResource& read)
 
 void Dispatcher::begin_request(const JobPtr& job) {
   const Callee& callee = *job->callee;
-  const Decision decision = state_->deps.policy.judge_method(job->caller, callee.method());
+  const Decision decision = state_->deps.policy.judge_method(job->caller, callee.governing());
   if (!decision.allow) {
     (void)state_->write_decision(*job, callee.method(), callee.name(), decision);
     return answer_later(*job, fail(Code::kNotFound, fmt::format("Resource {} not found", echo_name(callee.name()))));

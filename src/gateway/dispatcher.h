@@ -93,8 +93,9 @@ class Dispatcher {
   Subscription watch_tools(std::function<void()> changed);
 
   // Whether this method may be used by this caller at all; a refusal is written down. What is refused does not exist
-  // (-32601).
-  bool offers(const Caller& caller, std::string_view method);
+  // (-32601). `record`: where it is written that the method passes only because nothing is enforced yet.
+  enum class Record { kHere, kByCall };
+  bool offers(const Caller& caller, std::string_view method, Record record);
   // A refused name that nothing stands for here, such as a tool of an upstream server that its list does not have.
   Error unknown_tool(std::string_view name) const;
 
@@ -106,6 +107,10 @@ class Dispatcher {
   // Marks from outside: the ring's on_change.
   const std::shared_ptr<Changes>& changes() const { return changes_; }
   std::size_t running() const;
+  std::size_t running(std::string_view grant) const;  // and nobody else's
+  // How many calls of a grant run where they count together with these (max_in_flight): at the other servers of an
+  // endpoint. Outlived by what it asks.
+  void count_with(std::function<std::size_t(std::string_view grant)> running_elsewhere);
   const CallStats& stats() const;
   // Asks every call to end but the owner's.
   void stop_calls();

@@ -118,9 +118,10 @@ TEST(Dispatcher, WithoutALogThereIsNoCall) {
 TEST(Dispatcher, AClosedMethodIsNotOfferedAndIsWrittenDown) {
   TestGate gate;
   gate.policy.closed = "resources/read";
-  EXPECT_TRUE(gate.dispatcher->offers({}, "resources/list"));
+  using Record = Dispatcher::Record;
+  EXPECT_TRUE(gate.dispatcher->offers({}, "resources/list", Record::kHere));
   EXPECT_EQ(gate.audit_lines().size(), 1u);
-  EXPECT_FALSE(gate.dispatcher->offers({}, "resources/read"));
+  EXPECT_FALSE(gate.dispatcher->offers({}, "resources/read", Record::kByCall));
   EXPECT_EQ(gate.audit_lines().back()["method"], "resources/read");
   EXPECT_EQ(gate.audit_lines().back()["decision"], "deny");
   EXPECT_EQ(gate.call(mcp::ReadResource{"proxy://status", {}}).error().code, Code::kNotFound);

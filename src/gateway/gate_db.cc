@@ -300,6 +300,14 @@ Status GateDb::put(const Pin& pin) {
   return write(insert);
 }
 
+Status GateDb::erase(const Pin& pin) {
+  Statement erase(file_, "DELETE FROM gate_pins WHERE server = ?1 AND target = ?2 AND tool = ?3");
+  erase.bind_text(1, pin.server);
+  erase.bind_text(2, pin.target);
+  erase.bind_text(3, pin.tool);
+  return write(erase);
+}
+
 Status GateDb::put_admin_hash(const std::string& hash) {
   Statement insert(file_, "INSERT OR REPLACE INTO gate_admin VALUES (1, ?1)");
   insert.bind_text(1, hash);

@@ -96,10 +96,11 @@ class GateRows {
     return *std::move(done);
   }
 
-  // Within a change alone: the row in place of that of its name, its id, or its server, target and tool.
+  // Within a change alone: the row in place of that of its name, its id, or its server, target and tool; without it.
   virtual Status put(const Grant& grant) = 0;
   virtual Status put(const Approval& approval) = 0;
   virtual Status put(const Pin& pin) = 0;
+  virtual Status erase(const Pin& pin) = 0;
   virtual Status put_admin_hash(const std::string& hash) = 0;
   // Within a change: approvals whose time is over lose their arguments and are `expired`, unless they were denied or
   // used; those for longer than `kept_ms` may go.

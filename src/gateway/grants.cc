@@ -74,22 +74,50 @@ Identity Grants::identity_of(const std::string& grant, std::string credential) c
   return identity;
 }
 
-std::optional<Identity> Grants::identify(std::optional<std::string_view> token) {
-  refresh();
-  const std::string hash = token ? credential_hash(*token) : "";
+// The one that is live and shows this, among what was read last.
+const Grant* Grants::recognise(std::string_view hash) {
   const std::int64_t at = now();
   const Grant* found = nullptr;
   // All of them, whatever was found: how long it takes tells nothing.
   for (const Grant& grant : grants_) {
-    const bool fits = !grant.hash.empty() && token && holds(grant, hash);
+    const bool fits = !grant.hash.empty() && holds(grant, hash);
     if (fits && grant.is_live(at) && is_ours(grant)) found = &grant;
+  }
+  return found;
+}
+
+// Where a look takes long there are fewer of them, as of is_valid().
+bool Grants::may_look_for_new() {
+  const Duration each = std::max<Duration>(kLookEach, pause_);
+  const MonoTime now = clock_.mono();
+  const auto more = static_cast<std::size_t>(std::max<Duration::rep>((now - looks_since_) / each, 0));
+  if (more > 0) {
+    looks_left_ = std::min(kMostLooks, looks_left_ + std::min(more, kMostLooks));
+    looks_since_ = now;
+  }
+  if (looks_left_ == 0) return false;
+  --looks_left_;
+  return true;
+}
+
+std::optional<Identity> Grants::identify(std::optional<std::string_view> token) {
+  // All grants' tokens look so: what does not is none, however new.
+  const bool may_be_grant = token && token->starts_with(kGrantPrefix);
+  const std::string hash = token ? credential_hash(*token) : "";
+  const Grant* found = nullptr;
+  if (may_be_grant) {
+    const bool known = recognise(hash) != nullptr;
+    if (known || may_look_for_new()) {
+      refresh();
+      found = recognise(hash);
+      if (found && !known) looks_left_ = std::min(kMostLooks, looks_left_ + 1);
+    }
   }
   const bool is_default = same_hash(default_hash_, hash);
   if (found) return identity_of(found->name, hash);
   if (is_default) return identity_of("default", "");
   // What was a grant's token once must not fall back to something larger.
-  const bool was_grant = token && token->starts_with(kGrantPrefix);
-  if (!options_.needs_token && !was_grant) return identity_of("default", "");
+  if (!options_.needs_token && !may_be_grant) return identity_of("default", "");
   return std::nullopt;
 }
 

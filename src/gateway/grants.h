@@ -1,7 +1,8 @@
 // The grants as a running program sees them: tokens are recognised, and each call asks whether its grant still holds,
 // so that a change by any process counts from the next call on; a caller that is known already, at most a quarter of a
-// second later where looking is slow. If they cannot be read, only `default` and `owner` go on (A44). Control thread
-// only. gate.md 2.
+// second later where looking is slow. A token that no row has is worth a look, too, for it may be new; whoever sends
+// many of them has them answered from what is known. If they cannot be read, only `default` and `owner` go on (A44).
+// Control thread only. gate.md 2.
 #pragma once
 
 #include <functional>
@@ -16,13 +17,18 @@ namespace sluice::gateway {
 
 class Grants final : public Identities {
  public:
+  // For tokens that no row has: so many looks at once, then one in each such time. What finds somebody is not counted.
+  static constexpr std::size_t kMostLooks = 8;
+  static constexpr std::chrono::milliseconds kLookEach{100};
+
   struct Options {
     std::string server = "sluice";       // grants for other servers stand for nobody here
     std::string default_token;           // of the grant `default`
     bool needs_token = true;             // false (--control-auth none): who gives none is `default`, too
     std::vector<std::string> also = {};  // other servers behind the same endpoint
   };
-  Grants(const Clock& clock, GrantStore& store) : clock_(clock), store_(store) {}
+  Grants(const Clock& clock, GrantStore& store)
+      : clock_(clock), store_(store), looks_left_(kMostLooks), looks_since_(clock.mono()) {}
   void set_options(Options options);
   // What a grant is shown; made once for each.
   void set_profiles(std::function<const mcp::ServerProfile*(const std::string& grant)> make) {
@@ -45,6 +51,8 @@ class Grants final : public Identities {
 
  private:
   const Grant* find(std::string_view name) const;
+  const Grant* recognise(std::string_view hash);
+  bool may_look_for_new();
   bool holds(const Grant& grant, std::string_view credential) const;
   bool is_ours(const Grant& grant) const;
   std::int64_t now();
@@ -62,6 +70,8 @@ class Grants final : public Identities {
   std::int64_t newest_ms_ = 0;  // a clock that steps back revives nothing
   MonoTime looked_{};           // when the last look ended
   Duration pause_{};            // until the next one
+  std::size_t looks_left_;      // at once, for tokens that no row has
+  MonoTime looks_since_{};      // when they were counted last
   bool readable_ = true;
   std::string why_;  // it is not
 };

@@ -174,9 +174,9 @@ class FarRows final : public GateRows {
   Result<std::int64_t> revision(Part) override {
     clock_.advance(way);
     ++looks;
-    return 1;
+    return static_cast<std::int64_t>(rows.size());
   }
-  Result<std::vector<Grant>> grants() override { return std::vector<Grant>{{.name = "one", .stdio = true}}; }
+  Result<std::vector<Grant>> grants() override { return rows; }
   Result<std::string> admin_hash() override { return std::string(); }
   Result<std::optional<Approval>> standing_approval(const std::string&, const std::string&, std::int64_t) override {
     return std::optional<Approval>();
@@ -188,11 +188,13 @@ class FarRows final : public GateRows {
   Status put(const Grant&) override { return {}; }
   Status put(const Approval&) override { return {}; }
   Status put(const Pin&) override { return {}; }
+  Status erase(const Pin&) override { return {}; }
   Status put_admin_hash(const std::string&) override { return {}; }
   Status retire_approvals(std::int64_t, std::int64_t) override { return {}; }
 
   Duration way{};
   int looks = 0;
+  std::vector<Grant> rows{{.name = "one", .stdio = true}};
 
  private:
   Status transact(std::optional<Part>, const std::function<Status()>& work) override { return work(); }
@@ -215,6 +217,79 @@ TEST(FarGrantsTest, AListAsksOnceHoweverFarAwayTheyAreAndARevocationCountsWithin
     EXPECT_TRUE(grants.is_valid({.grant = "one"}));
     EXPECT_EQ(rows.looks, 2) << way_ms;
   }
+}
+
+class StrangersTest : public ::testing::Test {
+ protected:
+  StrangersTest() {
+    clock_.advance(std::chrono::hours(1));
+    grants_.set_options({.default_token = "the-token"});
+    grants_.set_profiles([this](const std::string&) { return &profile_; });
+  }
+  // Its token.
+  std::string create(const std::string& name) {
+    const std::string token = make_credential(kGrantPrefix, entropy_);
+    rows_.rows.push_back({.name = name, .hash = credential_hash(token)});
+    return token;
+  }
+  std::string stranger() { return make_credential(kGrantPrefix, entropy_); }
+  std::string who(std::optional<std::string_view> token) {
+    const auto found = grants_.identify(token);
+    return found ? found->caller.grant : "";
+  }
+  FakeClock clock_;
+  SeededEntropy entropy_{7};
+  mcp::ServerProfile profile_;
+  FarRows rows_{clock_};
+  GrantStore store_{rows_};
+  Grants grants_{clock_, store_};
+};
+
+TEST_F(StrangersTest, AttackTokensThatNobodyHasCostALookNowAndThen) {
+  for (const int way_ms : {0, 1, 20}) {
+    rows_.way = std::chrono::milliseconds(way_ms);
+    clock_.advance(std::chrono::seconds(10));
+    rows_.looks = 0;
+    for (int i = 0; i < 1'000; ++i) {
+      EXPECT_EQ(who(stranger()), "");
+      clock_.advance(std::chrono::milliseconds(1));
+    }
+    EXPECT_GE(rows_.looks, 8) << "one of them might have been new";
+    EXPECT_LE(rows_.looks, 20) << way_ms;
+  }
+}
+
+TEST_F(StrangersTest, WhatCannotBeAGrantsTokenCostsNoLookAtAll) {
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(who("junk" + std::to_string(i)), "");
+  EXPECT_EQ(who(std::nullopt), "");
+  EXPECT_EQ(who(""), "");
+  EXPECT_EQ(who("the-token"), "default");
+  EXPECT_EQ(rows_.looks, 0);
+}
+
+TEST_F(StrangersTest, ANewGrantIsKnownAtOnceHoweverManyAreMade) {
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(who(create("new" + std::to_string(i))), "new" + std::to_string(i));
+}
+
+TEST_F(StrangersTest, AmongManyStrangersANewGrantIsKnownWithinAQuarterOfASecond) {
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(who(stranger()), "");
+  const std::string token = create("new");
+  MonoTime made = clock_.mono();
+  while (who(token).empty()) {
+    EXPECT_EQ(who(stranger()), "");
+    clock_.advance(std::chrono::milliseconds(1));
+    ASSERT_LE(clock_.mono() - made, std::chrono::milliseconds(250));
+  }
+}
+
+TEST_F(StrangersTest, AmongManyStrangersARevokedGrantIsNobodyAtOnce) {
+  const std::string token = create("one");
+  EXPECT_EQ(who(token), "one");
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(who(stranger()), "");
+  rows_.rows.back().revoked_ms = 1;
+  rows_.rows.back().hash.clear();
+  rows_.rows.push_back({.name = "another"});  // the revision
+  EXPECT_EQ(who(token), "");
 }
 
 TEST_P(GrantsTest, NamesAreChecked) {

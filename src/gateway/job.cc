@@ -105,8 +105,16 @@ std::size_t Dispatcher::State::running(std::string_view grant) const {
 
 Subject Dispatcher::State::subject_of(const Job& job) const {
   const Callee& callee = *job.callee;
-  return {job.caller,    callee.server(),           callee.method(), callee.name(),        callee.risk(),
-          job.arguments, running(job.caller.grant), &job.spellings,  callee.input_schema()};
+  const std::size_t elsewhere = running_elsewhere ? running_elsewhere(job.caller.grant) : 0;
+  return {.caller = job.caller,
+          .server = callee.server(),
+          .method = callee.method(),
+          .name = callee.name(),
+          .risk = callee.risk(),
+          .arguments = job.arguments,
+          .in_flight = running(job.caller.grant) + elsewhere,
+          .spellings = &job.spellings,
+          .schema = callee.input_schema()};
 }
 
 // The owner's calls are nobody's to govern.
@@ -228,6 +236,7 @@ Json Dispatcher::State::tools_for(const Caller& caller) const {
 void Dispatcher::State::work(const JobPtr& job) {
   tools::CallContext context;
   context.grant = job->caller.grant;
+  context.credential = job->caller.credential;
   context.session = job->caller.session;
   context.redactor = job->redactor;
   context.stop = job->call->stop_.get_token();

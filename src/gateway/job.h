@@ -84,6 +84,7 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
 
   DispatcherDeps deps;
   DispatcherLimits limits;
+  std::function<std::size_t(std::string_view grant)> running_elsewhere;  // Dispatcher::count_with(); may be empty
   std::shared_ptr<Changes> changes;
   std::unordered_set<JobPtr> jobs;
   std::unordered_set<JobPtr> held;  // until a person decides

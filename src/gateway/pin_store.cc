@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 #include "base/json_spelling.h"
 #include "policy/canonical.h"
@@ -11,6 +12,83 @@ namespace {
 
 // The row that remembers that a server was seen at all, also where it had no tools.
 const std::string kContact;
+// In it, once it was told that not all of what is new is kept.
+constexpr const char* kFull = "full";
+
+// What a row holds that nobody accepted.
+struct Unaccepted {
+  std::size_t rows = 0;
+  ByteCount text = 0;
+};
+
+Unaccepted unaccepted_in(const Pin& pin) {
+  const ByteCount seen = pin.is_quarantined() ? pin.seen.size() : 0;
+  const ByteCount rejected = pin.rejected != pin.seen ? pin.rejected.size() : 0;
+  return {pin.accepted.empty() ? 1u : 0u, seen + rejected};
+}
+
+// How much of it a server's rows hold, and those that may go: of tools that its list does not have any more.
+class Room {
+ public:
+  Room(const std::vector<Pin>& known, const std::set<std::string>& listed) {
+    for (const Pin& pin : known) {
+      const Unaccepted its = unaccepted_in(pin);
+      if (pin.tool == kContact) continue;
+      add(used_, its);
+      if (listed.contains(pin.tool) || (its.rows == 0 && its.text == 0)) continue;
+      add(gone_, its);
+      may_go_.push_back(&pin);
+    }
+    // The last one goes first: what was rejected is a person's word, and stays the longest.
+    std::sort(may_go_.begin(), may_go_.end(), [](const Pin* a, const Pin* b) {
+      return std::tuple(a->rejected.empty(), b->changed_ms) < std::tuple(b->rejected.empty(), a->changed_ms);
+    });
+  }
+
+  bool is_ample() const { return used_.rows <= PinStore::kMostNew / 2 && used_.text <= PinStore::kMostText / 2; }
+  // Whether `after` may stand in place of `before`; what has to go for that is put into `state`.
+  Result<bool> take(GateRows& state, const Unaccepted& before, const Unaccepted& after) {
+    if (after.rows <= before.rows && after.text <= before.text) return give(before, after);
+    const auto fits = [&](const Unaccepted& freed) {
+      return used_.rows - freed.rows - before.rows + after.rows <= PinStore::kMostNew &&
+             used_.text - freed.text - before.text + after.text <= PinStore::kMostText;
+    };
+    if (!fits(gone_)) return false;
+    while (!fits({})) {
+      Pin pin = *may_go_.back();
+      may_go_.pop_back();
+      const Unaccepted its = unaccepted_in(pin);
+      remove(gone_, its);
+      remove(used_, its);
+      if (pin.accepted.empty()) {
+        SLUICE_CHECK(state.erase(pin));
+        continue;
+      }
+      pin.seen = pin.accepted;
+      pin.rejected.clear();
+      SLUICE_CHECK(state.put(pin));
+    }
+    return give(before, after);
+  }
+
+ private:
+  static void add(Unaccepted& to, const Unaccepted& one) {
+    to.rows += one.rows;
+    to.text += one.text;
+  }
+  static void remove(Unaccepted& from, const Unaccepted& one) {
+    from.rows -= one.rows;
+    from.text -= one.text;
+  }
+  bool give(const Unaccepted& before, const Unaccepted& after) {
+    remove(used_, before);
+    add(used_, after);
+    return true;
+  }
+
+  Unaccepted used_, gone_;
+  std::vector<const Pin*> may_go_;
+};
 
 }  // namespace
 
@@ -28,23 +106,37 @@ Result<PinStore::Checked> PinStore::check(const std::string& server, const std::
     SLUICE_TRY(const std::vector<Pin> known, state_.pins(server, target));
     Checked checked;
     checked.first = known.empty();
-    if (checked.first) SLUICE_CHECK(state_.put(Pin{server, target, kContact, "", "", "", now_ms}));
     std::map<std::string, Pin> by_tool;
     for (const Pin& pin : known) by_tool.emplace(pin.tool, pin);
+    std::set<std::string> listed;
+    for (const Seen& tool : tools) listed.insert(tool.tool);
+    Room room(known, listed);
+    bool all_fit = true;
     for (const Seen& tool : tools) {
       const auto found = by_tool.find(tool.tool);
-      Pin pin = found == by_tool.end() ? Pin{server, target, tool.tool, "", "", "", now_ms} : found->second;
+      const bool is_new = found == by_tool.end();
+      Pin pin = is_new ? Pin{server, target, tool.tool, "", "", "", now_ms} : found->second;
+      const Unaccepted before = is_new ? Unaccepted() : unaccepted_in(pin);
       const bool changed = pin.seen != tool.text;
       pin.seen = tool.text;
       if (checked.first && first == First::kAccept) pin.accepted = tool.text;
-      if (pin.is_quarantined()) {
-        checked.quarantined.insert(tool.tool);
-        if (changed) checked.news.push_back(tool.tool);
-      }
+      if (pin.is_quarantined()) checked.quarantined.insert(tool.tool);
       if (!changed) continue;
+      SLUICE_TRY(const bool fits, room.take(state_, before, unaccepted_in(pin)));
+      all_fit &= fits;
+      if (!fits) continue;
+      if (pin.is_quarantined()) checked.news.push_back(tool.tool);
       pin.changed_ms = now_ms;
       SLUICE_CHECK(state_.put(pin));
     }
+    const auto kept = by_tool.find(kContact);
+    Pin contact = kept == by_tool.end() ? Pin{server, target, kContact, "", "", "", now_ms} : kept->second;
+    const bool was_told = contact.rejected == kFull;
+    checked.full = !all_fit && !was_told;
+    // Others may have seen a shorter list: only room that somebody made counts.
+    const bool is_told = !all_fit || (was_told && !room.is_ample());
+    contact.rejected = is_told ? kFull : "";
+    if (kept == by_tool.end() || is_told != was_told) SLUICE_CHECK(state_.put(contact));
     return checked;
   });
 }

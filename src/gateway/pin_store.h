@@ -2,6 +2,10 @@
 // annotations as one canonical text each, by server name and by the command or URL behind it. What is new or has
 // changed since is quarantined until it is accepted. Over rows wherever they lie (gate_rows.h, whose errors these are,
 // and those named below), shared with other processes. One thread at a time.
+//
+// A server that invents names fills nothing: of what nobody accepted only so much is kept for each server. What the
+// server's list does not have any more makes room; what does not fit is in quarantine all the same, without a row that
+// could be accepted. What was accepted stays.
 #pragma once
 
 #include <cstdint>
@@ -12,12 +16,16 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/limits.h"
 #include "gateway/gate_rows.h"
 
 namespace sluice::gateway {
 
 class PinStore {
  public:
+  static constexpr std::size_t kMostNew = 1'000;    // rows of tools that were never accepted; a server's own are fewer
+  static constexpr ByteCount kMostText = 8 * kMiB;  // of texts that nobody accepted; 1,000 tools have about 1 MiB
+
   explicit PinStore(GateRows& state) : state_(state) {}
 
   // The text of one entry of tools/list.
@@ -31,6 +39,7 @@ class PinStore {
     std::set<std::string> quarantined;
     std::vector<std::string> news;  // of them, those that were not told before
     bool first = false;             // nothing was known of this server
+    bool full = false;              // more is new than is kept; told once, until there is ample room
   };
   Result<Checked> check(const std::string& server, const std::string& target, std::span<const Seen> tools, First first,
                         std::int64_t now_ms);

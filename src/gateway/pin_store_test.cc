@@ -106,6 +106,73 @@ TEST_P(Pins, UnreadableOnesAreNotNone) {
   EXPECT_TRUE(check({{"a", "1"}}).quarantined.empty());
 }
 
+std::vector<PinStore::Seen> invented(const std::string& prefix, std::size_t count) {
+  std::vector<PinStore::Seen> tools;
+  for (std::size_t i = 0; i < count; ++i) tools.push_back({prefix + std::to_string(i), "1"});
+  return tools;
+}
+
+TEST_P(Pins, AttackAServerThatInventsNamesFillsNothing) {
+  check({{"a", "1"}, {"b", "1"}});
+  for (const char* prefix : {"x", "y", "z"}) {
+    auto tools = invented(prefix, PinStore::kMostNew);
+    tools.push_back({"a", "1"});
+    const auto checked = check(tools);
+    EXPECT_EQ(checked.quarantined.size(), PinStore::kMostNew) << prefix;
+    EXPECT_EQ(checked.news.size(), PinStore::kMostNew) << "they took the place of those that are gone";
+    EXPECT_FALSE(checked.full);
+    EXPECT_LE(store.load()->size(), PinStore::kMostNew + 2);
+  }
+  EXPECT_TRUE(check({{"a", "1"}, {"b", "1"}}).quarantined.empty()) << "what was accepted is never pushed out";
+}
+
+TEST_P(Pins, WhatDoesNotFitIsInQuarantineWithoutARowAndIsSaidOnce) {
+  check({{"a", "1"}});
+  const auto many = invented("x", PinStore::kMostNew + 10);
+  const auto checked = check(many);
+  EXPECT_TRUE(checked.full);
+  EXPECT_EQ(checked.quarantined.size(), PinStore::kMostNew + 10);
+  EXPECT_EQ(checked.news.size(), PinStore::kMostNew);
+  EXPECT_EQ(store.load()->size(), PinStore::kMostNew + 1);
+  const auto again = check(many);
+  EXPECT_FALSE(again.full) << "told once";
+  EXPECT_TRUE(again.news.empty());
+  EXPECT_EQ(again.quarantined.size(), PinStore::kMostNew + 10);
+  EXPECT_EQ(store.accept("files", {many.back().tool}).error().code, Code::kNotFound);
+  EXPECT_EQ(store.accept("files", {"x0"}), 1u) << "and makes room for one of the others";
+  EXPECT_EQ(check(many).news, std::vector<std::string>{many[PinStore::kMostNew].tool});
+  EXPECT_FALSE(check({{"a", "1"}}).full);
+  EXPECT_FALSE(check(invented("y", PinStore::kMostNew + 1)).full) << "whoever saw a shorter list made no room";
+  EXPECT_EQ(store.accept("files", {}), PinStore::kMostNew);
+  EXPECT_FALSE(check({{"a", "1"}}).full);
+  EXPECT_TRUE(check(invented("z", PinStore::kMostNew + 1)).full) << "and now somebody did";
+}
+
+TEST_P(Pins, LongTextsThatNobodyAcceptedAreKeptToABound) {
+  const std::string longer(PinStore::kMostText / 2 + 1, 'x');
+  check({{"a", "1"}, {"b", "1"}});
+  const auto checked = check({{"a", longer}, {"b", longer}});
+  EXPECT_TRUE(checked.full);
+  EXPECT_EQ(checked.quarantined, (Names{"a", "b"}));
+  EXPECT_EQ(checked.news, std::vector<std::string>{"a"});
+  EXPECT_EQ(store.accept("files", {}), 1u);
+  EXPECT_EQ(check({{"a", longer}, {"b", longer}}).quarantined, Names{"b"}) << "which fits now";
+  EXPECT_EQ(store.reject("files", {"b"}), 1u);
+  EXPECT_EQ(check({{"b", longer + "y"}}).quarantined, Names{"b"});
+  EXPECT_TRUE(check({{"a", longer}, {"b", "1"}}).quarantined.empty()) << "what was accepted first";
+}
+
+TEST_P(Pins, WhatWasRejectedIsTheLastToMakeRoom) {
+  check({});
+  check({{"bad", "1"}});
+  EXPECT_EQ(store.reject("files", {"bad"}), 1u);
+  check(invented("x", PinStore::kMostNew - 1));
+  check({{"y", "1"}});
+  const auto pins = *store.load();
+  EXPECT_EQ(pins.size(), PinStore::kMostNew);
+  EXPECT_EQ(pins.front().tool, "bad");
+}
+
 TEST_P(Pins, TheTextHoldsWhatAModelReadsAndNothingElse) {
   const auto text = [](const char* json) { return PinStore::text_of(*parse_json(json)); };
   const std::string one = text(R"({"name":"a","description":"d","inputSchema":{"b":1,"a":2}})");

@@ -43,6 +43,7 @@ class PolicyGate final : public Policy {
     endpoint_ = std::move(endpoint);
     endpoint_grants_ = std::move(grants);
   }
+  bool is_of_endpoint(std::string_view grant) const { return endpoint_grants_.contains(grant); }
   // Where calls wait for a person; outlive the gate. Without them such a call is denied.
   void set_approvals(ApprovalStore& approvals, Entropy& entropy) {
     approvals_ = &approvals;

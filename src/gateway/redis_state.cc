@@ -411,4 +411,6 @@ Status RedisState::put(const Pin& pin) {
   return change({"HSET", kPins + id, pin.tool, to_row(pin)});
 }
 
+Status RedisState::erase(const Pin& pin) { return change({"HDEL", kPins + id_of(pin.server, pin.target), pin.tool}); }
+
 }  // namespace sluice::gateway

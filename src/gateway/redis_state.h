@@ -43,6 +43,7 @@ class RedisState final : public GateRows {
   Status put(const Grant& grant) override;
   Status put(const Approval& approval) override;
   Status put(const Pin& pin) override;
+  Status erase(const Pin& pin) override;
   Status put_admin_hash(const std::string& hash) override;
   Status retire_approvals(std::int64_t now_ms, std::int64_t kept_ms) override;
 

@@ -115,7 +115,9 @@ void Relay::on_request(mcp::Request request, const mcp::RequestId& id) {
     return refuse(id, {mcp::rpc::kInvalidRequest, "this session is initialized already", nullptr});
   }
   const std::string governing(governing_method(request.method));
-  if (!deps_.dispatcher.offers(deps_.caller, governing)) {
+  const bool has_record = request.method != "tools/list" && !is_plain(request.method);
+  if (!deps_.dispatcher.offers(deps_.caller, governing,
+                               has_record ? Dispatcher::Record::kByCall : Dispatcher::Record::kHere)) {
     return refuse(id, mcp::method_not_found(request.method));
   }
   const bool handshake =

@@ -96,6 +96,39 @@ TEST_F(Relayed, WhatTheServerRefusedIsGivenBackAndWhatItDidNotIsNot) {
   EXPECT_EQ(gate.policy.given_back, 1);
 }
 
+TEST_F(Relayed, WhatMonitorModeLetsPassHasOneDecisionAndItsOutcome) {
+  const auto lines_of = [&](std::string_view type) {
+    std::vector<Json> lines;
+    for (const Json& line : gate.audit_lines()) {
+      if (line["type"] == type) lines.push_back(line);
+    }
+    return lines;
+  };
+  std::size_t answered = 0;
+  for (const std::string method : {"prompts/get", "resources/read", "resources/subscribe", "logging/setLevel"}) {
+    gate.policy.observed = method;
+    relay->take(R"({"jsonrpc":"2.0","id":"p","method":")" + method + R"(","params":{"name":"x"}})");
+    ASSERT_EQ(server.size(), ++answered) << method;
+    relay->from_server(R"({"jsonrpc":"2.0","id":)" + std::to_string(answered) + R"(,"result":{}})");
+    ASSERT_TRUE(wait_for_client(answered));
+    ASSERT_EQ(lines_of("decision").size(), answered) << method;
+    EXPECT_EQ(lines_of("decision").back()["decision"], "would_deny");
+    ASSERT_EQ(lines_of("outcome").size(), answered);
+    EXPECT_EQ(lines_of("outcome").back()["id"], lines_of("decision").back()["id"]);
+  }
+  gate.policy.observed = "prompts/list";
+  relay->take(R"({"jsonrpc":"2.0","id":"l","method":"prompts/list"})");
+  ASSERT_EQ(lines_of("decision").size(), answered + 1) << "a list has no other line than this";
+  EXPECT_EQ(lines_of("decision").back()["outcome"], "none");
+}
+
+TEST_F(Relayed, WhoMaySubscribeMayUnsubscribe) {
+  gate.policy.closed = "resources/unsubscribe";  // which no policy can name
+  relay->take(R"({"jsonrpc":"2.0","id":"u","method":"resources/unsubscribe","params":{"uri":"a:b"}})");
+  ASSERT_EQ(server.size(), 1u);
+  EXPECT_NE(server[0].find("resources/unsubscribe"), std::string::npos);
+}
+
 TEST_F(Relayed, ANameThatTheListDoesNotHaveIsLookedUpOnceMore) {
   list();
   relay->take(R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"new"}})");

@@ -32,7 +32,9 @@ mcp::Step SessionDriver::feed(mcp::Message message) {
 
 void SessionDriver::begin(mcp::Operation operation) {
   const mcp::OperationKey key = operation.key;
-  if (!dispatcher_.offers(caller_, operation.method)) {
+  const bool is_read = std::holds_alternative<mcp::ReadResource>(operation.body);
+  if (!dispatcher_.offers(caller_, operation.method,
+                          is_read ? Dispatcher::Record::kByCall : Dispatcher::Record::kHere)) {
     if (auto answer = session_.complete(key, mcp::method_not_found(operation.method))) {
       send_({key, std::move(answer->text), true, answer->http_status});
     }

@@ -23,6 +23,7 @@ class TestPolicy final : public Policy {
   Decision judge_method(const Caller&, std::string_view method) const override {
     Decision decision;
     decision.allow = method != closed;
+    decision.would_deny = method == observed;
     return decision;
   }
   Decision judge_name(const Caller&, std::string_view, std::string_view name,
@@ -54,6 +55,7 @@ class TestPolicy final : public Policy {
   }
   std::optional<std::int64_t> decisions() override { return decided; }
   std::string hidden, denied, closed, asked;
+  std::string observed;  // a method that passes only because nothing is enforced
   int given_back = 0, asks = 0;
   std::optional<std::int64_t> decided;
 };

@@ -25,6 +25,8 @@ UpstreamCall::UpstreamCall(const std::weak_ptr<Relay>& relay, mcp::RequestId id,
       params_(std::move(params)),
       tool_(std::move(tool)) {}
 
+std::string_view UpstreamCall::governing() const { return governing_method(method_); }
+
 // What a server fills in is judged as if the client had said it; what is passed on is what the client said.
 Result<Json> UpstreamCall::parse(const Json& arguments) const {
   Json effective = plain_json(arguments);

@@ -17,6 +17,7 @@ class UpstreamCall final : public Callee, public std::enable_shared_from_this<Up
 
   std::string_view server() const override { return server_; }
   std::string_view method() const override { return method_; }
+  std::string_view governing() const override;
   std::string_view name() const override { return name_; }
   std::optional<tools::Risk> risk() const override { return std::nullopt; }
   Result<Json> parse(const Json& arguments) const override;

@@ -117,6 +117,12 @@ bool UpstreamTools::check_pins() {
         deps_.notice(fmt::format("{} was not seen before: its {} tools are accepted as they are", deps_.name.server,
                                  tools_.size()));
       }
+      if (checked->full) {
+        deps_.notice(fmt::format("{} has more tools that nobody accepted than are kept ({} tools, {} MiB): {}",
+                                 deps_.name.server, PinStore::kMostNew, PinStore::kMostText / kMiB,
+                                 mode == Policy::Pins::kEnforce ? "the others are in quarantine until there is room"
+                                                                : "nothing is said of the others"));
+      }
       for (const std::string& name : checked->news) {
         deps_.notice(fmt::format("{} of {} is new or has changed since it was accepted{}: `sluice gateway pins diff`",
                                  name, deps_.name.server,

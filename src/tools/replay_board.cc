@@ -6,8 +6,7 @@
 
 namespace sluice::tools {
 
-Result<std::string> ReplayBoard::begin(const std::string& grant, const std::string& session_id, WallTime now,
-                                       Work work) {
+Result<std::string> ReplayBoard::begin(Owner owner, const std::string& session_id, WallTime now, Work work) {
   const std::lock_guard guard(mutex_);
   const auto running =
       std::count_if(entries_.begin(), entries_.end(), [](const auto& one) { return one->running.load(); });
@@ -18,7 +17,7 @@ Result<std::string> ReplayBoard::begin(const std::string& grant, const std::stri
   }
   forget_old();
   const auto entry = std::make_shared<Entry>();
-  entry->grant = grant;
+  entry->owner = std::move(owner);
   entry->state.id = fmt::format("replay_{}", next_++);
   entry->state.session_id = session_id;
   entry->state.state = "running";
@@ -36,6 +35,7 @@ Result<std::string> ReplayBoard::begin(const std::string& grant, const std::stri
       one->state.result = std::make_shared<const Json>(*std::move(result));
     else
       one->state.error = result.error().message;
+    if (stop.stop_requested() && !one->why_ended.empty()) one->state.error = one->why_ended;
     one->running = false;
   });
   return entry->state.id;
@@ -58,7 +58,7 @@ std::vector<ReplayBoard::State> ReplayBoard::list(const std::string& grant) cons
   const std::lock_guard guard(mutex_);
   std::vector<State> states;
   for (const auto& entry : entries_) {
-    if (entry->grant == grant) states.push_back(look(*entry));
+    if (entry->owner.grant == grant) states.push_back(look(*entry));
   }
   return states;
 }
@@ -66,7 +66,7 @@ std::vector<ReplayBoard::State> ReplayBoard::list(const std::string& grant) cons
 std::optional<ReplayBoard::State> ReplayBoard::find(const std::string& grant, const std::string& id) const {
   const std::lock_guard guard(mutex_);
   for (const auto& entry : entries_) {
-    if (entry->grant == grant && entry->state.id == id) return look(*entry);
+    if (entry->owner.grant == grant && entry->state.id == id) return look(*entry);
   }
   return std::nullopt;
 }
@@ -74,7 +74,7 @@ std::optional<ReplayBoard::State> ReplayBoard::find(const std::string& grant, co
 bool ReplayBoard::cancel(const std::string& grant, const std::string& id) {
   const std::lock_guard guard(mutex_);
   for (const auto& entry : entries_) {
-    if (entry->grant == grant && entry->state.id == id) {
+    if (entry->owner.grant == grant && entry->state.id == id) {
       entry->thread.request_stop();
       return true;
     }
@@ -85,6 +85,21 @@ bool ReplayBoard::cancel(const std::string& grant, const std::string& id) {
 void ReplayBoard::cancel_all() {
   const std::lock_guard guard(mutex_);
   for (const auto& entry : entries_) entry->thread.request_stop();
+}
+
+std::vector<ReplayBoard::Ended> ReplayBoard::end_unless(const std::function<bool(const Owner&)>& may_go_on,
+                                                        const std::string& why) {
+  std::vector<Ended> ended;
+  const std::lock_guard guard(mutex_);
+  for (const auto& entry : entries_) {
+    if (!entry->running || may_go_on(entry->owner)) continue;
+    const std::lock_guard ending(entry->mutex);
+    if (!entry->why_ended.empty()) continue;
+    entry->why_ended = why;
+    entry->thread.request_stop();
+    ended.push_back({entry->owner.grant, entry->state.id, entry->done, entry->total});
+  }
+  return ended;
 }
 
 void ReplayBoard::stop() {

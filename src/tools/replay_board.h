@@ -30,8 +30,12 @@ class ReplayBoard {
 
   ~ReplayBoard() { stop(); }
 
+  struct Owner {
+    std::string grant;
+    std::string credential;  // the hash of the token that it was begun with; empty: none was needed
+  };
   // Its id. kConflict: too many run.
-  Result<std::string> begin(const std::string& grant, const std::string& session_id, WallTime now, Work work);
+  Result<std::string> begin(Owner owner, const std::string& session_id, WallTime now, Work work);
 
   struct State {
     std::string id, session_id;
@@ -46,12 +50,19 @@ class ReplayBoard {
   std::optional<State> find(const std::string& grant, const std::string& id) const;
   bool cancel(const std::string& grant, const std::string& id);  // false: there is none
   void cancel_all();
+  // Asks those to end whose owner may not go on; `why` stands in their error. They, as they were then, each once.
+  struct Ended {
+    std::string grant, id;
+    std::size_t done = 0, total = 0;
+  };
+  std::vector<Ended> end_unless(const std::function<bool(const Owner&)>& may_go_on, const std::string& why);
   void stop();  // ends all, and waits for them
 
  private:
   struct Entry {
-    std::string grant;
-    mutable std::mutex mutex;  // guards `state`'s result, error and state
+    Owner owner;
+    mutable std::mutex mutex;  // guards `state`'s result, error and state, and
+    std::string why_ended;     // by another than its grant
     State state;
     std::atomic<std::size_t> done{0}, total{0};
     std::atomic<bool> running{true};

@@ -201,8 +201,8 @@ ToolResult begin_in_background(const Json& arguments, std::shared_ptr<Begun> beg
     replay.run();
     return replay.answer("execute");
   };
-  SLUICE_TRY(plan["replayId"],
-             context.services->replays->begin(context.grant, session, context.services->clock.wall(), std::move(work)));
+  SLUICE_TRY(plan["replayId"], context.services->replays->begin({context.grant, context.credential}, session,
+                                                                context.services->clock.wall(), std::move(work)));
   return plan;
 }
 

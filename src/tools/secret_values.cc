@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "analysis/body.h"
+#include "analysis/messages.h"
 #include "base/known_secrets.h"
 #include "base/text.h"
 #include "base/url.h"
@@ -15,6 +16,7 @@ namespace sluice::tools {
 namespace {
 
 constexpr ByteCount kMostLookedAt = 16 * kMiB;  // of bodies, for one handle
+constexpr std::size_t kMostMessages = 10'000;   // of one exchange
 constexpr std::string_view kStale =
     "A secret handle here means nothing (any more): it is another caller's, its exchange is gone, or it was given out "
     "too long ago. Read the exchange again and use the handle that stands there now.";
@@ -90,14 +92,40 @@ void ExchangeSecrets::read_body(flow::Direction direction, ByteCount& budget, co
                                                      message->fields.find("content-type").value_or(""));
 }
 
+// Of a WebSocket, events or gRPC, each by itself: a body has their framing between them, or is compressed piece by
+// piece.
+void ExchangeSecrets::read_messages(ByteCount& budget, const std::stop_token& stop) {
+  if (!answered_by_origin() || !analysis::message_kind(exchange_)) return;
+  ByteCount read = 0;
+  for (const flow::Direction direction : {flow::Direction::kRequest, flow::Direction::kResponse}) {
+    read += analysis::body_info(exchange_, direction).stored;
+  }
+  if (read == 0 || read > budget) return;
+  const Redactor::Watch watch = [this](std::string_view mask, std::string_view value) { note(mask, value); };
+  const Redactor redactor = services_.redactor->watched(watch);
+  analysis::MessageQuery query;
+  query.limit = kMostMessages;
+  query.budget = budget;
+  query.redactor = &redactor;
+  query.stop = stop;
+  if (const auto page = analysis::read_messages(*bodies_, exchange_, query)) {
+    for (const analysis::SeenMessage& message : page->messages) read += message.content.size();
+  }
+  budget -= std::min(budget, read);
+}
+
 std::optional<std::string> ExchangeSecrets::find(const std::string& mark, ByteCount& budget,
                                                  const std::stop_token& stop) {
   if (read_ == 0) {
     read_heads();
     read_ = 1;
   }
-  while (!values_.contains(mark) && read_ < 3) {
-    read_body(read_ == 1 ? flow::Direction::kRequest : flow::Direction::kResponse, budget, stop);
+  while (!values_.contains(mark) && read_ < 4) {
+    if (read_ == 3) {
+      read_messages(budget, stop);
+    } else {
+      read_body(read_ == 1 ? flow::Direction::kRequest : flow::Direction::kResponse, budget, stop);
+    }
     ++read_;
   }
   const std::string* value = known(mark);

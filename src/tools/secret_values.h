@@ -20,9 +20,9 @@ namespace sluice::tools {
 // outlives it.
 class ExchangeSecrets {
  public:
-  // Looks into heads first, and into bodies where that does not do; `budget`: octets of bodies that may be read, of
-  // which what is read, and what it decodes to, is taken off. nullopt: the value is not there, means two things, or is
-  // too short or too long to be found again in an answer.
+  // Looks into heads first, then into bodies, then into the messages that they are made of; `budget`: octets of bodies
+  // that may be read, of which what is read, and what it decodes to, is taken off. nullopt: the value is not there,
+  // means two things, or is too short or too long to be found again in an answer.
   std::optional<std::string> find(const std::string& mark, ByteCount& budget, const std::stop_token& stop);
   Origin origin() const { return origin_of(exchange_); }
 
@@ -33,6 +33,7 @@ class ExchangeSecrets {
   const std::string* known(const std::string& mark) const;
   void read_heads();
   void read_body(flow::Direction direction, ByteCount& budget, const std::stop_token& stop);
+  void read_messages(ByteCount& budget, const std::stop_token& stop);
   void note(std::string_view mask, std::string_view value);
   // A rule may have had somebody else answer.
   bool answered_by_origin() const { return exchange_.rule_ids.empty(); }
@@ -41,7 +42,7 @@ class ExchangeSecrets {
   flow::Exchange exchange_;
   std::shared_ptr<const capture::BodySource> bodies_;
   std::map<std::string, std::optional<std::string>> values_;  // nullopt: two values have this mark
-  int read_ = 0;                                              // heads, request body, response body
+  int read_ = 0;                                              // heads, request body, response body, messages
 };
 
 // Where exchanges are looked up: the ring, or one recording, opened once. One thread.

@@ -63,6 +63,52 @@ TEST(SecretValues, AreFoundWhereverTheirExchangeHasThem) {
   EXPECT_FALSE(world.find("00000000-0000-4000-8000-000000000000", "in-the-header"));
 }
 
+// RFC 1951 §3.2.4, RFC 7692 §7.2.1: a block for each octet, so that nothing in it reads as it did.
+std::string deflated(std::string_view text) {
+  std::string out;
+  for (const char c : text) out.append("\x00\x01\x00\xfe\xff", 5).push_back(c);
+  return out + '\0';
+}
+
+TEST(SecretValues, AreFoundInTheMessagesOfASocketCompressedOrNot) {
+  World world;
+  const auto socket = [&](bool compressed) {
+    const ExchangeSeq seq = world.bench.capture.begin({.target = "/socket"});
+    const std::string fields =
+        std::string("Upgrade: websocket\r\n") + (compressed ? "Sec-WebSocket-Extensions: permessage-deflate\r\n" : "");
+    world.bench.capture.respond(seq, {.status = 101, .response_fields = fields});
+    flow::Sink& sink = world.bench.capture.sink();
+    sink.body(seq, flow::Direction::kRequest, "hello {");
+    sink.message(seq, {.direction = flow::Direction::kRequest, .opcode = 1, .length = 7});
+    for (const auto& [direction, text] :
+         {std::pair(flow::Direction::kRequest, R"({"password":"in-what-was-sent"})"),
+          std::pair(flow::Direction::kResponse, R"({"access_token":"in-what-was-received"})")}) {
+      const std::string payload = compressed ? deflated(text) : text;
+      sink.body(seq, direction, payload);
+      const ByteCount before = direction == flow::Direction::kRequest ? 7 : 0;
+      sink.message(
+          seq,
+          {.direction = direction, .opcode = 1, .compressed = compressed, .offset = before, .length = payload.size()});
+    }
+    world.bench.capture.end(seq, {});
+    world.bench.capture.ring->sync();
+    return world.bench.last_id();
+  };
+  for (const bool compressed : {false, true}) {
+    const std::string id = socket(compressed);
+    for (const char* value : {"in-what-was-sent", "in-what-was-received"}) EXPECT_EQ(world.find(id, value), value);
+    EXPECT_FALSE(world.find(id, "never there at all"));
+    EXPECT_FALSE(world.find(id, "in-what-was-received", 8)) << "there is a budget for messages";
+  }
+}
+
+TEST(SecretValues, AreFoundInEvents) {
+  World world;
+  const std::string id = world.exchange({.response_body = "data: {\"access_token\":\ndata: \"in-an-event\"}\n\n",
+                                         .response_fields = "Content-Type: text/event-stream\r\n"});
+  EXPECT_EQ(world.find(id, "in-an-event"), "in-an-event");
+}
+
 TEST(SecretValues, AreWholeWhereAKnownOneStandsInThem) {
   World world;
   const std::string id = world.exchange({.request_fields = "Cookie: sid=before-the-real-token-behind\r\n"});

@@ -74,6 +74,7 @@ struct ResultField {
 // Who calls, how long they wait, and what the call may do besides answering.
 struct CallContext {
   std::string grant = "default";  // identity: "default", "owner", …
+  std::string credential = {};    // the hash of the token that the caller showed; for what goes on after the call
   std::string server = "sluice";
   std::string session;  // legacy session id or connection; empty for stateless calls
   // Null: answered unmasked. The presenter masks; a tool needs this only where it cuts a window out of a text or says

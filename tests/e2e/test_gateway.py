@@ -217,6 +217,15 @@ class Rules(GatewayCase):
         self.assertEqual(gateway.text("write_file"), "done")
         self.assertEqual(gateway.decisions()[-1]["decision"], "would_deny")
 
+    def test_monitor_mode_writes_one_decision_for_what_is_no_tool_call(self):
+        gateway = self.start(deny(mode="monitor", pins="off"))
+        for method, params in (("resources/read", {"uri": "a:b"}), ("prompts/get", {"name": "p"}), ("resources/list", {})):
+            self.assertIn("result", gateway.ask(method, params))
+            lines = [line for line in gateway.decisions() if line["method"] == method]
+            self.assertEqual([line["decision"] for line in lines], ["would_deny"], method)
+            ended = [line["id"] for line in gateway.audit() if line["type"] == "outcome"]
+            self.assertEqual(lines[0]["id"] in ended, method != "resources/list", "an outcome, where something ran")
+
     def test_an_answer_is_masked_or_withheld_where_the_policy_says_so(self):
         gateway = self.start({**ALLOW, "tools": {"secret": {"result": {"redact": [{"pattern": "sk_live_[a-z0-9]+"}]}},
                                                  "huge": {"result": {"max_bytes": 500}}}})
@@ -473,6 +482,22 @@ class Pins(GatewayCase):
         self.assertEqual(wrong.returncode, 1)
         self.assertIn("in quarantine", wrong.stderr)
         self.assertEqual(self.pins("accept").returncode, 0)
+
+    def test_attack_a_server_that_invents_names_fills_nothing(self):
+        self.open().names()
+        kept = 1_000
+        for word in ("x", "y"):
+            self.say([{"name": "echo", "description": "Says it again.", "inputSchema": {"type": "object"}},
+                      *({"name": f"{word}{number}", "inputSchema": {"type": "object"}} for number in range(kept + 200))])
+            gateway = self.open()
+            self.assertEqual(gateway.names(), ["echo"], "what was accepted is never pushed out")
+            self.denied(gateway, f"{word}{kept + 100}", f'Tool "{word}{kept + 100}" is new')
+            gateway.wait_for_error("is new or has changed")
+            gateway.end()
+            self.assertEqual(len([line for line in gateway.errors if "has more tools that nobody accepted" in line]), word == "x", "once")
+            pins = json.loads(self.pins("list", "--json").stdout)
+            self.assertEqual(len([pin for pin in pins if pin["state"] == "new"]), kept)
+            self.assertEqual([pin["state"] for pin in pins if pin["tool"] == "echo"], ["accepted"])
 
     def test_strict_pins_quarantine_the_first_list(self):
         self.assertEqual(self.open(None, "--pins-strict").names(), [])

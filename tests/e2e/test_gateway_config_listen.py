@@ -247,6 +247,24 @@ class Grants(SeveralCase):
         self.assertIn("too many calls were denied", client.text("one__echo"))
         self.assertEqual(client.text("two__write_file"), "done")
 
+    def test_what_runs_at_once_is_counted_over_all_servers_where_one_policy_is_for_all(self):
+        busy = deny(tools={"*": {}}, max_in_flight=1)
+        together, alone = self.grant("all", busy, server="gateway"), self.grant("alone", busy, server="two")
+        gateway = self.serve(one=self.server("one", busy), two=self.server("two", busy))
+        client = self.client(gateway, token=together)
+        waiting = client.begin("tools/call", {"name": "one__wait"}, number="w")
+        poll(lambda: "tools/call" in self.methods("one"), 20, "the call at the server")
+        self.assertIn("calls of this grant run already", client.text("two__echo"))
+        self.assertIn('"x"', self.client(gateway, token=alone).text("two__echo", text="x"), "another grant's own")
+        client.post({"method": "notifications/cancelled", "params": {"requestId": "w"}}).close()
+        poll(lambda: "notifications/cancelled" in self.methods("one"), 20, "the cancellation")
+        self.assertIn('"x"', client.text("two__echo", text="x"))
+        waiting.close()
+        default = self.client(gateway)
+        default.begin("tools/call", {"name": "one__wait"}, number="w")
+        poll(lambda: self.methods("one").count("tools/call") == 2, 20, "the call at the server")
+        self.assertIn('"x"', default.text("two__echo", text="x"), "whose servers have a policy each")
+
     def test_a_revoked_grant_loses_its_programs(self):
         token = self.grant("reader", ALLOW, server="gateway")
         gateway = self.two()

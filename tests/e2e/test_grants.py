@@ -14,7 +14,7 @@ import unittest
 import urllib.parse
 
 from test_docs import Documented, blocks
-from harness import PATIENCE, SLUICE, Serve, ToolError, clean_environment, json_of, poll, run, sluice
+from harness import PATIENCE, SLUICE, Origin, Serve, ToolError, clean_environment, json_of, poll, run, sluice
 
 META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
 
@@ -368,6 +368,40 @@ class Ends(Admin):
         self.assertEqual(serve.post({"jsonrpc": "2.0", "id": 1, "method": "ping"}, legacy)[0], 401)
         self.write("other.json", deny())  # the other one still hears
         self.assertIn("list_changed", self.line(kept, "list_changed"))
+
+    def test_revocation_and_rotation_end_what_goes_on_in_the_background(self):
+        policy = {"version": "1", "default": "allow"}
+        origin = Origin()
+        self.addCleanup(origin.close)
+        bot, other = self.grant("bot", policy), self.grant("other", policy)
+        serve = Serve("--toolset", "all", home=self.home, directory=self.directory)
+        self.addCleanup(serve.stop)
+        session = serve.call("proxy_session_start", capture_profile="full")["session"]["id"]
+        for number in range(30):
+            serve.curl("-o", "/dev/null", origin.url(f"/hello?{number}"))
+        serve.call("proxy_session_stop")
+        replay = lambda token: json.loads(self.call(serve, token, "proxy_replay_session", session_id=session, mode="execute",
+                                                    background=True, rate=2)[1])["replayId"]
+        state = lambda token, number: next(
+            one for one in json.loads(self.call(serve, token, "proxy_replay_status")[1])["replays"] if one["replayId"] == number)
+        first, kept = replay(bot), replay(other)
+        renewed = json.loads(self.as_admin("grant", "rotate", "bot").stdout)["token"]
+        began = time.monotonic()
+        poll(lambda: state(renewed, first)["state"] == "cancelled", 10, "the end of what the old token began")
+        self.assertLess(time.monotonic() - began, 1 * PATIENCE, "within a second")
+        self.assertEqual(state(renewed, first)["error"], "The grant or the token that began it has ended.")
+        second = replay(renewed)
+        poll(lambda: state(renewed, second)["done"] > 0, 10, "its first request")
+        self.as_admin("grant", "revoke", "bot")
+        ended = lambda: [line for line in self.audit() if line["type"] == "replay_ended"]
+        poll(lambda: len(ended()) == 2, 10, "the line of it")
+        self.assertEqual([(line["grant"], line["replay"], line["rule"], line["total"]) for line in ended()],
+                         [("bot", number, "(grant ended)", 30) for number in (first, second)])
+        self.assertEqual(state(other, kept)["state"], "running")
+        self.assertIn(second, run(SLUICE, "audit", "tail", "--home", self.home).stdout)
+
+    def audit(self):
+        return [json.loads(line) for path in sorted(self.home.glob("audit/*.jsonl")) for line in path.read_text().splitlines()]
 
     def test_expiry_ends_streams_too(self):
         bot = self.grant("bot", {"version": "1", "default": "allow"}, "--expires", "3s")

@@ -9,6 +9,7 @@ from harness import Origin, Serve, ToolError, poll  # first: it says where the f
 from test_grants import Admin
 from test_policy_gate import Gate
 from fakes.pki import TestAuthority
+from fakes.websocket import TEXT, Deflate, WebSocketClient, WebSocketServer, frame
 
 HANDLE = re.compile(r"\{\{secret:[0-9a-f]{32}\}\}")
 SECRET = 'q7"Zs/w+9 tr=v'  # written differently in each coding
@@ -127,6 +128,32 @@ class Use(Case):
         self.assertEqual(len(handles), 1, rows)
         self.replay(flow, {"X-Demo": handles[0]})
         self.assertEqual(self.origin.requests[-1].get("x-demo"), "query-secret-1")
+
+    def test_messages_of_sockets_and_events_have_them(self):
+        self.start()
+        said = json.dumps({"access_token": SECRET}).encode()
+        self.origin.routes["/ws"] = WebSocketServer(extensions="permessage-deflate",
+                                                    greeting=frame(TEXT, b"hello {") + frame(TEXT, Deflate().pack(said), rsv1=True))
+        client = self.serve.client()
+        self.addCleanup(client.close)
+        self.assertEqual(client.connect_through(f"localhost:{self.origin.port}").status, 200)
+        socket = WebSocketClient(client, f"localhost:{self.origin.port}", "/ws", extensions="permessage-deflate")
+        socket.read(), socket.read()
+        socket.close()
+        self.origin.routes["/events"] = lambda talk: talk.answer(
+            body='data: {"access_token": "another-secret-4"}\n\n', fields=[("Content-Type", "text/event-stream")])
+        origin = f"http://localhost:{self.origin.port}"
+        events, hello = self.capture(f"{origin}/events"), self.capture(f"{origin}/hello")
+        flow = poll(lambda: self.serve.call("proxy_list_ws_streams")["items"], 5, "the socket")[0]["exchangeId"]
+        frames = self.serve.call("proxy_get_ws_frames", exchange_id=flow)
+        told = self.serve.call("proxy_get_exchange", exchange_id=events, include=["messages"])
+        for answer, value in ((frames, SECRET), (told, "another-secret-4")):
+            self.nowhere(answer)
+            self.assertNotIn("another-secret-4", json.dumps(answer))
+            found = set(HANDLE.findall(json.dumps(answer)))
+            self.assertEqual(len(found), 1, answer)
+            self.replay(hello, {"X-Demo": found.pop()})
+            self.assertEqual(self.origin.requests[-1].get("x-demo"), value)
 
     def test_a_recording_has_its_own_and_they_fill_in_replays_of_it(self):
         self.start()

@@ -7,6 +7,7 @@ import unittest
 
 from harness import SLUICE, ToolError, run, sluice
 from test_audit import Audited
+from gateway_client import FAKE, Gateway
 from test_docs import Documented, blocks
 from test_gateway import ALLOW, GatewayCase
 from test_policy_gate import deny, limit
@@ -169,6 +170,68 @@ class BehindTheGateway(GatewayCase):
         self.denied(gateway, "echo", text="/srv/data/9.txt", amount=8)
         self.denied(gateway, "echo", text="/srv/data/9.txt", other=1)
         self.denied(gateway, "echo")
+
+    def of_an_endpoint(self, *flags):
+        """A log of two servers behind one endpoint: a grant of both, and `default`."""
+        servers = {name: {"command": FAKE[0], "args": FAKE[1:], "policy": "each.json"} for name in ("one", "two")}
+        self.write(ALLOW, self.directory / "each.json")
+        path = self.write({"mcpServers": servers}, self.directory / "servers.json")
+        every = self.write({**ALLOW, "hide": ["two__delete_file"]}, self.directory / "every.json")
+        admin = self.directory / "admin"
+        admin.write_text(sluice("grant", "admin", home=self.home, check=0).stdout)
+        admin.chmod(0o600)
+        made = sluice("grant", "create", "both", "--policy", every, "--server", "gateway", "--json", "--admin-token-file", admin,
+                      home=self.home, check=0)
+        for more, env, texts in ((["--grant", "both"], {"SLUICE_GRANT_TOKEN": json.loads(made.stdout)["token"]}, ("a", "b")), ([], {}, ("longer",))):
+            gateway = Gateway(self.home, None, *more, *flags, config=path, env=env)
+            self.addCleanup(gateway.stop)
+            for text in texts:
+                for server in servers:
+                    gateway.call(f"{server}__echo", text=text)
+            gateway.call("one__write_file")
+            gateway.end()
+        return ["--audit", self.home / "audit"]
+
+    def simulate(self, document, *flags, code=0):
+        path = self.write(document, self.directory / "tried.json")
+        done = sluice("policy", "simulate", path, *flags, home=self.home, check=code)
+        return json.loads(done.stdout) if "--json" in flags else done.stdout
+
+    def test_an_endpoints_policy_is_tried_over_the_log_of_its_servers(self):
+        log = self.of_an_endpoint()
+        limits = {"limits": [{"counter": "n", "window": "day", "max": 3}]}
+        document = deny(**{"one__echo": {}, "two__*": {}}) | {"all_tools": limits}
+        found = self.simulate(document, *log, "--endpoint", "gateway", "--grant", "both", "--json")
+        self.assertEqual({(d["server"], d["tool"], d["rule"], d["calls"]) for d in found["differences"]},
+                         {("two", "two__echo", "/all_tools/limits/n", 1), ("one", "one__write_file", "(default deny)", 1)})
+        self.assertEqual((found["same"], found["different"], found["undecidable"]), (3, 2, []))
+        found = self.simulate(document, *log, "--endpoint", "gateway", "--server", "two", "--json")
+        self.assertEqual((found["same"], found["different"]), (3, 0), "of both grants")
+
+    def test_calls_are_chosen_by_server_and_grant_and_told_apart(self):
+        log = self.of_an_endpoint()
+        mine = deny(echo={})
+        self.assertIn("3 calls as they were decided, 2 otherwise", self.simulate(mine, *log, "--server", "one"))
+        self.assertIn("2 calls as they were decided, 1 otherwise", self.simulate(mine, *log, "--server", "one", "--grant", "both"))
+        text = self.simulate(deny(write_file={}), *log)
+        self.assertIn("allow -> deny  3 calls of echo (one)  by (default deny)", text)
+        self.assertIn("allow -> deny  3 calls of echo (two)  by (default deny)", text)
+        for wrong in (("--server", "three"), ("--grant", "nobody")):
+            path = self.write(mine, self.directory / "tried.json")
+            self.assertIn("none of this server, grant or endpoint", sluice("policy", "simulate", path, *log, *wrong, check=1).stderr)
+
+    def test_an_endpoints_policy_is_learned_from_the_calls_of_its_servers(self):
+        calls = self.directory / "calls"
+        self.of_an_endpoint("--record-calls", calls)
+        done = sluice("policy", "learn", "--calls", calls, "--endpoint", "gateway", "--grant", "both", home=self.home, check=0)
+        learned = json.loads(done.stdout)
+        self.assertEqual(set(learned["tools"]), {"one__echo", "two__echo", "one__write_file"})
+        self.assertEqual(learned["args"], "closed")
+        self.assertIn('"maxLength":1', json.dumps(learned["tools"]["two__echo"], separators=(",", ":")))
+        found = self.simulate(learned, "--calls", calls, "--endpoint", "gateway", "--json", code=0)
+        self.assertEqual({(d["tool"], d["calls"]) for d in found["differences"]}, {("one__echo", 1), ("two__echo", 1)}, "of default")
+        found = self.simulate(learned, "--calls", calls, "--endpoint", "gateway", "--grant", "both", "--json")
+        self.assertEqual((found["same"], found["different"]), (5, 0))
 
     def test_calls_of_several_servers_are_told_apart(self):
         calls = self.directory / "calls"

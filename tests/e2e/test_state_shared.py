@@ -2,6 +2,7 @@
 down, emptied or put back denies, and says so (gate.md 2, 5, 6; policy.md A38, A39, A44). The redis-server is Debian's."""
 import concurrent.futures
 import json
+import re
 import signal
 import time
 import unittest
@@ -63,6 +64,17 @@ class Shared(Admin):
         new.write_text(json.dumps(tools))
         new.rename(self.tools)
 
+    def knock(self, gateway, token):
+        body = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "e2e", "version": "1"}}}
+        request = urllib.request.Request(gateway.url, json.dumps(body).encode(), {
+            "Content-Type": "application/json", "Accept": "application/json, text/event-stream", "Authorization": f"Bearer {token}"})
+        try:
+            with urllib.request.urlopen(request, timeout=20 * PATIENCE) as answer:
+                return answer.status
+        except urllib.error.HTTPError as refused:
+            return refused.code
+
     def asked(self, serve, token, **arguments):
         _, text = self.call(serve, token, "proxy_list_traffic", **arguments)
         self.assertRegex(text, ASKED)
@@ -87,6 +99,29 @@ class Grants(Shared):
         for secret in (token, renewed, self.admin):
             self.assertNotIn(secret, kept)
             self.assertNotIn(secret.split("_", 2)[2], kept)
+
+    def test_attack_tokens_that_nobody_has_cost_the_store_next_to_nothing(self):
+        redis = self.redis()
+        self.make_admin()
+        policy = self.write("bot.json", deny(**{"*": {}}))
+        gateway = HttpGateway(self.other, policy, *self.state)
+        self.addCleanup(gateway.stop)
+        asked = lambda: int(re.search(r"cmdstat_eval:calls=(\d+)", redis.cli("info", "commandstats"))[1])
+        before, began = asked(), time.monotonic()
+        for number in range(400):
+            self.assertEqual(self.knock(gateway, f"sluice_grant_{number:043d}"), 401)
+        looks = asked() - before
+        # Eight at once and ten a second, and the four a second with which every gateway looks anyway.
+        self.assertLess(looks, 12 + 15 * (time.monotonic() - began), "of 400 requests")
+        token = json.loads(self.as_admin("grant", "create", "bot", "--server", "upstream", "--policy", policy).stdout)["token"]
+        made = time.monotonic()
+        for number in range(100):
+            self.knock(gateway, f"sluice_grant_{number:043d}")
+            if self.knock(gateway, token) == 200:
+                break
+        self.assertLess(time.monotonic() - made, 0.25 * PATIENCE)
+        self.as_admin("grant", "revoke", "bot")
+        self.assertEqual(self.knock(gateway, token), 401, "from the next call on")
 
     def test_the_gateway_knows_them_too(self):
         self.redis()
@@ -343,16 +378,6 @@ class Lost(Shared):
         text = "".join(gateway.errors)
         self.assertNotIn(token, text)
 
-    def knock(self, gateway, token):
-        body = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
-            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "e2e", "version": "1"}}}
-        request = urllib.request.Request(gateway.url, json.dumps(body).encode(), {
-            "Content-Type": "application/json", "Accept": "application/json, text/event-stream", "Authorization": f"Bearer {token}"})
-        try:
-            with urllib.request.urlopen(request, timeout=20 * PATIENCE) as answer:
-                return answer.status
-        except urllib.error.HTTPError as refused:
-            return refused.code
 
 
 if __name__ == "__main__":
