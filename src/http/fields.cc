@@ -27,19 +27,22 @@ std::uint64_t bit_of(std::uint32_t tag) { return std::uint64_t{1} << (tag * 0x9e
 
 bool is_token(std::string_view text) { return !text.empty() && std::all_of(text.begin(), text.end(), is_token_octet); }
 
-// Asked of every field that is written: eight octets at a time.
+// Asked of every field that is written: eight octets at a time, of which the last may overlap those before.
 bool is_field_value(std::string_view text) {
-  constexpr std::uint64_t kOnes = 0x0101010101010101u;
-  std::uint64_t low = 0;  // the top bit of an octet below CR's successor; never missed, seldom wrong
-  std::size_t i = 0;
-  for (; i + 8 <= text.size(); i += 8) {
-    std::uint64_t eight;
-    std::memcpy(&eight, text.data() + i, 8);
-    low |= (eight - kOnes * ('\r' + 1)) & ~eight;
-  }
   const auto is_good = [](char c) { return c != '\0' && c != '\r' && c != '\n'; };
-  if ((low & (kOnes * 0x80)) != 0) i = 0;
-  return std::all_of(text.begin() + static_cast<std::ptrdiff_t>(i), text.end(), is_good);
+  if (text.size() >= 8) {
+    constexpr std::uint64_t kOnes = 0x0101010101010101u;
+    // The top bit of an octet below CR's successor; never missed, seldom wrong.
+    const auto low = [&](std::size_t at) {
+      std::uint64_t eight;
+      std::memcpy(&eight, text.data() + at, 8);
+      return (eight - kOnes * ('\r' + 1)) & ~eight;
+    };
+    std::uint64_t any = low(text.size() - 8);
+    for (std::size_t at = 0; at + 8 < text.size(); at += 8) any |= low(at);
+    if ((any & (kOnes * 0x80)) == 0) return true;
+  }
+  return std::all_of(text.begin(), text.end(), is_good);
 }
 
 void FieldList::clear() {
