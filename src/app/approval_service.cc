@@ -69,10 +69,10 @@ Result<std::unique_ptr<gateway::HttpServer>> ApprovalService::listen(boost::asio
   gateway::HttpServerLimits limits;
   limits.max_body = 4 * kKiB;
   limits.max_connections = 64;
-  auto server = std::make_unique<gateway::HttpServer>(control.get_executor(), handler, limits,
-                                                      [&log = deps_.log](std::string_view what) {
-                                                        log.error("admin_api_bug", {{"what", what}});
-                                                      });
+  auto server =
+      std::make_unique<gateway::HttpServer>(control, handler, limits, [&log = deps_.log](std::string_view what) {
+        log.error("admin_api_bug", {{"what", what}});
+      });
   server->serve(std::move(acceptor));
   return server;
 }

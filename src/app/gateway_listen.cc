@@ -75,7 +75,7 @@ Status HttpGateway::build(const GatewayFront& front) {
   limits.max_body = front.limits.max_message;
   // A session has its own stream, and some requests under way.
   limits.max_connections = std::max(limits.max_connections, 4 * most);
-  server_ = std::make_unique<gateway::HttpServer>(front.control.get_executor(), *clients_, limits,
+  server_ = std::make_unique<gateway::HttpServer>(front.control, *clients_, limits,
                                                   [&log = front.log](std::string_view what) {
                                                     log.error("control_bug", {{"what", what}});
                                                   });

@@ -173,14 +173,14 @@ Result<ControlPtr> open_control(Program& program, const Config& config, const st
   options.port = config.control_port;
   options.allow_hosts = config.allow_host;
   options.limits = program.mcp_limits();
-  return gateway::ControlServer::create(program.control().get_executor(), http_deps(program, program.agent_profile()),
+  return gateway::ControlServer::create(program.control(), http_deps(program, program.agent_profile()),
                                         std::move(options), on_bug(program));
 }
 
 Result<ControlPtr> open_owner_socket(Program& program) {
-  return gateway::ControlServer::create_local(
-      program.control().get_executor(), http_deps(program, program.owner_profile()),
-      program.home().run() + "/" + std::to_string(::getpid()) + ".sock", program.mcp_limits(), on_bug(program));
+  return gateway::ControlServer::create_local(program.control(), http_deps(program, program.owner_profile()),
+                                              program.home().run() + "/" + std::to_string(::getpid()) + ".sock",
+                                              program.mcp_limits(), on_bug(program));
 }
 
 }  // namespace

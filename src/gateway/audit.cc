@@ -1,8 +1,6 @@
 #include "gateway/audit.h"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #include <algorithm>
 #include <chrono>
@@ -59,7 +57,7 @@ AuditLog::AuditLog(FileSystem& files, const Clock& clock, Options options, Audit
       clock_(clock),
       options_(std::move(options)),
       key_(std::move(key)),
-      hmac_key_(key_.derive("sluice audit arguments")),
+      arguments_key_(key_.derive("sluice audit arguments")),
       run_(std::move(run)) {}
 
 Result<std::unique_ptr<AuditLog>> AuditLog::create(FileSystem& files, const Clock& clock, Entropy& entropy,
@@ -237,14 +235,9 @@ void AuditLog::checkpoint() {
   (void)chain_.file->sync();
 }
 
-std::string AuditLog::keyed_hash(std::string_view octets) const {
-  unsigned char mac[EVP_MAX_MD_SIZE];
-  unsigned length = 0;
-  if (!HMAC(EVP_sha256(), hmac_key_.data(), static_cast<int>(hmac_key_.size()),
-            reinterpret_cast<const unsigned char*>(octets.data()), octets.size(), mac, &length)) {
-    return "";
-  }
-  return hex_encode(Bytes(reinterpret_cast<const char*>(mac), length));
+std::string AuditLog::keyed_hash(std::string_view octets) {
+  const Sha256 mac = arguments_key_.of(octets);
+  return hex_encode(Bytes(mac.data(), mac.size()));
 }
 
 AuditLog::DecisionRecord AuditLog::DecisionRecord::by_person(std::string_view id, std::string_view method,

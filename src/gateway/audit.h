@@ -21,6 +21,7 @@
 #include "base/result.h"
 #include "gateway/audit_chain.h"
 #include "gateway/audit_key.h"
+#include "gateway/digest.h"
 
 namespace sluice::gateway {
 
@@ -106,13 +107,13 @@ class AuditLog {
   void rotate();
   Result<Json> describe_newest(const std::vector<std::string>& names);
   void tell_head(const Chain& chain, const LinkedLine& line, const Json& content);
-  std::string keyed_hash(std::string_view octets) const;
+  std::string keyed_hash(std::string_view octets);
 
   FileSystem& files_;
   const Clock& clock_;
   const Options options_;
   const AuditKey key_;
-  const std::string hmac_key_;
+  KeyedSha256 arguments_key_;
   const std::string run_;  // of this process's files
   Chain chain_;
   ByteCount total_ = 0;      // of all files, others' as they were when this one was begun

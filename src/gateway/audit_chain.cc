@@ -1,7 +1,6 @@
 #include "gateway/audit_chain.h"
 
 #include <fmt/format.h>
-#include <openssl/sha.h>
 
 #include <algorithm>
 #include <charconv>
@@ -54,11 +53,7 @@ std::optional<ChainLine> read_chain_line(std::string_view line) {
 }
 
 ChainHash chain_hash(const ChainHash& before, std::string_view content) {
-  std::string all(before.begin(), before.end());
-  all += content;
-  ChainHash hash{};
-  SHA256(reinterpret_cast<const unsigned char*>(all.data()), all.size(), reinterpret_cast<unsigned char*>(hash.data()));
-  return hash;
+  return sha256({std::string_view(before.data(), before.size()), content});
 }
 
 std::string signed_message(const ChainHash& hash) {

@@ -10,17 +10,17 @@
 // Pure; thread-safe.
 #pragma once
 
-#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/bytes.h"
 #include "base/json.h"
+#include "gateway/digest.h"
 
 namespace sluice::gateway {
 
-using ChainHash = std::array<char, 32>;
+using ChainHash = Sha256;
 
 // In front of what is signed, so that no signature can stand for anything else.
 inline constexpr std::string_view kSignedPrefix = "sluice audit 1\n";

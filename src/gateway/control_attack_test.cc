@@ -176,8 +176,7 @@ TEST(ControlSocket, IsForThisUserAloneAndUnmasked) {
     EXPECT_EQ(answer.json()["result"]["structuredContent"]["text"], "https://u:secret@h/") << answer.body;
     EXPECT_EQ(answer.json()["result"]["structuredContent"]["grant"], "owner");
     McpHttpDeps deps{server.gate.clock, server.gate.entropy, server.profile, *server.gate.dispatcher, {}};
-    EXPECT_EQ(ControlServer::create_local(server.gate.io.get_executor(), deps, path, {}, {}).error().code,
-              Code::kConflict);
+    EXPECT_EQ(ControlServer::create_local(server.gate.io, deps, path, {}, {}).error().code, Code::kConflict);
   }
   struct stat about {};
   EXPECT_NE(::stat(path.c_str(), &about), 0) << "the file is gone with the server";

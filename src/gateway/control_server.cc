@@ -17,7 +17,7 @@ namespace {
 // What has ended must be over within a second (gate.md 2).
 constexpr std::chrono::milliseconds kSweep{250};
 
-bool somebody_listens(const asio::any_io_executor& control, const Local::endpoint& endpoint) {
+bool somebody_listens(asio::io_context& control, const Local::endpoint& endpoint) {
   Local::socket probe(control);
   error_code error;
   probe.connect(endpoint, error);
@@ -26,8 +26,8 @@ bool somebody_listens(const asio::any_io_executor& control, const Local::endpoin
 
 }  // namespace
 
-ControlServer::ControlServer(const asio::any_io_executor& control, McpHttpDeps deps, ControlGuard::Options guard,
-                             Options options, HttpServer::OnBug on_bug)
+ControlServer::ControlServer(asio::io_context& control, McpHttpDeps deps, ControlGuard::Options guard, Options options,
+                             HttpServer::OnBug on_bug)
     : sweep_(control) {
   if (!options.identities) {
     one_ = std::make_unique<OneIdentity>(std::move(options.token), Identity{std::move(options.caller), &deps.profile});
@@ -60,9 +60,9 @@ void ControlServer::stop() {
   if (!path_.empty()) ::unlink(path_.c_str());
 }
 
-Result<std::unique_ptr<ControlServer>> ControlServer::create(const asio::any_io_executor& control, McpHttpDeps deps,
+Result<std::unique_ptr<ControlServer>> ControlServer::create(asio::io_context& control, McpHttpDeps deps,
                                                              Options options, HttpServer::OnBug on_bug) {
-  auto acceptor = net::listen_tcp(control, options.host, options.port);
+  auto acceptor = net::listen_tcp(control.get_executor(), options.host, options.port);
   if (!acceptor) return fail(std::move(acceptor).error());
   const std::uint16_t port = acceptor->local_endpoint().port();
   const std::string host = options.host;
@@ -75,9 +75,9 @@ Result<std::unique_ptr<ControlServer>> ControlServer::create(const asio::any_io_
   return server;
 }
 
-Result<std::unique_ptr<ControlServer>> ControlServer::create_local(const asio::any_io_executor& control,
-                                                                   McpHttpDeps deps, const std::string& path,
-                                                                   const McpLimits& limits, HttpServer::OnBug on_bug) {
+Result<std::unique_ptr<ControlServer>> ControlServer::create_local(asio::io_context& control, McpHttpDeps deps,
+                                                                   const std::string& path, const McpLimits& limits,
+                                                                   HttpServer::OnBug on_bug) {
   // sockaddr_un holds 107 octets and a NUL.
   if (path.size() > 107) return fail(Code::kTooLarge, "the path of the control socket is too long: " + path);
   const Local::endpoint endpoint(path);

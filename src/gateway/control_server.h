@@ -2,7 +2,7 @@
 // with MCP on it. Control thread only; stop it before the dispatcher goes.
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <memory>
@@ -26,13 +26,13 @@ class ControlServer {
     McpLimits limits;
   };
   // kUnavailable: the port is in use or cannot be bound; kInvalid: the host is no address.
-  static Result<std::unique_ptr<ControlServer>> create(const boost::asio::any_io_executor& control, McpHttpDeps deps,
+  static Result<std::unique_ptr<ControlServer>> create(boost::asio::io_context& control, McpHttpDeps deps,
                                                        Options options, HttpServer::OnBug on_bug);
   // A local socket at `path`, 0600, for this user alone: no token, no Host check. The grant is `owner`, unmasked.
   // kConflict: something listens there; a dead socket file is replaced.
-  static Result<std::unique_ptr<ControlServer>> create_local(const boost::asio::any_io_executor& control,
-                                                             McpHttpDeps deps, const std::string& path,
-                                                             const McpLimits& limits, HttpServer::OnBug on_bug);
+  static Result<std::unique_ptr<ControlServer>> create_local(boost::asio::io_context& control, McpHttpDeps deps,
+                                                             const std::string& path, const McpLimits& limits,
+                                                             HttpServer::OnBug on_bug);
   ~ControlServer();
 
   const std::string& host() const { return host_; }
@@ -41,8 +41,8 @@ class ControlServer {
   void stop();  // closes the socket, the connections and the sessions; removes the socket's file
 
  private:
-  ControlServer(const boost::asio::any_io_executor& control, McpHttpDeps deps, ControlGuard::Options guard,
-                Options options, HttpServer::OnBug on_bug);
+  ControlServer(boost::asio::io_context& control, McpHttpDeps deps, ControlGuard::Options guard, Options options,
+                HttpServer::OnBug on_bug);
   void sweep_later();
 
   boost::asio::steady_timer sweep_;

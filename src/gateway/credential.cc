@@ -1,8 +1,7 @@
 #include "gateway/credential.h"
 
-#include <openssl/sha.h>
-
 #include "base/text.h"
+#include "gateway/digest.h"
 
 namespace sluice::gateway {
 
@@ -11,9 +10,8 @@ std::string make_credential(std::string_view prefix, Entropy& entropy) {
 }
 
 std::string credential_hash(std::string_view credential) {
-  unsigned char digest[SHA256_DIGEST_LENGTH];
-  SHA256(reinterpret_cast<const unsigned char*>(credential.data()), credential.size(), digest);
-  return hex_encode(Bytes(reinterpret_cast<const char*>(digest), sizeof digest));
+  const Sha256 digest = sha256({credential});
+  return hex_encode(Bytes(digest.data(), digest.size()));
 }
 
 bool same_hash(std::string_view a, std::string_view b) { return !a.empty() && constant_time_equal(a, b); }

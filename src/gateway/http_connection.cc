@@ -1,24 +1,19 @@
 #include "gateway/http_connection.h"
 
 #include <fmt/format.h>
-#include <sys/socket.h>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
+#include <array>
+#include <boost/asio/post.hpp>
 
 #include "base/text.h"
 #include "http/framing.h"
 
 namespace sluice::gateway {
 
-namespace asio = boost::asio;
-using asio::awaitable;
-using boost::system::error_code;
+using net::Task;
 
 namespace {
 
-constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kReadSize = 16 * kKiB;
 constexpr std::chrono::seconds kLinger{2};
 constexpr ByteCount kLingerOctets = 8 * kMiB;
@@ -34,71 +29,71 @@ std::string head_text(const HttpAnswer& answer, bool keep, std::string_view fram
 
 }  // namespace
 
-HttpConnection::HttpConnection(Socket socket, std::string local_address, HttpHandler& handler,
+HttpConnection::HttpConnection(int fd, std::string local_address, std::shared_ptr<HttpLoop> loop, HttpHandler& handler,
                                const HttpServerLimits& limits)
-    : socket_(std::move(socket)),
+    : loop_(std::move(loop)),
+      stream_(fd, loop_->readiness, *loop_->deadlines),
       local_address_(std::move(local_address)),
       handler_(handler),
       limits_(limits),
-      reader_(limits.http),
-      deadline_(socket_.get_executor()) {}
+      reader_(limits.http) {}
 
 void HttpConnection::close() {
-  error_code ignored;
-  socket_.close(ignored);
-  deadline_.cancel();
+  stream_.close();
   if (reply_) reply_->gone();
 }
 
 void HttpConnection::set_deadline(std::chrono::milliseconds from_now) {
-  deadline_.expires_after(from_now);
-  deadline_.async_wait([weak = weak_from_this()](const error_code& error) {
-    const auto self = weak.lock();
-    if (!error && self) self->close();
-  });
+  stream_.set_deadline(loop_->deadlines->in(from_now));
 }
 
-awaitable<bool> HttpConnection::read_more() {
-  // Most connections are silent for most of their life: they need no memory for that.
-  std::string().swap(buffer_);
-  const auto [ended] = co_await socket_.async_wait(Socket::wait_read, kTuple);
-  if (ended) co_return false;
-  buffer_.resize(kReadSize);
-  const auto [error, got] = co_await socket_.async_read_some(asio::buffer(buffer_), kTuple);
-  if (error) co_return false;
-  reader_.feed(Bytes(buffer_.data(), got));
+Task<Result<std::size_t>> HttpConnection::read_some() {
+  for (;;) {
+    buffer_.resize(kReadSize);
+    const tls::IoResult got = stream_.read(buffer_);
+    if (got.status == tls::IoStatus::kOk) co_return got.count;
+    if (got.status != tls::IoStatus::kWouldBlock) co_return fail(Code::kClosed, stream_.error_text());
+    // Most connections are silent for most of their life: they need no memory for that.
+    std::string().swap(buffer_);
+    const Status ready = co_await stream_.wait_readable();
+    if (!ready) co_return fail(ready.error());
+  }
+}
+
+Task<bool> HttpConnection::read_more() {
+  const auto got = co_await read_some();
+  if (!got) co_return false;
+  reader_.feed(Bytes(buffer_).substr(0, *got));
   co_return true;
 }
 
-awaitable<bool> HttpConnection::write(std::string octets) {
+Task<bool> HttpConnection::write(std::string octets) {
   set_deadline(limits_.write);
-  const auto [error, sent] = co_await asio::async_write(socket_, asio::buffer(octets), kTuple);
-  deadline_.cancel();
-  co_return !error;
+  const Status sent = co_await stream_.write_all(octets);
+  stream_.clear_deadline();
+  co_return sent.has_value();
 }
 
-awaitable<void> HttpConnection::linger() {
-  error_code ignored;
-  socket_.shutdown(Socket::shutdown_send, ignored);
+Task<void> HttpConnection::linger() {
+  stream_.close_write();
   set_deadline(kLinger);
-  buffer_.resize(kReadSize);
   ByteCount left = kLingerOctets;
   while (left > 0) {
-    const auto [error, got] = co_await socket_.async_read_some(asio::buffer(buffer_), kTuple);
-    if (error) break;
-    left -= std::min<ByteCount>(left, got);
+    const auto got = co_await read_some();
+    if (!got) break;
+    left -= std::min<ByteCount>(left, *got);
   }
   close();
 }
 
-awaitable<void> HttpConnection::refuse(int status, std::string_view text) {
+Task<void> HttpConnection::refuse(int status, std::string_view text) {
   HttpAnswer answer{status, {{"Content-Type", "text/plain; charset=utf-8"}}, std::string(text) + "\n"};
   const std::string framing = fmt::format("Content-Length: {}\r\n", answer.body.size());
   const bool sent = co_await write(head_text(answer, false, framing) + answer.body);
   if (sent) co_await linger();
 }
 
-awaitable<std::optional<http::RequestHead>> HttpConnection::read_head() {
+Task<std::optional<http::RequestHead>> HttpConnection::read_head() {
   set_deadline(limits_.idle);
   bool begun = false;
   for (;;) {
@@ -119,7 +114,7 @@ awaitable<std::optional<http::RequestHead>> HttpConnection::read_head() {
   }
 }
 
-awaitable<std::optional<std::string>> HttpConnection::read_body(const http::RequestHead& head) {
+Task<std::optional<std::string>> HttpConnection::read_body(const http::RequestHead& head) {
   if (reader_.framing().kind == http::Framing::kLength && reader_.framing().length > limits_.max_body) {
     co_await write_answer(handler_.too_large(), head, false);
     co_await linger();
@@ -153,30 +148,40 @@ awaitable<std::optional<std::string>> HttpConnection::read_body(const http::Requ
   }
 }
 
-awaitable<HttpConnection::Next> HttpConnection::write_answer(HttpAnswer answer, const http::RequestHead& head,
-                                                             bool keep) {
+Task<HttpConnection::Next> HttpConnection::write_answer(HttpAnswer answer, const http::RequestHead& head, bool keep) {
   std::string octets = head_text(answer, keep, fmt::format("Content-Length: {}\r\n", answer.body.size()));
   if (head.method != "HEAD") octets += answer.body;
   const bool sent = co_await write(std::move(octets));
   co_return sent&& keep ? Next::kKeep : Next::kClose;
 }
 
-void HttpConnection::watch_for_end() {
-  if (watching_) return;
-  watching_ = true;
-  socket_.async_wait(Socket::wait_read, [weak = weak_from_this()](const error_code& error) {
+// While a request is answered nobody reads: an end shows here. One request at a time may have it looked for.
+void HttpConnection::watch_for_end() { stream_.watch_readable(this); }
+
+void HttpConnection::on_wait_over(Status how) {
+  // Not from within what told it: reading may end this connection.
+  boost::asio::post(loop_->executor(), [weak = weak_from_this(), how = std::move(how)] {
     const auto self = weak.lock();
-    if (!self) return;
-    self->watching_ = false;
-    if (!self->reply_) return;
-    char octet;
-    // A pipelined request is no end: it waits its turn, and an end behind it is seen when it is read.
-    if (error || ::recv(self->socket_.native_handle(), &octet, 1, MSG_PEEK | MSG_DONTWAIT) == 0) self->reply_->gone();
+    if (!self || !self->reply_) return;
+    if (how) {
+      self->look_for_end();
+    } else {
+      self->reply_->gone();
+    }
   });
 }
 
+void HttpConnection::look_for_end() {
+  std::array<char, 1> octet;
+  const tls::IoResult got = stream_.read(octet);
+  if (got.status == tls::IoStatus::kWouldBlock) return watch_for_end();
+  // A pipelined request is no end: it waits its turn, and an end behind it is seen when it is read.
+  if (got.status == tls::IoStatus::kOk) return stream_.unread(std::string(octet.data(), 1));
+  reply_->gone();
+}
+
 // `octets` go before the first of them. What is there at once leaves at once: each write wakes the client.
-awaitable<bool> HttpConnection::write_events(HttpReply& reply, bool chunked, std::string octets) {
+Task<bool> HttpConnection::write_events(HttpReply& reply, bool chunked, std::string octets) {
   bool silent = false;
   while (!reply.is_gone()) {
     std::string events = reply.take_events();
@@ -190,18 +195,20 @@ awaitable<bool> HttpConnection::write_events(HttpReply& reply, bool chunked, std
     if (chunked && last) http1::append_last_chunk(octets, {});
     const bool sent = octets.empty() || co_await write(std::exchange(octets, {}));
     if (!sent || last) co_return sent;
-    const auto before = std::chrono::steady_clock::now();
-    co_await reply.wait(limits_.keep_alive);
-    silent = std::chrono::steady_clock::now() - before >= limits_.keep_alive;
+    silent = !co_await reply.wait(limits_.keep_alive);
   }
   co_return false;
 }
 
-awaitable<HttpConnection::Next> HttpConnection::pump(HttpReply& reply, const http::RequestHead& head) {
+Task<HttpConnection::Next> HttpConnection::pump(HttpReply& reply, const http::RequestHead& head) {
   const bool keep = http::keeps_alive(head);
-  deadline_.cancel();
+  stream_.clear_deadline();
   watch_for_end();
-  while (!reply.begun() && !reply.ended() && !reply.is_gone()) co_await reply.wait(std::chrono::hours(1));
+  while (!reply.begun() && !reply.ended() && !reply.is_gone()) (void)co_await reply.wait(std::chrono::hours(1));
+  if (reply.streaming() && head.method == "POST") {
+    loop_->flush_soon(reply_);
+    co_await reply.gather();
+  }
   auto answer = reply.take_head();
   if (!answer) co_return Next::kClose;
   if (!reply.streaming()) co_return co_await write_answer(*std::move(answer), head, keep);
@@ -212,7 +219,7 @@ awaitable<HttpConnection::Next> HttpConnection::pump(HttpReply& reply, const htt
   co_return whole&& goes_on ? Next::kKeep : Next::kClose;
 }
 
-awaitable<HttpConnection::Next> HttpConnection::exchange() {
+Task<HttpConnection::Next> HttpConnection::exchange() {
   auto head = co_await read_head();
   if (!head) co_return Next::kClose;
   HttpRequest request{*std::move(head), "", local_address_};
@@ -228,7 +235,7 @@ awaitable<HttpConnection::Next> HttpConnection::exchange() {
   if (!body) co_return Next::kClose;
   request.body = *std::move(body);
   if (!reader_.has_rest()) std::string().swap(buffer_);
-  reply_ = std::make_shared<HttpReply>(socket_.get_executor());
+  reply_ = std::make_shared<HttpReply>(loop_->deadlines);
   const http::RequestHead kept = request.head;
   handler_.handle(std::move(request), reply_);
   Next next = Next::kClose;
@@ -239,12 +246,13 @@ awaitable<HttpConnection::Next> HttpConnection::exchange() {
     throw;
   }
   // Whatever was not written to its end is over for the handler too.
+  stream_.watch_readable(nullptr);
   reply_->gone();
   reply_.reset();
   co_return next;
 }
 
-awaitable<void> HttpConnection::run() {
+Task<void> HttpConnection::run() {
   for (;;) {
     const Next next = co_await exchange();
     if (next == Next::kClose) break;

@@ -1,52 +1,53 @@
 // One client of the control port. Private to http_server.
 #pragma once
 
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <memory>
 
+#include "gateway/http_loop.h"
 #include "gateway/http_server.h"
 #include "http1/http1.h"
+#include "net/tcp_stream.h"
 
 namespace sluice::gateway {
 
-class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
+class HttpConnection final : public std::enable_shared_from_this<HttpConnection>, private net::Watcher {
  public:
-  using Socket = boost::asio::generic::stream_protocol::socket;
+  // Takes the descriptor, which does not block. The handler and the limits outlive it.
+  HttpConnection(int fd, std::string local_address, std::shared_ptr<HttpLoop> loop, HttpHandler& handler,
+                 const HttpServerLimits& limits);
 
-  HttpConnection(Socket socket, std::string local_address, HttpHandler& handler, const HttpServerLimits& limits);
-
-  boost::asio::awaitable<void> run();
+  net::Task<void> run();
   void close();
 
  private:
   enum class Next { kKeep, kClose };
 
-  boost::asio::awaitable<bool> read_more();  // false: end of input, or the deadline
-  boost::asio::awaitable<bool> write(std::string octets);
-  boost::asio::awaitable<std::optional<http::RequestHead>> read_head();
+  net::Task<Result<std::size_t>> read_some();  // into buffer_; an error: end of input, or the deadline
+  net::Task<bool> read_more();                 // false: likewise
+  net::Task<bool> write(std::string octets);
+  net::Task<std::optional<http::RequestHead>> read_head();
   // nullopt: the answer was written, or the client is gone.
-  boost::asio::awaitable<std::optional<std::string>> read_body(const http::RequestHead& head);
-  boost::asio::awaitable<Next> exchange();
-  boost::asio::awaitable<Next> pump(HttpReply& reply, const http::RequestHead& head);
-  boost::asio::awaitable<Next> write_answer(HttpAnswer answer, const http::RequestHead& head, bool keep);
-  boost::asio::awaitable<bool> write_events(HttpReply& reply, bool chunked, std::string octets);
-  boost::asio::awaitable<void> refuse(int status, std::string_view text);
+  net::Task<std::optional<std::string>> read_body(const http::RequestHead& head);
+  net::Task<Next> exchange();
+  net::Task<Next> pump(HttpReply& reply, const http::RequestHead& head);
+  net::Task<Next> write_answer(HttpAnswer answer, const http::RequestHead& head, bool keep);
+  net::Task<bool> write_events(HttpReply& reply, bool chunked, std::string octets);
+  net::Task<void> refuse(int status, std::string_view text);
   // Lets the client read an answer that came before its request was read: a close now would reset it.
-  boost::asio::awaitable<void> linger();
+  net::Task<void> linger();
   void set_deadline(std::chrono::milliseconds from_now);
   void watch_for_end();
+  void on_wait_over(Status how) override;
+  void look_for_end();
 
-  Socket socket_;
+  const std::shared_ptr<HttpLoop> loop_;
+  net::TcpStream stream_;
   std::string local_address_;
   HttpHandler& handler_;
   const HttpServerLimits& limits_;
   http1::RequestReader reader_;
-  boost::asio::steady_timer deadline_;
   std::string buffer_;
   std::shared_ptr<HttpReply> reply_;  // of the request that is being answered
-  bool watching_ = false;
 };
 
 }  // namespace sluice::gateway

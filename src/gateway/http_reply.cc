@@ -1,19 +1,12 @@
 #include "gateway/http_reply.h"
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 namespace sluice::gateway {
-
-namespace asio = boost::asio;
-
-void HttpReply::wake() { wake_.cancel(); }
 
 void HttpReply::respond(HttpAnswer answer) {
   if (head_ || ended_) return;
   head_ = std::move(answer);
   ended_ = true;
-  wake();
+  moved_.notify();
 }
 
 void HttpReply::begin_events(std::vector<std::pair<std::string, std::string>> fields) {
@@ -23,7 +16,7 @@ void HttpReply::begin_events(std::vector<std::pair<std::string, std::string>> fi
   head_->fields.emplace_back("Content-Type", "text/event-stream");
   head_->fields.emplace_back("Cache-Control", "no-cache, no-transform");
   head_->fields.emplace_back("X-Accel-Buffering", "no");
-  wake();
+  moved_.notify();
 }
 
 void HttpReply::event(std::string_view message, Weight weight, std::string_view id) {
@@ -33,20 +26,31 @@ void HttpReply::event(std::string_view message, Weight weight, std::string_view 
   // Without data it is no event: whoever knows no ids has nothing to do with it.
   if (!message.empty()) events_.append("event: message\n");
   events_.append("data: ").append(message).append("\n\n");
-  wake();
+  moved_.notify();
 }
 
 void HttpReply::end() {
   if (ended_) return;
   ended_ = true;
-  wake();
+  moved_.notify();
 }
 
-asio::awaitable<void> HttpReply::wait(std::chrono::milliseconds at_most) {
+net::Task<bool> HttpReply::wait(std::chrono::milliseconds at_most) {
   const bool something = (head_ && !head_taken_) || !events_.empty() || ended_ || gone_;
-  if (something) co_return;
-  wake_.expires_after(at_most);
-  co_await wake_.async_wait(asio::as_tuple(asio::use_awaitable));
+  if (something) co_return true;
+  moved_.set_deadline(deadlines_->in(at_most));
+  const Status moved = co_await moved_.wait();
+  moved_.clear_deadline();
+  co_return moved.has_value();
+}
+
+net::Task<void> HttpReply::gather() {
+  while (!ended_ && !gone_ && !flushed_) co_await moved_.wait_told();
+}
+
+void HttpReply::flush() {
+  flushed_ = true;
+  moved_.notify();
 }
 
 std::optional<HttpAnswer> HttpReply::take_head() {
@@ -60,7 +64,7 @@ std::string HttpReply::take_events() { return std::exchange(events_, {}); }
 void HttpReply::gone() {
   if (gone_) return;
   gone_ = true;
-  wake();
+  moved_.notify();
   const auto callback = std::move(gone_callback_);
   gone_callback_ = nullptr;
   if (callback && !ended_) callback();

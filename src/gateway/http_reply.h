@@ -2,11 +2,7 @@
 // Control thread only.
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -15,6 +11,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "net/signal.h"
 
 namespace sluice::gateway {
 
@@ -30,7 +27,8 @@ class HttpReply {
   static constexpr ByteCount kMaxPending = 1 * kMiB;
   enum class Weight { kNotice, kAnswer };
 
-  explicit HttpReply(const boost::asio::any_io_executor& control) : wake_(control) {}
+  explicit HttpReply(std::shared_ptr<net::Deadlines> deadlines)
+      : deadlines_(std::move(deadlines)), moved_(*deadlines_) {}
 
   void respond(HttpAnswer answer);  // once, and then nothing else
   void begin_events(std::vector<std::pair<std::string, std::string>> fields = {});
@@ -46,8 +44,11 @@ class HttpReply {
   void hold(std::shared_ptr<void> what) { held_ = std::move(what); }
 
   // --- for the connection ---
-  // Until there is something to write or the time is up.
-  boost::asio::awaitable<void> wait(std::chrono::milliseconds at_most);
+  // Until there is something to write or the time is up (net::Deadlines says how exactly). False: it is.
+  net::Task<bool> wait(std::chrono::milliseconds at_most);
+  // Until all of it is there, or flush().
+  net::Task<void> gather();
+  void flush();
   std::optional<HttpAnswer> take_head();  // of the events: without a body
   bool streaming() const { return streaming_; }
   std::string take_events();  // "" if there are none
@@ -55,11 +56,10 @@ class HttpReply {
   bool is_gone() const { return gone_; }
 
  private:
-  void wake();
-
-  boost::asio::steady_timer wake_;
+  const std::shared_ptr<net::Deadlines> deadlines_;
+  net::Signal moved_;
   std::optional<HttpAnswer> head_;
-  bool head_taken_ = false, streaming_ = false, ended_ = false, gone_ = false;
+  bool head_taken_ = false, streaming_ = false, ended_ = false, gone_ = false, flushed_ = false;
   std::string events_;
   std::function<void()> gone_callback_;
   std::shared_ptr<void> held_;

@@ -50,8 +50,14 @@ bool may_connect(Local::socket& socket) {
 }  // namespace
 
 struct HttpServer::Shared : std::enable_shared_from_this<Shared> {
-  Shared(asio::any_io_executor executor, HttpHandler& given, HttpServerLimits bounds, OnBug bug)
-      : control(std::move(executor)), handler(given), limits(bounds), on_bug(std::move(bug)) {}
+  Shared(asio::io_context& io, HttpHandler& given, HttpServerLimits bounds, OnBug bug)
+      : control(io.get_executor()),
+        handler(given),
+        limits(bounds),
+        on_bug(std::move(bug)),
+        loop(std::make_shared<HttpLoop>(io, bounds.gather)) {
+    loop->start();
+  }
 
   template <class Acceptor>
   awaitable<void> accept(std::shared_ptr<Acceptor> acceptor) {
@@ -66,8 +72,10 @@ struct HttpServer::Shared : std::enable_shared_from_this<Shared> {
       }
       if (connections.size() >= limits.max_connections || !may_connect(socket)) continue;  // closed by its destructor
       std::string address = local_address(socket);
-      auto connection = std::make_shared<HttpConnection>(HttpConnection::Socket(std::move(socket)), std::move(address),
-                                                         handler, limits);
+      socket.non_blocking(true, error);
+      const int fd = error ? -1 : socket.release(error);
+      if (fd < 0) continue;
+      auto connection = std::make_shared<HttpConnection>(fd, std::move(address), loop, handler, limits);
       connections.insert(connection);
       net::spawn(control, run(connection), on_bug);
     }
@@ -92,11 +100,11 @@ struct HttpServer::Shared : std::enable_shared_from_this<Shared> {
       error_code ignored;
       acceptor->close(ignored);
     });
-    net::spawn(control, loop(shared_from_this(), acceptor), on_bug);
+    net::spawn(control, accept_all(shared_from_this(), acceptor), on_bug);
   }
 
   template <class Acceptor>
-  static awaitable<void> loop(std::shared_ptr<Shared> self, std::shared_ptr<Acceptor> acceptor) {
+  static awaitable<void> accept_all(std::shared_ptr<Shared> self, std::shared_ptr<Acceptor> acceptor) {
     co_await self->accept(acceptor);
   }
 
@@ -104,13 +112,14 @@ struct HttpServer::Shared : std::enable_shared_from_this<Shared> {
   HttpHandler& handler;
   HttpServerLimits limits;
   OnBug on_bug;
+  const std::shared_ptr<HttpLoop> loop;
   bool stopped = false;
   std::list<std::function<void()>> closers;
   std::unordered_set<std::shared_ptr<HttpConnection>> connections;
 };
 
-HttpServer::HttpServer(asio::any_io_executor control, HttpHandler& handler, HttpServerLimits limits, OnBug on_bug)
-    : shared_(std::make_shared<Shared>(std::move(control), handler, limits, std::move(on_bug))) {
+HttpServer::HttpServer(asio::io_context& control, HttpHandler& handler, HttpServerLimits limits, OnBug on_bug)
+    : shared_(std::make_shared<Shared>(control, handler, limits, std::move(on_bug))) {
   if (!shared_->on_bug) shared_->on_bug = [](std::string_view) {};
 }
 
@@ -125,6 +134,7 @@ void HttpServer::stop() {
   for (const auto& close : shared_->closers) close();
   const auto open = shared_->connections;  // close() may end coroutines that erase themselves
   for (const auto& connection : open) connection->close();
+  shared_->loop->stop();
 }
 
 std::size_t HttpServer::connections() const { return shared_->connections.size(); }

@@ -4,7 +4,7 @@
 // Control thread only. Connections are bounded, every wait has a deadline.
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <chrono>
@@ -31,6 +31,8 @@ struct HttpServerLimits {
   std::chrono::seconds idle{120};       // between requests
   std::chrono::seconds write{60};       // one write to a client that does not read
   std::chrono::seconds keep_alive{15};  // between two comments of a silent stream of events
+  // An answer to a POST that is there within this leaves in one write, though it is a stream of events.
+  std::chrono::milliseconds gather{5};
 };
 
 struct HttpRequest {
@@ -54,7 +56,7 @@ class HttpServer {
  public:
   using OnBug = std::function<void(std::string_view)>;
   // The handler outlives the server.
-  HttpServer(boost::asio::any_io_executor control, HttpHandler& handler, HttpServerLimits limits, OnBug on_bug);
+  HttpServer(boost::asio::io_context& control, HttpHandler& handler, HttpServerLimits limits, OnBug on_bug);
   ~HttpServer();
 
   void serve(boost::asio::ip::tcp::acceptor acceptor);

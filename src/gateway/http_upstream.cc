@@ -345,7 +345,9 @@ void HttpUpstream::deliver(const PostPtr& post, std::string_view message) {
       version_ = version->get<std::string>();
     }
   }
-  const mcp::Message parsed = mcp::parse_spelled_message(message);
+  // Whoever gets it reads it anyway: here only if it may be an error.
+  const bool may_be_error = message.find("\"error\"") != message.npos || message.find("\\u") != message.npos;
+  const mcp::Message parsed = may_be_error ? mcp::parse_spelled_message(message) : mcp::Message();
   const auto* response = std::get_if<mcp::Response>(&parsed);
   if (response && response->is_error && !response->id) {
     const Json* code = find_member(response->body, "code");

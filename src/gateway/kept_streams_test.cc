@@ -8,7 +8,7 @@ namespace sluice::gateway {
 namespace {
 
 struct Streams : testing::Test {
-  KeptStreams::ReplyPtr reply() { return std::make_shared<HttpReply>(io.get_executor()); }
+  KeptStreams::ReplyPtr reply() { return std::make_shared<HttpReply>(std::make_shared<net::Deadlines>()); }
   static std::string event(const std::string& id, const std::string& data) {
     return "id: " + id + "\nevent: message\ndata: " + data + "\n\n";
   }

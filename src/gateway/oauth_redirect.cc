@@ -40,10 +40,7 @@ HttpServerLimits limits() {
 }  // namespace
 
 OAuthRedirect::OAuthRedirect(boost::asio::io_context& io, std::string state)
-    : io_(io),
-      state_(std::move(state)),
-      server_(io.get_executor(), *this, limits(), [](std::string_view) {}),
-      done_(io) {}
+    : io_(io), state_(std::move(state)), server_(io, *this, limits(), [](std::string_view) {}), done_(io) {}
 
 OAuthRedirect::~OAuthRedirect() { server_.stop(); }
 

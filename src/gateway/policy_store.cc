@@ -13,10 +13,10 @@ constexpr std::size_t kMaxBuckets = 1'000;  // of one key: 61 are used
 struct PolicyStore::Statements {
   explicit Statements(const SqliteFile& file)
       : load(file, "SELECT bucket, used, given_back FROM policy_counters WHERE key = ?1 ORDER BY bucket", kKept),
-        remove(file, "DELETE FROM policy_counters WHERE key = ?1", kKept),
-        insert(file, "INSERT INTO policy_counters VALUES (?1, ?2, ?3, ?4)", kKept) {}
+        remove(file, "DELETE FROM policy_counters WHERE key = ?1 AND bucket = ?2", kKept),
+        put(file, "INSERT OR REPLACE INTO policy_counters VALUES (?1, ?2, ?3, ?4)", kKept) {}
   static constexpr auto kKept = Statement::Life::kKept;
-  Statement load, remove, insert;
+  Statement load, remove, put;
 };
 
 PolicyStore::PolicyStore(std::string path, std::chrono::milliseconds patience)
@@ -40,7 +40,7 @@ Status PolicyStore::prepare_schema() {
                 " used INTEGER NOT NULL, given_back INTEGER NOT NULL, PRIMARY KEY (key, bucket)) STRICT, WITHOUT ROWID;"
                 "COMMIT"));
   statements_ = std::make_shared<Statements>(file_);
-  if (!statements_->load.is_good() || !statements_->remove.is_good() || !statements_->insert.is_good()) {
+  if (!statements_->load.is_good() || !statements_->remove.is_good() || !statements_->put.is_good()) {
     return fail(file_.error("read"));
   }
   Statement asked(file_, "SELECT max(version) FROM policy_schema");
@@ -67,19 +67,28 @@ Result<policy::Buckets> PolicyStore::load(const std::string& key) {
   return policy::Buckets(std::move(buckets));
 }
 
-Status PolicyStore::save(const std::string& key, const policy::Buckets& buckets) {
-  statements_->remove.bind_blob(1, key);
-  bool done = statements_->remove.run();
-  Statement& insert = statements_->insert;
-  insert.bind_blob(1, key);
-  for (const policy::Buckets::Bucket& bucket : buckets.all()) {
-    if (!done) break;
-    insert.bind(2, bucket.number);
-    insert.bind(3, bucket.used);
-    insert.bind(4, bucket.given_back);
-    done = insert.run();
+// What differs, which is mostly one bucket. Buckets leave from the front.
+Status PolicyStore::save(const std::string& key, const policy::Buckets& before, const policy::Buckets& after) {
+  const auto& old = before.all();
+  const auto& now = after.all();
+  std::size_t left = 0;
+  for (; left < old.size() && (now.empty() || old[left].number < now.front().number); ++left) {
+    Statement& remove = statements_->remove;
+    remove.bind_blob(1, key);
+    remove.bind(2, old[left].number);
+    if (!remove.run()) return fail(file_.error("written"));
   }
-  return done ? Status() : fail(file_.error("written"));
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    const policy::Buckets::Bucket& bucket = now[i];
+    if (left + i < old.size() && bucket == old[left + i]) continue;
+    Statement& put = statements_->put;
+    put.bind_blob(1, key);
+    put.bind(2, bucket.number);
+    put.bind(3, bucket.used);
+    put.bind(4, bucket.given_back);
+    if (!put.run()) return fail(file_.error("written"));
+  }
+  return {};
 }
 
 template <class Work>
@@ -96,9 +105,10 @@ Result<std::variant<policy::Reservation, policy::LimitReached>> PolicyStore::res
   const std::lock_guard lock(mutex_);
   return transact([&]() -> Result<Outcome> {
     policy::Reservation reservation;
-    std::vector<policy::Buckets> counters;
+    std::vector<policy::Buckets> before, counters;
     for (std::size_t i = 0; i < uses.size(); ++i) {
       SLUICE_TRY(policy::Buckets buckets, load(uses[i].key));
+      before.push_back(buckets);
       auto counted = buckets.count(uses[i], now);
       if (auto* reached = std::get_if<policy::LimitReached>(&counted)) {
         reached->use = i;
@@ -107,7 +117,7 @@ Result<std::variant<policy::Reservation, policy::LimitReached>> PolicyStore::res
       reservation.parts.push_back(std::get<policy::Reservation::Part>(std::move(counted)));
       counters.push_back(std::move(buckets));
     }
-    for (std::size_t i = 0; i < uses.size(); ++i) SLUICE_CHECK(save(uses[i].key, counters[i]));
+    for (std::size_t i = 0; i < uses.size(); ++i) SLUICE_CHECK(save(uses[i].key, before[i], counters[i]));
     return Outcome(std::move(reservation));
   });
 }
@@ -117,7 +127,8 @@ Status PolicyStore::give_back(policy::Reservation& reservation) {
   const Status done = transact([&]() -> Status {
     for (const policy::Reservation::Part& part : reservation.parts) {
       SLUICE_TRY(policy::Buckets buckets, load(part.key));
-      if (buckets.give_back(part)) SLUICE_CHECK(save(part.key, buckets));
+      const policy::Buckets before = buckets;
+      if (buckets.give_back(part)) SLUICE_CHECK(save(part.key, before, buckets));
     }
     return {};
   });

@@ -33,7 +33,7 @@ class PolicyStore final : public policy::StateStore {
   template <class Work>
   auto transact(const Work& work) -> decltype(work());
   Result<policy::Buckets> load(const std::string& key);
-  Status save(const std::string& key, const policy::Buckets& buckets);
+  Status save(const std::string& key, const policy::Buckets& before, const policy::Buckets& after);
 
   std::mutex mutex_;
   SqliteFile file_;

@@ -123,9 +123,8 @@ class TestServer {
     profile.grant = "default";
     McpHttpDeps deps{gate.clock, gate.entropy, profile, *gate.dispatcher,
                      [this](std::string_view session) { ended.emplace_back(session); }};
-    auto made = socket_path.empty()
-                    ? ControlServer::create(gate.io.get_executor(), std::move(deps), std::move(options), {})
-                    : ControlServer::create_local(gate.io.get_executor(), std::move(deps), socket_path, {}, {});
+    auto made = socket_path.empty() ? ControlServer::create(gate.io, std::move(deps), std::move(options), {})
+                                    : ControlServer::create_local(gate.io, std::move(deps), socket_path, {}, {});
     EXPECT_TRUE(made) << (made ? "" : made.error().message);
     server = *std::move(made);
     port = server->port();

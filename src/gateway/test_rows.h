@@ -9,6 +9,7 @@
 #include <fstream>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "gateway/gate_db.h"
 #include "gateway/redis_state.h"
@@ -64,6 +65,7 @@ class RowsTest : public ::testing::TestWithParam<Where> {
     SqliteFile file(path_, std::chrono::seconds(2), SqliteFile::Sync::kNormal);
     ASSERT_TRUE(file.open(SqliteFile::IfMissing::kLeave, [] { return Status(); }));
     ASSERT_TRUE(file.run(command));
+    std::this_thread::sleep_for(GateDb::kBellTrusted);  // the bell tells nothing of it
   }
 
  protected:

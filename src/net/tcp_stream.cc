@@ -30,6 +30,11 @@ TcpStream::TcpStream(asio::ip::tcp::socket socket, Readiness& readiness, Deadlin
   readiness_.add(fd_, *this);
 }
 
+TcpStream::TcpStream(int fd, Readiness& readiness, Deadlines& deadlines)
+    : Deadlines::Node(deadlines), readiness_(readiness), fd_(fd) {
+  readiness_.add(fd_, *this);
+}
+
 TcpStream::~TcpStream() { close(); }
 
 tls::IoResult TcpStream::read(MutableBytes out) {

@@ -17,6 +17,8 @@ class TcpStream final : public Stream, private Deadlines::Node, private Readines
  public:
   // Takes a connected, non-blocking socket.
   TcpStream(asio::ip::tcp::socket socket, Readiness& readiness, Deadlines& deadlines);
+  // Takes the descriptor of a connected, non-blocking stream socket of any family; peer() and local() say nothing.
+  TcpStream(int fd, Readiness& readiness, Deadlines& deadlines);
   ~TcpStream() override;
 
   tls::IoResult read(MutableBytes out) override;

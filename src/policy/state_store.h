@@ -68,6 +68,7 @@ class Buckets {
   struct Bucket {
     std::int64_t number = 0;
     Micro used = 0, given_back = 0;
+    friend bool operator==(const Bucket&, const Bucket&) = default;
   };
   explicit Buckets(std::vector<Bucket> buckets = {}) : buckets_(std::move(buckets)) {}  // ascending
 

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <thread>
+#include <utility>
 
 namespace sluice::sqlite {
 namespace {
@@ -26,6 +27,7 @@ SqliteFile::SqliteFile(std::string path, std::chrono::milliseconds patience, Syn
 SqliteFile::~SqliteFile() { close(); }
 
 void SqliteFile::close() {
+  for (sqlite3_stmt*& bound : bounds_) sqlite3_finalize(std::exchange(bound, nullptr));
   sqlite3_close(db_);
   db_ = nullptr;
 }
@@ -38,6 +40,17 @@ Error SqliteFile::error(std::string_view doing) const {
 Status SqliteFile::run(const char* sql) {
   if (sqlite3_exec(db_, sql, nullptr, nullptr, nullptr) != SQLITE_OK) return fail(error("used"));
   return {};
+}
+
+Status SqliteFile::run(Bound bound) {
+  constexpr std::array<const char*, 3> kTexts{"BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"};
+  const auto at = static_cast<std::size_t>(bound);
+  sqlite3_stmt*& statement = bounds_[at];
+  if (!statement) sqlite3_prepare_v3(db_, kTexts[at], -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+  const bool done = statement && sqlite3_step(statement) == SQLITE_DONE;
+  Status ended = done ? Status() : fail(error("used"));
+  sqlite3_reset(statement);
+  return ended;
 }
 
 // A file that is there is only looked at: closing a descriptor of it would drop the locks that other connections of

@@ -2,6 +2,7 @@
 // of SQLite. One thread at a time: who owns it locks.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -43,11 +44,11 @@ class SqliteFile {
   // `work` in one transaction, undone where it fails. It answers a Status or a Result.
   template <class Work>
   auto transact(const Work& work) -> decltype(work()) {
-    SLUICE_CHECK(run("BEGIN IMMEDIATE"));
+    SLUICE_CHECK(run(Bound::kBegin));
     auto done = work();
-    Status ended = run(done ? "COMMIT" : "ROLLBACK");
+    Status ended = run(done ? Bound::kCommit : Bound::kRollback);
     if (done && !ended) {
-      (void)run("ROLLBACK");
+      (void)run(Bound::kRollback);
       return fail(std::move(ended).error());
     }
     return done;
@@ -57,6 +58,9 @@ class SqliteFile {
   Status find_or_make(IfMissing missing) const;
   Status connect(const std::function<Status()>& prepare);
   Status change_to_wal();
+  // The bounds of a transaction, prepared once: SQLite would parse them each time.
+  enum class Bound { kBegin, kCommit, kRollback };
+  Status run(Bound bound);
   void close();
 
   const std::string path_;
@@ -64,6 +68,7 @@ class SqliteFile {
   const Sync sync_;
   const int page_size_;
   sqlite3* db_ = nullptr;
+  std::array<sqlite3_stmt*, 3> bounds_{};  // by Bound
 };
 
 // Finalised with its scope, which must end before the file's. What is bound stays until it is bound anew; texts must
