@@ -27,8 +27,8 @@ target_compile_options(sluice_options INTERFACE -Wall -Wextra -Wpedantic -Wshado
   -pthread)  # as some libraries ask for: precompiled headers fit only where all agree
 target_compile_definitions(sluice_options INTERFACE SLUICE_VERSION="${PROJECT_VERSION}"
   BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_SEPARATE_COMPILATION
-  # Frames of coroutines come from malloc, in their own size: a recycled block stays with an idle connection for as
-  # long as that lives, whatever it was made for (docs/benchmarks.md).
+  # Frames of coroutines come from operator new, in their own size (base/allocate.h): a block that Asio recycles stays
+  # with an idle connection for as long as that lives, whatever it was made for (docs/benchmarks.md).
   BOOST_ASIO_DISABLE_AWAITABLE_FRAME_RECYCLING)
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   target_link_options(sluice_options INTERFACE -fuse-ld=lld)

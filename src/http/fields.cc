@@ -1,6 +1,8 @@
 #include "http/fields.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 #include <functional>
 
 #include "base/text.h"
@@ -25,7 +27,23 @@ std::uint64_t bit_of(std::uint32_t tag) { return std::uint64_t{1} << (tag * 0x9e
 
 bool is_token(std::string_view text) { return !text.empty() && std::all_of(text.begin(), text.end(), is_token_octet); }
 
-bool is_field_value(std::string_view text) { return text.find_first_of(std::string_view("\r\n\0", 3)) == text.npos; }
+// Asked of every field that is written: eight octets at a time, of which the last may overlap those before.
+bool is_field_value(std::string_view text) {
+  const auto is_good = [](char c) { return c != '\0' && c != '\r' && c != '\n'; };
+  if (text.size() >= 8) {
+    constexpr std::uint64_t kOnes = 0x0101010101010101u;
+    // The top bit of an octet below CR's successor; never missed, seldom wrong.
+    const auto low = [&](std::size_t at) {
+      std::uint64_t eight;
+      std::memcpy(&eight, text.data() + at, 8);
+      return (eight - kOnes * ('\r' + 1)) & ~eight;
+    };
+    std::uint64_t any = low(text.size() - 8);
+    for (std::size_t at = 0; at + 8 < text.size(); at += 8) any |= low(at);
+    if ((any & (kOnes * 0x80)) == 0) return true;
+  }
+  return std::all_of(text.begin(), text.end(), is_good);
+}
 
 void FieldList::clear() {
   text_.clear();

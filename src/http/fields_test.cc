@@ -117,6 +117,19 @@ TEST(FieldList, KnowsTokensAndValues) {
   EXPECT_FALSE(is_field_value(std::string_view("a\0b", 3)));
 }
 
+TEST(FieldValue, IsJudgedByEachOctetWhereverItStands) {
+  for (std::size_t size = 1; size <= 20; ++size) {
+    for (std::size_t at = 0; at < size; ++at) {
+      for (int octet = 0; octet < 256; ++octet) {
+        std::string text(size, at % 2 == 0 ? 'a' : '\t');
+        text[at] = static_cast<char>(octet);
+        const bool good = octet != '\0' && octet != '\r' && octet != '\n';
+        ASSERT_EQ(is_field_value(text), good) << size << " " << at << " " << octet;
+      }
+    }
+  }
+}
+
 TEST(Anomaly, EveryOneHasAName) {
   for (std::uint32_t i = 0; i <= 14; ++i) EXPECT_NE(to_string(static_cast<Anomaly>(1u << i)), "unknown") << i;
 }

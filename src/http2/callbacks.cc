@@ -1,7 +1,10 @@
 // The way from nghttp2 back into the session. No exception passes through C: it is kept and thrown again behind it.
+#include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <new>
 
+#include "base/allocate.h"
 #include "http2/session_impl.h"
 
 namespace sluice::http2 {
@@ -13,6 +16,20 @@ constexpr std::uint64_t kResetsPerSecond = 50;
 
 std::string_view text_of(const std::uint8_t* octets, std::size_t size) {
   return {reinterpret_cast<const char*>(octets), size};
+}
+
+// nghttp2 makes three blocks for each field that it reads or writes.
+nghttp2_mem memory() {
+  nghttp2_mem functions{};
+  functions.malloc = [](std::size_t size, void*) { return allocate(size); };
+  functions.free = [](void* block, void*) { release(block); };
+  functions.calloc = [](std::size_t count, std::size_t size, void*) {
+    void* const block = size == 0 || count <= SIZE_MAX / size ? allocate(count * size) : nullptr;
+    if (block) std::memset(block, 0, count * size);
+    return block;
+  };
+  functions.realloc = [](void* block, std::size_t size, void*) { return std::realloc(block, size); };
+  return functions;
 }
 
 }  // namespace
@@ -126,8 +143,10 @@ void Session::Impl::create_session() {
   nghttp2_option_set_max_send_header_block_length(settings, kMaxHeadOutEstimate);
   nghttp2_option_set_stream_reset_rate_limit(settings, kResetBurst, kResetsPerSecond);
   nghttp2_option_set_max_continuations(settings, floods_.max_continuations());
-  const int error = role_ == Role::kServer ? nghttp2_session_server_new2(&session_, callbacks, this, settings)
-                                           : nghttp2_session_client_new2(&session_, callbacks, this, settings);
+  nghttp2_mem functions = memory();  // copied by the session
+  const int error = role_ == Role::kServer
+                        ? nghttp2_session_server_new3(&session_, callbacks, this, settings, &functions)
+                        : nghttp2_session_client_new3(&session_, callbacks, this, settings, &functions);
   if (error != 0) throw std::bad_alloc();
 }
 

@@ -12,8 +12,6 @@ namespace sluice::http2 {
 // A name that is not a pseudo-header field's.
 std::string_view check_name(std::string_view name);
 std::string_view check_value(std::string_view value);
-// No NUL, CR or LF: what http::is_field_value() says, eight octets at a time.
-bool is_harmless(std::string_view value);
 // Connection-specific fields, which have no place in HTTP/2 (RFC 9113 §8.2.2); `te` may only say "trailers".
 bool is_connection_field(std::string_view name, std::string_view value);
 std::string_view check_method(std::string_view value);

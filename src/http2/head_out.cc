@@ -57,7 +57,7 @@ void HeadWriter::clear() {
 }
 
 void HeadWriter::add(std::string_view name, std::string_view value) {
-  if (!is_harmless(value)) value = changed_.emplace_back(without_controls(value));
+  if (!http::is_field_value(value)) value = changed_.emplace_back(without_controls(value));
   value = trim(value);  // RFC 9113 §8.2.1
   size_ += name.size() + value.size() + 32;
   const auto flags = is_sensitive(name, value) ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;

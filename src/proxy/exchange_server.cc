@@ -177,7 +177,7 @@ net::Task<void> ExchangeServer::forward(StreamRelay& relay, Exchange& exchange, 
       const std::string page = exchange.failure_page(origin.error().kind, origin.error().message);
       co_return co_await relay.send_made(page);
     }
-    const MonoTime deadline = worker_.clock().mono() + worker_.limits().timeouts.tls;
+    const MonoTime deadline = worker_.deadlines().in(worker_.limits().timeouts.tls);
     if (!body.protocol.empty() && !co_await (*origin)->takes_extended_connect(deadline)) {
       exchange.set_upstream((*origin)->info());
       const std::string page = exchange.failure_page(

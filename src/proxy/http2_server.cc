@@ -83,6 +83,22 @@ Http2Server::Http2Server(Worker& worker, net::Stream& client, ExchangeServer& ex
       exchanges_(exchanges),
       all_over_(worker.deadlines()) {}
 
+// One coroutine that serve() waits for.
+class Http2Server::Running {
+ public:
+  explicit Running(Http2Server& server) : server_(server) { ++server_.running_; }
+  ~Running() {
+    if (--server_.running_ > 0) return;
+    server_.all_over_.notify();
+    if (server_.worker().draining()) server_.stop();
+  }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+ private:
+  Http2Server& server_;
+};
+
 net::Task<void> Http2Server::serve() {
   std::exception_ptr bug;
   try {
@@ -103,6 +119,7 @@ Status Http2Server::upgraded(const Http2Upgrade& upgrade, Exchange& exchange, st
 
 net::Task<void> Http2Server::answer_upgraded(Http2StreamPtr stream, Exchange& exchange,
                                              std::unique_ptr<OriginEnd> origin) {
+  const Running running(*this);
   Http2Client client(std::move(stream), *this, session());
   StreamRelay relay(worker(), exchange, client, exchanges_.aborted(), exchanges_.holding());
   StreamRelay::RequestBody body;
@@ -125,22 +142,8 @@ void Http2Server::abort() {
 
 bool Http2Server::on_idle() { return running_ > 0; }
 
-void Http2Server::spawn(net::Task<void> task) {
-  ++running_;
-  auto counted = [](Http2Server& self, net::Task<void> inner) -> net::Task<void> {
-    struct Leave {
-      Http2Server& server;
-      ~Leave() {
-        if (--server.running_ == 0) {
-          server.all_over_.notify();
-          if (server.worker().draining()) server.stop();
-        }
-      }
-    } leave{self};
-    co_await std::move(inner);
-  };
-  net::spawn(executor(), counted(*this, std::move(task)), worker().shared().on_bug);
-}
+// It runs at once, up to its first wait.
+void Http2Server::spawn(net::Task<void> task) { net::spawn(executor(), std::move(task), worker().shared().on_bug); }
 
 // The connection's record gets the HTTP/2 print with its first request.
 void Http2Server::learn_print() {
@@ -171,6 +174,7 @@ void Http2Server::on_malformed(http2::Malformed malformed) {
 }
 
 net::Task<void> Http2Server::serve_stream(Http2StreamPtr stream, http2::HeadRead read) {
+  const Running running(*this);
   Http2Client client(stream, *this, session());
   ExchangeServer::Request request;
   request.framing = framing_of(read);
@@ -184,6 +188,7 @@ net::Task<void> Http2Server::serve_stream(Http2StreamPtr stream, http2::HeadRead
 }
 
 net::Task<void> Http2Server::refuse_stream(Http2StreamPtr stream, http2::Malformed malformed) {
+  const Running running(*this);
   Http2Client client(stream, *this, session());
   ExchangeServer::Request request;
   if (auto* head = std::get_if<http::RequestHead>(&malformed.head)) request.head = std::move(*head);

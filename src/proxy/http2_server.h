@@ -24,6 +24,7 @@ class Http2Server final : private Http2Link {
   std::uint64_t requests() const { return requests_; }
 
  private:
+  class Running;
   void on_head(http2::HeadRead head) override;
   void on_malformed(http2::Malformed malformed) override;
   bool on_idle() override;

@@ -18,7 +18,7 @@ class Http2Origin final : public OriginEnd {
   ~Http2Origin() override {
     if (stream_) stream_->on_gone = nullptr;
     if (!released_) cut(static_cast<std::uint32_t>(http2::ErrorCode::kCancel));
-    upstream_->used_ = upstream_->worker().clock().mono();
+    upstream_->used_ = upstream_->worker().deadlines().in(Duration{});
   }
 
   void offer_request(const http::RequestHead& head, const RequestOptions& wanted) override {

@@ -239,7 +239,7 @@ net::Task<tl::expected<std::unique_ptr<OriginEnd>, ConnectFailure>> open_origin(
   Http2Upstreams& upstreams = worker.http2_upstreams();
   const auto executor = co_await net::asio::this_coro::executor;
   const Timeouts& timeouts = worker.limits().timeouts;
-  const MonoTime patience = worker.clock().mono() + timeouts.connect + timeouts.tls;
+  const MonoTime patience = worker.deadlines().in(timeouts.connect + timeouts.tls);
   for (bool waited = true; waited;) {
     if (const auto running = upstreams.find(key, failed.get())) {
       if (!running->is_unsure()) co_return running->open();

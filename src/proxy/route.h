@@ -45,15 +45,14 @@ struct Route {
   friend bool operator==(const Route&, const Route&) = default;
 
   std::string key() const {
-    std::string key = (remote ? "r" : "") +
-                      std::string(tls     ? "s "
-                                  : http2 ? "h "
-                                          : "p ") +
-                      dial_host + ' ' + std::to_string(dial_port) + ' ' + identity;
+    std::string key;
+    key.reserve(dial_host.size() + identity.size() + profile.server_name.size() + egress.size() + 48);
+    key.append(remote ? "r" : "").append(tls ? "s " : http2 ? "h " : "p ").append(dial_host).append(" ");
+    key.append(std::to_string(dial_port)).append(" ").append(identity);
     if (via) key += " via " + std::to_string(via->id()) + (tunnel ? "t" : "");
     if (tls) {
-      key += ' ' + profile.server_name + (profile.verify == tls::Verify::kRequired ? " v" : " r");
-      for (const auto& protocol : profile.alpn) key += ' ' + protocol;
+      key.append(" ").append(profile.server_name).append(profile.verify == tls::Verify::kRequired ? " v" : " r");
+      for (const auto& protocol : profile.alpn) key.append(" ").append(protocol);
       if (profile.identity) key += " as " + tls::fingerprint_of(*profile.identity);
       if (profile.trust) key += " by " + tls::fingerprint_of(*profile.trust);
       if (profile.minimum != tls::Version::k1_2) key += " from " + std::to_string(static_cast<int>(profile.minimum));

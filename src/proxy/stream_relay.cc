@@ -23,9 +23,10 @@ std::string name_of(std::uint32_t code) {
 
 }  // namespace
 
+// Each exchange arms several times: as precisely as deadlines are kept, and without a look at the clock.
 void StreamRelay::arm() {
   const Timeouts& timeouts = worker_.limits().timeouts;
-  activity_ = worker_.clock().mono();
+  activity_ = worker_.deadlines().in(Duration{});
   client_.set_deadline(activity_ + idle_time());
   if (!origin_) return;
   origin_->set_deadline(request_over_ && !answering_ ? sent_at_ + timeouts.first_byte : activity_ + idle_time());
@@ -155,7 +156,8 @@ net::Task<void> StreamRelay::send_made(const std::string& made) {
     client_.offer(Bytes(body));
     client_.offer_end(nullptr);
   }
-  if (!co_await room(client_)) exchange_.fail(FailureKind::kClientAborted, "the client went away before the answer");
+  if (!client_.has_room() && !co_await room(client_))
+    exchange_.fail(FailureKind::kClientAborted, "the client went away before the answer");
 }
 
 // The request body that passes, in case that the origin turns out not to have taken the request.
@@ -302,7 +304,7 @@ net::Task<void> StreamRelay::pump_request() {
       }
       origin_->offer(std::move(passed));
     }
-    if (!co_await room(*origin_)) {
+    if (!origin_->has_room() && !co_await room(*origin_)) {
       send_failed_ = true;  // the origin may have answered all the same
       co_return;
     }
@@ -325,8 +327,9 @@ net::Task<StreamRelay::Result> StreamRelay::relay_answer() {
       }
       co_return co_await fail_from(read.failure);
     }
+    const MonoTime now = worker_.clock().mono();
     if (!answering_) {
-      exchange_.reached(Exchange::Step::kFirstByte);
+      exchange_.reached(Exchange::Step::kFirstByte, now);
       forget_body();
     }
     answering_ = true;
@@ -344,7 +347,7 @@ net::Task<StreamRelay::Result> StreamRelay::relay_answer() {
       if (!repeated && exchange_.request().version != http::Version::kHttp10) client_.offer_head(*read.head, false);
       continue;
     }
-    exchange_.reached(Exchange::Step::kResponseHead);
+    exchange_.reached(Exchange::Step::kResponseHead, now);
     exchange_.mark(read.anomalies);
     const Exchange::ResponsePlan plan =
         exchange_.receive_response(*std::move(read.head), read.framing, origin_->info(), origin_->is_reused());
@@ -355,7 +358,7 @@ net::Task<StreamRelay::Result> StreamRelay::relay_answer() {
     client_.offer_head(exchange_.response(), content && !plan.drop_body);
     if (content) co_return co_await relay_body(plan.drop_body);
     exchange_.response_ended();
-    if (!co_await room(client_)) co_return client_left();
+    if (!client_.has_room() && !co_await room(client_)) co_return client_left();
     co_return Result::kDone;
   }
 }
@@ -372,7 +375,7 @@ net::Task<StreamRelay::Result> StreamRelay::relay_body(bool drop) {
         continue;
       }
       client_.offer(std::move(passed));
-      if (!co_await room(client_)) co_return client_left();
+      if (!client_.has_room() && !co_await room(client_)) co_return client_left();
       continue;
     }
     if (read.step == BodyStep::kEnd) {
@@ -383,7 +386,7 @@ net::Task<StreamRelay::Result> StreamRelay::relay_body(bool drop) {
       if (drop) co_return Result::kDone;
       if (read.trailers) exchange_.response_trailers(http::section_text(*read.trailers));
       client_.offer_end(read.trailers ? &*read.trailers : nullptr);
-      if (!co_await room(client_)) co_return client_left();
+      if (!client_.has_room() && !co_await room(client_)) co_return client_left();
       co_return Result::kDone;
     }
     if (read.failure.cause == EndFailure::Cause::kTimeout && still_active()) continue;

@@ -4,6 +4,7 @@
 
 #include <boost/asio/post.hpp>
 
+#include "base/allocate.h"
 #include "net/spawn.h"
 #include "proxy/client_connection.h"
 
@@ -54,6 +55,7 @@ void Worker::start() {
   arm_tick();
   thread_ = std::thread([this] {
     ::pthread_setname_np(::pthread_self(), ("worker-" + std::to_string(index_)).c_str());
+    const KeepsFreeBlocks kept;
     io_->run();
   });
 }
@@ -169,6 +171,7 @@ void Worker::tick() {
   deadlines_.tick(now);
   pool_.expire(now);
   http2_upstreams_.expire(now - limits().timeouts.upstream_idle);
+  give_back_unused_blocks();
 }
 
 }  // namespace sluice::proxy
