@@ -6,8 +6,9 @@
 // Messages in, messages out; no descriptors, no threads, time by the clock. Control thread only. Held by shared_ptr.
 #pragma once
 
-#include <deque>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "gateway/era_link.h"
 
@@ -63,7 +64,7 @@ class EraBridge final : public std::enable_shared_from_this<EraBridge> {
   EraLink link_;
   Mode mode_ = Mode::kNew;
   std::unique_ptr<Opening> opening_;
-  std::deque<std::string> queue_;
+  std::vector<std::string> queue_;
   std::size_t queued_ = 0;  // octets
   std::unique_ptr<EraTranslator> translator_;
   std::size_t notices_ = 0;

@@ -57,8 +57,10 @@ Approval read_approval(Statement& row) {
 
 struct GateDb::Statements {
   explicit Statements(const SqliteFile& file)
-      : read(file, "SELECT revision FROM gate_revisions WHERE part = ?1", Statement::Life::kKept) {}
+      : read(file, "SELECT revision FROM gate_revisions WHERE part = ?1", Statement::Life::kKept),
+        put_pin(file, "INSERT OR REPLACE INTO gate_pins VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", Statement::Life::kKept) {}
   Statement read;
+  Statement put_pin;  // a server's tools come by the thousand
 };
 
 GateDb::GateDb(std::string path, std::chrono::milliseconds patience)
@@ -106,7 +108,7 @@ Status GateDb::prepare_schema() {
     }
   }
   statements_ = std::make_shared<Statements>(file_);
-  if (!statements_->read.is_good()) return fail(file_.error("read"));
+  if (!statements_->read.is_good() || !statements_->put_pin.is_good()) return fail(file_.error("read"));
   return {};
 }
 
@@ -289,7 +291,7 @@ Status GateDb::put(const Approval& approval) {
 }
 
 Status GateDb::put(const Pin& pin) {
-  Statement insert(file_, "INSERT OR REPLACE INTO gate_pins VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
+  Statement& insert = statements_->put_pin;
   insert.bind_text(1, pin.server);
   insert.bind_text(2, pin.target);
   insert.bind_text(3, pin.tool);

@@ -116,7 +116,7 @@ Task<std::optional<http::RequestHead>> HttpConnection::read_head() {
 
 Task<std::optional<std::string>> HttpConnection::read_body(const http::RequestHead& head) {
   if (reader_.framing().kind == http::Framing::kLength && reader_.framing().length > limits_.max_body) {
-    co_await write_answer(handler_.too_large(), head, false);
+    co_await write_answer(handler_.too_large(), Asked(head), false);
     co_await linger();
     co_return std::nullopt;
   }
@@ -135,7 +135,7 @@ Task<std::optional<std::string>> HttpConnection::read_body(const http::RequestHe
     if (const auto* piece = std::get_if<http::BodyPiece>(&*event)) {
       body.append(piece->content);
       if (body.size() > limits_.max_body) {
-        co_await write_answer(handler_.too_large(), head, false);
+        co_await write_answer(handler_.too_large(), Asked(head), false);
         co_await linger();
         co_return std::nullopt;
       }
@@ -148,9 +148,9 @@ Task<std::optional<std::string>> HttpConnection::read_body(const http::RequestHe
   }
 }
 
-Task<HttpConnection::Next> HttpConnection::write_answer(HttpAnswer answer, const http::RequestHead& head, bool keep) {
+Task<HttpConnection::Next> HttpConnection::write_answer(HttpAnswer answer, Asked asked, bool keep) {
   std::string octets = head_text(answer, keep, fmt::format("Content-Length: {}\r\n", answer.body.size()));
-  if (head.method != "HEAD") octets += answer.body;
+  if (!asked.for_head) octets += answer.body;
   const bool sent = co_await write(std::move(octets));
   co_return sent&& keep ? Next::kKeep : Next::kClose;
 }
@@ -200,32 +200,38 @@ Task<bool> HttpConnection::write_events(HttpReply& reply, bool chunked, std::str
   co_return false;
 }
 
-Task<HttpConnection::Next> HttpConnection::pump(HttpReply& reply, const http::RequestHead& head) {
-  const bool keep = http::keeps_alive(head);
+Task<HttpConnection::Next> HttpConnection::pump(HttpReply& reply, Asked asked) {
   stream_.clear_deadline();
   watch_for_end();
   while (!reply.begun() && !reply.ended() && !reply.is_gone()) (void)co_await reply.wait(std::chrono::hours(1));
-  if (reply.streaming() && head.method == "POST") {
+  if (reply.streaming() && asked.by_post) {
     loop_->flush_soon(reply_);
     co_await reply.gather();
   }
   auto answer = reply.take_head();
   if (!answer) co_return Next::kClose;
-  if (!reply.streaming()) co_return co_await write_answer(*std::move(answer), head, keep);
-  const bool chunked = head.version != http::Version::kHttp10;
-  const bool goes_on = keep && chunked;
-  std::string begin = head_text(*answer, goes_on, chunked ? "Transfer-Encoding: chunked\r\n" : "");
-  const bool whole = co_await write_events(reply, chunked, std::move(begin));
+  if (!reply.streaming()) co_return co_await write_answer(*std::move(answer), asked, asked.keeps_alive);
+  const bool goes_on = asked.keeps_alive && asked.takes_chunks;
+  std::string begin = head_text(*answer, goes_on, asked.takes_chunks ? "Transfer-Encoding: chunked\r\n" : "");
+  answer.reset();
+  const bool whole = co_await write_events(reply, asked.takes_chunks, std::move(begin));
   co_return whole&& goes_on ? Next::kKeep : Next::kClose;
 }
 
-Task<HttpConnection::Next> HttpConnection::exchange() {
+HttpConnection::Asked::Asked(const http::RequestHead& head)
+    : for_head(head.method == "HEAD"),
+      by_post(head.method == "POST"),
+      takes_chunks(head.version != http::Version::kHttp10),
+      keeps_alive(http::keeps_alive(head)) {}
+
+Task<std::variant<HttpConnection::Asked, HttpConnection::Next>> HttpConnection::receive() {
   auto head = co_await read_head();
   if (!head) co_return Next::kClose;
   HttpRequest request{*std::move(head), "", local_address_};
+  const Asked asked(request.head);
   if (auto refusal = handler_.judge(request)) {
-    const bool keep = reader_.framing().kind == http::Framing::kNone && http::keeps_alive(request.head);
-    const Next next = co_await write_answer(*std::move(refusal), request.head, keep);
+    const bool keep = reader_.framing().kind == http::Framing::kNone && asked.keeps_alive;
+    const Next next = co_await write_answer(*std::move(refusal), asked, keep);
     if (next == Next::kClose) co_await linger();
     // Without a body the message has ended: the next event is its end.
     if (next == Next::kKeep) (void)reader_.next();
@@ -236,11 +242,17 @@ Task<HttpConnection::Next> HttpConnection::exchange() {
   request.body = *std::move(body);
   if (!reader_.has_rest()) std::string().swap(buffer_);
   reply_ = std::make_shared<HttpReply>(loop_->deadlines);
-  const http::RequestHead kept = request.head;
   handler_.handle(std::move(request), reply_);
+  co_return asked;
+}
+
+// What was read of a request lies in the frame of receive(), which is gone while its answer is waited for.
+Task<HttpConnection::Next> HttpConnection::exchange() {
+  const auto received = co_await receive();
+  if (const Next* over = std::get_if<Next>(&received)) co_return *over;
   Next next = Next::kClose;
   try {
-    next = co_await pump(*reply_, kept);
+    next = co_await pump(*reply_, std::get<Asked>(received));
   } catch (...) {
     reply_->gone();
     throw;

@@ -2,6 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
+#include <variant>
 
 #include "gateway/http_loop.h"
 #include "gateway/http_server.h"
@@ -21,6 +24,11 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
 
  private:
   enum class Next { kKeep, kClose };
+  // Of a request, what its answer depends on: all that is kept while it is answered.
+  struct Asked {
+    explicit Asked(const http::RequestHead& head);
+    bool for_head, by_post, takes_chunks, keeps_alive;
+  };
 
   net::Task<Result<std::size_t>> read_some();  // into buffer_; an error: end of input, or the deadline
   net::Task<bool> read_more();                 // false: likewise
@@ -29,8 +37,10 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   // nullopt: the answer was written, or the client is gone.
   net::Task<std::optional<std::string>> read_body(const http::RequestHead& head);
   net::Task<Next> exchange();
-  net::Task<Next> pump(HttpReply& reply, const http::RequestHead& head);
-  net::Task<Next> write_answer(HttpAnswer answer, const http::RequestHead& head, bool keep);
+  // Until a request was handed over (reply_), or what becomes of the connection without one.
+  net::Task<std::variant<Asked, Next>> receive();
+  net::Task<Next> pump(HttpReply& reply, Asked asked);
+  net::Task<Next> write_answer(HttpAnswer answer, Asked asked, bool keep);
   net::Task<bool> write_events(HttpReply& reply, bool chunked, std::string octets);
   net::Task<void> refuse(int status, std::string_view text);
   // Lets the client read an answer that came before its request was read: a close now would reset it.

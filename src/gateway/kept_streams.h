@@ -3,8 +3,8 @@
 // Stream 0 is the session's own. Control thread only. gate.md 9; MCP 2025-11-25 "Resumability and Redelivery".
 #pragma once
 
+#include <boost/container/deque.hpp>  // that of the standard library takes 576 octets while it is empty
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -60,7 +60,7 @@ class KeptStreams {
   void forget_oldest();
 
   std::map<Number, Stream> streams_;
-  std::deque<std::pair<Number, std::uint64_t>> order_;  // of what is kept
+  boost::container::deque<std::pair<Number, std::uint64_t>> order_;  // of what is kept
   std::vector<Number> ended_;
   ByteCount kept_ = 0;
   Number last_ = 0;
