@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/json_spelling.h"
+#include "base/json_writer.h"
 
 namespace sluice {
 namespace {
@@ -154,32 +155,6 @@ bool has_spelling(const Json& value) {
   return false;
 }
 
-void write_spelled(const Json& value, std::string& out) {
-  if (value.is_binary()) {
-    out += spelling_of(value);
-  } else if (!value.is_structured()) {
-    out += dump_json(value);
-  } else if (value.is_array()) {
-    out += '[';
-    for (const Json& one : value) {
-      write_spelled(one, out);
-      out += ',';
-    }
-    if (value.empty()) out += ']';
-    out.back() = ']';
-  } else {
-    out += '{';
-    for (const auto& [name, member] : value.get_ref<const Json::object_t&>()) {
-      out += dump_json(Json(name));
-      out += ':';
-      write_spelled(member, out);
-      out += ',';
-    }
-    if (value.empty()) out += '}';
-    out.back() = '}';
-  }
-}
-
 void find_spellings(const Json& value, const Json& plain, NumberSpellings& found) {
   if (value.is_binary()) {
     found.emplace(&plain, spelling_of(value));
@@ -216,9 +191,8 @@ std::string spelling_of(const Json& value) {
 }
 
 std::string dump_spelled_json(const Json& value) {
-  if (!has_spelling(value)) return dump_json(value);
   std::string out;
-  write_spelled(value, out);
+  write_json(value, Spelling::kAsRead, out);
   return out;
 }
 
@@ -235,11 +209,10 @@ NumberSpellings spellings_of(const Json& value, const Json& plain) {
 }
 
 std::string dump_json(const Json& value, JsonStyle style) {
-  try {
-    return value.dump(style == JsonStyle::kIndented ? 2 : -1, ' ', false, Json::error_handler_t::replace);
-  } catch (const Json::exception&) {
-    return "null";  // binary values and the like, which nothing here makes
-  }
+  if (style == JsonStyle::kIndented) return value.dump(2, ' ', false, Json::error_handler_t::replace);
+  std::string out;
+  write_json(value, Spelling::kOfTheLibrary, out);
+  return out;
 }
 
 const Json* find_member(const Json& object, std::string_view key) {

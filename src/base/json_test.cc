@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <random>
 #include <string>
 
 #include "base/json_spelling.h"
@@ -122,6 +124,64 @@ TEST(Json, DumpsIllFormedUtf8AsReplacements) {
   object["k\xc3"] = "v\xe2\x82";
   EXPECT_TRUE(parse_json(dump_json(object)));
   EXPECT_EQ(dump_json(Json(std::numeric_limits<double>::infinity())), "null");
+}
+
+std::string by_library(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+TEST(Json, IsWrittenAsTheLibraryWritesIt) {
+  std::mt19937 chance(7);
+  const auto text = [&] {
+    static constexpr std::string_view kPieces[] = {"a",    "plain text", "\"",           "\\",
+                                                   "\n",   "\x7f",       "\x01",         "\x1f",
+                                                   "/",    "\xc3\xa9",   "\xe2\x80\xa8", "\xf0\x9f\x98\x80",
+                                                   "\xff", "\xe2\x82",   "\xed\xa0\x80"};
+    std::string made;
+    // Well-formed more often than not: one octet that is not turns the whole text over to the library.
+    const std::size_t kinds = chance() % 3 ? 12 : std::size(kPieces);
+    for (std::size_t i = chance() % 12; i > 0; --i) made += kPieces[chance() % kinds];
+    if (chance() % 8 == 0) made.push_back('\0');
+    return made;
+  };
+  const std::function<Json(int)> value = [&](int depth) -> Json {
+    switch (chance() % (depth > 0 ? 9 : 7)) {
+      case 0:
+        return nullptr;
+      case 1:
+        return chance() % 2 == 0;
+      case 2:
+        return static_cast<std::int64_t>(chance()) * static_cast<std::int64_t>(chance()) * (chance() % 2 ? -1 : 1);
+      case 3:
+        return ~std::uint64_t{0} - chance() % 3;
+      case 4:
+        return static_cast<double>(chance()) / (1.0 + chance() % 1'000);
+      case 5:
+      case 6:
+        return text();
+      case 7: {
+        Json array = Json::array();
+        for (std::size_t i = chance() % 4; i > 0; --i) array.push_back(value(depth - 1));
+        return array;
+      }
+      default: {
+        Json object = Json::object();
+        for (std::size_t i = chance() % 4; i > 0; --i) object[text()] = value(depth - 1);
+        return object;
+      }
+    }
+  };
+  for (int i = 0; i < 20'000; ++i) {
+    const Json made = value(4);
+    ASSERT_EQ(dump_json(made), by_library(made));
+  }
+  for (int octet = 0; octet < 256; ++octet) {
+    for (std::size_t before = 0; before < 9; ++before) {
+      const Json made = std::string(before, 'x') + static_cast<char>(octet) + "xxxxxxxx";
+      ASSERT_EQ(dump_json(made), by_library(made)) << octet;
+    }
+  }
+  for (const Json& odd : {Json(INT64_MIN), Json(UINT64_MAX), Json(-0.0), Json(1e300), Json::binary({1, 2})}) {
+    EXPECT_EQ(dump_json(odd), by_library(odd));
+  }
 }
 
 TEST(Json, FindsMembersThatAreThere) {
