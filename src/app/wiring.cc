@@ -363,11 +363,13 @@ void Program::end_replays_of_ended_grants() {
   const auto may_go_on = [this](const tools::ReplayBoard::Owner& owner) {
     return grants_.is_valid({.grant = owner.grant, .credential = owner.credential});
   };
-  for (const auto& one : services_->replays->end_unless(may_go_on, "The grant or the token that began it has ended.")) {
+  const bool unusable = !grants_.unusable().empty();  // A44
+  const std::string why = unusable ? "Grants cannot be read." : "The grant or the token that began it has ended.";
+  for (const auto& one : services_->replays->end_unless(may_go_on, why)) {
     const Status written = audit_->append_event({{"type", "replay_ended"},
                                                  {"grant", one.grant},
                                                  {"replay", one.id},
-                                                 {"rule", "(grant ended)"},
+                                                 {"rule", unusable ? "(grants unusable)" : "(grant ended)"},
                                                  {"done", one.done},
                                                  {"total", one.total}});
     if (!written) log_.error("replay_ended", {{"grant", one.grant}, {"reason", written.error().message}});

@@ -13,38 +13,41 @@ namespace {
 constexpr std::size_t kSize = 4096;
 constexpr std::uint64_t kUnderWay = std::uint64_t{1} << 63;
 
-using Word = std::atomic_ref<std::uint64_t>;
-static_assert(Word::is_always_lock_free, "processes share the words");
+using Word = std::atomic_ref<const std::uint64_t>;
+static_assert(std::atomic_ref<std::uint64_t>::is_always_lock_free, "processes share the words");
 
 std::uint64_t word_of(std::int64_t revision) { return static_cast<std::uint64_t>(revision) & ~kUnderWay; }
-
-// All of it is on the disk before it is mapped: a page that finds no room when it is written ends the process.
-std::uint64_t* map(int fd) {
-  struct stat info {};
-  if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) return nullptr;
-  if (info.st_size < static_cast<off_t>(kSize) && ::posix_fallocate(fd, 0, kSize) != 0) return nullptr;
-  void* const at = ::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  return at == MAP_FAILED ? nullptr : static_cast<std::uint64_t*>(at);
-}
 
 }  // namespace
 
 GateBell::GateBell(std::string path) : path_(std::move(path)) {}
 
 GateBell::~GateBell() {
-  if (words_) ::munmap(words_, kSize);
+  if (words_) ::munmap(const_cast<std::uint64_t*>(words_), kSize);
+  if (fd_ >= 0) ::close(fd_);
 }
 
+// Words are written to the file and read where it is mapped: a store that finds no room on the disk ends the process.
 bool GateBell::open() {
-  if (!tried_) {
-    tried_ = true;
-    const int fd = ::open(path_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
-    if (fd >= 0) {
-      words_ = map(fd);
-      ::close(fd);
-    }
+  if (words_) return true;
+  const int fd = ::open(path_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
+  if (fd < 0) return false;
+  struct stat info {};
+  const bool good = ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode) &&
+                    (info.st_size >= static_cast<off_t>(kSize) || ::ftruncate(fd, kSize) == 0);
+  void* const at = good ? ::mmap(nullptr, kSize, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
+  if (at == MAP_FAILED) {
+    ::close(fd);
+    return false;
   }
-  return words_ != nullptr;
+  words_ = static_cast<const std::uint64_t*>(at);
+  fd_ = fd;
+  return true;
+}
+
+void GateBell::write(std::size_t part, std::uint64_t word) const {
+  // Where that fails others hear of the change a little later, by themselves.
+  (void)!::pwrite(fd_, &word, sizeof word, static_cast<off_t>(part * sizeof word));
 }
 
 std::optional<std::uint64_t> GateBell::word(std::size_t part) {
@@ -54,13 +57,14 @@ std::optional<std::uint64_t> GateBell::word(std::size_t part) {
 }
 
 void GateBell::begin(std::size_t part, std::int64_t revision) {
-  if (open()) Word(words_[part]).store(kUnderWay | word_of(revision));
+  if (open()) write(part, kUnderWay | word_of(revision));
 }
 
 void GateBell::settle(std::size_t part, std::int64_t revision) {
   if (!open()) return;
-  std::uint64_t begun = kUnderWay | word_of(revision);
-  Word(words_[part]).compare_exchange_strong(begun, word_of(revision));
+  const std::uint64_t now = Word(words_[part]).load(), settled = word_of(revision);
+  // An earlier one may have been settled over the mark of this one, between its look and its write.
+  if (now == (kUnderWay | settled) || now < settled) write(part, settled);
 }
 
 }  // namespace sluice::gateway

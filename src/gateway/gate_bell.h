@@ -4,7 +4,8 @@
 // begun and never settled (its process died) leaves a mark that nobody trusts, until a later change, or a reader who
 // finds that revision committed, settles it. Without the file (a disk that is full or not writable) every answer is
 // "ask SQLite", and others hear of changes only when they ask by themselves.
-// Made 0600 beside the database. One thread at a time in each object; the words are atomic.
+// Made 0600 beside the database; like SQLite's own shared memory it must not be cut short while it is used. One thread
+// at a time in each object; the words are atomic.
 #pragma once
 
 #include <cstddef>
@@ -32,10 +33,11 @@ class GateBell {
 
  private:
   bool open();
+  void write(std::size_t part, std::uint64_t word) const;
 
   const std::string path_;
-  bool tried_ = false;
-  std::uint64_t* words_ = nullptr;
+  int fd_ = -1;
+  const std::uint64_t* words_ = nullptr;
 };
 
 }  // namespace sluice::gateway

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include "base/text.h"
 #include "http/framing.h"
@@ -15,6 +16,8 @@ using net::Task;
 namespace {
 
 constexpr std::size_t kReadSize = 16 * kKiB;
+// A client that sends faster than we read would keep the loop for itself.
+constexpr int kReadsInARow = 8;
 constexpr std::chrono::seconds kLinger{2};
 constexpr ByteCount kLingerOctets = 8 * kMiB;
 
@@ -44,20 +47,29 @@ void HttpConnection::close() {
 }
 
 void HttpConnection::set_deadline(std::chrono::milliseconds from_now) {
-  stream_.set_deadline(loop_->deadlines->in(from_now));
+  stream_.set_deadline(std::chrono::steady_clock::now() + from_now);
 }
 
 Task<Result<std::size_t>> HttpConnection::read_some() {
   for (;;) {
     buffer_.resize(kReadSize);
     const tls::IoResult got = stream_.read(buffer_);
-    if (got.status == tls::IoStatus::kOk) co_return got.count;
+    if (got.status == tls::IoStatus::kOk) {
+      if (++reads_in_a_row_ >= kReadsInARow) co_await let_others();
+      co_return got.count;
+    }
     if (got.status != tls::IoStatus::kWouldBlock) co_return fail(Code::kClosed, stream_.error_text());
+    reads_in_a_row_ = 0;
     // Most connections are silent for most of their life: they need no memory for that.
     std::string().swap(buffer_);
     const Status ready = co_await stream_.wait_readable();
     if (!ready) co_return fail(ready.error());
   }
+}
+
+Task<void> HttpConnection::let_others() {
+  reads_in_a_row_ = 0;
+  co_await boost::asio::post(loop_->executor(), boost::asio::use_awaitable);
 }
 
 Task<bool> HttpConnection::read_more() {
@@ -268,6 +280,7 @@ Task<void> HttpConnection::run() {
   for (;;) {
     const Next next = co_await exchange();
     if (next == Next::kClose) break;
+    if (reader_.has_rest()) co_await let_others();
   }
   close();
 }

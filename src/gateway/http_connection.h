@@ -31,6 +31,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   };
 
   net::Task<Result<std::size_t>> read_some();  // into buffer_; an error: end of input, or the deadline
+  net::Task<void> let_others();                // whatever else the loop has to do comes first
   net::Task<bool> read_more();                 // false: likewise
   net::Task<bool> write(std::string octets);
   net::Task<std::optional<http::RequestHead>> read_head();
@@ -57,6 +58,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   const HttpServerLimits& limits_;
   http1::RequestReader reader_;
   std::string buffer_;
+  int reads_in_a_row_ = 0;
   std::shared_ptr<HttpReply> reply_;  // of the request that is being answered
 };
 

@@ -5,8 +5,10 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <atomic>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <thread>
 
 #include "net/listener.h"
 
@@ -70,12 +72,16 @@ class HttpServerTest : public ::testing::Test, private HttpHandler {
     return limits;
   }
 
+  bool refuses_ = false;  // each request, before its body
+  std::atomic<bool> fired_seen_ = false;
   asio::io_context io_;
   HttpServer server_;
   asio::ip::tcp::socket client_{io_};
 
  private:
-  std::optional<HttpAnswer> judge(const HttpRequest&) override { return std::nullopt; }
+  std::optional<HttpAnswer> judge(const HttpRequest&) override {
+    return refuses_ ? std::optional(HttpAnswer{401, {}, "no"}) : std::nullopt;
+  }
   void handle(HttpRequest, std::shared_ptr<HttpReply> reply) override { replies_.push_back(std::move(reply)); }
   HttpAnswer too_large() override { return {413, {}, "too large"}; }
 
@@ -157,6 +163,45 @@ TEST_F(HttpServerTest, ABodyBeyondTheLimitIsRefusedAndTheAnswerCanBeRead) {
   const std::string answer = wait_and_read();
   EXPECT_TRUE(answer.starts_with("HTTP/1.1 413 ")) << answer;
   EXPECT_TRUE(answer.ends_with("too large")) << answer;
+}
+
+TEST_F(HttpServerTest, AttackAClientThatPipelinesWithoutEndDoesNotKeepTheLoopForItself) {
+  refuses_ = true;
+  std::atomic<bool> ends = false;
+  const std::string request = "GET /x HTTP/1.1\r\nHost: h\r\n\r\n";
+  std::string many;
+  for (int i = 0; i < 1'000; ++i) many += request;
+  std::thread sender([&] {
+    while (!ends && ::send(client_.native_handle(), many.data(), many.size(), MSG_NOSIGNAL) > 0) {
+    }
+  });
+  std::thread reader([&] {
+    std::string answers(1 * kMiB, '\0');
+    while (::recv(client_.native_handle(), answers.data(), answers.size(), 0) > 0) {
+    }
+  });
+  io_.run_for(milliseconds(50));
+  asio::steady_timer timer(io_, milliseconds(50));
+  bool fired = false;
+  timer.async_wait([&](const boost::system::error_code&) {
+    fired = true;
+    io_.stop();
+  });
+  std::thread watchdog([&] {  // without the mend the loop below never ends
+    for (int i = 0; i < 500 && !fired_seen_; ++i) std::this_thread::sleep_for(milliseconds(10));
+    ends = true;
+    ::shutdown(client_.native_handle(), SHUT_RDWR);
+  });
+  const auto before = std::chrono::steady_clock::now();
+  io_.run();
+  const auto took = std::chrono::steady_clock::now() - before;
+  fired_seen_ = true;
+  watchdog.join();
+  sender.join();
+  reader.join();
+  io_.restart();
+  EXPECT_TRUE(fired);
+  EXPECT_LT(took, std::chrono::seconds(3));
 }
 
 TEST_F(HttpServerTest, StoppedItEndsWhatIsOpen) {

@@ -191,6 +191,7 @@ McpHttp::SessionPtr McpHttp::find_session(const Identity& who, const mcp::HttpHe
   const SessionPtr session = found->second;
   if (session->caller.grant != who.caller.grant) return nullptr;
   session->caller.credential = who.caller.credential;
+  session->driver->set_credential(who.caller.credential);
   const MonoTime now = deps_.clock.mono();
   if (!session->is_busy() && now - session->used > limits_.session_idle) {
     end_session(session);

@@ -27,13 +27,17 @@ Unaccepted unaccepted_in(const Pin& pin) {
   return {pin.accepted.empty() ? 1u : 0u, seen + rejected};
 }
 
+// Changes of tools that were accepted have room of their own, so that no invented names crowd them out.
+enum class Of { kNewTools, kAcceptedTools };
+Of kind_of(const Pin& pin) { return pin.accepted.empty() ? Of::kNewTools : Of::kAcceptedTools; }
+
 // How much of it a server's rows hold, and those that may go: of tools that its list does not have any more.
 class Room {
  public:
-  Room(const std::vector<Pin>& known, const std::set<std::string>& listed) {
+  Room(Of kind, const std::vector<Pin>& known, const std::set<std::string>& listed) {
     for (const Pin& pin : known) {
       const Unaccepted its = unaccepted_in(pin);
-      if (pin.tool == kContact) continue;
+      if (pin.tool == kContact || kind_of(pin) != kind) continue;
       add(used_, its);
       if (listed.contains(pin.tool) || (its.rows == 0 && its.text == 0)) continue;
       add(gone_, its);
@@ -110,7 +114,7 @@ Result<PinStore::Checked> PinStore::check(const std::string& server, const std::
     for (const Pin& pin : known) by_tool.emplace(pin.tool, pin);
     std::set<std::string> listed;
     for (const Seen& tool : tools) listed.insert(tool.tool);
-    Room room(known, listed);
+    Room for_new(Of::kNewTools, known, listed), for_accepted(Of::kAcceptedTools, known, listed);
     bool all_fit = true;
     for (const Seen& tool : tools) {
       const auto found = by_tool.find(tool.tool);
@@ -122,8 +126,11 @@ Result<PinStore::Checked> PinStore::check(const std::string& server, const std::
       if (checked.first && first == First::kAccept) pin.accepted = tool.text;
       if (pin.is_quarantined()) checked.quarantined.insert(tool.tool);
       if (!changed) continue;
+      const Of kind = kind_of(pin);
+      Room& room = kind == Of::kNewTools ? for_new : for_accepted;
       SLUICE_TRY(const bool fits, room.take(state_, before, unaccepted_in(pin)));
       all_fit &= fits;
+      if (!fits && kind == Of::kAcceptedTools) checked.unkept.push_back(tool.tool);
       if (!fits) continue;
       if (pin.is_quarantined()) checked.news.push_back(tool.tool);
       pin.changed_ms = now_ms;
@@ -133,8 +140,9 @@ Result<PinStore::Checked> PinStore::check(const std::string& server, const std::
     Pin contact = kept == by_tool.end() ? Pin{server, target, kContact, "", "", "", now_ms} : kept->second;
     const bool was_told = contact.rejected == kFull;
     checked.full = !all_fit && !was_told;
+    if (was_told) checked.unkept.clear();
     // Others may have seen a shorter list: only room that somebody made counts.
-    const bool is_told = !all_fit || (was_told && !room.is_ample());
+    const bool is_told = !all_fit || (was_told && !(for_new.is_ample() && for_accepted.is_ample()));
     contact.rejected = is_told ? kFull : "";
     if (kept == by_tool.end() || is_told != was_told) SLUICE_CHECK(state_.put(contact));
     return checked;

@@ -3,9 +3,9 @@
 // changed since is quarantined until it is accepted. Over rows wherever they lie (gate_rows.h, whose errors these are,
 // and those named below), shared with other processes. One thread at a time.
 //
-// A server that invents names fills nothing: of what nobody accepted only so much is kept for each server. What the
-// server's list does not have any more makes room; what does not fit is in quarantine all the same, without a row that
-// could be accepted. What was accepted stays.
+// A server that invents names fills nothing: of what nobody accepted only so much is kept for each server, and as much
+// again of changes to what was accepted. What the server's list does not have any more makes room; what does not fit is
+// in quarantine all the same, without a row that could be accepted. What was accepted stays.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +39,9 @@ class PinStore {
     std::set<std::string> quarantined;
     std::vector<std::string> news;  // of them, those that were not told before
     bool first = false;             // nothing was known of this server
-    bool full = false;              // more is new than is kept; told once, until there is ample room
+    // Changed since they were accepted, and there was no room for that. Told once, with `full`.
+    std::vector<std::string> unkept;
+    bool full = false;  // more is new than is kept; told once, until there is ample room
   };
   Result<Checked> check(const std::string& server, const std::string& target, std::span<const Seen> tools, First first,
                         std::int64_t now_ms);

@@ -162,6 +162,22 @@ TEST_P(Pins, LongTextsThatNobodyAcceptedAreKeptToABound) {
   EXPECT_TRUE(check({{"a", longer}, {"b", "1"}}).quarantined.empty()) << "what was accepted first";
 }
 
+TEST_P(Pins, AttackJunkDoesNotHideThatAnAcceptedToolHasChanged) {
+  check({{"x", "1"}});
+  std::vector<PinStore::Seen> junk;
+  const std::string text(PinStore::kMostText / PinStore::kMostNew, 'j');
+  for (std::size_t i = 0; i < PinStore::kMostNew + 10; ++i) junk.push_back({"junk" + std::to_string(i), text});
+  auto tools = junk;
+  tools.push_back({"x", "1"});
+  check(tools);
+  tools.back().text = "2";
+  EXPECT_EQ(check(tools).news, std::vector<std::string>{"x"});
+  EXPECT_TRUE(check(junk).news.empty()) << "it has left the list for a while";
+  EXPECT_EQ(check(tools).quarantined.count("x"), 1u);
+  EXPECT_EQ(store.accept("files", {"x"}), 1u);
+  EXPECT_EQ(check(tools).quarantined.count("x"), 0u);
+}
+
 TEST_P(Pins, WhatWasRejectedIsTheLastToMakeRoom) {
   check({});
   check({{"bad", "1"}});

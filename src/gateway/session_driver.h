@@ -41,6 +41,8 @@ class SessionDriver : public std::enable_shared_from_this<SessionDriver> {
   std::size_t calls() const { return calls_.size(); }  // of them, those that will have an outcome
   bool initialized() const { return session_.revision().has_value(); }
   const Caller& caller() const { return caller_; }
+  // By which the grant is known from now on: its token was rotated.
+  void set_credential(std::string credential) { caller_.credential = std::move(credential); }
 
  private:
   SessionDriver(const mcp::ServerProfile& profile, mcp::Scope scope, Dispatcher& dispatcher, Caller caller, Send send)

@@ -122,6 +122,9 @@ bool UpstreamTools::check_pins() {
                                  deps_.name.server, PinStore::kMostNew, PinStore::kMostText / kMiB,
                                  mode == Policy::Pins::kEnforce ? "the others are in quarantine until there is room"
                                                                 : "nothing is said of the others"));
+        for (const std::string& name : checked->unkept) {
+          deps_.notice(fmt::format("{} of {} has changed since it was accepted", name, deps_.name.server));
+        }
       }
       for (const std::string& name : checked->news) {
         deps_.notice(fmt::format("{} of {} is new or has changed since it was accepted{}: `sluice gateway pins diff`",

@@ -34,9 +34,10 @@ class Deadlines {
 
   // Calls on_deadline() of every node whose time has come; each deadline fires once.
   void tick(MonoTime now);
-  // The time of the last tick: for what needs no better time, without a look at the clock.
+  // The time of the last tick: for what needs no better time, without a look at the clock. Where the loop stood still
+  // it is older than a tick by as much.
   MonoTime last_tick() const { return last_tick_; }
-  // A deadline so far from now: up to a tick late, never early.
+  // A deadline so far from now: up to a tick late, and early only by what the loop stood still before.
   MonoTime in(Duration duration) const { return last_tick_ + kDeadlineTick + duration; }
 
  private:

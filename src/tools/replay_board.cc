@@ -94,7 +94,7 @@ std::vector<ReplayBoard::Ended> ReplayBoard::end_unless(const std::function<bool
   for (const auto& entry : entries_) {
     if (!entry->running || may_go_on(entry->owner)) continue;
     const std::lock_guard ending(entry->mutex);
-    if (!entry->why_ended.empty()) continue;
+    if (!entry->running || !entry->why_ended.empty()) continue;
     entry->why_ended = why;
     entry->thread.request_stop();
     ended.push_back({entry->owner.grant, entry->state.id, entry->done, entry->total});
