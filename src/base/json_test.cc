@@ -149,7 +149,7 @@ TEST(Json, IsWrittenAsTheLibraryWritesIt) {
       case 1:
         return chance() % 2 == 0;
       case 2:
-        return static_cast<std::int64_t>(chance()) * static_cast<std::int64_t>(chance()) * (chance() % 2 ? -1 : 1);
+        return static_cast<std::int64_t>((std::uint64_t{chance()} << 32) | chance());
       case 3:
         return ~std::uint64_t{0} - chance() % 3;
       case 4:

@@ -35,13 +35,15 @@ void give_back_memory() {
   constexpr ByteCount kWorthIt = 64 * kMiB;
   constexpr ByteCount kCreep = 4 * kMiB, kStill = kMiB;
   constexpr unsigned kQuietCalls = 3;
-  constexpr unsigned kMostCalls = 4;  // between two tries where much is in use, as it is while a large call runs
+  constexpr unsigned kAllEndedCalls = 8;  // pooled connections are closed by then, and left holes in what is resident
+  constexpr unsigned kMostCalls = 4;      // between two tries where much is in use, as it is while a large call runs
   struct State {
     std::mutex mutex;
     ByteCount least = resident();
     unsigned wait = 0, pause = 1;
     ByteCount last = least, at_rest = least;
     unsigned quiet = 0;
+    bool worked = false;  // since all of it was given back
   };
   static State state;
   const std::unique_lock lock(state.mutex, std::try_to_lock);
@@ -50,9 +52,12 @@ void give_back_memory() {
   // At rest: what pieces of many sizes left behind would go on creeping from one burst of work to the next.
   state.quiet = std::max(now, state.last) - std::min(now, state.last) < kStill ? state.quiet + 1 : 0;
   state.last = now;
-  if (state.quiet == kQuietCalls && now > state.at_rest + kCreep) {
+  if (state.quiet == 0) state.worked = true;
+  const bool all_ended = state.quiet == kAllEndedCalls && state.worked;
+  if (all_ended || (state.quiet == kQuietCalls && now > state.at_rest + kCreep)) {
     malloc_trim(0);
     state.at_rest = state.last = now = resident();
+    if (all_ended) state.worked = false;
   }
   if (now > state.least + kWorthIt) {
     if (state.wait > 0) {

@@ -9,9 +9,9 @@ namespace sluice {
 void keep_little_memory();
 
 // Where the process has 64 MiB more than it had at its smallest, as after a call that took a large body apart; where
-// that is in use, less and less often. And once work has come to rest, where 4 MiB have crept in since the last time.
-// To be called each second. To find out costs a look at /proc; giving back takes milliseconds. Any thread; one at a
-// time does it.
+// that is in use, less and less often. And once work has come to rest: after 3 s where 4 MiB have crept in since the
+// last time, and once after 8. To be called each second. To find out costs a look at /proc; giving back takes
+// milliseconds. Any thread; one at a time does it.
 void give_back_memory();
 
 }  // namespace sluice
