@@ -21,9 +21,21 @@ from peers import free_port, wait_for_port  # noqa: E402
 
 LIMIT = {"limits": [{"counter": "calls", "window": "day", "max": 1_000_000_000}]}
 POLICY = {"version": "1", "default": "deny", "tools": {"echo": LIMIT, "wait": LIMIT, "tool_*": {}}}
+UNLIMITED = {**POLICY, "tools": {"echo": {}, "wait": {}, "tool_*": {}}}
 DENY = {"conditions": [{"path": "args.text", "op": "contains", "value": "somebody says"}], "on_deny": "no"}
 DENIAL = {**POLICY, "tools": {**POLICY["tools"], "echo": {**LIMIT, "deny_if": [DENY]}}}
 CONNECTIONS = 8
+RELAY = """
+daemon off; master_process off; pid {root}/pid; events {{}}
+http {{
+  access_log off; keepalive_requests 1000000000;
+  upstream server {{ server {server}; keepalive 32; keepalive_requests 1000000000; }}
+  server {{
+    listen {at};
+    location / {{ proxy_pass http://server; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off; }}
+  }}
+}}
+"""
 
 
 class Program:
@@ -78,6 +90,17 @@ def load(args, peer, *more):
     return json.loads(done.stdout)
 
 
+class Relay(Program):
+    """nginx, one worker: what comes goes on over a connection that is kept, and nobody looks at it."""
+
+    def __init__(self, echo, directory):
+        self.at = f"127.0.0.1:{free_port()}"
+        root = pathlib.Path(tempfile.mkdtemp(dir=directory))
+        (root / "nginx.conf").write_text(RELAY.format(root=root, at=self.at, server=echo.at))
+        super().__init__("nginx", "-c", root / "nginx.conf", "-p", root, "-e", root / "error.log")
+        wait_for_port(int(self.at.split(":")[1]), self.process)
+
+
 class Rows:
     def __init__(self):
         self.lines = []
@@ -91,19 +114,32 @@ class Rows:
 
 
 def overhead(args, rows, directory):
-    """p50 and p99 through the gateway less those of a direct call, medians of rounds in turns."""
+    """p50 and p99 through the gateway less those of a direct call, medians of rounds in turns. And what of that is no work of a gate:
+    of nginx, which relays the same octets; and without a limit, which is a transaction for each call."""
     pace = ("--connections", CONNECTIONS, "--rate", 1000, "--seconds", args.seconds)
-    with Echo(args) as echo, Gateway(args, echo, directory) as gateway:
+    with Echo(args) as echo, Gateway(args, echo, directory) as gateway, Gateway(args, echo, directory, UNLIMITED) as unlimited, \
+            Relay(echo, directory) as relay:
+        peers = {"direct": echo, "gateway": gateway, "nginx": relay, "unlimited": unlimited}
         rounds = []
         for _ in range(args.rounds):
-            direct, before = load(args, echo, *pace), gateway.cpu()
-            through = load(args, gateway, *pace)
-            rounds.append((direct, through, (gateway.cpu() - before) * 1e6 / through["requests"]))
+            taken = {}
+            for name, peer in peers.items():
+                before = peer.cpu()
+                taken[name] = load(args, peer, *pace)
+                taken[name]["cpu_us"] = (peer.cpu() - before) * 1e6 / taken[name]["requests"]
+            rounds.append(taken)
+
+    def more(name, share):
+        return statistics.median(taken[name][share] - taken["direct"][share] for taken in rounds)
+
     for share, wanted in (("p50_us", "50"), ("p99_us", "500")):
-        direct, through = (statistics.median(pair[side][share] for pair in rounds) for side in (0, 1))
-        more = statistics.median(pair[1][share] - pair[0][share] for pair in rounds)
-        rows.add(f"1,000 calls/s, {share[:3]}: more than a direct call", f"{more:.0f} µs ({through:.0f} and {direct:.0f})", f"< {wanted} µs")
-    rows.add("… the gateway's CPU", f"{statistics.median(pair[2] for pair in rounds):.0f} µs a call")
+        through, direct = (statistics.median(taken[name][share] for taken in rounds) for name in ("gateway", "direct"))
+        rows.add(f"1,000 calls/s, {share[:3]}: more than a direct call", f"{more('gateway', share):.0f} µs ({through:.0f} and {direct:.0f})",
+                 f"< {wanted} µs")
+    cpu = {name: statistics.median(taken[name]["cpu_us"] for taken in rounds) for name in peers}
+    rows.add("… the gateway's CPU", f"{cpu['gateway']:.0f} µs a call")
+    rows.add("… the same without a limit on the tool, p50 and CPU", f"{more('unlimited', 'p50_us'):.0f} µs, {cpu['unlimited']:.0f} µs a call")
+    rows.add("… nginx in its place, p50 and CPU", f"{more('nginx', 'p50_us'):.0f} µs, {cpu['nginx']:.0f} µs a call")
 
 
 def decisions(args, rows, directory):

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <memory>
 #include <mutex>
+#include <thread>
 
 #include "base/limits.h"
 
@@ -29,6 +30,8 @@ void keep_little_memory() {
   constexpr int kMapped = 2 * kMiB, kMost = 8 * kMiB;
   (void)::mallopt(M_MMAP_THRESHOLD, kMapped);
   (void)::mallopt(M_TRIM_THRESHOLD, kMost);
+  // malloc_trim() cannot take the top of any arena but the first, and glibc makes eight arenas for each core.
+  (void)::mallopt(M_ARENA_MAX, static_cast<int>(std::thread::hardware_concurrency()) + 2);
 }
 
 void give_back_memory() {

@@ -3,9 +3,9 @@
 
 namespace sluice {
 
-// Once, before there are threads. From then on each arena keeps at most a few MiB of what was freed at its top. glibc
-// would let that grow to 64 MiB for each thread that ever freed a large block, and malloc_trim() cannot take it from
-// threads that live.
+// Once, before there are threads. From then on there is an arena for each core and two more, and each keeps at most a
+// few MiB of what was freed at its top. glibc would make eight for each core and let that grow to 64 MiB in each whose
+// thread ever freed a large block, and malloc_trim() cannot take it from threads that live.
 void keep_little_memory();
 
 // Where the process has 64 MiB more than it had at its smallest, as after a call that took a large body apart; where
