@@ -218,7 +218,7 @@ class Hosts(Lane):
     """Always another server: what is kept for each host must have a bound. And names that need another certificate each, so many
     that every worker keeps as many as it may before the soak begins to count."""
     pause = 0.05
-    each_named = 3
+    each_named = 2
 
     def __init__(self, world):
         super().__init__(world)
@@ -329,10 +329,18 @@ class Queries(Lane):
 
 
 class McpSessions(Lane):
-    """Legacy sessions on a kept connection: ended in order, and simply left."""
+    """Legacy sessions on a kept connection: ended in order, and simply left. What was left is kept for an hour, so the first round
+    leaves as many as there may be: from then on each new one takes an old one's place."""
     pause = 3.0
+    most = 1000  # McpLimits::max_sessions
 
     def step(self):
+        if not self.rounds:
+            for _ in range(self.most):
+                self.session(leave=True)
+        self.session(leave=self.rounds % 4 == 0)
+
+    def session(self, leave):
         url = urllib.parse.urlsplit(self.world.sluice.ready["control"]["mcp"])
         connection = http.client.HTTPConnection(url.hostname, url.port, timeout=30)
         headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream",
@@ -352,7 +360,7 @@ class McpSessions(Lane):
         post({"jsonrpc": "2.0", "method": "notifications/initialized"})
         post({"jsonrpc": "2.0", "id": 2, "method": "tools/list"})
         post({"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": "proxy_status", "arguments": {}}})
-        if self.rounds % 4:
+        if not leave:
             post(None, "DELETE")
         connection.close()
 
