@@ -118,7 +118,9 @@ void Relay::on_request(mcp::Request request, const mcp::RequestId& id) {
   if (request.method == "initialize" && initialized_) {
     return refuse(id, {mcp::rpc::kInvalidRequest, "this session is initialized already", nullptr});
   }
-  if (is_task_method(request.method)) return call_task(std::move(request));
+  // Where there are none it is a method like any other that no policy knows.
+  const bool has_tasks = offers_tasks_ || !tasks_.is_empty() || is_open(request.method);
+  if (is_task_method(request.method) && has_tasks) return call_task(std::move(request));
   const std::string governing(governing_method(request.method));
   const bool has_record = request.method != "tools/list" && !is_plain(request.method);
   if (!deps_.dispatcher.offers(deps_.caller, governing,

@@ -175,6 +175,7 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
   bool initialized_ = false, ready_ = false;  // `initialize` was answered; the client said so
   bool offers_form_ = false;                  // the client said in `initialize` that it shows its user forms,
   bool shows_form_ = false;                   // and agreed on a revision that has them
+  bool offers_tasks_ = false;                 // the server said so
   bool tells_of_tools_ = false;               // the server said that it tells of changes,
   bool hears_ = true;                         // and is heard
   bool closed_ = false, server_gone_ = false;

@@ -79,6 +79,11 @@ void close_server_capabilities(Json& capabilities, const IsOpen& is_open) {
   if (tasks) capabilities["extensions"] = std::move(kept);
 }
 
+bool offers_tasks(const Json& capabilities) {
+  const Json* extensions = find_member(capabilities, "extensions");
+  return find_member(capabilities, "tasks") || (extensions && find_member(*extensions, kTasks));
+}
+
 void close_request(std::string_view method, Json& params, const IsOpen& is_open) {
   if (method == "initialize") {
     if (Json* capabilities = member(params, "capabilities")) close_client_capabilities(*capabilities, is_open);

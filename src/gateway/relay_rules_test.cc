@@ -33,6 +33,12 @@ TEST(RelayRules, WhatIsClosedIsTakenOutOfCapabilitiesAndNothingElse) {
   EXPECT_EQ(dump_json(reading), R"({"tools":{"listChanged":true},"resources":{"x":1},"tasks":{}})");
 }
 
+TEST(RelayRules, TasksAreOfferedInEitherErasWay) {
+  EXPECT_TRUE(offers_tasks(*parse_json(R"({"tasks":{}})")));
+  EXPECT_TRUE(offers_tasks(*parse_json(R"({"extensions":{"io.modelcontextprotocol/tasks":{}}})")));
+  EXPECT_FALSE(offers_tasks(*parse_json(R"({"tools":{},"extensions":{}})")));
+}
+
 TEST(RelayRules, AClientsCapabilitiesAreClosedInBothEras) {
   Json legacy = *parse_json(R"({"capabilities":{"sampling":{},"elicitation":{},"roots":{},"tasks":{},"odd":1}})");
   close_request("initialize", legacy, nothing);

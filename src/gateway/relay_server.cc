@@ -128,6 +128,7 @@ void Relay::shape_answer(std::string_view method, const mcp::RequestId& id, Json
   const auto open = [this](std::string_view name) { return is_open(name); };
   if (method == "initialize" || method == "server/discover") {
     if (const auto capabilities = result.find("capabilities"); capabilities != result.end()) {
+      offers_tasks_ = offers_tasks_ || offers_tasks(*capabilities);
       close_server_capabilities(*capabilities, open);
       const Json* tools = find_member(*capabilities, "tools");
       const Json* tells = tools ? find_member(*tools, "listChanged") : nullptr;

@@ -31,6 +31,7 @@ class RelayTasks {
 
   void add(const std::string& id, RelayTask task);
   std::shared_ptr<const RelayTask> find(std::string_view id) const;
+  bool is_empty() const { return tasks_.empty(); }
   // The one that params or a state of a task name; null: none of this client's.
   std::shared_ptr<const RelayTask> named_by(const Json& params) const;
 

@@ -87,7 +87,7 @@ class Merged(ConfigCase):
         self.denied(gateway, "one__write_file", 'Tool "one__write_file" is not permitted')
         told = [(line["server"], line["tool"], line["decision"]) for line in gateway.decisions()]
         self.assertEqual(told, [("one", "echo", "allow"), ("one", "echo", "deny"), ("one", "write_file", "deny"),
-                                ("two", "echo", "deny"), ("one", "write_file", "deny")])
+                                ("one", "write_file", "deny"), ("two", "echo", "deny")])
         gateway.end()
         done = run(SLUICE, "audit", "verify", "--home", self.home)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)

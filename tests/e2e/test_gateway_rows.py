@@ -54,6 +54,7 @@ class Clients(GatewayCase):
 
     def test_A33_A46_nor_on_standard_input_where_a_session_runs(self):
         gateway = self.start(ALLOW)
+        gateway.request("tools/list")  # so that the handshake is over
         before = gateway.received_methods()
         for method in self.REMOVED:
             answer = gateway.ask(method, {"uri": "a:b", "level": "debug", "protocolVersion": "2025-03-26", "capabilities": {},
