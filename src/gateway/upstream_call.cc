@@ -85,11 +85,13 @@ void UpstreamCall::send(const Presenter& presenter, const Presenter::View& view,
 
 bool UpstreamCall::begin(Relay& relay) {
   const auto look = [this](Json& params) {
-    const Json* message = view_ ? find_member(params, "message") : nullptr;
-    if (message && message->is_string() && view_->results) {
-      params["message"] = presenter_->progress(message->get_ref<const std::string&>(), *view_);
+    if (!view_) return false;
+    const Presenter::View view = task_ ? task_->view(nullptr) : *view_;
+    const Json* message = find_member(params, "message");
+    if (message && message->is_string() && view.results) {
+      params["message"] = presenter_->progress(message->get_ref<const std::string&>(), view);
     }
-    return view_ != nullptr;
+    return true;
   };
   Relay::Waiting waiting{
       [self = shared_from_this()](mcp::ClientSession::Answered answered) { self->take(std::move(answered)); },
