@@ -120,14 +120,17 @@ Status AdminSession::require_admin(std::string_view method, std::string_view sub
 }
 
 Status AdminSession::record(std::string_view method, std::string_view subject, std::string_view decision,
-                            std::string_view rule, std::string_view approval) {
+                            std::string_view rule, std::string_view approval, std::string_view message) {
   if (!audit_) {
     SLUICE_TRY(audit_, gateway::AuditLog::create(
                            files_, clock_, entropy_,
                            {.directory = home_->audit(), .key_file = home_->audit_key(), .pid = ::getpid()}));
   }
-  return audit_->append(gateway::AuditLog::DecisionRecord::by_person(make_uuid(entropy_), method, subject, decision,
-                                                                     rule, approval, proven_ ? "admin" : ""));
+  const std::string id = make_uuid(entropy_);
+  auto line = gateway::AuditLog::DecisionRecord::by_person(id, method, subject, decision, rule, approval,
+                                                           proven_ ? "admin" : "");
+  line.message = message;
+  return audit_->append(line);
 }
 
 Result<std::int64_t> parse_span(const std::string& text, std::string_view flag) {

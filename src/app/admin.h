@@ -28,7 +28,7 @@ class AdminSession {
   Status require_word(std::string_view word, std::string_view question) const;
   // One line in this process's own audit file. `approver`: by whose credential; empty: none was needed.
   Status record(std::string_view method, std::string_view subject, std::string_view decision = "allow",
-                std::string_view rule = "", std::string_view approval = "");
+                std::string_view rule = "", std::string_view approval = "", std::string_view message = "");
 
   std::int64_t now_ms() const { return unix_ms(clock_.wall()); }
   const Config& config() const { return config_; }

@@ -77,11 +77,18 @@ int decide(AdminSession& session, gateway::ApprovalStore& store, bool approve) {
     return report(live.error());
   const std::string method = approve ? "approvals/approve" : "approvals/deny";
   if (const Status proven = session.require_admin(method, waiting->tool); !proven) return report(proven.error());
+  const auto refuse = [&](const Error& why) {
+    (void)session.record(method, waiting->tool, "deny", waiting->rule, id, why.message);
+    return report(why);
+  };
+  if (const Status open = gateway::ApprovalStore::may_decide(*waiting, session.now_ms()); !open) {
+    return refuse(open.error());
+  }
   if (const Status logged = session.record(method, waiting->tool, "allow", waiting->rule, id); !logged) {
     return report(logged.error());
   }
   const auto decided = store.decide(id, approve, "admin", session.now_ms());
-  if (!decided) return report(decided.error());
+  if (!decided) return refuse(decided.error());  // somebody else was faster
   if (session.config().json) {
     fmt::print("{}\n", dump_json(gateway::approval_json(*decided, session.now_ms())));
   } else {

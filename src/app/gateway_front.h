@@ -30,8 +30,9 @@ struct GatewayFront {
   std::string name;  // of the server or the endpoint, for the person
   gateway::BackendFactory factory;
   std::function<std::optional<WallTime>(const gateway::Caller&)> shut_out_until;
-  std::size_t programs = 0;      // that one set of clients has
-  bool starts_programs = false;  // also such as all share
+  std::function<void(const gateway::Caller&)> malformed;  // what it sent is no request
+  std::size_t programs = 0;                               // that one set of clients has
+  bool starts_programs = false;                           // also such as all share
 };
 
 }  // namespace sluice::app

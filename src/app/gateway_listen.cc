@@ -63,7 +63,8 @@ Status HttpGateway::build(const GatewayFront& front) {
   SLUICE_TRY(const proxy::ListenAddress address, parse_listen(front.config.gateway_listen, "--listen"));
   SLUICE_TRY(auto acceptor, net::listen_tcp(front.control.get_executor(), address.host, address.port));
   const std::uint16_t port = acceptor.local_endpoint().port();
-  gateway::RelayHttp::Deps deps{front.clock, front.entropy, front.identities, front.factory, front.shut_out_until};
+  gateway::RelayHttp::Deps deps{front.clock,   front.entropy,        front.identities,
+                                front.factory, front.shut_out_until, front.malformed};
   const bool children = front.programs > 0;
   const std::size_t most =
       children ? std::max<std::size_t>(kMaxChildren / front.programs, 1) : front.limits.max_sessions;
@@ -125,6 +126,7 @@ int run_gateway_on_http(GatewayCore& core) {
     return gateway::make_backend(factory, caller, era, std::move(events));
   };
   front.shut_out_until = [&core](const gateway::Caller& caller) { return core.dispatcher().shut_out_until(caller); };
+  front.malformed = [&core](const gateway::Caller& caller) { core.dispatcher().count_malformed(caller); };
   front.programs = core.programs();
   front.starts_programs = core.has_child();
   if (const Status built = gateway.build(front); !built) return report(built.error());

@@ -145,6 +145,7 @@ GatewayFront ManyServers::front() {
     }
     return earliest;
   };
+  front.malformed = [&first](const gateway::Caller& caller) { first.dispatcher().count_malformed(caller); };
   front.programs = static_cast<std::size_t>(
       std::count_if(servers_.begin(), servers_.end(), [](const auto& one) { return one->core->programs() > 0; }));
   front.starts_programs =

@@ -117,18 +117,26 @@ HttpAnswer AdminApi::decide(const std::string& id, bool approve) {
   if (!waiting) return error_answer(waiting.error());
   if (const Status live = grant_holds(deps_.grants, waiting->grant, now_ms()); !live) return error_answer(live.error());
   const std::string method = approve ? "approvals/approve" : "approvals/deny";
+  const auto refused = [&](const Error& why) {
+    (void)record(method, waiting->tool, "deny", waiting->rule, id, why.message);
+    return error_answer(why);
+  };
+  if (const Status open = ApprovalStore::may_decide(*waiting, now_ms()); !open) return refused(open.error());
   if (const Status logged = record(method, waiting->tool, "allow", waiting->rule, id); !logged) {
     return error_answer(logged.error());
   }
   const auto decided = deps_.approvals.decide(id, approve, "admin", now_ms());
-  return decided ? json_answer(200, approval_json(*decided, now_ms())) : error_answer(decided.error());
+  return decided ? json_answer(200, approval_json(*decided, now_ms())) : refused(decided.error());
 }
 
 // As the command line's decisions are written down.
 Status AdminApi::record(std::string_view method, std::string_view subject, std::string_view decision,
-                        std::string_view rule, std::string_view approval) {
-  return deps_.audit.append(AuditLog::DecisionRecord::by_person(make_uuid(deps_.entropy), method, subject, decision,
-                                                                rule, approval, decision == "allow" ? "admin" : ""));
+                        std::string_view rule, std::string_view approval, std::string_view message) {
+  const std::string uuid = make_uuid(deps_.entropy);
+  auto line = AuditLog::DecisionRecord::by_person(uuid, method, subject, decision, rule, approval,
+                                                  rule == "(admin credential)" ? "" : "admin");
+  line.message = message;
+  return deps_.audit.append(line);
 }
 
 }  // namespace sluice::gateway

@@ -49,7 +49,7 @@ class AdminApi final : public HttpHandler {
   HttpAnswer show(const std::string& id);
   HttpAnswer decide(const std::string& id, bool approve);
   Status record(std::string_view method, std::string_view subject, std::string_view decision, std::string_view rule,
-                std::string_view approval);
+                std::string_view approval, std::string_view message = "");
   std::int64_t now_ms() const { return unix_ms(deps_.clock.wall()); }
 
   Deps deps_;

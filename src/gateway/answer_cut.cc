@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/json_pointer.h"
+#include "base/json_spelling.h"
 #include "base/text.h"
 
 namespace sluice::gateway {
@@ -236,6 +237,27 @@ class Shrinker {
 };
 
 }  // namespace
+
+std::size_t json_octets(const Json& value) {
+  const auto quoted = [](std::string_view text) {
+    std::size_t octets = 2;
+    // A character that is written as it is has as many octets as it has; one that is escaped is one octet.
+    for (const char c : text)
+      octets += static_cast<unsigned char>(c) >= 0x80 ? 1 : char_units(static_cast<unsigned char>(c));
+    return octets;
+  };
+  if (value.is_string()) return quoted(value.get_ref<const std::string&>());
+  if (!value.is_structured()) return dump_spelled_json(value).size();
+  std::size_t octets = 2 + (value.empty() ? 0 : value.size() - 1);
+  if (value.is_array()) {
+    for (const Json& one : value) octets += json_octets(one);
+  } else {
+    for (const auto& [name, member] : value.get_ref<const Json::object_t&>()) {
+      octets += quoted(name) + 1 + json_octets(member);
+    }
+  }
+  return octets;
+}
 
 std::size_t json_units(const Json& value) { return measure(value).units; }
 

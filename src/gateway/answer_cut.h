@@ -14,6 +14,9 @@ namespace sluice::gateway {
 // Units of dump_json(value); strings must be well-formed UTF-8.
 std::size_t json_units(const Json& value);
 
+// Octets of dump_spelled_json(value), without writing it.
+std::size_t json_octets(const Json& value);
+
 // Cuts `answer` (an object) to at most `units` units, if that is at all more than a few hundred. `pointers` are JSON
 // pointers into the answer (what was masked); those that were left out are removed.
 void cut_answer(Json& answer, std::size_t units, std::vector<std::string>& pointers);

@@ -58,15 +58,19 @@ Result<bool> ApprovalStore::use(const std::string& id, std::int64_t now_ms) {
   });
 }
 
+Status ApprovalStore::may_decide(const Approval& approval, std::int64_t now_ms) {
+  if (approval.status != "pending" && approval.status != "expired") {
+    return fail(Code::kConflict, fmt::format("{} is {} already", approval.id, approval.status));
+  }
+  const bool over = approval.status == "expired" || now_ms >= approval.expires_ms;
+  return over ? fail(Code::kTimeout, fmt::format("{} has expired", approval.id)) : Status();
+}
+
 Result<Approval> ApprovalStore::decide(const std::string& id, bool approve, const std::string& approver,
                                        std::int64_t now_ms) {
   return state_.change(GateRows::Part::kApprovals, [&]() -> Result<Approval> {
     SLUICE_TRY(Approval approval, find(id));
-    if (approval.status == "expired") return fail(Code::kTimeout, fmt::format("{} has expired", id));
-    if (approval.status != "pending") {
-      return fail(Code::kConflict, fmt::format("{} is {} already", id, approval.status));
-    }
-    if (now_ms >= approval.expires_ms) return fail(Code::kTimeout, fmt::format("{} has expired", id));
+    SLUICE_CHECK(may_decide(approval, now_ms));
     approval.status = approve ? "approved" : "denied";
     approval.approver = approver;
     approval.decided_ms = now_ms;

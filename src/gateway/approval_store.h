@@ -35,7 +35,9 @@ class ApprovalStore {
   // True once: for whoever runs the call.
   Result<bool> use(const std::string& id, std::int64_t now_ms);
 
-  // kNotFound; kConflict: decided already; kTimeout: too late.
+  // kConflict: decided already; kTimeout: too late.
+  static Status may_decide(const Approval& approval, std::int64_t now_ms);
+  // kNotFound, and the same.
   Result<Approval> decide(const std::string& id, bool approve, const std::string& approver, std::int64_t now_ms);
   Result<std::vector<Approval>> waiting(std::int64_t now_ms);  // whole, newest last
   Result<std::size_t> count_waiting(std::int64_t now_ms);

@@ -288,6 +288,8 @@ void AuditLog::append(const OutcomeRecord& record) {
                {"id", record.id},       {"status", record.status},
                {"latency_us", latency}, {"bytes", record.bytes}};
   if (!record.rule.empty()) line["rule"] = word(record.rule);
+  if (record.http_status != 0) line["http_status"] = record.http_status;
+  if (record.error_code != 0) line["error_code"] = record.error_code;
   const Status written = write(std::move(line), Room::kLeft);
   if (!written) ++lost_;
 }

@@ -64,6 +64,8 @@ class AuditLog {
     Duration latency{};
     ByteCount bytes = 0;      // of the answer
     std::string_view rule{};  // that withheld the answer; "/egress": that refused what the call sent
+    int http_status = 0;      // of another server that answered with nothing else; 0: none
+    int error_code = 0;       // of the JSON-RPC error that the call ended with; 0: none
   };
   // The call has run: a failure is counted and reported by lost().
   void append(const OutcomeRecord& record);

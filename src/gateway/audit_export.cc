@@ -178,7 +178,7 @@ void AuditExporter::feed(const Json& content, std::string_view file, std::uint64
   if (type == "outcome") {
     const auto found = open_.find(text_of(content, "id"));
     if (found == open_.end()) return;
-    for (const std::string_view name : {"status", "latency_us", "bytes", "rule"}) {
+    for (const std::string_view name : {"status", "latency_us", "bytes", "rule", "http_status", "error_code"}) {
       if (const Json* member = find_member(content, name)) found->second[std::string(name)] = *member;
     }
     put(found->second);

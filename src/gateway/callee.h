@@ -24,6 +24,9 @@ struct CallEnd {
   std::string status = "ok";
   std::string rule;      // of the policy, that withheld the answer
   bool consumed = true;  // false: what was reserved for it is given back
+  // Of an error, where it came from another server: HTTP's status if that was all there was, or the error's code.
+  int http_status = 0, error_code = 0;
+  ByteCount bytes = 0;  // of an error's JSON; an answer is measured where it leaves
 };
 
 class Callee {

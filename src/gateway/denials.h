@@ -21,6 +21,8 @@ class Denials {
 
   // One more of this grant. True: it gets a line of its own.
   bool add(std::string_view grant, std::string_view rule);
+  // The same without a line of its own: of what no rule was asked about.
+  void tally(std::string_view grant, std::string_view rule) { count(grants_[std::string(grant)], rule); }
   // From now until then nothing of this grant is answered.
   void shut_out(std::string_view grant, WallTime until);
   // Whether that is so now; each time that it is counts as a denial without a line.

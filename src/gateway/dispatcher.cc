@@ -57,6 +57,8 @@ std::optional<WallTime> Dispatcher::shut_out_until(const Caller& caller) {
   return state_->denials.shut_out_until(caller.grant);
 }
 
+void Dispatcher::count_malformed(const Caller& caller) { state_->denials.tally(caller.grant, "(malformed)"); }
+
 void Dispatcher::each_second() {
   state_->denials.each_second();
   state_->deps.audit.checkpoint();
@@ -147,7 +149,7 @@ bool Dispatcher::record(Job& job, const Decision& decision) {
   const Status logged = state_->write_decision(job, job.callee->method(), job.callee->name(), decision);
   if (decision.allow && logged) return true;
   if (!decision.allow && decision.as_unknown) {
-    answer_later(job, fail(unknown_tool(job.callee->name())));
+    answer_later(job, fail(unknown_tool(job.caller.tool_prefix + std::string(job.callee->name()))));
     return false;
   }
   // gate.md 8: no log, no call.
@@ -307,10 +309,12 @@ void Dispatcher::read_resource(const JobPtr& job, const mcp::ReadResource& read)
 
 void Dispatcher::begin_request(const JobPtr& job) {
   const Callee& callee = *job->callee;
-  const Decision decision = state_->deps.policy.judge_method(job->caller, callee.governing());
+  const auto barred = callee.barred();
+  const Decision decision = barred ? *barred : state_->deps.policy.judge_method(job->caller, callee.governing());
   if (!decision.allow) {
     (void)state_->write_decision(*job, callee.method(), callee.name(), decision);
-    return answer_later(*job, fail(Code::kNotFound, fmt::format("Resource {} not found", echo_name(callee.name()))));
+    const std::string_view what = callee.method().starts_with("tasks/") ? "Task" : "Resource";
+    return answer_later(*job, fail(Code::kNotFound, fmt::format("{} {} not found", what, echo_name(callee.name()))));
   }
   job->results = decision.results;
   job->results_observed = decision.results_observed;

@@ -101,6 +101,8 @@ class Dispatcher {
 
   // A caller that was denied too often (max_denials) gets no answers until then: HTTP 429. Asking counts as a denial.
   std::optional<WallTime> shut_out_until(const Caller& caller);
+  // What this caller sent is no request that could be judged: counted in the audit, as denials beyond a rate are.
+  void count_malformed(const Caller& caller);
   // Audit: what was counted is written, what was written is signed.
   void each_second();
 

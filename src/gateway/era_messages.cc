@@ -72,6 +72,11 @@ bool is_task_method(std::string_view method) {
   return method.starts_with("tasks/") || method.starts_with("notifications/tasks");
 }
 
+bool is_removed(std::string_view method) {
+  return method == "initialize" || method == "ping" || method == "logging/setLevel" ||
+         method == "resources/subscribe" || method == "resources/unsubscribe";
+}
+
 bool is_part_of_resource(std::string_view uri, std::string_view whole) {
   if (!uri.starts_with(whole)) return false;
   return uri.size() == whole.size() || whole.ends_with('/') ||

@@ -36,6 +36,8 @@ bool may_need_input(std::string_view method);
 // Whether the result must say how long it may be kept (MCP 2026-07-28 "Caching").
 bool is_cacheable(std::string_view method);
 bool is_task_method(std::string_view method);
+// Whether the modern era has this method of the legacy one no longer: -32601 there (gate.md 10).
+bool is_removed(std::string_view method);
 // A server may speak of a part of what was subscribed to (MCP 2025-11-25 "Resources: Subscriptions").
 bool is_part_of_resource(std::string_view uri, std::string_view whole);
 

@@ -12,11 +12,6 @@ namespace {
 
 constexpr std::string_view kNoSuchState = "this requestState is unknown here, was used, or has expired";
 
-bool is_removed(std::string_view method) {
-  return method == "initialize" || method == "ping" || method == "logging/setLevel" ||
-         method == "resources/subscribe" || method == "resources/unsubscribe" || is_task_method(method);
-}
-
 bool may_be_asked(std::string_view method) {
   return method == "sampling/createMessage" || method == "elicitation/create" || method == "roots/list";
 }
@@ -66,7 +61,8 @@ void EraToLegacy::on_request(mcp::Request request) {
     return link_.refuse(key, {mcp::rpc::kInvalidRequest, "this connection has begun in 2026-07-28 already", nullptr});
   }
   if (*version != era::kModern) return link_.refuse_raw(key, version_error(plain_json(*version)));
-  if (is_removed(request.method)) return link_.refuse(key, mcp::method_not_found(request.method));
+  if (is_removed(request.method) || is_task_method(request.method))
+    return link_.refuse(key, mcp::method_not_found(request.method));
   if (request.method == "server/discover") return link_.answer(key, discover_result(initialized_));
   if (request.method == "subscriptions/listen") return listen(key, request.params);
   const Json* state = find_member(request.params, "requestState");

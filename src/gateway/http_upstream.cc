@@ -258,7 +258,7 @@ Task<void> HttpUpstream::talk(PostPtr post) {
     co_return co_await talk(post);
   }
   if (body && has_type(*head, kJson)) deliver(post, *body);
-  lose(post, "the server answered " + status_text(*head));
+  lose(post, "the server answered " + status_text(*head), false, head->status);
 }
 
 Task<void> HttpUpstream::take_answer(PostPtr post, http::ResponseHead head) {
@@ -288,24 +288,26 @@ Task<void> HttpUpstream::take_answer(PostPtr post, http::ResponseHead head) {
     lose(post, "the server answered with something that is no answer to this request");
   } else {
     post->exchange->cancel();
-    lose(post, fmt::format("the server answered {} with neither JSON nor a stream of events", status_text(head)));
+    lose(post, fmt::format("the server answered {} with neither JSON nor a stream of events", status_text(head)), false,
+         head.status);
   }
 }
 
 Task<void> HttpUpstream::take_failure(PostPtr post, http::ResponseHead head) {
   if (head.status >= 300 && head.status < 400) {
     post->exchange->cancel();
-    co_return lose(post, fmt::format("the server redirects ({}), which is not followed", status_text(head)));
+    co_return lose(post, fmt::format("the server redirects ({}), which is not followed", status_text(head)), false,
+                   head.status);
   }
   const auto body = co_await read_body(post->exchange, limits_.max_error, limits_.accepted);
   if (closed_) co_return;
   if (head.status == 404 && !post->session.empty()) {
     if (post->session == session_) forget_session("the server has ended the session");
-    co_return lose(post, "the server has ended this session (HTTP 404): initialize again");
+    co_return lose(post, "the server has ended this session (HTTP 404): initialize again", false, head.status);
   }
   if (!post->key) co_return lose(post, "HTTP " + std::to_string(head.status));
   if (body && has_type(head, kJson)) deliver(post, *body);
-  lose(post, fmt::format("the server answered {}{}", status_text(head), credentials_text(head)));
+  lose(post, fmt::format("the server answered {}{}", status_text(head), credentials_text(head)), false, head.status);
 }
 
 std::string HttpUpstream::credentials_text(const http::ResponseHead& head) const {
@@ -359,9 +361,10 @@ void HttpUpstream::deliver(const PostPtr& post, std::string_view message) {
   events_.message(message, post->key);
 }
 
-void HttpUpstream::lose(const PostPtr& post, std::string why, bool unsent) {
+void HttpUpstream::lose(const PostPtr& post, std::string why, bool unsent, int status) {
   if (closed_ || post->cancelled) return;
-  if (post->key) return events_.lost(post->key, {mcp::rpc::kInternalError, std::move(why), nullptr}, unsent);
+  const Json data = status == 0 ? Json(nullptr) : Json{{kHttpStatus, status}};
+  if (post->key) return events_.lost(post->key, {mcp::rpc::kInternalError, std::move(why), data}, unsent);
   const std::string what = post->method.empty() ? "an answer" : visible_text(post->method);
   events_.notice(fmt::format("the server did not take {}: {}", what, why));
 }

@@ -85,7 +85,7 @@ class HttpUpstream final : public Upstream, public std::enable_shared_from_this<
   std::string credentials_text(const http::ResponseHead& head) const;
   net::Task<Result<std::string>> read_body(ExchangePtr exchange, ByteCount most, std::chrono::milliseconds at_most);
   void deliver(const PostPtr& post, std::string_view message);
-  void lose(const PostPtr& post, std::string why, bool unsent = false);
+  void lose(const PostPtr& post, std::string why, bool unsent = false, int status = 0);
   void forget_session(std::string_view why);
   net::Task<void> say_goodbye(std::string session);
 

@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "base/ids.h"
+#include "gateway/answer_cut.h"
 #include "gateway/handle_naming.h"
 #include "gateway/policy_gate.h"
 #include "tools/services.h"
@@ -176,16 +177,11 @@ void Dispatcher::State::finish(const JobPtr& job, Result<Json> answer, const Cal
   if (job->callee->place() == Callee::Place::kElsewhere) job->callee->stop();  // the deadline, or the caller
   // Stopped before it began: it provably did nothing. Asked to stop first, so that it cannot begin now.
   if (!job->ran) deps.policy.give_back(job->reserved);
-  ByteCount bytes = 0;
-  if (answer) {
-    const Json* content = find_member(*answer, "content");
-    const Json* text =
-        content && content->is_array() && !content->empty() ? find_member((*content)[0], "text") : nullptr;
-    if (text && text->is_string()) bytes = text->get_ref<const std::string&>().size();
-  }
   if (!job->id.empty()) {  // a list has no record
+    const ByteCount bytes = answer ? json_octets(*answer) : end.bytes != 0 ? end.bytes : answer.error().message.size();
     stats.ended(end.status, deps.clock.mono() - job->started);
-    deps.audit.append(AuditLog::OutcomeRecord{job->id, end.status, deps.clock.mono() - job->started, bytes, end.rule});
+    deps.audit.append(AuditLog::OutcomeRecord{job->id, end.status, deps.clock.mono() - job->started, bytes, end.rule,
+                                              end.http_status, end.error_code});
   }
   const auto risk = job->callee->risk();
   if (risk && *risk != tools::Risk::kRead) {

@@ -20,6 +20,10 @@ Result<std::shared_ptr<ManyBackend>> ManyBackend::create(Options options, const 
 Status ManyBackend::open(const std::vector<Server>& servers, ClientEra era) {
   const std::weak_ptr<ManyBackend> weak = weak_from_this();
   Switchboard::Deps deps{options_.clock, options_.version, {}, {}, {}};
+  deps.malformed = [weak] {
+    const auto self = weak.lock();
+    if (self && self->lanes_.front().relay) self->lanes_.front().relay->count_malformed();
+  };
   deps.to_client = [weak](ToClient out) {
     if (const auto self = weak.lock()) self->events_.to_client(std::move(out));
   };
@@ -60,6 +64,7 @@ Status ManyBackend::connect(Number number, const RelayFactory& factory, ClientEr
       [weak, number](std::string text) {
         if (const auto self = weak.lock()) self->send(number, std::move(text));
       });
+  lane.relay->set_prefix(lane.name + "__");
   UpstreamEvents events = events_of(lane.relay, factory.notice);
   events.drained = [weak] {
     const auto self = weak.lock();

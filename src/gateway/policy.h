@@ -29,9 +29,10 @@ struct Caller {
   std::string grant = "default";
   std::string session;  // legacy session id or connection; empty for stateless calls
   bool unmasked = false;
-  bool can_ask_user = false;    // this request's client shows its user a form,
-  AskUser ask_user = {};        // while the call waits; empty: it is answered input_required (MCP 2026-07-28)
-  std::string credential = {};  // the hash of the token that was shown; empty: none was needed
+  bool can_ask_user = false;     // this request's client shows its user a form,
+  AskUser ask_user = {};         // while the call waits; empty: it is answered input_required (MCP 2026-07-28)
+  std::string tool_prefix = {};  // what stands before the tools' own names where the caller sees them
+  std::string credential = {};   // the hash of the token that was shown; empty: none was needed
 };
 
 // What is to be judged. `arguments` are effective: parsed, defaults filled in.

@@ -34,9 +34,9 @@ Decision gate_closed() { return denied("(gate closed)", "The gate is closed"); }
 std::string waiting_text(const Approval& approval) {
   std::string_view message = approval.message;
   while (message.ends_with('.') || message.ends_with(' ')) message.remove_suffix(1);
-  return fmt::format("[APPROVAL REQUIRED] {} expires {}{}{}. A person must decide; repeat the same call afterwards.",
+  return fmt::format("[APPROVAL REQUIRED] {} expires {}{}{}{} A person must decide; repeat the same call afterwards.",
                      approval.id, iso8601_ms(WallTime(std::chrono::milliseconds(approval.expires_ms))),
-                     message.empty() ? "" : ": ", message);
+                     message.empty() ? "" : ": ", message, message.ends_with('?') || message.ends_with('!') ? "" : ".");
 }
 
 constexpr std::chrono::milliseconds kDecisionsAge{200};  // all calls that wait share one look
@@ -166,7 +166,9 @@ Decision PolicyGate::judge_name(const Caller& caller, std::string_view server, s
   if (!found) return found.error();
   const EnginePtr& engine = *found;
   const std::string tool = named(caller, server, name).tool;
-  return settle(*engine, engine->judged_name(tool, engine->judge_name(tool, policy_risk(risk))));
+  // The answer is in the words of the caller, who may see the tool under a longer name than its policy does.
+  const std::string shown = is_of_endpoint(caller.grant) ? tool : caller.tool_prefix + std::string(name);
+  return settle(*engine, engine->judged_name(shown, engine->judge_name(tool, policy_risk(risk))));
 }
 
 policy::Decision PolicyGate::reserve(const Subject& subject, const policy::Engine& engine, policy::Decision decided,

@@ -5,6 +5,7 @@
 #include "base/json_spelling.h"
 #include "base/text.h"
 #include "gateway/answer_cut.h"
+#include "gateway/foreign_answer.h"
 #include "gateway/handle_naming.h"
 #include "gateway/masking.h"
 
@@ -17,12 +18,26 @@ constexpr std::size_t kMaxErrorUnits = 2'000;
 constexpr std::size_t kMaxRedacted = 100;
 constexpr std::size_t kMaxRedactedUnits = 4'000;
 
+constexpr const char* kTooLong = "The answer is longer than the policy lets pass; ask for less";
+constexpr std::string_view kLostShape =
+    "The policy masks parts of this answer, and what is left is not of the shape that the tool promises: it is text "
+    "only.";
+
 Json text_content(std::string text) { return Json::array({{{"type", "text"}, {"text", std::move(text)}}}); }
 
 // Whether an answer still has the shape that tools/list promises.
 bool fits_schema(const tools::Tool& tool, const Json& answer) {
   const auto shape = policy::Shape::compile(tools::output_schema(tool));
   return shape && shape->fits(answer);
+}
+
+// The same of another server's tool, whose schema may say more than can be judged here.
+bool keeps_shape(const Json& entry, const Json& answer) {
+  const Json* promised = find_member(entry, "outputSchema");
+  if (!promised) return true;
+  const auto shape = policy::Shape::compile(plain_json(*promised));
+  const Json* structured = find_member(answer, "structuredContent");
+  return shape && structured && shape->fits(plain_json(*structured));
 }
 
 // How many of the pointers are listed, and what they cost.
@@ -101,7 +116,7 @@ Presenter::Made Presenter::make_safe(Json& answer, const View& view, std::size_t
     size = dump_json(answer).size();
   }
   if (size > most->bytes) {
-    made.denial = withhold(view, most->rule, "The answer is longer than the policy lets pass; ask for less");
+    made.denial = withhold(view, most->rule, kTooLong);
   }
   return made;
 }
@@ -132,10 +147,7 @@ Json Presenter::success(const tools::Tool& tool, const Json& arguments, const Vi
   }
   if (fits) return presented;
   presented.erase("structuredContent");
-  presented["content"].push_back({{"type", "text"},
-                                  {"text",
-                                   "The policy masks parts of this answer, and what is left is not of the "
-                                   "shape that the tool promises: it is text only."}});
+  presented["content"].push_back(text_content(std::string(kLostShape))[0]);
   presented["isError"] = true;
   return presented;
 }
@@ -208,18 +220,38 @@ Result<Json> Presenter::resource(const Resource& resource, const View& view, Jso
                Json::array({{{"uri", resource.uri}, {"mimeType", resource.mime_type}, {"text", std::move(text)}}})}};
 }
 
-Result<Json> Presenter::foreign(const View& view, Json answer, bool of_tool) const {
-  if (!view.results) return answer;
-  std::string denial;
-  if (const auto blocked = view.results->blocked(answer)) denial = withhold(view, blocked->rule, blocked->message);
-  if (denial.empty() && !view.observed) view.results->redact(answer);
+std::string Presenter::withhold_foreign(const View& view, const Json& answer) {
+  const auto blocked = view.results->blocked(answer);
+  return blocked ? withhold(view, blocked->rule, blocked->message) : "";
+}
+
+std::string Presenter::too_long(const View& view, const Json& answer) {
   const auto most = view.results->max_bytes();
-  if (denial.empty() && most && dump_spelled_json(answer).size() > most->bytes) {
-    denial = withhold(view, most->rule, "The answer is longer than the policy lets pass; ask for less");
+  if (!most || dump_spelled_json(answer).size() <= most->bytes) return "";
+  return withhold(view, most->rule, kTooLong);
+}
+
+Result<Json> Presenter::foreign(const View& view, Json answer) const {
+  if (!view.results) return answer;
+  std::string denial = withhold_foreign(view, answer);
+  if (denial.empty() && !view.observed) view.results->redact(answer);
+  if (denial.empty()) denial = too_long(view, answer);
+  if (!denial.empty()) return fail(Code::kRefused, denial);
+  return answer;
+}
+
+Json Presenter::foreign_tool(const View& view, const Json& entry, Json answer) const {
+  if (!view.results) return answer;
+  std::string denial = withhold_foreign(view, answer);
+  if (denial.empty() && !view.observed && redact_foreign(*view.results, answer) && !keeps_shape(entry, answer)) {
+    answer.erase("structuredContent");
+    const auto content = answer.find("content");
+    if (content == answer.end() || !content->is_array()) answer["content"] = Json::array();
+    answer["content"].push_back(text_content(std::string(kLostShape))[0]);
+    answer["isError"] = true;
   }
-  if (denial.empty()) return answer;
-  if (of_tool) return plain_failure(denial, nullptr);
-  return fail(Code::kRefused, denial);
+  if (denial.empty()) denial = too_long(view, answer);
+  return denial.empty() ? answer : plain_failure(denial, nullptr);
 }
 
 std::string Presenter::progress(std::string_view message, const View& view) const {

@@ -48,9 +48,12 @@ class Presenter {
   Json plain_failure(std::string_view text, const Redactor* redactor) const;
   // {"contents": […]} of resources/read. kRefused: a rule withholds it.
   Result<Json> resource(const Resource& resource, const View& view, Json value) const;
-  // An upstream server's answer: as it came, but for what the policy says of answers (gate.md 7). Of a tool's, a denial
-  // is a result with isError, else kRefused.
-  Result<Json> foreign(const View& view, Json answer, bool of_tool) const;
+  // An upstream server's answer: as it came, but for what the policy says of answers (gate.md 7); kRefused: a rule
+  // withholds it.
+  Result<Json> foreign(const View& view, Json answer) const;
+  // The same of a tool's; a denial is a result with isError. `entry`: as the server's list has it, with its output
+  // schema; null: nobody knows. What masking left without that shape is isError, text only.
+  Json foreign_tool(const View& view, const Json& entry, Json answer) const;
   // What a notice says of a call that runs; empty where a rule withholds it.
   std::string progress(std::string_view message, const View& view) const;
 
@@ -62,6 +65,8 @@ class Presenter {
     bool redacted = false;  // by the policy
   };
   Made make_safe(Json& answer, const View& view, std::size_t units, const Json& arguments) const;
+  static std::string withhold_foreign(const View& view, const Json& answer);
+  static std::string too_long(const View& view, const Json& answer);
   static std::string withhold(const View& view, std::string rule, const std::string& message);
   std::string safe_text(std::string_view text, const Redactor* redactor) const;
 

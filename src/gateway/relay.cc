@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/json_spelling.h"
+#include "gateway/era_messages.h"
 #include "gateway/relay_rules.h"
 #include "gateway/upstream_call.h"
 
@@ -89,10 +90,12 @@ void Relay::take(mcp::Message message, std::optional<mcp::RequestId> as) {
   if (auto* response = std::get_if<mcp::Response>(&message)) return on_response(std::move(*response));
   if (auto* notification = std::get_if<mcp::Notification>(&message)) return on_notification(std::move(*notification));
   const auto& malformed = std::get<mcp::Malformed>(message);
+  count_malformed();
   if (!malformed.is_notification) deps_.to_client({mcp::write_error(malformed.id, malformed.error)});
 }
 
 void Relay::too_long() {
+  count_malformed();
   deps_.to_client(
       {mcp::write_error(std::nullopt, {mcp::rpc::kInvalidRequest, "the message is larger than the limit", nullptr})});
 }
@@ -111,9 +114,13 @@ void Relay::on_request(mcp::Request request, const mcp::RequestId& id) {
     return refuse(id, {mcp::rpc::kInternalError, "too many requests are in flight; try again", nullptr});
   }
   if (server_gone_) return refuse(id, {mcp::rpc::kInternalError, "the server has ended", nullptr});
-  if (request.method == "initialize" && initialized_ && !modern) {
+  if (modern && is_removed(request.method)) return refuse(id, mcp::method_not_found(request.method));
+  if (request.method == "initialize" && initialized_) {
     return refuse(id, {mcp::rpc::kInvalidRequest, "this session is initialized already", nullptr});
   }
+  // Where there are none it is a method like any other that no policy knows.
+  const bool has_tasks = offers_tasks_ || !tasks_.is_empty() || is_open(request.method);
+  if (is_task_method(request.method) && has_tasks) return call_task(std::move(request));
   const std::string governing(governing_method(request.method));
   const bool has_record = request.method != "tools/list" && !is_plain(request.method);
   if (!deps_.dispatcher.offers(deps_.caller, governing,
@@ -127,7 +134,7 @@ void Relay::on_request(mcp::Request request, const mcp::RequestId& id) {
     return refuse(id, Error{Code::kRefused, "[POLICY DENIED] too many calls were denied; nothing is answered before " +
                                                 iso8601_ms(*until)});
   }
-  if (request.method == "initialize" && !modern) offers_form_ = offers_form(request.params);
+  if (request.method == "initialize") offers_form_ = offers_form(request.params);
   close_request(request.method, request.params, [this](std::string_view method) { return is_open(method); });
   if (request.method == "tools/list") return list_tools(std::move(request));
   if (request.method == "tools/call") return call_tool(std::move(request), false);
@@ -178,9 +185,20 @@ void Relay::call_tool(mcp::Request request, bool refreshed) {
                 });
     return;
   }
-  if (!tool) return refuse(request.id, deps_.dispatcher.unknown_tool(name->get_ref<const std::string&>()));
+  if (!tool) return refuse(request.id, deps_.dispatcher.unknown_tool(prefix_ + name->get_ref<const std::string&>()));
   auto call =
       std::make_shared<UpstreamCall>(weak_from_this(), request.id, request.method, request.params, std::move(tool));
+  begin_call(request.id, std::move(call), request.params);
+}
+
+// Open to whoever may call the tool: the server hears of nobody else's.
+void Relay::call_task(mcp::Request request) {
+  const bool is_list = request.method == "tasks/list";
+  auto task = tasks_.named_by(request.params);
+  if (!is_list && !task) return refuse(request.id, invalid_params("Task not found"));
+  close_request(request.method, request.params, [this](std::string_view method) { return is_open(method); });
+  auto call = std::make_shared<UpstreamCall>(weak_from_this(), request.id, request.method, request.params, nullptr,
+                                             is_list ? nullptr : std::move(task));
   begin_call(request.id, std::move(call), request.params);
 }
 
@@ -189,6 +207,7 @@ void Relay::begin_call(const mcp::RequestId& id, std::shared_ptr<UpstreamCall> c
   const std::uint64_t serial = pending.serial;
   const bool modern = pending.modern;
   Caller caller = deps_.caller;
+  caller.tool_prefix = prefix_;
   caller.can_ask_user = modern ? asks_by_form(params) : shows_form_;
   if (caller.can_ask_user && !modern) caller.ask_user = asker(id);
   mcp::Retry retry;
@@ -290,7 +309,7 @@ void Relay::on_response(mcp::Response response) {
 }
 
 void Relay::on_notification(mcp::Notification notification) {
-  if (!notification.method.starts_with("notifications/")) return;  // A25: a call without an id runs nowhere
+  if (!notification.method.starts_with("notifications/")) return count_malformed();  // A25: it runs nowhere
   if (notification.method == "notifications/cancelled") return cancel(std::move(notification.params));
   if (notification.method == "notifications/progress") {
     const Json* token = find_member(notification.params, "progressToken");

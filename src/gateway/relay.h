@@ -15,6 +15,7 @@
 
 #include "base/limits.h"
 #include "gateway/dispatcher.h"
+#include "gateway/relay_tasks.h"
 #include "gateway/stdio_transport.h"
 #include "gateway/upstream_tools.h"
 #include "mcp/client_session.h"
@@ -67,12 +68,16 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
   void set_caller(Caller caller) { deps_.caller = std::move(caller); }
   const Caller& caller() const { return deps_.caller; }
   void too_long() override;
+  // The client sent what is no request, batches and calls without an id among it.
+  void count_malformed() { deps_.dispatcher.count_malformed(deps_.caller); }
   std::size_t calls() const override { return requests_.size(); }
   void close() override;
 
   // What stands between it and its server, where something does (upstream.h).
   void set_bridge(std::shared_ptr<class EraBridge> bridge) { bridge_ = std::move(bridge); }
   const std::shared_ptr<class EraBridge>& bridge() const { return bridge_; }
+  // What the client's names of tools have before the server's own.
+  void set_prefix(std::string prefix) { prefix_ = std::move(prefix); }
   // Now and then.
   void tick();
 
@@ -119,6 +124,7 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
   void on_notification(mcp::Notification notification);
   void list_tools(mcp::Request request);
   void call_tool(mcp::Request request, bool refreshed);
+  void call_task(mcp::Request request);
   void begin_call(const mcp::RequestId& id, std::shared_ptr<class UpstreamCall> call, const Json& params);
   void pass_on(mcp::Request request);
   void cancel(Json params);
@@ -140,6 +146,8 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
   bool pass_results(std::string_view method, Json& value) const;
   bool is_open(std::string_view method) const;
   bool shows(const UpstreamTool& tool) const;
+  // Why a task may not be spoken of: its tool is this client's no longer; nullopt: it may.
+  std::optional<Decision> barred(const RelayTask& task) const;
   bool is_pending(const mcp::RequestId& id, std::uint64_t serial) const;
   void answer(const mcp::RequestId& id, Json result);
   void refuse(const mcp::RequestId& id, const mcp::RpcError& error);
@@ -154,6 +162,8 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
   std::shared_ptr<class EraBridge> bridge_;
   mcp::ClientSession server_;
   UpstreamTools tools_;
+  RelayTasks tasks_;
+  std::string prefix_;
   std::map<mcp::SentKey, Waiting> waiting_;
   std::map<mcp::RequestId, ClientRequest> requests_;
   std::map<mcp::RequestId, mcp::AskedKey> asked_;                  // the server's, by the id that the client was given
@@ -165,6 +175,7 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
   bool initialized_ = false, ready_ = false;  // `initialize` was answered; the client said so
   bool offers_form_ = false;                  // the client said in `initialize` that it shows its user forms,
   bool shows_form_ = false;                   // and agreed on a revision that has them
+  bool offers_tasks_ = false;                 // the server said so
   bool tells_of_tools_ = false;               // the server said that it tells of changes,
   bool hears_ = true;                         // and is heard
   bool closed_ = false, server_gone_ = false;

@@ -61,7 +61,10 @@ void RelayHttp::post(const Identity& who, const mcp::HttpHead& head, const HttpR
   }
   mcp::Message message = mcp::parse_spelled_message(request.body);
   const auto route = mcp::route_post(head, message);
-  if (!route) return reply->respond(refusal_answer(route.error()));
+  if (!route) {
+    deps_.malformed(who.caller);
+    return reply->respond(refusal_answer(route.error()));
+  }
   switch (*route) {
     case mcp::HttpRoute::kModern:
       return post_modern(who, fields_of(request.head), std::move(message), reply);

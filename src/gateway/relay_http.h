@@ -25,6 +25,8 @@ class RelayHttp final : public HttpHandler {
     BackendFactory factory;
     // Until when nothing of this caller is answered, whose calls were denied too often; nullopt: it is.
     std::function<std::optional<WallTime>(const Caller&)> shut_out_until;
+    // What this caller sent is no request that could be judged.
+    std::function<void(const Caller&)> malformed;
     std::size_t max_servers = 1'000;  // legacy sessions and grants together: each has one
   };
   RelayHttp(Deps deps, ControlGuard::Options guard, McpLimits limits);

@@ -13,6 +13,8 @@ constexpr std::string_view kMetaPrefix = "io.modelcontextprotocol/";
 constexpr std::string_view kVersion = "io.modelcontextprotocol/protocolVersion";
 constexpr std::string_view kCapabilities = "io.modelcontextprotocol/clientCapabilities";
 
+constexpr const char* kTasks = "io.modelcontextprotocol/tasks";
+
 Json* member(Json& object, std::string_view key) {
   if (!object.is_object()) return nullptr;
   const auto found = object.find(std::string(key));
@@ -67,10 +69,19 @@ void close_server_capabilities(Json& capabilities, const IsOpen& is_open) {
   if (!is_open("prompts/list") && !is_open("prompts/get")) capabilities.erase("prompts");
   if (!is_open("completion/complete")) capabilities.erase("completions");
   if (!is_open("logging/setLevel")) capabilities.erase("logging");
-  if (!is_open("tasks/get")) capabilities.erase("tasks");
-  for (const char* unknown : {"experimental", "extensions"}) {
-    if (!is_open(unknown)) capabilities.erase(unknown);
-  }
+  if (!is_open("experimental")) capabilities.erase("experimental");
+  const Json* extensions = is_open("extensions") ? nullptr : member(capabilities, "extensions");
+  if (!extensions) return;
+  // Tasks are as open as the calls that make them.
+  const Json* tasks = find_member(*extensions, kTasks);
+  Json kept = tasks ? Json{{kTasks, *tasks}} : Json(nullptr);
+  capabilities.erase("extensions");
+  if (tasks) capabilities["extensions"] = std::move(kept);
+}
+
+bool offers_tasks(const Json& capabilities) {
+  const Json* extensions = find_member(capabilities, "extensions");
+  return find_member(capabilities, "tasks") || (extensions && find_member(*extensions, kTasks));
 }
 
 void close_request(std::string_view method, Json& params, const IsOpen& is_open) {

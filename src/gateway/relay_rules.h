@@ -24,6 +24,8 @@ void close_client_capabilities(Json& capabilities, const IsOpen& is_open);
 void close_server_capabilities(Json& capabilities, const IsOpen& is_open);
 // The same in the params of a request, of either era, and of `subscriptions/listen` what may not be heard.
 void close_request(std::string_view method, Json& params, const IsOpen& is_open);
+// Whether these capabilities of a server have tasks, in either era.
+bool offers_tasks(const Json& capabilities);
 
 // The name that a request is about, for the audit: a tool, a prompt, a URI.
 std::string subject_of(std::string_view method, const Json& params);

@@ -22,11 +22,21 @@ TEST(RelayRules, WhatIsClosedIsTakenOutOfCapabilitiesAndNothingElse) {
       R"("tasks":{},"experimental":{},"extensions":{}})");
   Json closed = offered, open = offered, reading = offered;
   close_server_capabilities(closed, nothing);
-  EXPECT_EQ(dump_json(closed), R"({"tools":{"listChanged":true}})");
+  // Tasks are as open as the calls that make them (gate.md 9).
+  EXPECT_EQ(dump_json(closed), R"({"tools":{"listChanged":true},"tasks":{}})");
+  Json extended = *parse_json(R"({"extensions":{"odd":{},"io.modelcontextprotocol/tasks":{"a":1}}})");
+  close_server_capabilities(extended, nothing);
+  EXPECT_EQ(dump_json(extended), R"({"extensions":{"io.modelcontextprotocol/tasks":{"a":1}}})");
   close_server_capabilities(open, everything);
   EXPECT_EQ(open, offered);
   close_server_capabilities(reading, [](std::string_view method) { return method == "resources/read"; });
-  EXPECT_EQ(dump_json(reading), R"({"tools":{"listChanged":true},"resources":{"x":1}})");
+  EXPECT_EQ(dump_json(reading), R"({"tools":{"listChanged":true},"resources":{"x":1},"tasks":{}})");
+}
+
+TEST(RelayRules, TasksAreOfferedInEitherErasWay) {
+  EXPECT_TRUE(offers_tasks(*parse_json(R"({"tasks":{}})")));
+  EXPECT_TRUE(offers_tasks(*parse_json(R"({"extensions":{"io.modelcontextprotocol/tasks":{}}})")));
+  EXPECT_FALSE(offers_tasks(*parse_json(R"({"tools":{},"extensions":{}})")));
 }
 
 TEST(RelayRules, AClientsCapabilitiesAreClosedInBothEras) {

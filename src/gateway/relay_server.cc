@@ -4,6 +4,7 @@
 #include "base/json_spelling.h"
 #include "base/text.h"
 #include "gateway/era_bridge.h"
+#include "gateway/era_messages.h"
 #include "gateway/relay.h"
 #include "gateway/relay_rules.h"
 #include "gateway/visible_text.h"
@@ -39,7 +40,7 @@ bool Relay::pass_results(std::string_view method, Json& value) const {
   const Decision decision = deps_.policy.judge_method(deps_.caller, governing_method(method));
   std::string rule;
   const Presenter::View view{nullptr, decision.results.get(), decision.results_observed, &rule};
-  auto shown = deps_.presenter.foreign(view, std::move(value), false);
+  auto shown = deps_.presenter.foreign(view, std::move(value));
   if (!shown) return false;
   value = *std::move(shown);
   return true;
@@ -127,6 +128,7 @@ void Relay::shape_answer(std::string_view method, const mcp::RequestId& id, Json
   const auto open = [this](std::string_view name) { return is_open(name); };
   if (method == "initialize" || method == "server/discover") {
     if (const auto capabilities = result.find("capabilities"); capabilities != result.end()) {
+      offers_tasks_ = offers_tasks_ || offers_tasks(*capabilities);
       close_server_capabilities(*capabilities, open);
       const Json* tools = find_member(*capabilities, "tools");
       const Json* tells = tools ? find_member(*tools, "listChanged") : nullptr;
@@ -179,7 +181,8 @@ void Relay::on_withdrawn(mcp::ClientSession::Withdrawn withdrawn) {
 
 void Relay::on_notice(mcp::ClientSession::Notified notified, mcp::SentKey on) {
   if (notified.method == "notifications/tools/list_changed") tools_.forget();
-  if (!is_open(notified.method)) return;
+  const auto task = is_task_method(notified.method) ? tasks_.named_by(notified.params) : nullptr;
+  if (task ? barred(*task).has_value() : is_task_method(notified.method) || !is_open(notified.method)) return;
   if (notified.subscription) {
     const auto found = waiting_.find(notified.subscription);
     if (found == waiting_.end() || !found->second.listens) return;
@@ -188,8 +191,28 @@ void Relay::on_notice(mcp::ClientSession::Notified notified, mcp::SentKey on) {
     notified.params["_meta"][std::string(mcp::kSubscriptionIdMember)] = request->second.shown.to_json();
     on = notified.subscription;
   }
-  if (!pass_results(notified.method, notified.params)) return;
+  if (task) {
+    std::string rule;
+    auto shown = present_task(deps_.presenter, *task, notified.method, std::move(notified.params), &rule);
+    if (!shown) return;
+    notified.params = *std::move(shown);
+  } else if (!pass_results(notified.method, notified.params)) {
+    return;
+  }
   deps_.to_client({mcp::write_notification(notified.method, std::move(notified.params)), client_of(on)});
+}
+
+std::optional<Decision> Relay::barred(const RelayTask& task) const {
+  const std::string& name = task.tool->name;
+  Decision decision = deps_.policy.judge_name(deps_.caller, deps_.name.server, name, std::nullopt);
+  const auto now = tools_.find(name);
+  if (!decision.allow) return decision;
+  if (!(now ? now->quarantined : task.tool->quarantined)) return std::nullopt;
+  decision = {};
+  decision.allow = false;
+  decision.rule = "(quarantined)";
+  decision.message = "Tool \"" + prefix_ + name + "\" is new or has changed, and nobody has accepted it yet";
+  return decision;
 }
 
 bool Relay::shows(const UpstreamTool& tool) const {

@@ -1,60 +1,10 @@
 #include "gateway/relay.h"
 
-#include <unistd.h>
-
-#include <filesystem>
-
 #include "base/json_spelling.h"
-#include "gateway/gate_db.h"
-#include "gateway/test_gate.h"
+#include "gateway/test_relay.h"
 
 namespace sluice::gateway {
 namespace {
-
-// A relay between two lists of lines.
-struct Relayed : testing::Test {
-  Relayed() {
-    std::string name = (std::filesystem::temp_directory_path() / "sluice-relay.XXXXXX").string();
-    directory = ::mkdtemp(name.data());
-    db.emplace(directory / "state.db");
-    pins.emplace(*db);
-    Relay::Deps deps{*gate.dispatcher, gate.policy, *pins, gate.clock, gate.presenter, {"files", "cmd"}};
-    deps.to_client = [this](ToClient out) {
-      if (out.text.empty()) return;
-      client.push_back(std::move(out.text));
-      if (out.about) about.push_back(*out.about);
-    };
-    deps.to_server = [this](std::string text) { server.push_back(std::move(text)); };
-    deps.notice = [this](std::string_view text) { notices.emplace_back(text); };
-    relay = Relay::create(std::move(deps));
-  }
-  ~Relayed() override {
-    relay->close();
-    gate.dispatcher.reset();
-    pins.reset();
-    db.reset();
-    std::filesystem::remove_all(directory);
-  }
-  // The server answers the list with one tool, `t`.
-  void list() {
-    relay->take(R"({"jsonrpc":"2.0","id":"l","method":"tools/list"})");
-    relay->from_server(R"({"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"t","inputSchema":{}},{"name":"u"}]}})");
-    client.clear();
-    about.clear();
-    server.clear();
-  }
-  bool wait_for_client(std::size_t count) {
-    return gate.run_until([&] { return client.size() >= count; });
-  }
-
-  std::filesystem::path directory;
-  TestGate gate;
-  std::optional<GateDb> db;
-  std::optional<PinStore> pins;
-  std::vector<std::string> client, server, notices;
-  std::vector<mcp::RequestId> about;  // of what the client was sent, where it was said
-  std::shared_ptr<Relay> relay;
-};
 
 TEST_F(Relayed, ACallKeepsItsSpellingsAndItsAnswerThem) {
   list();
@@ -122,6 +72,22 @@ TEST_F(Relayed, WhatMonitorModeLetsPassHasOneDecisionAndItsOutcome) {
   EXPECT_EQ(lines_of("decision").back()["outcome"], "none");
 }
 
+// A33, A46: whatever the server would say, or do.
+TEST_F(Relayed, WhatTheModernEraHasRemovedIsUnknownInItAndNeverForwarded) {
+  const std::string modern = R"("params":{"uri":"a:b","level":"debug","_meta":{)"
+                             R"("io.modelcontextprotocol/protocolVersion":"2026-07-28"}}})";
+  std::size_t answered = 0;
+  for (const std::string method :
+       {"initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"}) {
+    relay->take(R"({"jsonrpc":"2.0","id":"m","method":")" + method + R"(",)" + modern);
+    ASSERT_EQ(client.size(), ++answered) << method;
+    EXPECT_NE(client.back().find(R"("code":-32601)"), std::string::npos) << client.back();
+  }
+  EXPECT_TRUE(server.empty());
+  relay->take(R"({"jsonrpc":"2.0","id":"d","method":"server/discover",)" + modern);
+  EXPECT_EQ(server.size(), 1u);
+}
+
 TEST_F(Relayed, WhoMaySubscribeMayUnsubscribe) {
   gate.policy.closed = "resources/unsubscribe";  // which no policy can name
   relay->take(R"({"jsonrpc":"2.0","id":"u","method":"resources/unsubscribe","params":{"uri":"a:b"}})");
@@ -161,6 +127,59 @@ TEST_F(Relayed, AListThatIsNoneIsAnErrorAndNotAnEmptyList) {
     ASSERT_EQ(client.size(), 1u);
     EXPECT_NE(client[0].find("-32603"), std::string::npos);
   }
+}
+
+// A1, A25: they run nowhere, and are counted.
+TEST_F(Relayed, WhatIsNoRequestIsCountedInTheAudit) {
+  for (const char* line : {R"([{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t"}}])",
+                           R"({"jsonrpc":"2.0","method":"tools/call","params":{"name":"t"}})", "not json"}) {
+    relay->take(line);
+  }
+  relay->too_long();
+  EXPECT_TRUE(server.empty());
+  gate.dispatcher->each_second();
+  std::vector<Json> counted;
+  for (const Json& line : gate.audit_lines()) {
+    if (line["type"] == "denials") counted.push_back(line);
+  }
+  ASSERT_EQ(counted.size(), 1u);
+  EXPECT_EQ(counted[0]["rule"], "(malformed)");
+  EXPECT_EQ(counted[0]["count"], 4);
+}
+
+TEST_F(Relayed, AnOutcomeSaysHowTheServerFailedAndHowLongTheWholeAnswerWas) {
+  list();
+  const auto call = [&] { relay->take(R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t"}})"); };
+  call();
+  relay->from_server(R"({"jsonrpc":"2.0","id":2,"error":{"code":-32042,"message":"pay"}})");
+  ASSERT_TRUE(wait_for_client(1));
+  call();
+  relay->lost(mcp::SentKey{3}, {mcp::rpc::kInternalError, "HTTP 503", Json{{"dev.sluice/httpStatus", 503}}}, false);
+  ASSERT_TRUE(wait_for_client(2));
+  call();
+  const std::string answer = R"({"content":[{"type":"text","text":"é\n"},{"type":"text","text":"b"}],"n":1.0e2})";
+  relay->from_server(R"({"jsonrpc":"2.0","id":4,"result":)" + answer + "}");
+  ASSERT_TRUE(wait_for_client(3));
+  std::vector<Json> outcomes;
+  for (const Json& line : gate.audit_lines()) {
+    if (line["type"] == "outcome") outcomes.push_back(line);
+  }
+  ASSERT_EQ(outcomes.size(), 3u);
+  EXPECT_EQ(outcomes[0]["error_code"], -32042);
+  EXPECT_FALSE(outcomes[0].contains("http_status"));
+  EXPECT_EQ(outcomes[0]["bytes"], std::string_view(R"({"code":-32042,"message":"pay"})").size());
+  EXPECT_EQ(outcomes[1]["http_status"], 503);
+  EXPECT_EQ(outcomes[2]["bytes"], answer.size());
+  EXPECT_FALSE(outcomes[2].contains("error_code"));
+}
+
+TEST_F(Relayed, AToolIsToldOfUnderTheNameThatTheClientHasForIt) {
+  list();
+  relay->set_prefix("ev__");
+  gate.policy.hidden = "t";
+  relay->take(R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t"}})");
+  ASSERT_TRUE(wait_for_client(1));
+  EXPECT_NE(client[0].find("Tool ev__t not found"), std::string::npos) << client[0];
 }
 
 TEST_F(Relayed, A29AForgedAnswerToARequestOfTheGatewaysOwnIsTakenOnce) {

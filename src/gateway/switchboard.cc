@@ -42,6 +42,7 @@ void Switchboard::note(Lane lane, std::string_view text) {
 }
 
 void Switchboard::too_long() {
+  deps_.malformed();
   tell(mcp::write_error(std::nullopt, {mcp::rpc::kInvalidRequest, "the message is larger than the limit", nullptr}));
 }
 
@@ -56,6 +57,7 @@ void Switchboard::take(mcp::Message message, std::optional<mcp::RequestId> as) {
   if (auto* response = std::get_if<mcp::Response>(&message)) return on_response(std::move(*response));
   if (auto* notification = std::get_if<mcp::Notification>(&message)) return on_notification(std::move(*notification));
   const auto& malformed = std::get<mcp::Malformed>(message);
+  deps_.malformed();
   if (!malformed.is_notification) tell(mcp::write_error(malformed.id, malformed.error));
 }
 

@@ -14,11 +14,6 @@ namespace {
 constexpr std::string_view kUris = "resourceSubscriptions";
 constexpr std::size_t kMostUris = 256;  // of one listener
 
-bool is_removed(std::string_view method) {
-  return method == "initialize" || method == "ping" || method == "logging/setLevel" ||
-         method == "resources/subscribe" || method == "resources/unsubscribe";
-}
-
 std::vector<std::string> uris_of(const Json& filter) {
   std::vector<std::string> uris;
   const Json* all = find_member(filter, kUris);

@@ -12,6 +12,9 @@
 
 namespace sluice::gateway {
 
+// In the `data` of an error that the gateway made of an HTTP answer without a message: its status.
+inline constexpr const char* kHttpStatus = "dev.sluice/httpStatus";
+
 // All set.
 struct UpstreamEvents {
   // `on`: the request on whose stream it came; 0: nobody knows.

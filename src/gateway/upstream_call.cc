@@ -1,10 +1,15 @@
 #include "gateway/upstream_call.h"
 
 #include "base/json_spelling.h"
+#include "gateway/answer_cut.h"
+#include "gateway/era_messages.h"
 #include "gateway/relay_rules.h"
+#include "gateway/upstream.h"
 
 namespace sluice::gateway {
 namespace {
+
+constexpr std::size_t kMostPages = 100;  // of tasks, none of which is the client's
 
 // gate.md 4: the server says that it did nothing.
 bool did_nothing(const Json& error) {
@@ -16,16 +21,20 @@ bool did_nothing(const Json& error) {
 }  // namespace
 
 UpstreamCall::UpstreamCall(const std::weak_ptr<Relay>& relay, mcp::RequestId id, std::string method, Json params,
-                           std::shared_ptr<const UpstreamTool> tool)
+                           std::shared_ptr<const UpstreamTool> tool, std::shared_ptr<const RelayTask> task)
     : relay_(relay),
       id_(std::move(id)),
       server_(relay.lock()->deps_.name.server),
       method_(std::move(method)),
       name_(subject_of(method_, params)),
       params_(std::move(params)),
-      tool_(std::move(tool)) {}
+      tool_(std::move(tool)),
+      task_(std::move(task)) {}
 
-std::string_view UpstreamCall::governing() const { return governing_method(method_); }
+// Of a task its call was decided.
+std::string_view UpstreamCall::governing() const {
+  return is_task_method(method_) ? "tools/call" : governing_method(method_);
+}
 
 // What a server fills in is judged as if the client had said it; what is passed on is what the client said.
 Result<Json> UpstreamCall::parse(const Json& arguments) const {
@@ -45,11 +54,14 @@ policy::Spellings UpstreamCall::spellings(const Json& arguments) const {
 }
 
 std::optional<Decision> UpstreamCall::barred() const {
+  const auto relay = relay_.lock();
+  if (relay && task_) return relay->barred(*task_);
   if (!tool_ || !tool_->quarantined) return std::nullopt;
   Decision decision;
   decision.allow = false;
   decision.rule = "(quarantined)";
-  decision.message = "Tool \"" + name_ + "\" is new or has changed, and nobody has accepted it yet";
+  decision.message =
+      "Tool \"" + (relay ? relay->prefix_ : "") + name_ + "\" is new or has changed, and nobody has accepted it yet";
   return decision;
 }
 
@@ -73,11 +85,13 @@ void UpstreamCall::send(const Presenter& presenter, const Presenter::View& view,
 
 bool UpstreamCall::begin(Relay& relay) {
   const auto look = [this](Json& params) {
-    const Json* message = view_ ? find_member(params, "message") : nullptr;
-    if (message && message->is_string() && view_->results) {
-      params["message"] = presenter_->progress(message->get_ref<const std::string&>(), *view_);
+    if (!view_) return false;
+    const Presenter::View view = task_ ? task_->view(nullptr) : *view_;
+    const Json* message = find_member(params, "message");
+    if (message && message->is_string() && view.results) {
+      params["message"] = presenter_->progress(message->get_ref<const std::string&>(), view);
     }
-    return view_ != nullptr;
+    return true;
   };
   Relay::Waiting waiting{
       [self = shared_from_this()](mcp::ClientSession::Answered answered) { self->take(std::move(answered)); },
@@ -105,26 +119,58 @@ bool UpstreamCall::refresh(const std::shared_ptr<Relay>& relay, const mcp::Clien
   return true;
 }
 
+void UpstreamCall::take_error(Json error, bool unsent, const Done& done) {
+  CallEnd end{"error", "", !unsent && !did_nothing(error)};
+  end.error_code = error["code"].get<int>();
+  end.bytes = json_octets(error);
+  const Json* data = find_member(error, "data");
+  const Json* status = data ? find_member(*data, kHttpStatus) : nullptr;
+  if (status && status->is_number_integer()) end.http_status = status->get<int>();
+  auto shown = presenter_->foreign(task_ ? task_->view(view_->withheld) : *view_, std::move(error));
+  if (!shown) return done(fail(std::move(shown).error()), end);
+  error_ = *std::move(shown);
+  done(fail(Code::kConflict, "the server answered with an error"), end);
+}
+
+bool UpstreamCall::keep_own_tasks(Relay& relay, Json& list) {
+  Json own = Json::array();
+  const auto all = list.find("tasks");
+  if (all != list.end() && all->is_array()) {
+    for (Json& one : *all) {
+      const auto task = relay.tasks_.named_by(one);
+      if (!task || relay.barred(*task)) continue;
+      auto shown = present_task(*presenter_, *task, method_, std::move(one), view_->withheld);
+      if (shown) own.push_back(*std::move(shown));
+    }
+  }
+  const Json* next = find_member(list, "nextCursor");
+  if (own.empty() && next && next->is_string() && ++pages_ < kMostPages) {
+    params_["cursor"] = *next;
+    if (begin(relay)) return false;
+  }
+  list["tasks"] = std::move(own);
+  return true;
+}
+
+std::optional<std::string> UpstreamCall::asks_for_closed(const Relay& relay, const Json& result) const {
+  const auto is_open = [&](std::string_view method) { return relay.is_open(method); };
+  const Json* asked = task_ ? find_member(result, "inputRequests") : nullptr;
+  return asked ? closed_input({{"resultType", "input_required"}, {"inputRequests", *asked}}, is_open)
+               : closed_input(result, is_open);
+}
+
 void UpstreamCall::take(mcp::ClientSession::Answered answered) {
   if (!done_) return;
   const auto relay = relay_.lock();
   if (relay && refresh(relay, answered)) return;
+  if (relay && method_ == "tasks/list" && !answered.is_error && !keep_own_tasks(*relay, answered.body)) return;
   const Done done = std::move(done_);
   done_ = nullptr;
   if (!relay) return;
   answered_ = true;
+  if (answered.is_error) return take_error(std::move(answered.body), answered.unsent, done);
   CallEnd end;
-  if (answered.is_error) {
-    end = {"error", "", !answered.unsent && !did_nothing(answered.body)};
-    auto error = presenter_->foreign(*view_, std::move(answered.body), false);
-    if (error) {
-      error_ = *std::move(error);
-      return done(fail(Code::kConflict, "the server answered with an error"), end);
-    }
-    return done(fail(std::move(error).error()), end);
-  }
-  const auto is_open = [&](std::string_view method) { return relay->is_open(method); };
-  if (const auto closed = closed_input(answered.body, is_open)) {
+  if (const auto closed = asks_for_closed(*relay, answered.body)) {
     end.status = "withheld";
     answered_ = false;
     const std::string text = "[POLICY DENIED] The server asks for " +
@@ -134,8 +180,12 @@ void UpstreamCall::take(mcp::ClientSession::Answered answered) {
   }
   const Json* failed = find_member(answered.body, "isError");
   if (failed && *failed == true) end.status = "error";
-  auto shown = presenter_->foreign(*view_, std::move(answered.body), is_tool());
-  done(std::move(shown), end);
+  if (task_) return done(present_task(*presenter_, *task_, method_, std::move(answered.body), view_->withheld), end);
+  if (!is_tool()) return done(presenter_->foreign(*view_, std::move(answered.body)), end);
+  if (const auto id = created_task(answered.body); id && tool_) {
+    relay->tasks_.add(*id, {tool_, view_->results ? *view_->results : policy::ResultFilter(), view_->observed});
+  }
+  done(presenter_->foreign_tool(*view_, tool_ ? tool_->entry : Json(), std::move(answered.body)), end);
 }
 
 void UpstreamCall::stop() {

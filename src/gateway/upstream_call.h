@@ -11,9 +11,10 @@ namespace sluice::gateway {
 
 class UpstreamCall final : public Callee, public std::enable_shared_from_this<UpstreamCall> {
  public:
-  // `id` as the relay knows it; `params` as the client gave them; `tool` of a tools/call.
+  // `id` as the relay knows it; `params` as the client gave them; `tool` of a tools/call; `task` of what is asked of
+  // one.
   UpstreamCall(const std::weak_ptr<Relay>& relay, mcp::RequestId id, std::string method, Json params,
-               std::shared_ptr<const UpstreamTool> tool);
+               std::shared_ptr<const UpstreamTool> tool, std::shared_ptr<const RelayTask> task = nullptr);
 
   std::string_view server() const override { return server_; }
   std::string_view method() const override { return method_; }
@@ -39,6 +40,10 @@ class UpstreamCall final : public Callee, public std::enable_shared_from_this<Up
  private:
   bool begin(Relay& relay);  // false: too much is in flight
   void take(mcp::ClientSession::Answered answered);
+  void take_error(Json error, bool unsent, const Done& done);
+  // Of tasks/list: this client's own of them; false: a page without any, and another one was asked for.
+  bool keep_own_tasks(Relay& relay, Json& list);
+  std::optional<std::string> asks_for_closed(const Relay& relay, const Json& result) const;
   bool refresh(const std::shared_ptr<Relay>& relay, const mcp::ClientSession::Answered& answered);
 
   const std::weak_ptr<Relay> relay_;
@@ -46,6 +51,8 @@ class UpstreamCall final : public Callee, public std::enable_shared_from_this<Up
   const std::string server_, method_, name_;
   Json params_;
   const std::shared_ptr<const UpstreamTool> tool_;
+  const std::shared_ptr<const RelayTask> task_;
+  std::size_t pages_ = 0;  // of tasks/list
   mcp::SentKey sent_;
   const Presenter* presenter_ = nullptr;
   const Presenter::View* view_ = nullptr;  // until it is done or stopped

@@ -224,7 +224,7 @@ Decision Engine::limit_reached(const Decision& decision, const LimitReached& rea
   const std::string& rule = *decision.limit_rules[reached.use];
   const std::string_view counter = std::string_view(rule).substr(rule.rfind('/') + 1);
   const std::string when = iso8601_ms(reached.again);
-  const std::string window = fmt::format("{}{}", use.sliding ? "any " : "a ", to_string(use.window));
+  const std::string window = fmt::format("{}{}", use.sliding ? "any " : article_of(use.window), to_string(use.window));
   if (use.amount > use.max) {
     return denial(rule, fmt::format("Rate limit exceeded for {}: this call counts {}, at most {} {} fit", counter,
                                     amount_text(use.amount), amount_text(use.max), window));

@@ -148,6 +148,8 @@ TEST(Limits, AreThoseOfEveryEntryAndOfAllTools) {
   EXPECT_EQ(denied.message,
             "Rate limit exceeded for c: at most 1 a minute; this window ends at 2023-11-14T22:14:00.000Z");
   EXPECT_EQ(decide(*engine, "unlisted").uses.size(), 1u) << "all_tools counts tools that are not named";
+  const LimitReached of_all{2, 0, clock.wall()};
+  EXPECT_NE(Engine::limit_reached(decision, of_all).message.find("at most 9 an hour; "), std::string::npos);
 }
 
 TEST(Secrets, AreShownOnlyWhereThePolicySaysRaw) {

@@ -141,8 +141,8 @@ void say_rest(const Document& document, std::vector<std::string>& out) {
   if (document.max_in_flight)
     out.push_back(fmt::format("At most {} calls of a grant run at once.", *document.max_in_flight));
   if (document.max_denials) {
-    out.push_back(fmt::format("After {} denials in a {} a grant gets no answers but 429.", document.max_denials->max,
-                              to_string(document.max_denials->window)));
+    out.push_back(fmt::format("After {} denials in {}{} a grant gets no answers but 429.", document.max_denials->max,
+                              article_of(document.max_denials->window), to_string(document.max_denials->window)));
   }
 }
 

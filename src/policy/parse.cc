@@ -153,6 +153,8 @@ void parse_switches(Reader& reader, const Place& root, Document& document) {
 
 }  // namespace
 
+std::string_view article_of(Window window) { return window == Window::kHour ? "an " : "a "; }
+
 std::string_view to_string(Window window) {
   return window == Window::kMinute ? "minute" : window == Window::kHour ? "hour" : "day";
 }

@@ -40,6 +40,7 @@ enum class Operator {
   kSchema,  // typed: gate.md 3
 };
 std::string_view to_string(Window window);
+std::string_view article_of(Window window);  // with a space behind it
 std::string_view to_string(Scope scope);
 std::string_view to_string(RiskClass risk);
 std::string_view to_string(Operator op);

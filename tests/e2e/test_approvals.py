@@ -88,6 +88,15 @@ class Flow(Approvals):
         self.decide("deny", approval)
         self.assertEqual(self.call(serve, token, "proxy_list_traffic")[1], f"[POLICY DENIED] A person denied this call ({approval})")
         self.assertIn("is denied already", self.decide("approve", approval, code=1).stderr)
+        self.assertEqual([(line["method"], line["decision"], line.get("message"), line["outcome"])
+                          for line in self.audit() if line["method"].startswith("approvals/")],
+                         [("approvals/deny", "allow", None, "none"),
+                          ("approvals/approve", "deny", f"{approval} is denied already", "none")])
+
+    def test_a_question_keeps_its_mark(self):
+        token = self.bot(message="May I?")
+        serve = self.start()
+        self.assertIn(": May I? A person must decide; repeat", self.call(serve, token, "proxy_list_traffic")[1])
 
     def test_only_some_calls_ask_and_denials_come_first(self):
         token = self.bot({"deny_if": [{"conditions": [{"path": "args.limit", "op": "gt", "value": 100}], "on_deny": "too many"}]},

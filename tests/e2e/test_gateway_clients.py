@@ -267,6 +267,17 @@ class Everything(ServerCase):
                           ("get-sum", "deny")])
         self.assertEqual(gateway.ask("prompts/list")["error"]["code"], -32601)
 
+    def test_what_is_masked_in_the_structured_content_is_masked_in_the_text(self):
+        gateway = self.open({**ALLOW, "tools": {"get-structured-content": {"result": {"redact": [
+            {"path": "$..temperature"}, {"path": "$..humidity"}]}}}}, "everything", "stdio")
+        result = gateway.call("get-structured-content", location="New York")
+        # Its schema says that both are numbers.
+        self.assertTrue(result["isError"])
+        self.assertNotIn("structuredContent", result)
+        shown = json.loads(result["content"][0]["text"])
+        self.assertEqual((shown["temperature"], shown["humidity"]), ("[redacted by policy]", "[redacted by policy]"))
+        self.assertIn("conditions", shown)
+
 
 class Filesystem(ServerCase):
     def test_a_policy_lets_an_agent_read_one_folder_and_write_nothing(self):

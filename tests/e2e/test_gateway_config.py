@@ -83,10 +83,11 @@ class Merged(ConfigCase):
         self.assertFalse(gateway.call("one__echo")["isError"])
         self.denied(gateway, "one__echo")
         self.denied(gateway, "one__write_file")
-        self.denied(gateway, "two__echo", 'Tool "echo" is hidden')
+        self.denied(gateway, "two__echo", 'Tool "two__echo" is hidden')
+        self.denied(gateway, "one__write_file", 'Tool "one__write_file" is not permitted')
         told = [(line["server"], line["tool"], line["decision"]) for line in gateway.decisions()]
         self.assertEqual(told, [("one", "echo", "allow"), ("one", "echo", "deny"), ("one", "write_file", "deny"),
-                                ("two", "echo", "deny")])
+                                ("one", "write_file", "deny"), ("two", "echo", "deny")])
         gateway.end()
         done = run(SLUICE, "audit", "verify", "--home", self.home)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)

@@ -3,7 +3,9 @@
 import http.client
 import json
 
+from gateway_client import MODERN
 from gateway_http_client import Client, HttpGateway
+from harness import poll
 from test_gateway import ALLOW, GatewayCase
 
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "echo", "arguments": {}}}
@@ -38,6 +40,40 @@ class Clients(GatewayCase):
             answer = client.begin("tools/call", {"name": "write_file", "arguments": {}}, **{"MCP_Protocol_Version": version})
             self.assertIn("[POLICY DENIED]", json.dumps(answer.json()), version)
             answer.close()
+
+    REMOVED = ("initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe")
+
+    def test_A33_A46_what_the_modern_era_has_removed_is_not_forwarded(self):
+        gateway = self.listening(ALLOW)
+        client = Client(gateway)
+        for method in self.REMOVED:
+            answer = client.modern(method, uri="a:b", level="debug")
+            self.assertEqual((answer.status, answer.json()["error"]["code"]), (404, -32601), method)
+            answer.close()
+        self.assertFalse(set(self.REMOVED) & set(gateway.received_methods()))
+
+    def test_A33_A46_nor_on_standard_input_where_a_session_runs(self):
+        gateway = self.start(ALLOW)
+        gateway.request("tools/list")  # so that the handshake is over
+        before = gateway.received_methods()
+        for method in self.REMOVED:
+            answer = gateway.ask(method, {"uri": "a:b", "level": "debug", "protocolVersion": "2025-03-26", "capabilities": {},
+                                          "clientInfo": {"name": "x", "version": "1"}, "_meta": MODERN})
+            self.assertEqual(answer["error"]["code"], -32601, method)
+        self.assertEqual(gateway.received_methods()[len(before):], [])
+
+    def test_A1_A25_what_is_no_request_is_counted(self):
+        gateway = self.listening(ALLOW)
+        client = Client(gateway)
+        client.initialize()
+        for body in ([CALL], {"jsonrpc": "2.0", "method": "tools/call", "params": CALL["params"]}):
+            client.send("POST", json.dumps(body)).close()
+
+        def counted():
+            lines = [json.loads(line) for path in sorted(self.home.glob("audit/*.jsonl")) for line in path.read_text().splitlines()]
+            return sum(line["count"] for line in lines if line["type"] == "denials" and line["rule"] == "(malformed)")
+        poll(lambda: counted() == 2, 10, "both in the audit")
+        self.assertNotIn("tools/call", gateway.received_methods())
 
     def test_H2_there_is_no_older_way_in(self):
         gateway = self.listening(ALLOW)

@@ -274,6 +274,19 @@ class Hostile(UpstreamCase):
                 self.error(gateway, tool, words)
         self.assertEqual(gateway.text("echo"), "{}")
 
+    def test_the_audit_says_how_the_server_failed(self):
+        gateway = self.open(self.serve())
+        for tool in ("unavailable", "redirect", "denied", "html"):
+            gateway.ask("tools/call", {"name": tool})
+        gateway.text("echo")
+        ended = [line for line in gateway.audit() if line["type"] == "outcome"]
+        self.assertEqual([(line["status"], line.get("http_status"), line.get("error_code")) for line in ended],
+                         [("error", 503, -32603), ("error", 307, -32603), ("error", 401, -32603), ("error", 200, -32603),
+                          ("ok", None, None)])
+        self.assertTrue(all(line["bytes"] > 0 for line in ended), ended)
+        gateway.end()
+        self.assertEqual(run(SLUICE, "audit", "verify", "--home", self.home).returncode, 0)
+
     def test_A37_a_redirect_is_not_followed(self):
         server = self.serve()
         gateway = self.open(server)

@@ -1,7 +1,8 @@
 """An MCP server on standard input and output for tests of the gateway: tools that do what their names say, and requests
 of its own. What it received is appended to the file in $RECEIVED, one line each, as it came.
 
-Environment: RECEIVED (a file), TOOLS (a JSON file: the list; read anew for each tools/list), MODE: what is odd about it
+Environment: RECEIVED (a file), TOOLS (a JSON file: the list; read anew for each tools/list), TASKS (a file: calls may be
+tasks, whose ids are kept there for all servers that have it), MODE: what is odd about it
 (`dies`: ends at the first call; `exit=N`: ends with N at the end of its input; `stays`: ignores the end and SIGTERM;
 `twice`: answers each call twice; `pages`: one tool a page; `quiet`: no listChanged; `legacy`, `modern`: it has that era of
 MCP alone, and is strict about it; `deaf`: reads nothing behind its first call)."""
@@ -71,6 +72,28 @@ def ask(method, params):
     send({"id": number, "method": method, "params": params})
     answers[number][0].wait(20)
     return answers[number][1]
+
+
+def task_of(number):
+    return {"taskId": number, "status": "completed", "createdAt": "2026-01-01T00:00:00Z", "ttl": None}
+
+
+def answer_task(number, method, params):
+    """Of all that were ever made with this file of tasks, whoever asks."""
+    with open(os.environ["TASKS"], "a+") as known:
+        known.seek(0)
+        made = [line.split() for line in known.read().splitlines()]
+        if method == "tools/call":
+            known.write(f"T{len(made)} {params['name']}\n")
+            return send({"id": number, "result": {"task": task_of(f"T{len(made)}")}})
+    if method == "tasks/list":
+        return send({"id": number, "result": {"tasks": [task_of(one) for one, _ in made]}})
+    if params["taskId"] not in [one for one, _ in made]:
+        return send({"id": number, "error": {"code": -32602, "message": "no such task"}})
+    if method == "tasks/result":
+        secret = "sk_live_abcdef123"
+        return send({"id": number, "result": text(f"the key is {secret}", structuredContent={"token": secret})})
+    return send({"id": number, "result": task_of(params["taskId"])})
 
 
 def call(number, line, params):
@@ -209,6 +232,8 @@ def handle(line):
         return
     if MODE in MORE and out_of_era(number, method, params):
         return
+    if "TASKS" in os.environ and (method.startswith("tasks/") or "task" in params):
+        return answer_task(number, method, params)
     modern = "io.modelcontextprotocol/protocolVersion" in params.get("_meta", {})
     more = {"resultType": "complete"} if modern else {}
     offered = {"tools": {} if MODE == "quiet" else {"listChanged": True}, "resources": {"subscribe": True}, "prompts": {},
