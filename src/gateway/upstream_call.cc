@@ -1,6 +1,7 @@
 #include "gateway/upstream_call.h"
 
 #include "base/json_spelling.h"
+#include "gateway/policy_gate.h"
 #include "gateway/relay_rules.h"
 
 namespace sluice::gateway {
@@ -27,16 +28,9 @@ UpstreamCall::UpstreamCall(const std::weak_ptr<Relay>& relay, mcp::RequestId id,
 
 std::string_view UpstreamCall::governing() const { return governing_method(method_); }
 
-// What a server fills in is judged as if the client had said it; what is passed on is what the client said.
+// What is passed on is what the client said.
 Result<Json> UpstreamCall::parse(const Json& arguments) const {
-  Json effective = plain_json(arguments);
-  const Json* fields = tool_ ? find_member(tool_->schema, "properties") : nullptr;
-  if (!fields || !fields->is_object()) return effective;
-  for (const auto& [name, field] : fields->items()) {
-    const Json* value = find_member(field, "default");
-    if (value && !effective.contains(name)) effective[name] = *value;
-  }
-  return effective;
+  return with_defaults(tool_ ? tool_->schema : Json(), plain_json(arguments));
 }
 
 policy::Spellings UpstreamCall::spellings(const Json& arguments) const {
