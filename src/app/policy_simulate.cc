@@ -107,8 +107,12 @@ class Simulation {
 
   std::optional<policy::Decision> by_names(const PastCall& call, std::string& missing) const {
     missing = "values";
-    return policy::decide_by_names(engine_, call.grant, call.policy_server, call.policy_tool, call.risk,
-                                   call.arguments);
+    auto decision =
+        policy::decide_by_names(engine_, call.grant, call.policy_server, call.policy_tool, call.risk, call.arguments);
+    const bool closed = engine_.document().closed_args && !call.risk && !call.arguments.empty();
+    if (!decision || decision->verdict == policy::Verdict::kDeny || !closed) return decision;
+    missing = "values, and the tool's schema";
+    return std::nullopt;
   }
 
   std::optional<policy::Decision> by_values(const PastCall& call, std::string& missing) const {

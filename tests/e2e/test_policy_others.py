@@ -183,6 +183,10 @@ class Known(GatewayCase):
         said = run(SLUICE, "policy", "simulate", self.path, "--audit", self.home / "audit")
         self.assertEqual(said.returncode, 0, said.stdout)
         self.assertRegex(said.stdout, r"^\d+ calls as they were decided, 0 otherwise, 0 undecidable\n$")
+        self.write(deny(args="closed", tools={"echo": {}}))
+        said = run(SLUICE, "policy", "simulate", self.path, "--audit", self.home / "audit")
+        self.assertEqual(said.returncode, 1, said.stdout)
+        self.assertIn("undecidable: needs values, and the tool's schema  1 calls of echo", said.stdout)
 
 
 class Grants(GatewayCase):
