@@ -261,9 +261,10 @@ std::vector<Problem> lint(const Document& document, std::span<const KnownTool> t
 std::vector<std::string> unknown_names(const Document& document, const std::set<std::string, std::less<>>& names,
                                        std::size_t most) {
   std::vector<std::string> out;
+  std::set<std::string_view> seen;
   const auto look = [&](const std::string& name) {
     if (out.size() == most || name.find('*') != std::string::npos || names.contains(name)) return;
-    if (std::find(out.begin(), out.end(), name) == out.end()) out.push_back(name);
+    if (seen.insert(name).second) out.push_back(name);
   };
   for (const Named& hidden : document.hide) look(hidden.name);
   for (const Entry& entry : document.tools) {
