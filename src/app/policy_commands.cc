@@ -135,6 +135,7 @@ std::string wrong_flag(const Config& config) {
       {"--endpoint", !config.policy_endpoint.empty(), "simulate learn"},
       {"--server", !config.policy_server.empty(), "check test simulate learn"},
       {"--to", !config.policy_to.empty(), "convert"},
+      {"--state", !config.engine.state.empty(), "check test"},
       {"--upstream", !config.engine.upstream.empty(), "scan"},
       {"--upstream-header-file", !config.upstream_header_file.empty(), "scan"},
       {"--upstream-ca", !config.engine.upstream_ca.empty(), "scan"},

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+from fakes.http_mcp_server import HttpMcpServer
 from gateway_client import FAKE
 from harness import PATIENCE, SLUICE, clean_environment, poll, run
 from test_gateway import ALLOW, GatewayCase, deny
@@ -40,6 +41,26 @@ class Scan(GatewayCase):
         self.path.chmod(0o600)
         checked = run(SLUICE, "policy", "check", self.path)
         self.assertEqual((checked.returncode, checked.stdout), (0, f"{self.path}: valid\n"))
+
+    def test_servers_of_either_era_are_asked_page_by_page(self):
+        whole = list(json.loads(self.scan(command=FAKE).stdout)["tools"])
+        self.assertGreater(len(whole), 5)
+        for mode in ("pages", "legacy", "modern"):
+            with self.subTest(mode):
+                self.assertLessEqual(set(whole), set(json.loads(self.scan(mode=mode).stdout)["tools"]))
+
+    def test_servers_over_http_are_asked_with_the_credential_that_they_want(self):
+        for mode in ("", "json", "nosession", "sse", "legacy", "modern"):
+            with self.subTest(mode), HttpMcpServer(mode) as server:
+                done = run(SLUICE, "policy", "scan", "--home", self.home, "--upstream", server.url, seconds=60,
+                           env=clean_environment(SLUICE_UPSTREAM_TOKEN="opaque-1"))
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertIn("echo", json.loads(done.stdout)["tools"])
+                posts = [request for request in server.requests if request["method"] == "POST"]
+                self.assertEqual({request["headers"].get("Authorization") for request in posts}, {"Bearer opaque-1"})
+                self.assertNotIn("tools/call", [request["message"].get("method") for request in posts])
+        with HttpMcpServer("nothing") as server:
+            self.assertIn("404", self.scan("--upstream", server.url, command=(), code=1).stderr)
 
     def test_hostile_names_are_left_out_and_shown_escaped(self):
         done = self.scan(tools=[{"name": "good"}, {"name": "a\u001b[31mb"}, {"name": "good"}, {"name": ""}, {"name": 7}, {}, "no",
