@@ -70,6 +70,7 @@ class Scan {
     events.too_long = [this] { end(fail(Code::kTooLarge, "the server's answer is too long")); };
     events.waits = [this](mcp::SentKey key) { return key == sent_; };
     events.lost = [this](mcp::SentKey key, const mcp::RpcError& error, bool unsent) {
+      if (key != sent_) return;  // it is answered
       // A server of the modern era alone may refuse the handshake by an HTTP status.
       if (opening_ && !unsent) return on_answer({key, true, Json{{"code", error.code}, {"message", error.message}}});
       end(fail(Code::kUnavailable, shown(error.message)));

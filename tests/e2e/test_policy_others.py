@@ -7,9 +7,9 @@ import subprocess
 import sys
 import time
 
-from fakes.http_mcp_server import HttpMcpServer
 from gateway_client import FAKE
-from harness import PATIENCE, SLUICE, clean_environment, poll, run
+from harness import PATIENCE, SLUICE, clean_environment, poll, run  # first: it knows where the fakes are
+from fakes.http_mcp_server import HttpMcpServer
 from test_gateway import ALLOW, GatewayCase, deny
 
 
