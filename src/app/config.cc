@@ -185,27 +185,11 @@ struct Parser {
         ->transform(CLI::CheckedTransformer(kToolsets).description(""));
 
     auto* policy = add("policy", Command::kPolicy, "Work on policies without running them (docs/policy.md)");
-    policy->add_option("action", config.action, "check, explain, test, simulate, learn, convert or scan")
-        ->required()
-        ->check(CLI::IsMember({"check", "explain", "test", "simulate", "learn", "convert", "scan"}).description(""));
-    policy->add_option("file", config.arguments, "The policy; check takes several");
-    policy->add_option("--tool", config.policy_tool, "test: which tool is called");
-    policy->add_option("--audit", config.policy_audit, "simulate, learn: audit files, or one of them: what was called");
-    policy->add_option("--calls", config.policy_calls, "simulate, learn: what --record-calls kept, values too");
-    add_calls_key_option(*policy, config.engine);
-    policy->add_option("--server", config.policy_server,
-                       "simulate, learn: of which server's calls, if there are several");
-    policy->add_option("--grant", config.policy_grant, "simulate, learn: of which grant's calls alone");
-    policy->add_option(
-        "--endpoint", config.policy_endpoint,
-        "simulate, learn: one policy for all servers behind this one, whose tools it calls SERVER__TOOL");
-    policy->add_option("--toolset", config.engine.toolset, "scan: which tools: proxy, core or all")
-        ->transform(CLI::CheckedTransformer(kToolsets).description(""));
-    policy->add_option("--args", config.policy_args, "test: its arguments, one JSON object");
+    add_policy_options(*policy, config);
     policy
-        ->add_option("--to", config.policy_to,
-                     "convert: json, or yaml as Intercept reads it; without it the one that the file is not")
-        ->check(CLI::IsMember({"json", "yaml"}).description(""));
+        ->add_option("--toolset", config.engine.toolset, "scan: which of Sluice's tools: proxy, core, mitmproxy or all")
+        ->transform(CLI::CheckedTransformer(kToolsets).description(""));
+    state(policy);
 
     auto* grant = add("grant", Command::kGrant, "Who may call: tokens, each with a policy of its own (docs/grants.md)");
     grant->add_option("action", config.action, "admin, create, list, rotate or revoke")
@@ -445,9 +429,10 @@ ConfigOutcome read_config(int argc, char** argv, FileSystem& files) {
   Config config;
   Parser parser(config);
   // What stands behind `--` is the server's command, whatever it looks like.
-  if (argc > 1 && std::string_view(argv[1]) == "gateway") {
-    char** const end = argv + argc;
-    char** const mark = std::find(argv, end, std::string_view("--"));
+  char** const end = argv + argc;
+  char** const mark = std::find(argv, end, std::string_view("--"));
+  const std::string_view first = argc > 1 ? argv[1] : "";
+  if (first == "gateway" || (first == "policy" && std::find(argv, mark, std::string_view("scan")) != mark)) {
     if (mark != end) config.server_command.assign(mark + 1, end);
     argc = static_cast<int>(mark - argv);
   }

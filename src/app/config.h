@@ -117,9 +117,12 @@ struct Config {
   std::string policy_tool, policy_args;  // policy test; its files are `arguments`
   std::string policy_audit;              // policy simulate, learn
   std::string policy_calls;              // policy simulate, learn
-  // policy simulate, learn: of which server's and whose calls; under which name several servers have one policy
+  // policy check, test, simulate, learn: of which server's tools or calls, and whose; under which name several servers
+  // have one policy
   std::string policy_server, policy_grant, policy_endpoint;
-  std::string policy_to;  // policy convert: "json" or "yaml"
+  std::string policy_to;           // policy convert: "json" or "yaml"
+  std::string policy_schema;       // policy test: a file with the tool's input schema
+  std::uint64_t policy_wait = 60;  // policy scan: seconds
   // grant: its name is `subject`, its policy `engine.policy`
   std::string admin_token_file;   // --admin-token-file; empty: the terminal is asked
   std::string server = "sluice";  // create: whose tools
@@ -135,8 +138,9 @@ struct Config {
   // Of one of them, beside its name, command, URL and policy. Secrets.
   std::vector<std::string> server_environment;
   std::vector<std::pair<std::string, std::string>> server_fields;
-  std::string pin_mode;   // off, warn, enforce; empty: as its policy says
-  std::string isolation;  // session, grant, shared; empty: a session each in the legacy era, a grant in the modern
+  bool policy_of_all = false;  // --policy of several servers, since it has none of its own
+  std::string pin_mode;        // off, warn, enforce; empty: as its policy says
+  std::string isolation;       // session, grant, shared; empty: a session each in the legacy era, a grant in the modern
   bool pins_strict = false;
   bool no_bridge = false;            // an era that the server does not have is its own affair
   std::string upstream_header_file;  // its URL is engine.upstream, more CAs engine.upstream_ca

@@ -56,6 +56,47 @@ void add_gate_options(CLI::App& app, EngineConfig& engine, const char* policy) {
       ->capture_default_str();
 }
 
+void add_upstream_options(CLI::App& app, Config& config) {
+  app.add_option("--upstream", config.engine.upstream, "The server's URL, where it is no command of ours")
+      ->option_text("URL");
+  app.add_option("--upstream-header-file", config.upstream_header_file,
+                 "Lines `Name: value` that the server at --upstream wants (0600); or $SLUICE_UPSTREAM_TOKEN")
+      ->option_text("FILE");
+  app.add_option("--upstream-ca", config.engine.upstream_ca,
+                 "Trust the CAs in this PEM file towards --upstream, too; repeats");
+  app.add_flag("--insecure-upstream", config.insecure_upstream, "Plain HTTP to a server on another machine");
+}
+
+void add_policy_options(CLI::App& policy, Config& config) {
+  policy.add_option("action", config.action, "check, explain, test, simulate, learn, convert or scan")
+      ->required()
+      ->check(CLI::IsMember({"check", "explain", "test", "simulate", "learn", "convert", "scan"}).description(""));
+  policy.add_option("file", config.arguments, "The policy; check takes several");
+  policy.add_option("--tool", config.policy_tool, "test: which tool is called");
+  policy.add_option("--audit", config.policy_audit, "simulate, learn: audit files, or one of them: what was called");
+  policy.add_option("--calls", config.policy_calls, "simulate, learn: what --record-calls kept, values too");
+  add_calls_key_option(policy, config.engine);
+  policy.add_option(
+      "--server", config.policy_server,
+      "check, test: which server's tools, as the gateway has seen them; simulate, learn: of which server's "
+      "calls, if there are several");
+  policy.add_option("--schema", config.policy_schema, "test: the tool's input schema, or its entry of tools/list")
+      ->option_text("FILE");
+  policy.add_option("--grant", config.policy_grant, "simulate, learn: of which grant's calls alone");
+  policy.add_option("--endpoint", config.policy_endpoint,
+                    "simulate, learn: one policy for all servers behind this one, whose tools it calls SERVER__TOOL");
+  policy.add_option("--args", config.policy_args, "test: its arguments, one JSON object");
+  policy
+      .add_option("--to", config.policy_to,
+                  "convert: json, or yaml as Intercept reads it; without it the one that the file is not")
+      ->check(CLI::IsMember({"json", "yaml"}).description(""));
+  policy.add_option("--wait", config.policy_wait, "scan: seconds for a server's answers")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{3'600}).description(""))
+      ->capture_default_str();
+  add_upstream_options(policy, config);
+  policy.footer("scan asks a server for its tools where it is named: sluice policy scan -- CMD ARGS…");
+}
+
 void add_gateway_options(CLI::App& gateway, Config& config) {
   const std::map<std::string, ControlAuth> auths{{"token", ControlAuth::kToken}, {"none", ControlAuth::kNone}};
   gateway.remove_option(gateway.get_option("--config"));
@@ -86,15 +127,7 @@ void add_gateway_options(CLI::App& gateway, Config& config) {
   gateway.add_flag_callback(
       "--no-auth", [&config] { config.gateway_auth = ControlAuth::kNone; }, "The same as --auth none");
   gateway.add_option("--allow-host", config.allow_host, "Host names that --listen answers to; repeats");
-  gateway.add_option("--upstream", config.engine.upstream, "The server's URL, where it is no command of ours")
-      ->option_text("URL");
-  gateway
-      .add_option("--upstream-header-file", config.upstream_header_file,
-                  "Lines `Name: value` that the server at --upstream wants (0600); or $SLUICE_UPSTREAM_TOKEN")
-      ->option_text("FILE");
-  gateway.add_option("--upstream-ca", config.engine.upstream_ca,
-                     "Trust the CAs in this PEM file towards --upstream, too; repeats");
-  gateway.add_flag("--insecure-upstream", config.insecure_upstream, "Plain HTTP to a server on another machine");
+  add_upstream_options(gateway, config);
   gateway.footer("The server's command stands behind `--`: sluice gateway --policy FILE -- CMD ARGS…");
 }
 

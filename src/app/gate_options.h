@@ -13,6 +13,9 @@ void add_state_options(CLI::App& app, EngineConfig& engine, const std::string& t
 void add_calls_key_option(CLI::App& app, EngineConfig& engine);
 // `policy`: what --policy is, in the help.
 void add_gate_options(CLI::App& app, EngineConfig& engine, const char* policy);
+// Where a server is, but for its command, and how it is reached.
+void add_upstream_options(CLI::App& app, Config& config);
+void add_policy_options(CLI::App& policy, Config& config);
 // Without those of its subcommands.
 void add_gateway_options(CLI::App& gateway, Config& config);
 

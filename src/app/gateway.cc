@@ -60,6 +60,13 @@ std::string wrong_usage(const Config& config) {
   if (!is_server_name(config.server_name)) {
     return kWrongName;
   }
+  return wrong_upstream(config);
+}
+
+}  // namespace
+
+std::string wrong_upstream(const Config& config) {
+  const std::string& upstream = config.engine.upstream;
   const bool has_options =
       !config.upstream_header_file.empty() || !config.engine.upstream_ca.empty() || config.insecure_upstream;
   if (upstream.empty()) {
@@ -72,8 +79,6 @@ std::string wrong_usage(const Config& config) {
   }
   return "";
 }
-
-}  // namespace
 
 int run_gateway(const Config& config) {
   if (const std::string wrong = wrong_usage(config); !wrong.empty()) {

@@ -13,6 +13,7 @@
 #include "app/trusted_file.h"
 #include "base/text.h"
 #include "gateway/era_bridge.h"
+#include "gateway/visible_text.h"
 
 namespace sluice::app {
 
@@ -176,6 +177,9 @@ std::shared_ptr<gateway::Relay> GatewayCore::make_relay(gateway::Caller caller, 
     using Pins = gateway::Policy::Pins;
     deps.pin_mode = config_.pin_mode == "off" ? Pins::kOff : config_.pin_mode == "warn" ? Pins::kWarn : Pins::kEnforce;
   }
+  deps.listed = [this](const gateway::Caller& caller, const std::set<std::string, std::less<>>& tools) {
+    compare(caller, tools);
+  };
   deps.over_http = !has_child();
   deps.can_be_asked = asked == Asked::kMayBe;
   deps.to_client = std::move(wires.to_client);
@@ -257,6 +261,20 @@ gateway::RelayFactory GatewayCore::relay_factory() {
   };
   factory.notice = notices();
   return factory;
+}
+
+void GatewayCore::compare(const gateway::Caller& caller, const std::set<std::string, std::less<>>& tools) {
+  constexpr std::size_t kMostGrants = 1'000, kMostNames = 10;
+  if (config_.policy_of_all && caller.grant == "default") return;  // it names the other servers' tools, too
+  if (compared_.size() == kMostGrants || !compared_.insert(caller.grant).second) return;
+  const auto names = gate_.unknown_names(caller.grant, config_.server_name, tools, kMostNames + 1);
+  if (names.empty()) return;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(names.size(), kMostNames); ++i) {
+    text += (i == 0 ? "" : ", ") + gateway::visible_text(utf16_prefix(names[i], 128));
+  }
+  notices()(fmt::format("warning: the policy of {} names tools that {} does not list: {}{}", caller.grant,
+                        config_.server_name, text, names.size() > kMostNames ? " and more" : ""));
 }
 
 void GatewayCore::tick() {

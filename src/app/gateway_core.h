@@ -3,6 +3,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "app/approval_service.h"
@@ -43,6 +44,8 @@ class GatewayCore {
     bool tells_of_grants = true;       // of several cores one does, for the person
   };
   Status build(Hooks hooks);
+  // What connect() alone needs; build() does it, too.
+  Status prepare_upstream();
 
   boost::asio::io_context& control() { return control_; }
   const Config& config() const { return config_; }
@@ -88,13 +91,14 @@ class GatewayCore {
 
  private:
   Status prepare_grants();
-  Status prepare_upstream();
   // gate.md 9: whether clients share what is behind a core, of one grant or of several.
   bool is_shared() const { return config_.isolation == "grant" || config_.isolation == "shared"; }
   Result<std::shared_ptr<gateway::Upstream>> join(const gateway::Caller& caller, gateway::ClientEra era,
                                                   gateway::UpstreamEvents events);
   void prepare_bearer(const Url& url, std::shared_ptr<tls::ClientContext> trust);
   void tick();
+  // gate.md 3: what a policy names and the server does not have is said once.
+  void compare(const gateway::Caller& caller, const std::set<std::string, std::less<>>& tools);
   bool look_at_pins();
 
   const Config& config_;
@@ -130,7 +134,8 @@ class GatewayCore {
   std::vector<std::weak_ptr<gateway::ChildUpstream>> children_;
   gateway::SharedServers shared_;
   Hooks hooks_;
-  std::optional<std::int64_t> pins_revision_;  // absent: it could not be read
+  std::set<std::string, std::less<>> compared_;  // grants
+  std::optional<std::int64_t> pins_revision_;    // absent: it could not be read
   unsigned ticks_ = 0;
   bool was_closed_ = false;
 };
@@ -140,6 +145,9 @@ class GatewayCore {
 Result<gateway::UpstreamFields> read_upstream_fields(const std::string& path, const Secret* token);
 // Why this may not be one of them; empty: it may. Never says the value.
 std::string wrong_upstream_field(std::string_view name, std::string_view value);
+
+// What is wrong with how --upstream was asked for; empty: nothing.
+std::string wrong_upstream(const Config& config);
 
 // One way for clients to come each; the exit code.
 int run_gateway_on_stdio(GatewayCore& core);

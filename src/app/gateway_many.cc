@@ -46,7 +46,8 @@ Status ManyServers::build(const Config& config, const Home& home, GatewayCore::H
 // Its policy is what the person meant to be in force: one that cannot be ends the start.
 Status ManyServers::add(GatewayServer server, const GatewayCore::Hooks& hooks) {
   const bool first = servers_.empty();
-  if (server.policy.empty()) server.policy = config_->engine.policy;
+  const bool of_all = server.policy.empty();
+  if (of_all) server.policy = config_->engine.policy;
   if (server.policy.empty() && config_->grant.empty()) {
     return fail(Code::kInvalid, server.name + " has no `policy`, and there is no --policy for all");
   }
@@ -59,6 +60,7 @@ Status ManyServers::add(GatewayServer server, const GatewayCore::Hooks& hooks) {
   its.engine.upstream = std::move(server.url);
   its.server_fields = std::move(server.fields);
   its.engine.policy = std::move(server.policy);
+  its.policy_of_all = of_all;
   its.pin_mode = std::move(server.pins);
   if (!server.isolation.empty()) its.isolation = std::move(server.isolation);
   its.upstream_token.reset();  // it would go to all of them

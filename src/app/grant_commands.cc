@@ -80,8 +80,8 @@ int make_admin(AdminSession& session) {
 }
 
 // What is wrong with a policy is said here, not when the grant is first used.
-Status check_policy(const std::string& path) {
-  const LoadedPolicy loaded = load_policy(path);
+Status check_policy(const std::string& path, const std::string& server) {
+  const LoadedPolicy loaded = load_policy(path, nullptr, server == "sluice" ? ToolsOf::kOurs : ToolsOf::kOthers);
   for (const std::string& warning : loaded.warnings) fmt::print(stderr, "sluice: warning: {}\n", warning);
   if (loaded.engine) return {};
   for (std::size_t i = 1; i < loaded.errors.size(); ++i) fmt::print(stderr, "sluice: {}\n", loaded.errors[i]);
@@ -117,7 +117,7 @@ int create(AdminSession& session) {
   grant.stdio = config.stdio;
   if (!config.engine.policy.empty()) {
     grant.policy = absolute_path(config.engine.policy);
-    if (const Status good = check_policy(grant.policy); !good) return report(good.error());
+    if (const Status good = check_policy(grant.policy, grant.server); !good) return report(good.error());
   }
   if (const Status proven = session.require_admin("grant/create", grant.name); !proven) return report(proven.error());
   const std::string token = grant.stdio ? "" : gateway::make_credential(gateway::kGrantPrefix, session.entropy());

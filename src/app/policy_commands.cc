@@ -5,11 +5,10 @@
 
 #include "app/commands.h"
 #include "app/home.h"
+#include "app/pinned_tools.h"
 #include "app/policy_file.h"
 #include "app/policy_simulate.h"
-#include "gateway/policy_gate.h"
 #include "policy/intercept.h"
-#include "policy/memory_store.h"
 
 namespace sluice::app {
 namespace {
@@ -43,17 +42,23 @@ std::optional<policy::Document> load(const std::string& file, std::vector<Proble
   return std::move(parsed.document);
 }
 
-std::vector<Problem> warnings_of(const policy::Document& document, const std::vector<tools::Tool>& all) {
-  const std::vector<policy::KnownTool> known = known_tools(all);
-  std::vector<Problem> warnings = policy::lint(document, known);
-  for (Problem& problem : policy::unenforced(document)) warnings.push_back(std::move(problem));
+// Whose tools a policy is compared with.
+struct Compared {
+  std::vector<policy::KnownTool> tools;
+  std::string server;  // empty: our own
+};
+
+std::vector<Problem> warnings_of(const policy::Document& document, const Compared& compared) {
+  std::vector<Problem> warnings = policy::lint(document, compared.tools, compared.server);
+  const auto whose = compared.server.empty() ? policy::Tools::kOurs : policy::Tools::kOthers;
+  for (Problem& problem : policy::unenforced(document, whose)) warnings.push_back(std::move(problem));
   std::stable_sort(warnings.begin(), warnings.end(),
                    [](const Problem& a, const Problem& b) { return a.line < b.line; });
   return warnings;
 }
 
 // True if the file may be put in force as far as its text goes.
-bool check_file(const std::string& file, const std::vector<tools::Tool>& all, bool json) {
+bool check_file(const std::string& file, const Compared& compared, bool json) {
   const auto text = load_policy_text(absolute_path(file));
   policy::Parsed parsed;
   if (text) {
@@ -61,7 +66,7 @@ bool check_file(const std::string& file, const std::vector<tools::Tool>& all, bo
   } else {
     parsed.errors.push_back({0, "", text.error().message});
   }
-  std::vector<Problem> warnings = parsed.document ? warnings_of(*parsed.document, all) : std::vector<Problem>();
+  std::vector<Problem> warnings = parsed.document ? warnings_of(*parsed.document, compared) : std::vector<Problem>();
   warnings.insert(warnings.end(), parsed.notes.begin(), parsed.notes.end());
   if (json) {
     fmt::print("{}\n", dump_json(Json{{"file", file},
@@ -85,9 +90,13 @@ bool check_file(const std::string& file, const std::vector<tools::Tool>& all, bo
 }
 
 int check(const Config& config) {
-  const std::vector<tools::Tool> all = tools::all_tools();
+  const bool ours = config.policy_server.empty() || config.policy_server == "sluice";
+  const std::vector<tools::Tool> all = ours ? tools::all_tools() : std::vector<tools::Tool>();
+  Result<PinnedTools> pinned = ours ? PinnedTools() : pinned_tools(config, config.policy_server);
+  if (!pinned) return report(pinned.error());
+  const Compared compared{ours ? known_tools(all) : known_tools(*pinned), ours ? "" : config.policy_server};
   bool valid = true;
-  for (const std::string& file : config.arguments) valid = check_file(file, all, config.json) && valid;
+  for (const std::string& file : config.arguments) valid = check_file(file, compared, config.json) && valid;
   return valid ? 0 : 1;
 }
 
@@ -103,102 +112,42 @@ int explain(const Config& config) {
   return 0;
 }
 
-struct Tested {
-  policy::Decision decision;
-  Json counters = Json::array();
-};
-
-// Name, arguments, then one reservation in fresh counters.
-Tested judge(const policy::Engine& engine, const policy::Call& call) {
-  Tested tested;
-  const policy::NameAnswer name = engine.judge_name(call.tool, call.risk);
-  if (name != policy::NameAnswer::kListed) {
-    tested.decision = engine.judged_name(call.tool, name);
-    return tested;
-  }
-  tested.decision = engine.decide(call);
-  for (std::size_t i = 0; i < tested.decision.uses.size(); ++i) {
-    const policy::LimitUse& use = tested.decision.uses[i];
-    const auto units = [](policy::Micro micro) {
-      return micro % policy::kMicro == 0 ? Json(micro / policy::kMicro)
-                                         : Json(static_cast<double>(micro) / static_cast<double>(policy::kMicro));
-    };
-    tested.counters.push_back({{"rule", *tested.decision.limit_rules[i]},
-                               {"counts", units(use.amount)},
-                               {"max", units(use.max)},
-                               {"window", to_string(use.window)},
-                               {"sliding", use.sliding}});
-  }
-  policy::MemoryStore store;
-  const auto reserved = store.reserve(tested.decision.uses, SystemClock().wall());
-  if (!reserved) return tested;
-  if (const auto* reached = std::get_if<policy::LimitReached>(&*reserved)) {
-    tested.decision = policy::Engine::limit_reached(tested.decision, *reached);
-  }
-  return tested;
-}
-
-std::string_view verdict_text(policy::Verdict verdict, policy::Mode mode) {
-  if (verdict == policy::Verdict::kAllow) return "allow";
-  if (mode == policy::Mode::kMonitor) return "would_deny";
-  return verdict == policy::Verdict::kDeny ? "deny" : "ask";
-}
-
-int print_tested(const Config& config, const policy::Engine& engine, const Tested& tested) {
-  const std::string_view verdict = verdict_text(tested.decision.verdict, engine.document().mode);
-  // What a call sends is judged where it is dialled, so that no answer here is the whole one.
-  const auto& egress = engine.document().egress;
-  const std::string beyond = egress ? policy::explain(*egress) : "";
-  if (config.json) {
-    Json answer = {{"tool", config.policy_tool},   {"decision", verdict},
-                   {"rule", tested.decision.rule}, {"message", tested.decision.message},
-                   {"counters", tested.counters},  {"revision", engine.revision()}};
-    if (egress) answer["egress"] = beyond;
-    fmt::print("{}\n", dump_json(answer));
-  } else {
-    fmt::print("decision  {}\n", verdict);
-    if (!tested.decision.rule.empty()) fmt::print("rule      {}\n", policy::printable(tested.decision.rule));
-    if (!tested.decision.message.empty()) fmt::print("message   {}\n", policy::printable(tested.decision.message));
-    for (const Json& one : tested.counters) {
-      fmt::print("counter   {}: counts {} of {} in {} {}\n", policy::printable(one["rule"].get<std::string>()),
-                 dump_json(one["counts"]), dump_json(one["max"]), one["sliding"].get<bool>() ? "any" : "each UTC",
-                 one["window"].get<std::string>());
-    }
-    if (egress) fmt::print("egress    {}\n", policy::printable(beyond));
-  }
-  return tested.decision.verdict == policy::Verdict::kAllow || engine.document().mode == policy::Mode::kMonitor ? 0 : 1;
-}
-
 int test(const Config& config) {
   if (config.policy_tool.empty()) return usage("`policy test` needs --tool NAME");
-  const auto source = policy::parse_source(config.policy_args.empty() ? "{}" : config.policy_args);
-  if (!source) return usage("--args: " + source.error().message);
-  if (!source->is(policy::Node::Kind::kObject)) return usage("--args takes a JSON object");
   auto document = load(config.arguments.front());
-  if (!document) return 1;
-  const auto engine = policy::Engine::compile(*std::move(document));
-  if (!engine) return report(engine.error());
+  return document ? test_policy(config, *std::move(document)) : 1;
+}
 
-  const std::vector<tools::Tool> all = tools::all_tools();
-  const auto tool =
-      std::find_if(all.begin(), all.end(), [&](const auto& one) { return one.name == config.policy_tool; });
-  const Json given = policy::to_json(*source);
-  const policy::Spellings spellings = policy::spellings_of(*source, given);
-  if (tool == all.end()) {
-    fmt::print(stderr, "sluice: no tool of Sluice's own: judged as another server's, with the arguments as they are\n");
-    return print_tested(config, **engine,
-                        judge(**engine, {.tool = config.policy_tool, .arguments = given, .spellings = &spellings}));
+// A flag that says nothing to this action, so that whoever gives it means something else; empty: there is none.
+std::string wrong_flag(const Config& config) {
+  struct Flag {
+    std::string_view name;
+    bool given;
+    std::string_view actions;
+  };
+  const Flag flags[] = {
+      {"--tool", !config.policy_tool.empty(), "test"},
+      {"--args", !config.policy_args.empty(), "test"},
+      {"--schema", !config.policy_schema.empty(), "test"},
+      {"--audit", !config.policy_audit.empty(), "simulate learn"},
+      {"--calls", !config.policy_calls.empty(), "simulate learn"},
+      {"--grant", !config.policy_grant.empty(), "simulate learn"},
+      {"--endpoint", !config.policy_endpoint.empty(), "simulate learn"},
+      {"--server", !config.policy_server.empty(), "check test simulate learn"},
+      {"--to", !config.policy_to.empty(), "convert"},
+      {"--state", !config.engine.state.empty(), "check test"},
+      {"--upstream", !config.engine.upstream.empty(), "scan"},
+      {"--upstream-header-file", !config.upstream_header_file.empty(), "scan"},
+      {"--upstream-ca", !config.engine.upstream_ca.empty(), "scan"},
+      {"--insecure-upstream", config.insecure_upstream, "scan"},
+      {"--wait", config.policy_wait != Config().policy_wait, "scan"},
+  };
+  for (const Flag& flag : flags) {
+    if (flag.given && flag.actions.find(config.action) == std::string_view::npos) {
+      return fmt::format("`policy {}` takes no {}", config.action, flag.name);
+    }
   }
-  const policy::RiskClass risk = gateway::policy_risk(tool->risk);
-  // Hidden and unlisted names are answered before the arguments are looked at.
-  Json effective = Json::object();
-  if ((*engine)->judge_name(tool->name, risk) == policy::NameAnswer::kListed) {
-    auto parsed = tools::parse_arguments(*tool, given);
-    if (!parsed) return report(parsed.error());
-    effective = *std::move(parsed);
-  }
-  return print_tested(config, **engine,
-                      judge(**engine, {.tool = config.policy_tool, .risk = risk, .arguments = effective}));
+  return "";
 }
 
 int simulate(const Config& config) {
@@ -237,8 +186,8 @@ int convert(const Config& config) {
 }  // namespace
 
 int run_policy(const Config& config) {
-  if (config.action == "scan")
-    return config.arguments.empty() ? scan_policy(config) : usage("`policy scan` takes no FILE");
+  if (const std::string wrong = wrong_flag(config); !wrong.empty()) return usage(wrong);
+  if (config.action == "scan") return scan_policy(config);
   if (config.action == "learn") {
     if (!config.arguments.empty()) return usage("`policy learn` takes no FILE");
     if (config.policy_audit.empty() != config.policy_calls.empty()) return learn_policy(config);

@@ -1,6 +1,7 @@
 #include "app/policy_file.h"
 
 #include "gateway/policy_gate.h"
+#include "tools/twins.h"
 
 namespace sluice::app {
 namespace {
@@ -59,6 +60,10 @@ std::vector<policy::KnownTool> known_tools(const std::vector<tools::Tool>& tools
   for (const tools::Tool& tool : tools) {
     policy::KnownTool one{tool.name, gateway::policy_risk(tool.risk), {}};
     for (const tools::Field& field : tool.fields) one.arguments.push_back(field.name);
+    for (const auto& [mitmproxy, proxy] : tools::twins()) {
+      if (tool.name == mitmproxy) one.twins.push_back(proxy);
+      if (tool.name == proxy) one.twins.push_back(mitmproxy);
+    }
     known.push_back(std::move(one));
   }
   return known;

@@ -92,7 +92,7 @@ class Simulation {
   std::optional<policy::Decision> decide(const PastCall& call, std::string& missing) {
     if (call.method != "tools/call") {
       policy::Decision decision;
-      if (!policy::is_governed_method(call.method) || engine_.allows_method(call.method)) return decision;
+      if (engine_.allows_method(call.method)) return decision;
       decision.verdict = policy::Verdict::kDeny;
       decision.rule = "(method)";
       return decision;
@@ -107,8 +107,12 @@ class Simulation {
 
   std::optional<policy::Decision> by_names(const PastCall& call, std::string& missing) const {
     missing = "values";
-    return policy::decide_by_names(engine_, call.grant, call.policy_server, call.policy_tool, call.risk,
-                                   call.arguments);
+    auto decision =
+        policy::decide_by_names(engine_, call.grant, call.policy_server, call.policy_tool, call.risk, call.arguments);
+    const bool closed = engine_.document().closed_args && !call.risk && !call.arguments.empty();
+    if (!decision || decision->verdict == policy::Verdict::kDeny || !closed) return decision;
+    missing = "values, and the tool's schema";
+    return std::nullopt;
   }
 
   std::optional<policy::Decision> by_values(const PastCall& call, std::string& missing) const {
@@ -157,39 +161,6 @@ int simulate_policy(const Config& config, const policy::Engine& engine) {
   Simulation simulation(engine, *past);
   for (const PastCall& call : past->calls) simulation.run(call);
   return simulation.print(config);
-}
-
-// What policy.md 1.12 advises for each class.
-int scan_policy(const Config& config) {
-  Json hide = Json::array(), entries = Json::object();
-  std::vector<tools::Tool> all = tools::all_tools();
-  std::erase_if(all, [&](const tools::Tool& tool) { return !belongs_to(tool, config.engine.toolset); });
-  for (const tools::Risk risk : {tools::Risk::kRead, tools::Risk::kWrite, tools::Risk::kExecute}) {
-    for (const tools::Tool& tool : all) {
-      if (tool.risk != risk) continue;
-      Json entry = Json::object();
-      if (risk != tools::Risk::kRead) {
-        entry["limits"] = Json::array({{{"counter", std::string(tool.name) + "_rate"},
-                                        {"window", "minute"},
-                                        {"max", risk == tools::Risk::kWrite ? 30 : 10},
-                                        {"scope", "grant"}}});
-      }
-      entries[std::string(tool.name)] = std::move(entry);
-    }
-  }
-  for (const tools::Tool& tool : all) {
-    if (tool.risk == tools::Risk::kDestructive) hide.push_back(tool.name);
-  }
-  fmt::print("{}\n",
-             dump_json(Json{{"version", "1"},
-                            {"description", fmt::format("{} tools of Sluice {} by their class: reading is allowed, "
-                                                        "writing and executing are counted, the rest is hidden",
-                                                        all.size(), SLUICE_VERSION)},
-                            {"default", "deny"},
-                            {"hide", hide},
-                            {"tools", entries}},
-                       JsonStyle::kIndented));
-  return 0;
 }
 
 }  // namespace sluice::app

@@ -6,6 +6,7 @@
 #include "gateway/callee.h"
 #include "gateway/visible_text.h"
 #include "policy/canonical.h"
+#include "policy/explain.h"
 #include "tools/secret_handles.h"
 
 namespace sluice::gateway {
@@ -96,6 +97,22 @@ tl::expected<PolicyGate::EnginePtr, Decision> PolicyGate::engine_for(const Calle
 bool PolicyGate::is_open(std::string_view grant, std::string_view method) const {
   const EnginePtr engine = find_engine(grant);
   return engine && (engine->document().mode == policy::Mode::kMonitor || engine->allows_method(method));
+}
+
+std::vector<std::string> PolicyGate::unknown_names(std::string_view grant, std::string_view server,
+                                                   const std::set<std::string, std::less<>>& tools,
+                                                   std::size_t most) const {
+  const EnginePtr engine = find_engine(grant);
+  if (!engine) return {};
+  if (!is_of_endpoint(grant)) return policy::unknown_names(engine->document(), tools, most);
+  // Of one of several servers: what begins with its name.
+  const std::string prefix = fmt::format("{}__", server);
+  std::set<std::string, std::less<>> prefixed;
+  for (const std::string& tool : tools) prefixed.insert(prefix + tool);
+  std::vector<std::string> names = policy::unknown_names(engine->document(), prefixed, std::string::npos);
+  std::erase_if(names, [&](const std::string& name) { return !name.starts_with(prefix); });
+  if (names.size() > most) names.resize(most);
+  return names;
 }
 
 bool PolicyGate::is_listed(std::string_view grant, std::string_view tool, std::optional<tools::Risk> risk) const {
@@ -333,6 +350,16 @@ std::optional<policy::Decision> PolicyGate::others_rule(const Subject& subject) 
   const rules::RulePtr rule = rules_ ? rules_->find(id->get_ref<const std::string&>()) : nullptr;
   if (rules_ && (!rule || rule->spec.grant == subject.caller.grant)) return std::nullopt;
   return deny("/own_only", "this rule was made by another grant; only its own may be changed here");
+}
+
+Json with_defaults(const Json& schema, Json arguments) {
+  const Json* fields = find_member(schema, "properties");
+  if (!fields || !fields->is_object()) return arguments;
+  for (const auto& [name, field] : fields->items()) {
+    const Json* value = find_member(field, "default");
+    if (value && !arguments.contains(name)) arguments[name] = *value;
+  }
+  return arguments;
 }
 
 std::optional<policy::Decision> denied_by_schema(const Json& schema, const Json& arguments) {

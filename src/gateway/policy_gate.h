@@ -74,6 +74,9 @@ class PolicyGate final : public Policy {
   void give_back(policy::Reservation& reserved) override;
   // Whether the grant's policy leaves the method open, whoever shows which token: for what is offered.
   bool is_open(std::string_view grant, std::string_view method) const;
+  // What the grant's policy names in `tools` and `hide` and a server with these tools does not have, at most `most`.
+  std::vector<std::string> unknown_names(std::string_view grant, std::string_view server,
+                                         const std::set<std::string, std::less<>>& tools, std::size_t most) const;
   // One of our own tools; may_see() also looks at whether the caller's grant still holds.
   bool is_listed(std::string_view grant, std::string_view tool, std::optional<tools::Risk> risk) const;
 
@@ -119,6 +122,9 @@ class PolicyGate final : public Policy {
   std::optional<std::int64_t> decisions_;
   std::optional<MonoTime> decisions_read_;
 };
+
+// What a foreign server fills in is judged as if the caller had said it (gate.md 3). `schema` null: nothing.
+Json with_defaults(const Json& schema, Json arguments);
 
 // `"args": "closed"` for a foreign tool: the denial of what its schema does not know.
 std::optional<policy::Decision> denied_by_schema(const Json& schema, const Json& arguments);

@@ -30,8 +30,15 @@ Relay::Relay(Deps deps)
                 told({{}, true, {{"code", mcp::rpc::kInternalError}, {"message", "the server cannot be asked"}}});
               },
               deps_.over_http, [this] { return deps_.pin_mode.value_or(deps_.policy.pins(deps_.caller)); },
-              [this](std::string_view text) { note(text); }}),
+              [this](std::string_view text) { note(text); }, [this] { tell_of_list(); }}),
       hears_(!deps_.over_http) {}
+
+void Relay::tell_of_list() const {
+  if (!deps_.listed) return;
+  std::set<std::string, std::less<>> names;
+  for (const auto& tool : tools_.all()) names.insert(tool->name);
+  deps_.listed(deps_.caller, names);
+}
 
 void Relay::note(std::string_view text) {
   if (notices_ > kMaxNotices) return;

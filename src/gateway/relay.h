@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -49,7 +50,9 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
     PinStore::First first = PinStore::First::kAccept;
     Caller caller;
     std::optional<Policy::Pins> pin_mode = {};  // in place of the policy's
-    bool over_http = false;    // the server is reached so: a tool whose schema no HTTP client may follow is left out
+    bool over_http = false;  // the server is reached so: a tool whose schema no HTTP client may follow is left out
+    // A whole list of the server's tools is there: theirs and whose policy it falls under.
+    std::function<void(const Caller&, const std::set<std::string, std::less<>>&)> listed = {};
     bool can_be_asked = true;  // false: the clients are of an era in which servers ask nothing
     std::function<void(ToClient)> to_client;
     std::function<void(std::string)> to_server;
@@ -155,6 +158,7 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
   void refuse_raw(const mcp::RequestId& id, Json error);
   void shape_answer(std::string_view method, const mcp::RequestId& id, Json& result);
   void note(std::string_view text);
+  void tell_of_list() const;
   void tell_of_tools();
   void end_request(const mcp::RequestId& id, const std::function<std::string(const mcp::RequestId&)>& write, int error);
 

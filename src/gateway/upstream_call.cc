@@ -3,6 +3,7 @@
 #include "base/json_spelling.h"
 #include "gateway/answer_cut.h"
 #include "gateway/era_messages.h"
+#include "gateway/policy_gate.h"
 #include "gateway/relay_rules.h"
 #include "gateway/upstream.h"
 
@@ -36,16 +37,9 @@ std::string_view UpstreamCall::governing() const {
   return is_task_method(method_) ? "tools/call" : governing_method(method_);
 }
 
-// What a server fills in is judged as if the client had said it; what is passed on is what the client said.
+// What is passed on is what the client said.
 Result<Json> UpstreamCall::parse(const Json& arguments) const {
-  Json effective = plain_json(arguments);
-  const Json* fields = tool_ ? find_member(tool_->schema, "properties") : nullptr;
-  if (!fields || !fields->is_object()) return effective;
-  for (const auto& [name, field] : fields->items()) {
-    const Json* value = find_member(field, "default");
-    if (value && !effective.contains(name)) effective[name] = *value;
-  }
-  return effective;
+  return with_defaults(tool_ ? tool_->schema : Json(), plain_json(arguments));
 }
 
 policy::Spellings UpstreamCall::spellings(const Json& arguments) const {

@@ -14,18 +14,17 @@ namespace {
 constexpr std::size_t kMaxName = 128;
 constexpr std::chrono::minutes kLongestTtl{1};  // gate.md 9
 
-// A5: what looks like another name is none.
-bool is_name(std::string_view name) {
+Json failure(std::string_view text) { return Json{{"code", mcp::rpc::kInternalError}, {"message", text}}; }
+
+}  // namespace
+
+bool is_tool_name(std::string_view name) {
   const auto good = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
            c == '/' || c == '-';
   };
   return !name.empty() && name.size() <= kMaxName && std::all_of(name.begin(), name.end(), good);
 }
-
-Json failure(std::string_view text) { return Json{{"code", mcp::rpc::kInternalError}, {"message", text}}; }
-
-}  // namespace
 
 bool UpstreamTools::is_kept(bool tells_of_changes) const {
   return known_ && (tells_of_changes || deps_.clock.mono() - fetched_ < ttl_);
@@ -60,7 +59,7 @@ void UpstreamTools::take(Json result) {
   text_.clear();
   for (Json& entry : list) {
     const Json* name = find_member(entry, "name");
-    const bool named = name && name->is_string() && is_name(name->get_ref<const std::string&>());
+    const bool named = name && name->is_string() && is_tool_name(name->get_ref<const std::string&>());
     if (!named || by_name_.contains(name->get<std::string>())) {
       deps_.notice(fmt::format("a tool of {} is left out: its name is {}", deps_.name.server,
                                named ? "there twice" : "none that MCP allows"));
@@ -92,6 +91,7 @@ void UpstreamTools::take(Json result) {
   fetched_ = deps_.clock.mono();
   known_ = true;
   check_pins();
+  if (deps_.listed) deps_.listed();
 }
 
 void UpstreamTools::end(const Failure& failed) {

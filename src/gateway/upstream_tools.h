@@ -18,6 +18,9 @@
 
 namespace sluice::gateway {
 
+// A5: 1 to 128 of A-Z a-z 0-9 _ . / -; what looks like another name is none.
+bool is_tool_name(std::string_view name);
+
 struct UpstreamTool {
   Json entry;   // as the server gave it, with spellings
   Json schema;  // its inputSchema with ordinary numbers; null: none
@@ -44,6 +47,7 @@ class UpstreamTools {
     bool over_http = false;  // a tool whose schema no HTTP client may follow is left out
     std::function<Policy::Pins()> mode;
     std::function<void(std::string_view)> notice;  // for the person who runs the gateway
+    std::function<void()> listed = {};             // a whole list is there
   };
   explicit UpstreamTools(Deps deps) : deps_(std::move(deps)) {}
 

@@ -14,6 +14,10 @@ std::string joined(const std::vector<std::string>& parts, std::string_view betwe
   return out;
 }
 
+std::string counted(std::uint64_t count, std::string_view one, std::string_view more) {
+  return fmt::format("{} {}", count, count == 1 ? one : more);
+}
+
 std::string_view verb(Operator op) {
   switch (op) {
     case Operator::kEq:
@@ -107,8 +111,10 @@ void say_entry(const Entry& entry, std::vector<std::string>& out) {
   }
   if (entry.approval) {
     const std::string when = say(entry.approval->when);
-    out.push_back(fmt::format("  A person must approve{} (by {}, within {} s).", when.empty() ? "" : " if " + when,
-                              joined(entry.approval->approvers, " or "), entry.approval->timeout.count()));
+    const std::string& message = entry.approval->message;
+    out.push_back(fmt::format("  A person must approve{} (by {}, within {} s).{}", when.empty() ? "" : " if " + when,
+                              joined(entry.approval->approvers, " or "), entry.approval->timeout.count(),
+                              message.empty() ? "" : " They are told: \"" + message + "\"."));
   }
   for (const Limit& limit : entry.limits) out.push_back("  " + say(limit));
   if (!entry.result) return;
@@ -116,9 +122,10 @@ void say_entry(const Entry& entry, std::vector<std::string>& out) {
     out.push_back(*entry.result->raw ? "  Secrets may be shown (show_secrets)." : "  Secrets are never shown.");
   }
   if (!entry.result->redact.empty())
-    out.push_back(fmt::format("  {} kinds of text are masked in answers.", entry.result->redact.size()));
+    out.push_back(fmt::format("  {} masked in answers.",
+                              counted(entry.result->redact.size(), "kind of text is", "kinds of text are")));
   if (!entry.result->block.empty())
-    out.push_back(fmt::format("  Answers are withheld by {} rules.", entry.result->block.size()));
+    out.push_back(fmt::format("  Answers are withheld by {}.", counted(entry.result->block.size(), "rule", "rules")));
   if (entry.result->max_bytes) out.push_back(fmt::format("  Answers have at most {} bytes.", *entry.result->max_bytes));
 }
 
@@ -138,10 +145,13 @@ void say_rest(const Document& document, std::vector<std::string>& out) {
   if (document.handles)
     out.push_back(
         "Secrets in answers are replaced by handles: used where they came from, by replays, and seen by nobody.");
-  if (document.max_in_flight)
-    out.push_back(fmt::format("At most {} calls of a grant run at once.", *document.max_in_flight));
+  if (document.max_in_flight) {
+    out.push_back(fmt::format("At most {} of a grant {} at once.", counted(*document.max_in_flight, "call", "calls"),
+                              *document.max_in_flight == 1 ? "runs" : "run"));
+  }
   if (document.max_denials) {
-    out.push_back(fmt::format("After {} denials in {}{} a grant gets no answers but 429.", document.max_denials->max,
+    out.push_back(fmt::format("After {} in {}{} a grant gets no answers but 429.",
+                              counted(document.max_denials->max, "denial", "denials"),
                               article_of(document.max_denials->window), to_string(document.max_denials->window)));
   }
 }
@@ -177,6 +187,9 @@ std::vector<std::string> explain(const Document& document) {
     out.push_back(fmt::format("Hidden, and {}: {}.",
                               document.hidden_reply == HiddenReply::kDenied ? "denied" : "answered as unknown",
                               joined(hidden, ", ")));
+  }
+  for (const RiskEntry& entry : document.risk) {
+    out.push_back(fmt::format("Other servers' tools named {} are of the class {}.", entry.name, to_string(entry.risk)));
   }
   for (const Entry& entry : document.tools) {
     const std::size_t before = out.size();

@@ -20,18 +20,21 @@ std::size_t line_of(const Document& document, std::string_view member) {
 
 class Linter {
  public:
-  Linter(const Document& document, std::span<const KnownTool> tools) : document_(document), tools_(tools) {}
+  Linter(const Document& document, std::span<const KnownTool> tools, std::string_view server)
+      : document_(document), tools_(tools), server_(server) {}
 
   std::vector<Problem> run() {
+    quiet_ = tools_.empty() || (server_.empty() && is_for_another_server());
     for (const Named& hidden : document_.hide) check_name(hidden.name, hidden.line, "/hide");
     for (const RiskEntry& entry : document_.risk) {
-      if (known(entry.name)) {
+      if (server_.empty() && known(entry.name)) {
         warn(entry.line, "/risk/" + pointer_segment(entry.name), "ignored: the class of Sluice's own tools is fixed");
       }
     }
     for (const Entry& entry : document_.tools) check_entry(entry);
     if (document_.egress) check_egress(*document_.egress);
     if (document_.handles) check_handles();
+    check_twins();
     if (allows_nothing()) warn(1, "", "allows no tool");
     std::stable_sort(out_.begin(), out_.end(), [](const Problem& a, const Problem& b) { return a.line < b.line; });
     return std::move(out_);
@@ -56,18 +59,83 @@ class Linter {
     if (std::any_of(name.begin(), name.end(), odd) || name.size() > 128) {
       return warn(line, path, "no tool has such a name: names are 1 to 128 of A-Z a-z 0-9 _ . / -");
     }
-    // Foreign servers' tools are unknown here, and that is no mistake.
-    if (tools_.empty() || name.find('*') != std::string_view::npos || name.find("__") != std::string_view::npos) return;
-    if (known(name)) return;
-    // The first few: looking for a near name takes its time.
-    constexpr std::size_t kMostSuggestions = 100;
-    std::optional<std::string> near;
-    if (++unknown_ <= kMostSuggestions) {
-      std::vector<std::string_view> names;
-      for (const KnownTool& tool : tools_) names.push_back(tool.name);
-      near = nearest(name, names);
+    if (quiet_ || name.find('*') != std::string_view::npos || is_prefixed(name) || known(name)) return;
+    const std::optional<std::string> near = ++unknown_ <= kMostSuggestions ? near_name(name) : std::nullopt;
+    warn(line, path,
+         fmt::format("{} has no such tool{}", server_.empty() ? "Sluice" : utf16_prefix(server_, 40),
+                     near ? fmt::format("; did you mean {}?", *near) : ""));
+  }
+
+  // Of one of several servers, which are unknown here.
+  bool is_prefixed(std::string_view name) const { return server_.empty() && name.find("__") != std::string_view::npos; }
+
+  std::optional<std::string> near_name(std::string_view name) const {
+    std::vector<std::string_view> names;
+    for (const KnownTool& tool : tools_) names.push_back(tool.name);
+    return nearest(name, names);
+  }
+
+  // By the first names; one like ours is ours misspelt.
+  bool is_for_another_server() const {
+    std::size_t looked = 0, others = 0;
+    const auto look = [&](std::string_view name) {
+      if (looked == kMostSuggestions || name.find('*') != std::string_view::npos || is_prefixed(name)) return;
+      ++looked;
+      if (!known(name) && !name.starts_with("proxy_") && !near_name(name)) ++others;
+    };
+    for (const Named& hidden : document_.hide) look(hidden.name);
+    for (const Entry& entry : document_.tools) {
+      if (!entry.is_class()) look(entry.name);
     }
-    warn(line, path, fmt::format("Sluice has no such tool{}", near ? fmt::format("; did you mean {}?", *near) : ""));
+    return others * 2 > looked;
+  }
+
+  static bool is_always(const Rule& rule) { return rule.conditions.empty() && rule.any_of.empty(); }
+
+  static bool applies(const Entry& entry, const KnownTool& tool) {
+    if (entry.is_class()) return entry.name.substr(5) == to_string(tool.risk);
+    return matches_name(entry.name, tool.name);
+  }
+
+  // What closes a tool for good, as it was written; nullopt: nothing.
+  std::optional<Problem> closed_by(const KnownTool& tool) const {
+    for (const Named& hidden : document_.hide) {
+      if (matches_name(hidden.name, tool.name)) return Problem{hidden.line, "/hide", ""};
+    }
+    for (const Entry& entry : document_.tools) {
+      if (!applies(entry, tool)) continue;
+      const std::string path = "/tools/" + pointer_segment(entry.name);
+      for (const Rule& rule : entry.deny_if) {
+        if (is_always(rule)) return Problem{rule.line, path + "/deny_if", ""};
+      }
+      for (const Limit& limit : entry.limits) {
+        if (limit.max == 0) return Problem{limit.line, path + "/limits", ""};
+      }
+    }
+    return std::nullopt;
+  }
+
+  bool is_open(const KnownTool& tool) const {
+    if (closed_by(tool)) return false;
+    return document_.otherwise == Default::kAllow ||
+           std::any_of(document_.tools.begin(), document_.tools.end(),
+                       [&](const Entry& entry) { return applies(entry, tool); });
+  }
+
+  // What is closed on purpose, and is open under the name that the other toolset gives it.
+  void check_twins() {
+    for (const KnownTool& tool : tools_) {
+      if (tool.twins.empty()) continue;
+      const auto closed = closed_by(tool);
+      if (!closed) continue;
+      for (const std::string_view name : tool.twins) {
+        const KnownTool* twin = known(name);
+        if (twin && is_open(*twin)) {
+          warn(closed->line, closed->path,
+               fmt::format("{} is closed, but {}, which does the same, is open", tool.name, name));
+        }
+      }
+    }
   }
 
   static std::set<std::string> required(const Entry& entry) {
@@ -83,7 +151,7 @@ class Linter {
 
   void check_argument(const KnownTool* tool, const Condition& condition, const std::string& path) {
     const auto parsed = ArgumentPath::parse(condition.path);
-    if (!tool || !parsed) return;
+    if (!tool || tool->any_argument || !parsed) return;
     if (std::find(tool->arguments.begin(), tool->arguments.end(), parsed->first()) != tool->arguments.end()) return;
     const auto near = nearest(parsed->first(), tool->arguments);
     warn(condition.line, path,
@@ -169,21 +237,40 @@ class Linter {
     if (std::any_of(document_.hide.begin(), document_.hide.end(), all)) return true;
     if (document_.otherwise == Default::kAllow) return false;
     return std::all_of(document_.tools.begin(), document_.tools.end(), [](const Entry& entry) {
-      return std::any_of(entry.deny_if.begin(), entry.deny_if.end(),
-                         [](const Rule& rule) { return rule.conditions.empty() && rule.any_of.empty(); });
+      return std::any_of(entry.deny_if.begin(), entry.deny_if.end(), [](const Rule& rule) { return is_always(rule); });
     });
   }
 
+  // Looking for a near name takes its time: so many at most.
+  static constexpr std::size_t kMostSuggestions = 100;
+
   const Document& document_;
   std::span<const KnownTool> tools_;
+  const std::string_view server_;  // empty: our own
+  bool quiet_ = false;             // about names
   std::vector<Problem> out_;
   std::size_t unknown_ = 0;
 };
 
 }  // namespace
 
-std::vector<Problem> lint(const Document& document, std::span<const KnownTool> tools) {
-  return Linter(document, tools).run();
+std::vector<Problem> lint(const Document& document, std::span<const KnownTool> tools, std::string_view server) {
+  return Linter(document, tools, server).run();
+}
+
+std::vector<std::string> unknown_names(const Document& document, const std::set<std::string, std::less<>>& names,
+                                       std::size_t most) {
+  std::vector<std::string> out;
+  std::set<std::string_view> seen;
+  const auto look = [&](const std::string& name) {
+    if (out.size() == most || name.find('*') != std::string::npos || names.contains(name)) return;
+    if (seen.insert(name).second) out.push_back(name);
+  };
+  for (const Named& hidden : document.hide) look(hidden.name);
+  for (const Entry& entry : document.tools) {
+    if (!entry.is_class()) look(entry.name);
+  }
+  return out;
 }
 
 std::vector<Problem> unenforced(const Document& document, Tools whose) {

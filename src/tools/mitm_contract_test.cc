@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "tools/tool.h"
+#include "tools/twins.h"
 
 namespace sluice::tools {
 namespace {
@@ -131,23 +132,12 @@ TEST(MitmproxyContract, TheToolsetsDoNotMixAndAllHasBoth) {
 
 // gate.md 3: a policy that speaks of a class means both.
 TEST(MitmproxyContract, TwinsOfTheTwoToolsetsShareOneClass) {
-  const std::map<std::string, std::string> kTwins = {{"start_proxy", "proxy_start"},
-                                                     {"stop_proxy", "proxy_stop"},
-                                                     {"get_traffic_summary", "proxy_list_traffic"},
-                                                     {"inspect_flow", "proxy_get_exchange"},
-                                                     {"inspect_flows", "proxy_get_exchange"},
-                                                     {"search_traffic", "proxy_search_traffic"},
-                                                     {"clear_traffic", "proxy_clear_traffic"},
-                                                     {"add_interception_rule", "proxy_add_rule"},
-                                                     {"set_global_header", "proxy_inject_headers"},
-                                                     {"set_scope", "proxy_set_host_options"},
-                                                     {"clear_rules", "proxy_remove_rule"},
-                                                     {"list_rules", "proxy_list_rules"}};
   std::map<std::string, Risk> risks;
   for (const Tool& tool : all_tools()) risks.emplace(tool.name, tool.risk);
-  for (const auto& [ours, theirs] : kTwins) {
-    ASSERT_TRUE(risks.contains(ours) && risks.contains(theirs)) << ours;
-    EXPECT_EQ(to_string(risks[ours]), to_string(risks[theirs])) << ours;
+  for (const auto& [ours, theirs] : twins()) {
+    const std::string one(ours), other(theirs);
+    ASSERT_TRUE(risks.contains(one) && risks.contains(other)) << one;
+    EXPECT_EQ(to_string(risks[one]), to_string(risks[other])) << one;
   }
 }
 

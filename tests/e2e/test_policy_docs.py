@@ -1,8 +1,11 @@
 """docs/policy.md as a new reader tries it: its policies are valid, its commands run as they stand, and its tables are whole."""
 import json
+import os
 import re
+import signal
+import subprocess
 
-from harness import ROOT, SLUICE, poll, run
+from harness import HERE, PATIENCE, ROOT, SLUICE, free_port, needs_node, poll, run
 from test_docs import Documented, blocks
 
 PAGE = (ROOT / "docs" / "policy.md").read_text()
@@ -17,7 +20,7 @@ class Page(Documented):
 
     def test_its_policies_are_valid(self):
         found = blocks("policy.md", "json")
-        self.assertEqual(len(found), 5)
+        self.assertEqual(len(found), 6)
         for text in found:
             self.policy.write_text(text)
             self.bash("sluice policy check policy.json")
@@ -56,3 +59,65 @@ class Page(Documented):
         text = run(SLUICE, "serve", "--help").stdout
         for flag in re.findall(r"`(--(?:policy|no-reload))", PAGE):
             self.assertIn(flag, text)
+
+
+class AnotherServer(Documented):
+    """The walk-through in front of npm's own servers. `npx` finds what tests/e2e has installed, and goes nowhere."""
+    SECTION = "In front of another server"
+
+    def setUp(self):
+        super().setUp()
+        node = needs_node()
+        self.npx = self.home / "bin" / "npx"
+        self.npx.write_text(f"""#!/bin/sh
+[ "$1" = -y ] || exit 9
+program=mcp-${{2#@modelcontextprotocol/}}
+shift 2
+exec {node} {HERE}/node_modules/.bin/$program "$@"
+""")
+        self.npx.chmod(0o755)
+        (self.home / "policies").symlink_to(ROOT / "policies")
+        (self.home / "everything.json").write_text(blocks("policy.md", "json", self.SECTION)[0])
+        self.scripts = blocks("policy.md", "sh", self.SECTION)
+        self.ports = {"8791": str(free_port()), "8792": str(free_port())}
+
+    def script(self, number):
+        text = self.scripts[number]
+        for documented, port in self.ports.items():
+            text = text.replace(f"127.0.0.1:{documented}", f"127.0.0.1:{port}")
+        return text
+
+    def lines(self, number, before=""):
+        """Each line by itself, as it is typed; a function first."""
+        text = self.script(number)
+        function = before
+        if text.startswith("call() {"):
+            head, text = text.split("\n}\n", 1)
+            function = head + "\n}\n"
+        return function, [self.bash(f"{function}{line}") for line in text.strip().split("\n")]
+
+    def gateway(self, number):
+        process = subprocess.Popen(["bash", "-c", "exec " + self.script(number).strip()], cwd=self.home, env=self.environment,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.wait, 30 * PATIENCE)
+        self.addCleanup(lambda: process.poll() is None and os.killpg(process.pid, signal.SIGTERM))
+        while "http://" not in (line := process.stderr.readline()):
+            self.assertTrue(line, "the gateway ended")
+
+    def test_deny_limit_hide_approve_audit_and_simulate(self):
+        _, scanned = self.lines(0)
+        self.assertEqual(scanned[1], "scanned.json: valid\n")
+        self.assertIn("get-env", json.loads((self.home / "scanned.json").read_text())["tools"])
+        self.lines(1)
+        self.gateway(2)
+        call, _ = self.lines(3)
+        _, said = self.lines(4)
+        self.assertIn("allow -> deny  1 calls of echo", said[3])
+        self.assertIn("undecidable: needs values, and the tool's schema", said[3])
+        self.assertIn("`allow -> deny  1 calls of echo`", PAGE)
+        self.assertIn('has no argument "more"', said[5])
+        self.lines(5)
+        self.gateway(6)
+        self.lines(7, call.replace(re.search(r"127\.0\.0\.1:(\d+)", call)[1], self.ports["8792"]))
+        self.assertEqual((self.home / "files" / "notes" / "today").read_text(), "hello\n")
