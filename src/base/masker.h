@@ -22,7 +22,9 @@ class Masker {
   void secret(std::string_view kind, std::string_view value, std::string_view plain);
   void secret(std::string_view kind, std::string_view value) { secret(kind, value, value); }
   void shaped(const SecretName& name, std::string_view value, std::string_view plain);
-
+  // --- masker_fields.cc ---
+  // A field's value, or those of several fields joined by commas, some of which are masked already.
+  void field(const SecretName& name, std::string_view value);
   // --- masker_url.cc ---
   void url(std::string_view url);
   void parameters(std::string_view text);
@@ -40,6 +42,7 @@ class Masker {
   void credentials(std::string_view kind, std::string_view value);
   void cookies(std::string_view kind, std::string_view value);
   void set_cookie(std::string_view kind, std::string_view value);
+  std::size_t separator(std::string_view text);
 
   void part(std::string_view text);
   void path(std::string_view text);

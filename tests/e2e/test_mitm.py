@@ -111,6 +111,41 @@ class Mitm(E2E):
                 self.assertIn(secret, json.dumps(self.whole(tool, show_secrets=True, **arguments)) if "offset" not in arguments else secret)
         self.assertEqual(self.serve.call("search_traffic", query=secret)["result"], [])
 
+    def test_W17_every_cookie_of_an_answer_is_masked_however_its_fields_are_shown(self):
+        jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJUT1BTRUNSRVQifQ.VE9QU0VDUkVU"
+        origin = self.new_origin()
+        origin.routes["/cookies"] = lambda talk: talk.answer(fields=[
+            ("Content-Type", "text/plain"), ("Set-Cookie", "lang=de; Path=/; Expires=Wed, 01 Jan 2031 00:00:00 GMT"),
+            ("Set-Cookie", "session=TOPSECRETVALUE; HttpOnly"), ("Set-Cookie", f"JWT={jwt}; Secure"), ("Set-Cookie", "TOPSECRETBARE")])
+        session = self.serve.call("proxy_session_start", capture_profile="full")["session"]["id"]
+        self.add_rule({"pathPattern": "^/cookies"}, {"type": "passthrough", "transformResponse": {"updateHeaders": {"X-Seen": "1"}}})
+        self.serve.curl(origin.url("/cookies"))
+        flow = self.flow("/cookies")["id"]
+        poll(lambda: self.serve.call("proxy_query_session", session_id=session)["total"] == 1, 10, "the recording")
+        everything = ["original", "raw_head", "timings", "connection", "response_body"]
+        shown = []
+        for tool, arguments in (("inspect_flow", {"flow_id": flow}), ("inspect_flows", {"flow_ids": flow}), ("replay_flow", {"flow_id": flow}),
+                                ("proxy_get_exchange", {"exchange_id": flow, "include": everything}),
+                                ("proxy_get_session_exchange", {"session_id": session, "exchange_id": flow, "include": everything}),
+                                ("proxy_export_traffic", {"exchange_id": flow, "format": "har"}),
+                                ("proxy_export_traffic", {"exchange_id": flow, "format": "raw"}),
+                                ("proxy_replay_session", {"session_id": session, "mode": "execute"}),
+                                ("proxy_generate_flow_template", {"session_id": session}), ("get_flow_schema", {"flow_id": flow}),
+                                ("generate_scraper_code", {"flow_ids": flow}), ("get_api_patterns", {}), ("detect_auth_pattern", {}),
+                                ("search_traffic", {"query": "/cookies"}), ("proxy_search_traffic", {"query": "/cookies"})):
+            with self.subTest(tool, **arguments):
+                text = json.dumps(self.whole(tool, **arguments))
+                self.assertNotIn('"isError": true', text)
+                for secret in ("TOPSECRET", jwt.split(".")[1], jwt.split(".")[2]):
+                    self.assertNotIn(secret, text)
+                shown += ["lang=[redacted:cookie:" in text and "session=[redacted:cookie:" in text]
+        self.assertGreaterEqual(sum(shown), 7, shown)
+        for guess in ("TOPSECRETV", "VE9QU0VDUkVU"):
+            self.assertEqual(self.serve.call("search_traffic", query=guess)["result"], [])
+            with self.assertRaisesRegex(ToolError, "No match"):
+                self.serve.call("extract_session_variable", name="x", flow_id=flow, header="set-cookie", regex_pattern=f"({guess})")
+        self.serve.call("proxy_session_stop")
+
     def test_W1_and_W3_whole_decoded_bodies_text_or_not(self):
         self.get("/gzip?whole", "-o", "/dev/null")
         response = self.serve.call("inspect_flow", flow_id=self.flow("gzip?whole")["id"], full_body=True)["response"]
