@@ -32,6 +32,7 @@ class Masker {
   enum class Members { kSkip, kMask };
   void text(std::string_view text, Members members);
   void tokens(std::string_view text);  // JWTs alone
+  void events(std::string_view text);  // text/event-stream: what a value is may stand on the line before it
   // --- masker_body.cc ---
   void head(std::string_view text);
   void multipart(std::string_view text, std::string_view boundary);
@@ -56,6 +57,8 @@ class Masker {
   std::size_t json_value(std::string_view text, std::size_t at, std::size_t level, const SecretName& name);
   std::size_t json_array(std::string_view text, std::size_t at, std::size_t level, const SecretName& name);
 
+  std::size_t skip_space(std::string_view text, std::size_t at) const;
+
   void flush() {
     out_.append(pending_);
     pending_ = {};
@@ -65,6 +68,7 @@ class Masker {
   std::string out_;
   std::string_view pending_;  // stands before whatever is put next
   bool masked_ = false;
+  bool events_ = false;                // the text is an event stream's
   const SecretName* named_ = nullptr;  // {"name": "password", "value": …}: what the next "value" holds
 };
 

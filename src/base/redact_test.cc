@@ -242,6 +242,18 @@ TEST_F(RedactTest, MasksJsonMembersByName) {
   }
 }
 
+TEST_F(RedactTest, MasksWhatAnEventSaysOverSeveralLines) {
+  const auto events = [&](std::string_view text) { return body(text, "text/event-stream; charset=utf-8"); };
+  EXPECT_EQ(events("event: login\ndata: {\"user\":\"u\",\ndata: \"password\":\ndata:  \"hunter2\"\ndata: }\n\n"),
+            "event: login\ndata: {\"user\":\"u\",\ndata: \"password\":\ndata:  \"[redacted:password:#]\"\ndata: }\n\n");
+  EXPECT_EQ(events("data:{\"token\"\r\ndata::\r\ndata:[\"a\",\r\ndata:\"b\"]}\r\n\r\n"),
+            "data:{\"token\"\r\ndata::\r\ndata:[\"[redacted:token:#]\",\r\ndata:\"[redacted:token:#]\"]}\r\n\r\n");
+  EXPECT_EQ(events("data: {\"password\":\"hun\ndata: ter2\"}\n\n"),
+            "data: {\"password\":\"[redacted:password:#]\"}\n\n");
+  EXPECT_EQ(events("data: {\"otp\":\ndata: 1234}\n\n"), "data: {\"otp\":\ndata: \"[redacted:password:#]\"}\n\n");
+  EXPECT_EQ(events("data: {\"n\":1}\n\n"), "data: {\"n\":1}\n\n");
+}
+
 TEST_F(RedactTest, MasksJsonInsideJsonStrings) {
   EXPECT_EQ(body(R"({"body":"{\"password\":\"p\\\"q\",\"a\":1,\"otp\":12}","b":2})"),
             R"({"body":"{\"password\":\"[redacted:password:#]\",\"a\":1,\"otp\":\"[redacted:password:#]\"}","b":2})");

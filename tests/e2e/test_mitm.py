@@ -3,6 +3,7 @@ import http.client
 import json
 import unittest
 
+from fakes.websocket import CLOSE, TEXT, WebSocketClient, WebSocketServer, close_body
 from harness import E2E, HERE, SLUICE, ToolError, clean_environment, needs_node, poll, run
 
 CONTRACT = [tool["name"] for tool in json.loads((HERE.parent / "vectors" / "mitm-tools.json").read_text())]
@@ -76,6 +77,33 @@ class Mitm(E2E):
         self.assertIn(["X-In", "1"], flow["effective_request"]["header_pairs"])
         self.assertEqual(flow["response"]["headers"]["X-Out"], "2")
         self.assertNotIn(["X-Out", "2"], flow["original_response"]["header_pairs"])
+
+    def test_what_is_said_of_listed_rules_is_no_rule(self):
+        self.serve.call("set_global_header", key="Authorization", value="Bearer t0ken-of-the-rule")
+        listed = self.whole("list_rules")
+        self.assertEqual(list(listed["structuredContent"]), ["global_authorization"])
+        self.assertEqual(json.loads(listed["content"][0]["text"]), listed["structuredContent"])
+        self.assertIn("/global_authorization/value", json.loads(listed["content"][1]["text"])["redacted"])
+        self.assertNotIn("t0ken", json.dumps(listed))
+
+    def test_no_program_is_written_for_a_socket(self):
+        origin = self.new_origin()
+        origin.routes["/chat"] = WebSocketServer()
+        socket = WebSocketClient(self.client(), f"localhost:{origin.port}", "/chat")
+        socket.send(TEXT, b"a message of the socket")
+        socket.read()
+        socket.send(CLOSE, close_body(1000, "done"))
+        while socket.read().opcode != CLOSE:
+            pass
+        socket.raw.close()
+        chat = poll(lambda: [row for row in self.serve.call("search_traffic", query="/chat")["result"] if row["status_code"]], 5, "the socket")[0]["id"]
+        with self.assertRaisesRegex(ToolError, "socket"):
+            self.serve.call("generate_scraper_code", flow_ids=chat)
+        self.get("/hello?beside")
+        answer = self.serve.call("generate_scraper_code", flow_ids=f"{chat},{self.flow('hello?beside')['id']}")
+        self.assertEqual(answer["sockets_left_out"], [chat])
+        self.assertIn("hello?beside", answer["result"])
+        self.assertNotIn("a message of the socket", answer["result"])
 
     def test_W10_a_block_resets_or_answers_and_the_origin_hears_nothing(self):
         self.serve.call("add_interception_rule", rule_id="b", action_type="block", url_pattern="/hello")
