@@ -81,6 +81,17 @@ void check_programs(std::vector<Finding>& findings) {
   }
 }
 
+// Makes none: to look at a home changes nothing there.
+Finding look_at_ca(FileSystem& files, const Home& home, const Clock& clock, Entropy& entropy) {
+  const auto finding = [](std::string state, std::string text) {
+    return Finding{"certificate authority", std::move(state), std::move(text)};
+  };
+  if (::access((home.ca() + "/ca-key.pem").c_str(), F_OK) != 0) return finding("note", "none yet: serve makes one");
+  const auto ca = tls::CertificateAuthority::load_or_create(files, home.ca(), clock, entropy);
+  if (!ca) return finding("problem", ca.error().message);
+  return finding("ok", (*ca)->subject() + ", valid until " + iso8601_ms((*ca)->not_after()));
+}
+
 }  // namespace
 
 int run_ca(const Config& config) {
@@ -132,12 +143,7 @@ int run_doctor(const Config& config) {
     if (::stat(home->path().c_str(), &info) == 0 && (info.st_mode & 077) != 0) {
       findings.push_back({"home permissions", "problem", "others can look into it: chmod 700 " + home->path()});
     }
-    const auto ca = tls::CertificateAuthority::load_or_create(files, home->ca(), clock, entropy);
-    if (ca)
-      findings.push_back(
-          {"certificate authority", "ok", (*ca)->subject() + ", valid until " + iso8601_ms((*ca)->not_after())});
-    else
-      findings.push_back({"certificate authority", "problem", ca.error().message});
+    findings.push_back(look_at_ca(files, *home, clock, entropy));
     const auto running = find_running(files, *home);
     if (running.empty()) findings.push_back({"sluice serve", "note", "none runs on this home"});
     for (const RunningServe& serve : running)

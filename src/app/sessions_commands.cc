@@ -7,6 +7,7 @@
 
 #include "app/commands.h"
 #include "app/home.h"
+#include "app/owner_audit.h"
 #include "app/session_files.h"
 #include "app/session_store.h"
 #include "base/text.h"
@@ -28,16 +29,19 @@ std::string printable(const std::string& text) {
 double megabytes(ByteCount bytes) { return static_cast<double>(bytes) / static_cast<double>(kMiB); }
 
 int list(session::Store& store, bool json) {
-  const auto all = store.list();
-  if (!all) return report(all.error());
+  const auto page = store.list(0, SIZE_MAX);
+  if (!page) return report(page.error());
+  for (const std::string& root : page->away) {
+    fmt::print(stderr, "sluice: recordings were also made in {}, which cannot be opened now\n", printable(root));
+  }
   if (json) {
     const auto answer = tools::list_sessions_json(store);
     if (!answer) return report(answer.error());
     print(*answer);
     return 0;
   }
-  if (all->empty()) fmt::print("No recordings. proxy_session_start makes one (docs/sessions.md).\n");
-  for (const session::Manifest& one : *all) {
+  if (page->sessions.empty()) fmt::print("No recordings. proxy_session_start makes one (docs/sessions.md).\n");
+  for (const session::Manifest& one : page->sessions) {
     fmt::print("{}  {:8}  {:9}  {:>8} exchanges  {:>9.2f} MiB  {}{}\n", one.id, one.active ? "active" : "stopped",
                session::to_string(one.recovery), one.exchanges, megabytes(one.bytes_written),
                one.encryption ? "encrypted  " : "", printable(one.name.value_or("")));
@@ -106,6 +110,36 @@ int look_through(session::Store& store, const Config& config) {
   return code;
 }
 
+// The tool that does the same.
+std::string_view tool_like(const Config& config) {
+  if (config.action == "show") return "proxy_get_session";
+  if (config.action == "export") return "proxy_export_har";
+  if (config.action == "import") return "proxy_import_har";
+  if (config.action == "recover") return "proxy_session_recover";
+  if (config.action == "verify") return "proxy_session_verify_integrity";
+  return "proxy_list_sessions";
+}
+
+Json arguments_of(const Config& config) {
+  Json arguments = Json::object();
+  const bool imports = config.action == "import";
+  if (!config.subject.empty()) arguments[imports ? "har_file" : "session_id"] = config.subject;
+  if (!config.file.empty()) arguments["output_file"] = config.file;
+  if (!config.filter.empty()) arguments["filter"] = config.filter;
+  if (imports && !config.session_name.empty()) arguments["session_name"] = config.session_name;
+  return arguments;
+}
+
+int run_with(session::Store& store, const Config& config, const Clock& clock, Entropy& entropy) {
+  if (config.action == "export") return export_session_file(store, config, entropy);
+  if (config.action == "import") return import_session_file(store, config, clock);
+  if (config.action == "show") {
+    if (config.subject.empty()) return report({Code::kInvalid, "say which: sluice sessions show ID"});
+    return show(store, config.subject);
+  }
+  return config.action == "list" ? list(store, config.json) : look_through(store, config);
+}
+
 }  // namespace
 
 int run_sessions(const Config& config) {
@@ -120,13 +154,11 @@ int run_sessions(const Config& config) {
   gateway::SessionRoots roots(home->state_db());
   const AllowedRoots allowed = tool_roots(*home, {}, "");
   session::Store store(session_deps(*home, clock, entropy, roots, allowed, *std::move(key)));
-  if (config.action == "export") return export_session_file(store, config, entropy);
-  if (config.action == "import") return import_session_file(store, config, clock);
-  if (config.action == "show") {
-    if (config.subject.empty()) return report({Code::kInvalid, "say which: sluice sessions show ID"});
-    return show(store, config.subject);
-  }
-  return config.action == "list" ? list(store, config.json) : look_through(store, config);
+  auto audit = OwnerAudit::begin(files, clock, entropy, *home, tool_like(config), arguments_of(config));
+  if (!audit) return report(audit.error());
+  const int code = run_with(store, config, clock, entropy);
+  audit->end(code == 0);
+  return code;
 }
 
 }  // namespace sluice::app

@@ -18,6 +18,7 @@
 #include "app/trusted_file.h"
 #include "base/text.h"
 #include "base/url.h"
+#include "tools/visible_names.h"
 
 namespace sluice::app {
 namespace {
@@ -30,14 +31,17 @@ std::size_t count_workers(std::size_t wanted) {
   return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, kMostWorkers);
 }
 
+// What a client reads first. A sentence whose tools it may not see is left out.
+constexpr std::string_view kInstructions =
+    "Sluice is an HTTPS interception proxy. Start with proxy_start. Point a client at it: proxy_get_ca_cert says how "
+    "to "
+    "trust it. Then proxy_list_traffic and proxy_get_exchange show what passed. proxy_mock_response, "
+    "proxy_inject_headers and proxy_add_rule change traffic at once, without restarts.";
+
 mcp::ServerProfile make_profile(const std::string& grant, Entropy& entropy) {
   mcp::ServerProfile profile;
   profile.server_info = Json{{"name", "sluice"}, {"title", "Sluice"}, {"version", SLUICE_VERSION}};
-  profile.instructions =
-      "Sluice is an HTTPS interception proxy. Start with proxy_start, point a client at it (proxy_get_ca_cert says how "
-      "to "
-      "trust it), then proxy_list_traffic and proxy_get_exchange show what passed. proxy_mock_response, "
-      "proxy_inject_headers and proxy_add_rule change traffic at once, without restarts.";
+  profile.instructions = kInstructions;
   profile.grant = grant;
   profile.cursor_key = mcp::CursorKey::create(entropy);
   return profile;
@@ -319,6 +323,10 @@ void Program::offer_what_is_open(mcp::ServerProfile& profile) const {
   offered.resources = open("resources/list") || open("resources/read") || open("resources/templates/list");
   offered.resources_subscribe = offered.resources && open("resources/subscribe");
   offered.completions = open("completion/complete");
+  profile.instructions = tools::without_unseen(kInstructions, [&](std::string_view word) {
+    const tools::Tool* const found = registry_->find_tool(word);
+    return found ? !policy_gate_.is_listed(profile.grant, found->name, found->risk) : registry_->is_a_tool(word);
+  });
   offered.tools_list_changed = profile.grant != "default" || policy_watch_->may_change();
 }
 
@@ -396,10 +404,10 @@ Status Program::make_gate(const Config& config) {
   services_->upstreams = &upstreams_;
   policy_gate_.set_rules(rules_);
   policy_gate_.set_handles(handles_);
+  registry_ = std::make_unique<gateway::Registry>(config.engine.toolset);
   agent_profile_ = make_profile("default", entropy_);
   owner_profile_ = make_profile("owner", entropy_);
   offer_what_is_open();
-  registry_ = std::make_unique<gateway::Registry>(config.engine.toolset);
   presenter_ = std::make_unique<gateway::Presenter>(redactor_, mcp_limits_);
   SLUICE_TRY(audit_, open_audit(config.engine, home_, files_, clock_, entropy_, log_));
   gateway::DispatcherDeps deps{

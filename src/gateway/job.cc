@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <unordered_set>
 
 #include "base/ids.h"
 #include "gateway/handle_naming.h"
 #include "gateway/policy_gate.h"
 #include "tools/services.h"
+#include "tools/visible_names.h"
 
 namespace sluice::gateway {
 namespace {
@@ -227,9 +229,14 @@ Result<Json> Dispatcher::State::perform(Job& job, tools::CallContext& context) c
 
 Json Dispatcher::State::tools_for(const Caller& caller) const {
   Json entries = Json::array();
+  std::unordered_set<std::string_view> seen;
   for (const tools::Tool& tool : deps.registry.tools()) {
-    if (deps.policy.may_see(caller, kServer, tool.name, tool.risk)) entries.push_back(deps.registry.tool_entry(tool));
+    if (!deps.policy.may_see(caller, kServer, tool.name, tool.risk)) continue;
+    entries.push_back(deps.registry.tool_entry(tool));
+    seen.insert(tool.name);
   }
+  tools::drop_unseen(entries,
+                     [&](std::string_view word) { return deps.registry.is_a_tool(word) && !seen.contains(word); });
   return entries;
 }
 

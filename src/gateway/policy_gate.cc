@@ -98,6 +98,16 @@ bool PolicyGate::is_open(std::string_view grant, std::string_view method) const 
   return engine && (engine->document().mode == policy::Mode::kMonitor || engine->allows_method(method));
 }
 
+bool PolicyGate::is_listed(std::string_view grant, std::string_view tool, std::optional<tools::Risk> risk) const {
+  const EnginePtr engine = find_engine(grant);
+  return engine && lists(*engine, tool, risk);
+}
+
+bool PolicyGate::lists(const policy::Engine& engine, std::string_view tool, std::optional<tools::Risk> risk) {
+  return engine.document().mode == policy::Mode::kMonitor ||
+         engine.judge_name(tool, policy_risk(risk)) == policy::NameAnswer::kListed;
+}
+
 Decision PolicyGate::settle(const policy::Engine& engine, policy::Decision decided) {
   Decision decision;
   decision.revision = engine.revision();
@@ -118,10 +128,7 @@ bool PolicyGate::may_see(const Caller& caller, std::string_view server, std::str
                          std::optional<tools::Risk> risk) const {
   if (!is_governed(caller)) return true;
   const auto found = engine_for(caller);
-  if (!found) return false;
-  const EnginePtr& engine = *found;
-  return engine->document().mode == policy::Mode::kMonitor ||
-         engine->judge_name(named(caller, server, name).tool, policy_risk(risk)) == policy::NameAnswer::kListed;
+  return found && lists(**found, named(caller, server, name).tool, risk);
 }
 
 Decision PolicyGate::judge_method(const Caller& caller, std::string_view method) const {

@@ -74,6 +74,8 @@ class PolicyGate final : public Policy {
   void give_back(policy::Reservation& reserved) override;
   // Whether the grant's policy leaves the method open, whoever shows which token: for what is offered.
   bool is_open(std::string_view grant, std::string_view method) const;
+  // One of our own tools; may_see() also looks at whether the caller's grant still holds.
+  bool is_listed(std::string_view grant, std::string_view tool, std::optional<tools::Risk> risk) const;
 
  private:
   // A server and its tool as the caller's policy calls them.
@@ -88,6 +90,7 @@ class PolicyGate final : public Policy {
   // The policy to ask, held for as long as the call is judged; or the denial before any is asked.
   tl::expected<EnginePtr, Decision> engine_for(const Caller& caller) const;
   // The engine's answer in the gate's words; in monitor mode a denial becomes would_deny.
+  static bool lists(const policy::Engine& engine, std::string_view tool, std::optional<tools::Risk> risk);
   static Decision settle(const policy::Engine& engine, policy::Decision decided);
   policy::Decision reserve(const Subject& subject, const policy::Engine& engine, policy::Decision decided,
                            policy::Reservation& reserved);

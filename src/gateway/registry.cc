@@ -128,6 +128,7 @@ std::string_view end_of(const SessionTemplate& one) { return one.uri.substr(kPre
 
 Registry::Registry(tools::Toolset toolset, std::vector<Tool> all) {
   for (Tool& tool : all) {
+    names_.insert(tool.name);
     if (tools::belongs_to(tool, toolset)) tools_.push_back(std::move(tool));
   }
   for (std::size_t i = 0; i < tools_.size(); ++i) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/json.h"
@@ -21,6 +22,8 @@ class Registry {
 
   // Tools outside the toolset are unknown.
   const tools::Tool* find_tool(std::string_view name) const;
+  // One of these, or one that only another toolset has.
+  bool is_a_tool(std::string_view name) const { return names_.contains(name); }
   // A fixed one, or one of a recording, which may turn out not to be there. nullptr: neither.
   std::shared_ptr<const Resource> find_resource(std::string_view uri) const;
   bool is_fixed(std::string_view uri) const;  // it can be watched
@@ -45,6 +48,7 @@ class Registry {
   std::vector<tools::Tool> tools_;
   std::vector<Json> entries_;
   std::unordered_map<std::string_view, std::size_t> by_name_;
+  std::unordered_set<std::string_view> names_;
   std::vector<Resource> resources_;
 };
 

@@ -156,7 +156,7 @@ void Store::end() {
 
 // ---- finding ----
 
-Result<std::vector<Root>> Store::roots() {
+Result<std::vector<Root>> Store::roots(std::vector<std::string>* away) {
   std::vector<Root> all;
   SLUICE_TRY(Root home, deps_.open_known(deps_.home_root));
   all.push_back(std::move(home));
@@ -165,19 +165,29 @@ Result<std::vector<Root>> Store::roots() {
   for (const std::string& path : paths) {
     const bool known = std::any_of(all.begin(), all.end(), [&](const Root& one) { return one.path == path; });
     if (known) continue;
-    if (auto root = deps_.open_known(path)) all.push_back(*std::move(root));  // a disk that is not there holds nothing
+    if (auto root = deps_.open_known(path)) {
+      all.push_back(*std::move(root));
+    } else if (away) {
+      away->push_back(path);
+    }
   }
   return all;
 }
 
 Result<Store::Found> Store::find(const std::string& id) {
   if (!is_session_id(id)) return fail(no_session(id));
-  SLUICE_TRY(auto all, roots());
+  std::vector<std::string> away;
+  SLUICE_TRY(auto all, roots(&away));
   for (Root& root : all) {
     std::string directory = directory_of(root, id);
     if (root.files->exists(segments_path(directory))) return Found{std::move(root), std::move(directory)};
   }
-  return fail(no_session(id));
+  Error error = no_session(id);
+  if (!away.empty()) {
+    error.message += fmt::format(" Recordings were also made in {}, which cannot be opened now.",
+                                 repair_utf8(away.front().substr(0, 200)));
+  }
+  return fail(std::move(error));
 }
 
 // What a list says of it, whatever state it is in.
@@ -216,7 +226,8 @@ Result<std::vector<Manifest>> Store::list() {
 
 // Ids begin with the second of the start: their order is that of the starts, but for those of one second.
 Result<Store::Page> Store::list(std::size_t offset, std::size_t limit) {
-  SLUICE_TRY(const auto all, roots());
+  Page page;
+  SLUICE_TRY(const auto all, roots(&page.away));
   std::vector<std::pair<std::string, const Root*>> names;
   for (const Root& root : all) {
     auto listed = root.files->list(root.path);
@@ -226,7 +237,7 @@ Result<Store::Page> Store::list(std::size_t offset, std::size_t limit) {
     }
   }
   std::stable_sort(names.begin(), names.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
-  Page page{names.size(), {}};
+  page.total = names.size();
   std::size_t first = std::min(offset, names.size()), end = first + std::min(limit, names.size() - first);
   const auto same_second = [&](std::size_t a, std::size_t b) {
     return names[a].first.compare(0, kSecondOfId, names[b].first, 0, kSecondOfId) == 0;

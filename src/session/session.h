@@ -113,6 +113,7 @@ class Store {
   struct Page {
     std::size_t total = 0;
     std::vector<Manifest> sessions;
+    std::vector<std::string> away;  // known roots that are not there now; what they hold is not counted
   };
   Result<Page> list(std::size_t offset, std::size_t limit);
   // The next seven: kNotFound: no root holds such a session, or that is no session's id. Those that need the key of one
@@ -155,7 +156,7 @@ class Store {
     std::string id;
   };
   Result<Root> root_for(const std::optional<std::string>& storage_dir);
-  Result<std::vector<Root>> roots();
+  Result<std::vector<Root>> roots(std::vector<std::string>* away = nullptr);
   std::shared_ptr<const Active> current() const;
   Manifest describe(const Root& root, const std::string& id);
   Result<SessionKeyPtr> key_of(const Found& found, const std::string& id);

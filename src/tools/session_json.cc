@@ -141,6 +141,7 @@ Result<Json> list_sessions_json(session::Store& sessions, const SessionWindow& w
   const std::size_t next = window.offset + list.size();
   Json answer = {{"count", page.total}, {"sessions", std::move(list)}};
   if (next < page.total) answer["nextOffset"] = next;
+  if (!page.away.empty()) answer["missingRoots"] = page.away;
   return answer;
 }
 

@@ -171,7 +171,8 @@ Tool list_tool() {
                   .maximum = 1'000}},
       .result = {{"count", "number", "all there are"},
                  {"sessions", "object[]", "", false, false, std::move(entry)},
-                 {"nextOffset", "number", "there are more", true}},
+                 {"nextOffset", "number", "there are more", true},
+                 {"missingRoots", "string[]", "folders of a storage_dir that cannot be opened now", true}},
       .function = list_sessions,
   };
 }

@@ -106,14 +106,14 @@ class Serve:
     """`sluice serve` in a fresh home. stop() or `with`; never leaves a child behind."""
 
     def __init__(self, *flags, home=None, directory=None, env=None, proxy_port=0, control_port=0, wait=True,
-                 prefix=()):
+                 prefix=(), program=SLUICE):
         self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="sluice-e2e."))
         self._own = directory is None
         self.home = pathlib.Path(home) if home else self.directory / "home"
         self.ready_file = self.directory / f"ready-{os.urandom(4).hex()}.json"
         self.log_path = self.ready_file.with_suffix(".log")
         self.log = open(self.log_path, "wb")
-        command = [*prefix, SLUICE, "serve", "--home", self.home, "--ready-file", self.ready_file, "--proxy-port", proxy_port,
+        command = [*prefix, program, "serve", "--home", self.home, "--ready-file", self.ready_file, "--proxy-port", proxy_port,
                    "--control-port", control_port, *flags]
         self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=self.log,
                                         stderr=self.log, env=env or clean_environment(), start_new_session=True)

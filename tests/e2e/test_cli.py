@@ -173,6 +173,12 @@ class Commands(E2E):
         self.assertIn(done.returncode, (0, 1))
         self.assertTrue(done.stdout)
 
+    def test_doctor_changes_nothing_in_a_home_that_it_looks_at(self):
+        home = self.serve.directory / "looked-at"
+        home.mkdir(mode=0o700)
+        self.assertIn("serve makes one", sluice("doctor", home=home).stdout)
+        self.assertEqual(list((home / "ca").glob("*")), [])
+
     def test_the_audit_names_every_call_and_no_secret(self):
         self.cli("call", "proxy_status")
         self.serve.call("proxy_status")

@@ -92,6 +92,17 @@ class Names(Gate):
         last = self.decisions()[-1]
         self.assertEqual((last["decision"], last["rule"], last["tool"], last["grant"]), ("deny", "(default deny)", "proxy_clear_traffic", "default"))
 
+    def test_no_text_names_a_tool_that_is_not_shown(self):
+        """gate.md 9: not the instructions either, nor what one tool's description says of another."""
+        every = {tool["name"] for tool in json.loads(sluice("tools", "--toolset", "all", "--json", check=0).stdout)}
+        serve = self.start(deny(proxy_list_held={}, proxy_query_session={}, proxy_list_traffic={}, proxy_get_exchange={}, fuzz_endpoint={}),
+                           "--toolset", "all")
+        shown = self.names(serve)
+        told = json.dumps(serve.rpc("tools/list")) + json.dumps(serve.rpc("server/discover"))
+        self.assertIn("proxy_list_traffic and proxy_get_exchange show what passed", told)
+        self.assertIn("proxy_list_traffic", json.dumps([t for t in serve.rpc("tools/list")["tools"] if t["name"] == "proxy_query_session"]))
+        self.assertEqual({word for word in re.findall(r"\w+", told) if word in every} - shown, set())
+
     def test_a_denial_is_a_tool_error_of_text_alone(self):
         serve = self.start(deny())
         result = serve.rpc("tools/call", {"name": "proxy_status", "arguments": {}}, "proxy_status")

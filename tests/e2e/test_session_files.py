@@ -202,6 +202,40 @@ class Export(Files):
         for bad in (["20260101000000_00000000", "-"], ["../x", "-"], [session, "/no/such/folder/x.har"], []):
             self.assertNotEqual(sluice("sessions", "export", *bad, home=self.serve.home, check=None).returncode, 0)
 
+    def test_the_commands_are_in_the_audit_log(self):
+        """gate.md 2: as the tools that do the same, called by `owner`, with and without a serve."""
+        session = self.record("/hello")
+        path = self.directory / "audited.har"
+
+        def lines(kind):
+            return [line for file in (self.serve.home / "audit").glob("*.jsonl") for line in map(json.loads, file.read_text().splitlines())
+                    if line["type"] == kind]
+
+        before = {line["id"] for line in lines("decision")}
+        for arguments, code in ((("list",), 0), (("show", session), 0), (("export", session, path), 0), (("verify", session), 0),
+                                (("show", "1970-01-01_00-00-00_00000000"), 1)):
+            sluice("sessions", *arguments, home=self.serve.home, check=code)
+        decided = {line["id"]: line for line in lines("decision") if line["id"] not in before and line["grant"] == "owner"}
+        ended = {line["id"]: line["status"] for line in lines("outcome")}
+        self.assertEqual(sorted((line["tool"], tuple(line["arguments"]), ended[key]) for key, line in decided.items()),
+                         [("proxy_export_har", ("output_file", "session_id"), "ok"), ("proxy_get_session", ("session_id",), "error"),
+                          ("proxy_get_session", ("session_id",), "ok"), ("proxy_list_sessions", (), "ok"),
+                          ("proxy_session_verify_integrity", ("session_id",), "ok")])
+        self.assertEqual(sluice("audit", "verify", home=self.serve.home).returncode, 0)
+
+    def test_without_a_log_nothing_is_done(self):
+        session = self.record("/hello")
+        home = self.directory / "without-a-log"
+        shutil.copytree(self.serve.home, home, ignore=shutil.ignore_patterns("run", "spool", "audit*"))
+        home.chmod(0o700)
+        path = self.directory / "unlogged.har"
+        sluice("sessions", "verify", session, home=home, check=0)
+        (home / "audit.key").write_text("this is none")
+        done = sluice("sessions", "export", session, path, home=home)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("No log, no call", done.stderr)
+        self.assertFalse(path.exists())
+
     def test_the_one_that_is_being_made_can_be_exported(self):
         session = self.serve.call("proxy_session_start")["session"]["id"]
         self.addCleanup(self.serve.call, "proxy_session_stop")

@@ -213,6 +213,15 @@ class Places(Recorded):
             self.assertTrue((pathlib.Path(self.directory) / "deep/er" / session / "manifest.json").exists())
             self.assertEqual(serve.call("proxy_query_session", session_id=session)["total"], 0)
             self.assertIn(session, sluice("sessions", home=serve.home).stdout)
+            place = pathlib.Path(self.directory).resolve() / "deep/er"
+            place.rename(place.with_name("away"))
+            listed = serve.call("proxy_list_sessions")
+            self.assertEqual((listed["count"], listed["missingRoots"]), (0, [str(place)]))
+            with self.assertRaisesRegex(ToolError, f"no session.*{place}, which cannot be opened now"):
+                serve.call("proxy_query_session", session_id=session)
+            self.assertIn(f"{place}, which cannot be opened", sluice("sessions", home=serve.home, check=0).stderr)
+            place.with_name("away").rename(place)
+            self.assertNotIn("missingRoots", serve.call("proxy_list_sessions"))
 
     def test_a_cap_over_all_recordings_is_said_and_kept(self):
         for on_cap in ("stop", "drop_oldest"):
