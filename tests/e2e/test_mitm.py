@@ -3,8 +3,8 @@ import http.client
 import json
 import unittest
 
-from fakes.websocket import CLOSE, TEXT, WebSocketClient, WebSocketServer, close_body
 from harness import E2E, HERE, SLUICE, ToolError, clean_environment, needs_node, poll, run
+from fakes.websocket import CLOSE, TEXT, WebSocketClient, WebSocketServer, close_body
 
 CONTRACT = [tool["name"] for tool in json.loads((HERE.parent / "vectors" / "mitm-tools.json").read_text())]
 
@@ -87,9 +87,9 @@ class Mitm(E2E):
         self.assertNotIn("t0ken", json.dumps(listed))
 
     def test_no_program_is_written_for_a_socket(self):
-        origin = self.new_origin()
-        origin.routes["/chat"] = WebSocketServer()
-        socket = WebSocketClient(self.client(), f"localhost:{origin.port}", "/chat")
+        self.origin.routes["/chat"] = WebSocketServer()
+        self.addCleanup(self.origin.routes.pop, "/chat", None)
+        socket = WebSocketClient(self.client(), f"localhost:{self.origin.port}", "/chat")
         socket.send(TEXT, b"a message of the socket")
         socket.read()
         socket.send(CLOSE, close_body(1000, "done"))
@@ -154,11 +154,11 @@ class Mitm(E2E):
         shown = []
         for tool, arguments in (("inspect_flow", {"flow_id": flow}), ("inspect_flows", {"flow_ids": flow}), ("replay_flow", {"flow_id": flow}),
                                 ("proxy_get_exchange", {"exchange_id": flow, "include": everything}),
-                                ("proxy_get_session_exchange", {"session_id": session, "exchange_id": flow, "include": everything}),
+                                ("proxy_get_session_exchange", {"session_id": session, "exchange_id": flow}),
                                 ("proxy_export_traffic", {"exchange_id": flow, "format": "har"}),
                                 ("proxy_export_traffic", {"exchange_id": flow, "format": "raw"}),
                                 ("proxy_replay_session", {"session_id": session, "mode": "execute"}),
-                                ("proxy_generate_flow_template", {"session_id": session}), ("get_flow_schema", {"flow_id": flow}),
+                                ("proxy_generate_flow_template", {"session_id": session}),
                                 ("generate_scraper_code", {"flow_ids": flow}), ("get_api_patterns", {}), ("detect_auth_pattern", {}),
                                 ("search_traffic", {"query": "/cookies"}), ("proxy_search_traffic", {"query": "/cookies"})):
             with self.subTest(tool, **arguments):
