@@ -54,6 +54,19 @@ bool is_json_media(std::string_view media) {
   return media == "application/json" || media == "text/json" || media.ends_with("+json");
 }
 
+std::string shown_value(const http::FieldList& fields, std::size_t at, const Redactor* redactor) {
+  return redactor ? redactor->mask_header_value(fields.name(at), fields.value(at)).text : std::string(fields.value(at));
+}
+
+std::optional<std::string> shown_field(const http::FieldList& fields, std::string_view name, const Redactor* redactor) {
+  std::optional<std::string> shown;
+  for (std::size_t i = fields.next_named(name); i < fields.size(); i = fields.next_named(name, i + 1)) {
+    const std::string value = shown_value(fields, i, redactor);
+    shown = shown ? *shown + ", " + value : value;
+  }
+  return shown;
+}
+
 std::vector<std::string> name_words(std::string_view name) {
   std::vector<std::string> words(1);
   for (std::size_t i = 0; i < name.size(); ++i) {

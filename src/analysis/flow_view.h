@@ -4,11 +4,13 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/json.h"
+#include "base/redact.h"
 #include "flow/exchange.h"
 #include "http/fields.h"
 
@@ -28,6 +30,10 @@ std::vector<NameValue> parse_cookies(const http::FieldList& request);
 // "Application/JSON; charset=x" → "application/json".
 std::string media_type_of(const http::FieldList& fields);
 bool is_json_media(std::string_view media);  // application/json, text/json, …+json
+// A field's value as it is shown, masked where there is a redactor; and those of one name joined by ", ", each masked
+// before it is: where a secret begins can no longer be seen in what is joined.
+std::string shown_value(const http::FieldList& fields, std::size_t at, const Redactor* redactor);
+std::optional<std::string> shown_field(const http::FieldList& fields, std::string_view name, const Redactor* redactor);
 // "userId", "user-id", "USER_ID" → {"user", "id"}; "inside" is one word.
 std::vector<std::string> name_words(std::string_view name);
 

@@ -1,16 +1,21 @@
 #include "analysis/fuzz_point.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <vector>
 
+#include "analysis/flow_view.h"
 #include "analysis/percent_encode.h"
 #include "base/json_pointer.h"
 #include "base/text.h"
 
 namespace sluice::analysis {
 namespace {
+
+constexpr std::string_view kForm = "application/x-www-form-urlencoded";
 
 constexpr std::array<std::pair<std::string_view, FuzzLocation>, 6> kLocations = {{
     {"query", FuzzLocation::kQuery},
@@ -126,6 +131,7 @@ std::optional<FuzzLocation> find_fuzz_location(std::string_view name) {
 }
 
 Status put_payload(FuzzedRequest& request, const FuzzPoint& point, const FuzzPayload& payload) {
+  if (point.name.empty() && point.pointer.empty()) return fail(Code::kInvalid, "target_param names nothing");
   switch (point.location) {
     case FuzzLocation::kQuery: {
       const std::size_t mark = request.target.find('?');
@@ -143,6 +149,9 @@ Status put_payload(FuzzedRequest& request, const FuzzPoint& point, const FuzzPay
     case FuzzLocation::kCookie:
       return put_in_cookie(request, point.name, in_url(payload));
     case FuzzLocation::kForm:
+      if (media_type_of(request.fields) != kForm) {
+        return fail(Code::kInvalid, fmt::format("the body is no {}: a parameter cannot be put into it", kForm));
+      }
       request.content = with_parameter(request.content, point.name, in_url(payload));
       return {};
     case FuzzLocation::kJson:

@@ -36,7 +36,9 @@ TEST(FuzzPoint, EachPlaceGetsThePayloadAndTheRestStays) {
   EXPECT_EQ(put(request("/users/42/x"), {FuzzLocation::kPath, "2", ""}, text("y")), "/users/42/y");
   EXPECT_EQ(put(request("/p"), {FuzzLocation::kCookie, "sid", ""}, text("a;b")), "a=1; sid=a%3Bb");
   EXPECT_EQ(put(request("/p"), {FuzzLocation::kHeader, "X-A", ""}, text("v'")), "v'");
-  EXPECT_EQ(put(request("/p", "a=1&b=2"), {FuzzLocation::kForm, "b", ""}, text("x y")), "a=1&b=x%20y");
+  FuzzedRequest form = request("/p", "a=1&b=2");
+  form.fields.append("Content-Type", "Application/x-www-form-urlencoded; charset=utf-8");
+  EXPECT_EQ(put(form, {FuzzLocation::kForm, "b", ""}, text("x y")), "a=1&b=x%20y");
   EXPECT_EQ(put(request("/p", R"({"a":{"b":[1,2]},"c":3})"), {FuzzLocation::kJson, "", "/a/b/1"}, text("\"")),
             R"({"a":{"b":[1,"\""]},"c":3})");
   EXPECT_EQ(put(request("/p", R"({"a":1})"), {FuzzLocation::kJson, "n", ""},
@@ -56,6 +58,14 @@ TEST(FuzzPoint, APlaceThatIsNotThereIsSaid) {
   EXPECT_FALSE(put_payload(made, {FuzzLocation::kPath, "9", ""}, text("x")));
   EXPECT_FALSE(put_payload(made, {FuzzLocation::kHeader, "X-A", ""}, text("a\r\nb: 1")));
   EXPECT_FALSE(put_payload(made, {FuzzLocation::kHeader, "X A", ""}, text("a")));
+  EXPECT_FALSE(put_payload(made, {FuzzLocation::kQuery, "", ""}, text("x"))) << "no name";
+  for (const char* type : {"multipart/form-data; boundary=B", "application/json", "text/plain"}) {
+    FuzzedRequest other = request("/p", "--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--B--\r\n");
+    other.fields.append("Content-Type", type);
+    const Status put = put_payload(other, {FuzzLocation::kForm, "a", ""}, text("x"));
+    ASSERT_FALSE(put) << type;
+    EXPECT_NE(put.error().message.find("x-www-form-urlencoded"), std::string::npos) << put.error().message;
+  }
   made.content = "no json";
   EXPECT_FALSE(put_payload(made, {FuzzLocation::kJson, "a", ""}, text("x")));
   made.content = "[1]";

@@ -109,7 +109,7 @@ class Reader {
                                                                                           : flow::Protocol::kHttp1;
     if (socket) exchange_.protocol = flow::Protocol::kWebSocket;
     exchange_.request.head = fmt::format("{} {} {}\r\n", exchange_.method, exchange_.target, version_);
-    add_lines(exchange_.request, request);
+    add_lines(exchange_.request, request, object_in(request, "postData"));
     return {};
   }
 
@@ -122,19 +122,28 @@ class Reader {
     version = version.empty() ? version_ : har_version_of(version);
     exchange_.response.head =
         fmt::format("{} {} {}\r\n", version, exchange_.status, without_controls(text_in(response, "statusText")));
-    add_lines(exchange_.response, response);
+    add_lines(exchange_.response, response, object_in(response, "content"));
     if (exchange_.status == 101 && iequals(header(exchange_.response, "upgrade"), "websocket")) {
       exchange_.protocol = flow::Protocol::kWebSocket;
     }
   }
 
-  void add_lines(flow::Message& message, const Json& from) {
+  void add_lines(flow::Message& message, const Json& from, const Json* body) {
     if (!add_har_fields(message.head, array_in(from, "headers"))) warn("headers that are none were left out.");
+    if (body) add_type(message, *body);
     message.head += "\r\n";
     if (const Json* trailers = array_in(from, "_trailers")) {
       (void)add_har_fields(message.trailers, trailers);
       if (!message.trailers.empty()) message.trailers += "\r\n";
     }
+  }
+
+  // Some programs say of a body what it is, and leave the field out.
+  static void add_type(flow::Message& message, const Json& body) {
+    const std::string type(trim(without_controls(text_in(body, "mimeType"))));
+    const bool known = !type.empty() && type != "x-unknown" && type.find('/') != std::string::npos;
+    const bool there = !text_in(body, "text").empty() || array_in(body, "params");
+    if (known && there && header(message, "content-type").empty()) message.head += "Content-Type: " + type + "\r\n";
   }
 
   static std::string header(const flow::Message& message, std::string_view name) {

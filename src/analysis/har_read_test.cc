@@ -69,6 +69,27 @@ TEST(HarRead, BodiesAreCodedAsTheirHeadsSay) {
   EXPECT_EQ(decoded.problem, "");
 }
 
+TEST(HarRead, WhatABodyIsStandsForAFieldThatIsNotThere) {
+  const HarEntry entry = read(
+      R"({"request":{"method":"POST","url":"https://a/","postData":{"mimeType":"application/json","text":"{}"}},)"
+      R"("response":{"status":200,"headers":[{"name":"X","value":"y"}],"content":{"mimeType":"text/html\r\nevil: 1","text":"<p>"}}})");
+  EXPECT_EQ(flow::parse_fields(entry.loaded.exchange.request.head).find("content-type"), "application/json");
+  EXPECT_EQ(flow::parse_fields(entry.loaded.exchange.response.head).find("content-type"), "text/html  evil: 1");
+  EXPECT_FALSE(flow::parse_fields(entry.loaded.exchange.response.head).find("evil"));
+  for (const char* content :
+       {R"({"mimeType":"x-unknown","text":"a"})", R"({"mimeType":"","text":"a"})", R"({"mimeType":"text/html"})"}) {
+    const HarEntry none =
+        read(std::string(R"({"request":{"method":"GET","url":"https://a/"},"response":{"status":200,)") +
+             R"("content":)" + content + "}}");
+    EXPECT_FALSE(flow::parse_fields(none.loaded.exchange.response.head).find("content-type")) << content;
+  }
+  const HarEntry both = read(
+      R"({"request":{"method":"GET","url":"https://a/"},"response":{"status":200,"content":{"mimeType":"a/b","text":)"
+      R"("x"},"headers":[{"name":"content-type","value":"c/d"}]}})");
+  EXPECT_EQ(flow::parse_fields(both.loaded.exchange.response.head).count("content-type"), 1u);
+  EXPECT_EQ(flow::parse_fields(both.loaded.exchange.response.head).find("content-type"), "c/d");
+}
+
 TEST(HarRead, HeadsAreMadeLineByLine) {
   const HarEntry entry = read(
       R"({"request":{"method":"GET","url":"https://a.example/p?q#f","httpVersion":"h2","headers":[{"name":":authority","value":"a.example"},)"

@@ -168,6 +168,7 @@ struct Parser {
         ->check(CLI::IsMember({"har", "jsonl", "curl", "raw", "mitmproxy", "pcapng"}).description(""))
         ->capture_default_str();
     sessions->add_option("--filter", config.filter, "export: only these, as '~d example.com ~c 5..' (docs/filters.md)");
+    sessions->add_option("--id", config.exchange, "export: this exchange alone");
     sessions->add_flag("--redact", config.redact, "export: mask secrets");
     sessions->add_option("--name", config.session_name, "import: what the recording is called");
     sessions->add_option("--max-disk-mb", config.max_disk_mb, "import: its budget in MiB")->capture_default_str();

@@ -67,6 +67,7 @@ Result<tools::Exported> write_session(session::Store& store, const Config& confi
   tools::SessionExport what;
   what.format = analysis::find_export_format(config.format).value_or(analysis::ExportFormat::kHar);
   what.query.ascending = true;
+  what.exchange = config.exchange;
   if (expression) what.expression = &*expression;
   std::optional<Redactor> redactor;
   if (config.redact) what.redactor = &redactor.emplace(entropy);

@@ -52,6 +52,8 @@ Redacted Redactor::mask_body(std::string_view raw, std::string_view content_type
     masker.parameters(text);
   } else if (iequals(type, "multipart/form-data") && !boundary.empty()) {
     masker.multipart(text, boundary);
+  } else if (iequals(type, "text/event-stream")) {
+    masker.events(text);
   } else {
     masker.text(text, Masker::Members::kMask);
   }

@@ -28,8 +28,6 @@ std::size_t run_end(std::string_view text, std::size_t at, Belongs belongs) {
   return at;
 }
 
-std::size_t skip_blanks(std::string_view text, std::size_t at) { return run_end(text, at, is_blank); }
-
 // A token begins behind anything but a letter of its own alphabet; "%20" and "\n" end in one and are none.
 bool may_begin_token(std::string_view text, std::size_t at) {
   if (at == 0 || !is_base64url(text[at - 1])) return true;
@@ -87,6 +85,22 @@ std::size_t next_mark(std::string_view text, std::size_t at) {
 }
 
 }  // namespace
+
+// Between the tokens of JSON. Data that is written over several lines of an event has "data:" before each.
+std::size_t Masker::skip_space(std::string_view text, std::size_t at) const {
+  constexpr std::string_view kData = "data:";
+  for (;;) {
+    const std::size_t end = run_end(text, at, is_blank);
+    const bool begins_line = events_ && end > 0 && (text[end - 1] == '\n' || text[end - 1] == '\r');
+    if (!begins_line || !text.substr(end).starts_with(kData)) return end;
+    at = end + kData.size();
+  }
+}
+
+void Masker::events(std::string_view text) {
+  events_ = true;
+  this->text(text, Members::kMask);
+}
 
 void Masker::text(std::string_view text, Members members) {
   flush();
@@ -196,9 +210,9 @@ std::size_t Masker::json_member(std::string_view text, std::size_t at) {
   // What follows a closing quote begins no name: so a quote is never taken for the wrong end.
   if (name.empty() || std::string_view(" \t\r\n,:]}").find(name[0]) != name.npos) return at;
   if (name.find('\\') != name.npos || text.substr(start + name.size(), level) != std::string(level, '\\')) return at;
-  std::size_t value = skip_blanks(text, start + quote + 1);
+  std::size_t value = skip_space(text, start + quote + 1);
   if (value >= text.size() || text[value] != ':') return at;
-  value = skip_blanks(text, value + 1);
+  value = skip_space(text, value + 1);
 
   const SecretName* found = find_secret_name(name);
   if (found == nullptr && name == "value") found = std::exchange(named_, nullptr);
@@ -252,8 +266,9 @@ std::size_t Masker::json_array(std::string_view text, std::size_t at, std::size_
       depth = c == '[' ? depth + 1 : depth - 1;
       if (depth == 0) return at;
     } else if (is_blank(c) || c == ',') {
-      put(c);
-      ++at;
+      const std::size_t next = std::max(at + 1, skip_space(text, at));
+      put(text.substr(at, next - at));
+      at = next;
     } else {
       const std::size_t end = json_value(text, at, level, name);
       if (end == at) return at;

@@ -15,24 +15,24 @@ namespace {
 constexpr std::string_view kMaskStart = "[redacted:";
 constexpr std::size_t kHashDigits = 8;
 constexpr std::size_t kLongestKind = 24;
+constexpr std::size_t kLongestPlaceholder = 64;
 
 // Fields whose value is a URL or a target, with or without a scheme.
 constexpr auto kUrlFields =
     std::to_array<std::string_view>({"location", "content-location", "referer", "origin", ":path", "x-original-url",
                                      "x-rewrite-url", "x-forwarded-uri", "x-original-uri"});
 
-// Words that may stand before credentials: the IANA registry and what large services add. Only a known word is shown,
-// or `Authorization: SECRET more` would show the secret.
-constexpr auto kSchemes =
-    std::to_array<std::string_view>({"basic",        "bearer",        "digest",        "dpop",  "gnap",
-                                     "hoba",         "mutual",        "negotiate",     "ntlm",  "oauth",
-                                     "privatetoken", "scram-sha-1",   "scram-sha-256", "vapid", "token",
-                                     "apikey",       "api-key",       "key",           "jwt",   "aws4-hmac-sha256",
-                                     "sharedkey",    "sharedkeylite", "signature",     "hmac",  "concealed",
-                                     "genie",        "geniekey",      "sso-key"});
-
 bool is_among(std::string_view name, std::span<const std::string_view> list) {
   return std::any_of(list.begin(), list.end(), [&](std::string_view item) { return iequals(item, name); });
+}
+
+// "${name}", which a value goes in place of: who wrote it has taken the secret out.
+bool is_placeholder(std::string_view text) {
+  if (text.size() < 4 || !text.starts_with("${") || !text.ends_with('}')) return false;
+  const std::string_view name = text.substr(2, text.size() - 3);
+  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
+  return name.size() <= kLongestPlaceholder && is_letter(name[0]) &&
+         std::all_of(name.begin(), name.end(), [&](char c) { return is_letter(c) || (c >= '0' && c <= '9'); });
 }
 
 }  // namespace
@@ -92,7 +92,7 @@ Redacted Redactor::mask_header_value(std::string_view name, std::string_view raw
   const std::string_view value = known.text();
   Masker masker(*this);
   if (const SecretName* secret = find_secret_name(name)) {
-    masker.shaped(*secret, value, value);
+    masker.field(*secret, value);
   } else if (is_among(name, kUrlFields)) {
     masker.url(value);
   } else {
@@ -106,7 +106,7 @@ Redacted Redactor::mask_member(std::string_view name, std::string_view raw) cons
   const std::string_view value = known.text();
   Masker masker(*this);
   if (const SecretName* secret = find_secret_name(name)) {
-    masker.shaped(*secret, value, value);
+    masker.field(*secret, value);
   } else {
     masker.text(value, Masker::Members::kMask);
   }
@@ -133,55 +133,9 @@ Redacted Redactor::mask_text(std::string_view text) const {
 }
 
 void Masker::secret(std::string_view kind, std::string_view value, std::string_view plain) {
-  if (plain.empty() || is_mask(plain)) return put(value);
+  if (plain.empty() || is_mask(plain) || is_placeholder(plain)) return put(value);
   put(redactor_.mask(kind, plain));
   masked_ = true;
-}
-
-void Masker::shaped(const SecretName& name, std::string_view value, std::string_view plain) {
-  switch (name.shape) {
-    case SecretShape::kWhole:
-      return secret(name.kind, value, plain);
-    case SecretShape::kCredentials:
-      return credentials(name.kind, value);
-    case SecretShape::kCookies:
-      return cookies(name.kind, value);
-    case SecretShape::kSetCookie:
-      return set_cookie(name.kind, value);
-  }
-}
-
-void Masker::credentials(std::string_view kind, std::string_view value) {
-  const std::size_t blank = value.find(' ');
-  const std::string_view scheme = value.substr(0, blank);
-  if (!is_among(scheme, kSchemes)) return secret(kind, value);
-  const std::size_t rest = value.find_first_not_of(' ', scheme.size());
-  put(value.substr(0, rest));
-  if (rest != std::string_view::npos) secret(kind, value.substr(rest));
-}
-
-void Masker::cookies(std::string_view kind, std::string_view value) {
-  for (bool first = true; first || !value.empty(); first = false) {
-    const std::size_t end = value.find(';');
-    std::string_view pair = value.substr(0, end);
-    const std::size_t blank = std::min(pair.find_first_not_of(" \t"), pair.size());
-    put(pair.substr(0, blank));
-    pair.remove_prefix(blank);
-    // Without '=' it is a value without a name (RFC 6265bis §5.6).
-    const std::size_t equals = is_mask(pair) ? std::string_view::npos : pair.find('=');
-    const std::size_t start = equals == std::string_view::npos ? 0 : equals + 1;
-    put(pair.substr(0, start));
-    secret(kind, pair.substr(start));
-    if (end == std::string_view::npos) return;
-    put(';');
-    value.remove_prefix(end + 1);
-  }
-}
-
-void Masker::set_cookie(std::string_view kind, std::string_view value) {
-  const std::size_t end = std::min(value.find(';'), value.size());
-  cookies(kind, value.substr(0, end));
-  put(value.substr(end));
 }
 
 }  // namespace sluice

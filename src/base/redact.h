@@ -1,6 +1,7 @@
 // Masks secrets by structure (engine.md 8): header values by name, cookies, query and form parameters and JSON members
 // by name, JWTs and bearer tokens and URL passwords anywhere. A mask is "[redacted:KIND:8 hex]"; the hex is a keyed
-// hash of the value, so that equal values can be seen to be equal and none can be guessed and checked.
+// hash of the value, so that equal values can be seen to be equal and none can be guessed and checked. A value that is
+// a placeholder, "${name}", stays.
 //
 // Every function is linear in its input, tolerates text that was cut at its end, and leaves masks as they are: masking
 // twice is masking once, but where backslashes and quotes make no JSON on any level. Mask before cutting a window out

@@ -100,6 +100,15 @@ TEST_F(RedactTest, KeepsTheSchemeOfCredentials) {
   EXPECT_EQ(header("authorization", "Bearer"), "Bearer");
 }
 
+TEST_F(RedactTest, APlaceholderIsNoSecret) {
+  EXPECT_EQ(header("authorization", "Bearer ${access_token}"), "Bearer ${access_token}");
+  EXPECT_EQ(header("cookie", "a=1; sid=${sid_2}"), "a=[redacted:cookie:#]; sid=${sid_2}");
+  EXPECT_EQ(url("/p?token=${t}&sig=x"), "/p?token=${t}&sig=[redacted:signature:#]");
+  EXPECT_EQ(body(R"({"token":"${t}","password":"p"})"), R"({"token":"${t}","password":"[redacted:password:#]"})");
+  for (const char* text : {"${a}b", "b${a}", "${}", "${1}", "${a b}", "${a", "$a", "${a}${b}"})
+    EXPECT_EQ(header("x-api-key", text), "[redacted:key:#]") << text;
+}
+
 TEST_F(RedactTest, ShowsNoWordThatIsNoKnownScheme) {
   EXPECT_EQ(header("authorization", "s3cret more"), "[redacted:authorization:#]");
   EXPECT_EQ(header("authorization", "s3cret"), "[redacted:authorization:#]");
@@ -113,6 +122,44 @@ TEST_F(RedactTest, KeepsCookieNamesAndAttributes) {
   EXPECT_EQ(header("cookie", ""), "");
   EXPECT_EQ(header("cookie", "a=[redacted:cookie:01234567]; [redacted:cookie:01234567]"),
             "a=[redacted:cookie:#]; [redacted:cookie:#]");
+}
+
+TEST_F(RedactTest, FindsEveryCookieOfFieldsThatWereJoined) {
+  const std::string date = "Expires=Wed, 01 Jan 2031 00:00:00 GMT";
+  const std::string masked = "a=[redacted:cookie:#]; ";
+  EXPECT_EQ(header("set-cookie", "a=1; Path=/, b=SECRET; HttpOnly, JWT=" + kJwt),
+            masked + "Path=/, b=[redacted:cookie:#]; HttpOnly, JWT=[redacted:cookie:#]");
+  EXPECT_EQ(header("set-cookie", "a=1; " + date + ", b=SECRET; " + date),
+            masked + date + ", b=[redacted:cookie:#]; " + date);
+  EXPECT_EQ(header("set-cookie", "a=1; Expires=Wednesday, 01-Jan-31 00:00:00 GMT; Secure,SECRET"),
+            masked + "Expires=Wednesday, 01-Jan-31 00:00:00 GMT; Secure,[redacted:cookie:#]");
+  EXPECT_EQ(header("set-cookie", "a=1; Path=/\nb=SECRET; Secure"), masked + "Path=/\nb=[redacted:cookie:#]; Secure");
+  EXPECT_EQ(header("set-cookie", "a=1; next=https://h/?token=SECRET; x=" + kJwt),
+            masked + "next=https://h/?token=[redacted:token:#]; x=[redacted:jwt:#]");
+  for (const char* hidden : {"a=1; Expires=0, b=SECRET", "a=1; Expires=-1,SECRET", "a=1; Expires=Wed, SECRET",
+                             "a=1; expires=Wed, 01 Jan, b=SECRET", "a=1; Path=expires=Wed, SECRET", "a=1, b=SECRET",
+                             "a=[redacted:cookie:01234567], SECRET", "a=SECRET[redacted:cookie:01234567], b=SECRET",
+                             "a=1; Expires=\"Wed, 01 Jan 2031\", b=SECRET", "a=1; Path=/, Expires=SECRET; b=2"}) {
+    EXPECT_EQ(header("set-cookie", hidden).find("SECRET"), std::string::npos) << header("set-cookie", hidden);
+  }
+  EXPECT_EQ(body(R"({"Set-Cookie":"a=1; Path=/, b=SECRET; Secure\nc=SECRET"})"),
+            R"({"Set-Cookie":"a=[redacted:cookie:#]; Path=/, b=[redacted:cookie:#]; Secure\nc=[redacted:cookie:#]"})");
+}
+
+TEST_F(RedactTest, WhatWasMaskedBeforeItWasJoinedStays) {
+  const auto joined = [&](std::string_view name, std::initializer_list<std::string_view> values) {
+    std::string text;
+    for (const std::string_view value : values)
+      text += (text.empty() ? "" : ", ") + redactor_.mask_header_value(name, value).text;
+    return text;
+  };
+  const auto stays = [&](std::string_view name, const std::string& text) {
+    EXPECT_EQ(redactor_.mask_header_value(name, text).text, text);
+  };
+  stays("set-cookie", joined("set-cookie", {"a=1; Path=/", "b=2", "c=3", "4; Secure"}));
+  stays("cookie", joined("cookie", {"a=1; b=2", "c=3"}));
+  stays("authorization", joined("authorization", {"Bearer a", "Digest b"}));
+  stays("x-api-key", joined("x-api-key", {"a", "b"}));
 }
 
 TEST_F(RedactTest, MasksHeadersOfTheListAndLeavesOthers) {
@@ -195,6 +242,18 @@ TEST_F(RedactTest, MasksJsonMembersByName) {
   }
 }
 
+TEST_F(RedactTest, MasksWhatAnEventSaysOverSeveralLines) {
+  const auto events = [&](std::string_view text) { return body(text, "text/event-stream; charset=utf-8"); };
+  EXPECT_EQ(events("event: login\ndata: {\"user\":\"u\",\ndata: \"password\":\ndata:  \"hunter2\"\ndata: }\n\n"),
+            "event: login\ndata: {\"user\":\"u\",\ndata: \"password\":\ndata:  \"[redacted:password:#]\"\ndata: }\n\n");
+  EXPECT_EQ(events("data:{\"token\"\r\ndata::\r\ndata:[\"a\",\r\ndata:\"b\"]}\r\n\r\n"),
+            "data:{\"token\"\r\ndata::\r\ndata:[\"[redacted:token:#]\",\r\ndata:\"[redacted:token:#]\"]}\r\n\r\n");
+  EXPECT_EQ(events("data: {\"password\":\"hun\ndata: ter2\"}\n\n"),
+            "data: {\"password\":\"[redacted:password:#]\"}\n\n");
+  EXPECT_EQ(events("data: {\"otp\":\ndata: 1234}\n\n"), "data: {\"otp\":\ndata: \"[redacted:password:#]\"}\n\n");
+  EXPECT_EQ(events("data: {\"n\":1}\n\n"), "data: {\"n\":1}\n\n");
+}
+
 TEST_F(RedactTest, MasksJsonInsideJsonStrings) {
   EXPECT_EQ(body(R"({"body":"{\"password\":\"p\\\"q\",\"a\":1,\"otp\":12}","b":2})"),
             R"({"body":"{\"password\":\"[redacted:password:#]\",\"a\":1,\"otp\":\"[redacted:password:#]\"}","b":2})");
@@ -242,8 +301,27 @@ TEST_F(RedactTest, MasksWholeHeads) {
 TEST_F(RedactTest, TakesTimeThatFollowsTheLength) {
   // Inputs that a careless scanner reads over and over: half a megabyte of each takes milliseconds; quadratic time
   // would be minutes. Processor time, so that a busy machine does not fail it.
-  for (const char* unit : {"\"", "\\\"", "eyJ.", "eyJ", "bearer ", ":// ", "\"a\" ", "://a@", ";", "[", "\"token\":[",
-                           "\"name\":\"", "basic QUFB", "\"\\", "://a?&;", "--B", "--B\r\n\r\n", "; name"}) {
+  for (const char* unit : {"\"",
+                           "\\\"",
+                           "eyJ.",
+                           "eyJ",
+                           "bearer ",
+                           ":// ",
+                           "\"a\" ",
+                           "://a@",
+                           ";",
+                           "[",
+                           "\"token\":[",
+                           "\"name\":\"",
+                           "basic QUFB",
+                           "\"\\",
+                           "://a?&;",
+                           "--B",
+                           "--B\r\n\r\n",
+                           "; name",
+                           "; a=1, ",
+                           "=[redacted:cookie:01234567],",
+                           "; expires=Wed, 0"}) {
     std::string attack;
     while (attack.size() < 500'000) attack += unit;
     const std::clock_t start = std::clock();
@@ -251,6 +329,7 @@ TEST_F(RedactTest, TakesTimeThatFollowsTheLength) {
     (void)redactor_.mask_body(attack, "multipart/form-data; boundary=B");
     (void)redactor_.mask_url(attack);
     (void)redactor_.mask_header_value("cookie", attack);
+    (void)redactor_.mask_header_value("set-cookie", attack);
     (void)redactor_.mask_head(attack);
     EXPECT_LT(std::clock() - start, 5 * CLOCKS_PER_SEC) << unit;
   }

@@ -123,7 +123,8 @@ std::int64_t integer_or(const Json& object, std::string_view name, std::int64_t 
 }
 
 // Leaves out items from the end of the longest array. False if that cannot help.
-bool shorten_array(Json& answer, const Sizes& sizes, std::size_t excess, std::vector<std::string>& pointers) {
+bool shorten_array(Json& answer, const Sizes& sizes, std::size_t excess, std::vector<std::string>& pointers,
+                   std::optional<std::int64_t> offset) {
   Longest longest;
   find_longest(answer, sizes, "", 0, longest);
   if (!longest.sizes || longest.sizes->units < excess) return false;
@@ -139,7 +140,10 @@ bool shorten_array(Json& answer, const Sizes& sizes, std::size_t excess, std::ve
   }
   holder["truncated"] = true;
   if (!holder.contains("total")) holder["total"] = total;
-  holder["next_offset"] = integer_or(holder, "offset", 0) + static_cast<std::int64_t>(kept);
+  if (offset && &holder == &answer) {
+    const char* const next = holder.contains("nextOffset") ? "nextOffset" : "next_offset";
+    holder[next] = *offset + static_cast<std::int64_t>(kept);
+  }
   return true;
 }
 
@@ -261,11 +265,12 @@ std::size_t json_octets(const Json& value) {
 
 std::size_t json_units(const Json& value) { return measure(value).units; }
 
-void cut_answer(Json& answer, std::size_t units, std::vector<std::string>& pointers) {
+void cut_answer(Json& answer, std::size_t units, std::vector<std::string>& pointers,
+                std::optional<std::int64_t> offset) {
   Sizes sizes = measure(answer);
   if (sizes.units <= units) return;
   const std::size_t budget = units > 2 * kNotesRoom ? units - kNotesRoom : units / 2;
-  if (shorten_array(answer, sizes, sizes.units - budget, pointers)) {
+  if (shorten_array(answer, sizes, sizes.units - budget, pointers, offset)) {
     sizes = measure(answer);
     if (sizes.units <= units) return;
   }

@@ -55,6 +55,21 @@ std::size_t listed(const std::vector<std::string>& pointers, std::size_t& units)
   return count;
 }
 
+// Cuts what an answer by id lists; what is said of that goes to the notes.
+void cut_by_id(Json& answer, std::size_t units, std::vector<std::string>& pointers, Json& notes) {
+  const std::string prefix = "/result";
+  for (std::string& pointer : pointers) pointer.insert(0, prefix);
+  Json holder = {{"result", std::move(answer)}};
+  cut_answer(holder, units, pointers);
+  for (std::string& pointer : pointers) pointer.erase(0, prefix.size());
+  answer = std::move(holder["result"]);
+  holder.erase("result");
+  if (holder.contains("cut")) {
+    for (Json& pointer : holder["cut"]) pointer = pointer.get<std::string>().substr(prefix.size());
+  }
+  for (auto& [name, said] : holder.get_ref<Json::object_t&>()) notes[name] = std::move(said);
+}
+
 }  // namespace
 
 const Redactor* Presenter::redactor_for(const Caller& caller, const Json& arguments) const {
@@ -67,7 +82,8 @@ std::size_t Presenter::limit_for(const tools::Tool& tool, const Json& arguments)
   const std::size_t body = limits_.max_included_body;
   if (tool.hints & tools::kUncapped) return body;
   if ((tool.hints & tools::kIncludesBody) == 0) return limits_.answer_units;
-  bool included = find_member(arguments, "limit") != nullptr;
+  const Json* whole = find_member(arguments, "full_body");
+  bool included = find_member(arguments, "limit") != nullptr || (whole && *whole == true);
   if (const Json* include = find_member(arguments, "include")) {
     for (const Json& name : *include)
       included |= name == "request_body" || name == "response_body" || name == "messages";
@@ -82,7 +98,23 @@ std::string Presenter::withhold(const View& view, std::string rule, const std::s
   return view.observed ? "" : "[POLICY DENIED] " + message;
 }
 
-Presenter::Made Presenter::make_safe(Json& answer, const View& view, std::size_t units, const Json& arguments) const {
+// How many items of its list an answer skipped; nullopt: the tool does not page by them.
+std::optional<std::int64_t> Presenter::offset_of(const tools::Tool& tool, const Json& answer, const Json& arguments) {
+  if ((tool.hints & tools::kPagesByItem) == 0) return std::nullopt;
+  for (const Json* holder : {&answer, &arguments}) {
+    const Json* offset = find_member(*holder, "offset");
+    if (offset && offset->is_number_integer()) return offset->get<std::int64_t>();
+  }
+  return 0;
+}
+
+Presenter::Made Presenter::make_safe(Json& answer, const View& view, const Json& arguments,
+                                     const Making& making) const {
+  std::size_t units = making.units;
+  const auto cut = [&](std::size_t most, std::vector<std::string>& pointers) {
+    if (making.notes) return cut_by_id(answer, most, pointers, *making.notes);
+    cut_answer(answer, most, pointers, making.offset);
+  };
   Made made;
   std::vector<std::string> pointers;
   if (view.redactor) mask_answer(answer, *view.redactor, pointers);
@@ -100,19 +132,20 @@ Presenter::Made Presenter::make_safe(Json& answer, const View& view, std::size_t
   if (most && !view.observed) units = std::min<std::size_t>(units, most->bytes);
   std::size_t reserved = 0;
   listed(pointers, reserved);
-  cut_answer(answer, units > reserved ? units - reserved : 0, pointers);
+  cut(units > reserved ? units - reserved : 0, pointers);
   const std::size_t count = listed(pointers, reserved);
   if (!pointers.empty()) {
     Json names = Json::array();
     for (std::size_t i = 0; i < count; ++i) names.push_back(repair_utf8(pointers[i]));
-    answer["redacted"] = std::move(names);
-    if (count < pointers.size()) answer["redacted_more"] = pointers.size() - count;
+    Json& said = making.notes ? *making.notes : answer;
+    said["redacted"] = std::move(names);
+    if (count < pointers.size()) said["redacted_more"] = pointers.size() - count;
   }
   if (!most) return made;
   std::size_t size = dump_json(answer).size();
   if (size > most->bytes && !view.observed) {  // octets, not units: once more
     std::vector<std::string> none;
-    cut_answer(answer, most->bytes / 4, none);
+    cut(most->bytes / 4, none);
     size = dump_json(answer).size();
   }
   if (size > most->bytes) {
@@ -135,12 +168,15 @@ Json Presenter::success(const tools::Tool& tool, const Json& arguments, const Vi
   for (auto& [name, member] : result.get_ref<Json::object_t&>()) answer[name] = std::move(member);
   View shown = view;
   if (tool.hints & tools::kMasksItself) shown.redactor = nullptr;
-  const Made made = make_safe(answer, shown, limit_for(tool, arguments), arguments);
+  Json notes = Json::object();
+  const Making making{limit_for(tool, arguments), offset_of(tool, answer, arguments),
+                      (tool.hints & tools::kById) != 0 ? &notes : nullptr};
+  const Made made = make_safe(answer, shown, arguments, making);
   if (!made.denial.empty()) return plain_failure(made.denial, nullptr);
   const bool fits = !made.redacted || fits_schema(tool, answer);
   Json presented;
   if (mitmproxy) {
-    presented = mitmproxy_success(tool, std::move(answer));
+    presented = mitmproxy_success(tool, std::move(answer), std::move(notes));
   } else {
     presented = {{"content", text_content(dump_json(answer))}};
     presented["structuredContent"] = std::move(answer);
@@ -153,19 +189,18 @@ Json Presenter::success(const tools::Tool& tool, const Json& arguments, const Vi
 }
 
 // The text is what mitm.md prints; what we say beside it is a second one.
-Json Presenter::mitmproxy_success(const tools::Tool& tool, Json answer) const {
+Json Presenter::mitmproxy_success(const tools::Tool& tool, Json answer, Json notes) const {
   Json content;
   if (tool.hints & tools::kWrapped) {
     const Json& shown = answer["result"];
     content = text_content(shown.is_string() ? shown.get<std::string>() : dump_json(shown, JsonStyle::kIndented));
-    Json notes = Json::object();
     for (const auto& [name, member] : answer.items()) {
       if (name != "result" && name != "redacted") notes[name] = member;
     }
-    if (!notes.empty()) content.push_back({{"type", "text"}, {"text", dump_json(notes)}});
   } else {
     content = text_content(dump_json(answer, JsonStyle::kIndented));
   }
+  if (!notes.empty()) content.push_back({{"type", "text"}, {"text", dump_json(notes)}});
   Json presented = {{"content", std::move(content)}};
   presented["structuredContent"] = std::move(answer);
   return presented;
@@ -208,11 +243,11 @@ Result<Json> Presenter::resource(const Resource& resource, const View& view, Jso
   if (value.is_string()) {
     Json holder = {{"text", repair_utf8(value.get_ref<const std::string&>())}};
     // A certificate: nothing of it is a secret, and a cut one is none.
-    made = make_safe(holder, {nullptr, view.results, view.observed, view.withheld}, limits_.max_included_body,
-                     Json::object());
+    made = make_safe(holder, {nullptr, view.results, view.observed, view.withheld}, Json::object(),
+                     {limits_.max_included_body});
     text = holder["text"].get<std::string>();
   } else {
-    made = make_safe(value, view, limits_.answer_units, Json::object());
+    made = make_safe(value, view, Json::object(), {limits_.answer_units});
     text = dump_json(value, JsonStyle::kIndented);
   }
   if (!made.denial.empty()) return fail(Code::kRefused, made.denial);

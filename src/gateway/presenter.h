@@ -59,12 +59,19 @@ class Presenter {
 
  private:
   std::size_t limit_for(const tools::Tool& tool, const Json& arguments) const;
-  Json mitmproxy_success(const tools::Tool& tool, Json answer) const;
+  // `notes`: what is said beside an answer that has no room for it.
+  Json mitmproxy_success(const tools::Tool& tool, Json answer, Json notes) const;
+  struct Making {
+    std::size_t units = 0;
+    std::optional<std::int64_t> offset = {};  // of the answer's list, where the tool pages by its items
+    Json* notes = nullptr;                    // not null: by id, and what is said of it goes here
+  };
   struct Made {
     std::string denial;     // for the caller, if the answer is withheld
     bool redacted = false;  // by the policy
   };
-  Made make_safe(Json& answer, const View& view, std::size_t units, const Json& arguments) const;
+  static std::optional<std::int64_t> offset_of(const tools::Tool& tool, const Json& answer, const Json& arguments);
+  Made make_safe(Json& answer, const View& view, const Json& arguments, const Making& making) const;
   static std::string withhold_foreign(const View& view, const Json& answer);
   static std::string too_long(const View& view, const Json& answer);
   static std::string withhold(const View& view, std::string rule, const std::string& message);

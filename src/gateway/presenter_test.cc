@@ -41,6 +41,7 @@ TEST(Presenter, ARecordingsIdIsShownAndNoOtherSessionIdIs) {
 
 TEST(Presenter, LongListsLoseWholeItemsAndSayHowToGoOn) {
   Fixture fixture;
+  fixture.plain.hints = tools::kPagesByItem;
   Json rows = Json::array();
   for (int i = 0; i < 1000; ++i) rows.push_back({{"id", i}, {"url", "https://example.com/" + std::string(80, 'x')}});
   const Json answer = fixture.structured({{"total", 5000}, {"offset", 200}, {"showing", 1000}, {"exchanges", rows}});
@@ -57,11 +58,45 @@ TEST(Presenter, LongListsLoseWholeItemsAndSayHowToGoOn) {
 
 TEST(Presenter, ALongListWithoutATotalGetsOne) {
   Fixture fixture;
+  fixture.plain.hints = tools::kPagesByItem;
   Json rows = Json::array();
   for (int i = 0; i < 400; ++i) rows.push_back(std::string(100, 'x'));
   const Json answer = fixture.structured({{"things", rows}});
   EXPECT_EQ(answer["total"], 400);
   EXPECT_EQ(answer["next_offset"], answer["things"].size());
+}
+
+TEST(Presenter, WhereAListGoesOnIsSaidOnceAndOnlyWhereTheToolGoesOnThere) {
+  Fixture fixture;
+  Json rows = Json::array();
+  for (int i = 0; i < 1'000; ++i) rows.push_back({{"note", std::string(50, '"')}});
+  const Json other = fixture.structured({{"offset", 7}, {"rows", rows}}, {{"offset", 7}});
+  EXPECT_LT(other["rows"].size(), 1'000u);
+  EXPECT_EQ(other["truncated"], true);
+  EXPECT_FALSE(other.contains("next_offset")) << "its offset counts something else";
+  fixture.plain.hints = tools::kPagesByItem;
+  const Json by_argument = fixture.structured({{"rows", rows}}, {{"offset", 40}});
+  EXPECT_EQ(by_argument["next_offset"], 40 + by_argument["rows"].size());
+  const Json own = fixture.structured({{"rows", rows}, {"nextOffset", 1'040}}, {{"offset", 40}});
+  EXPECT_EQ(own["nextOffset"], 40 + own["rows"].size());
+  EXPECT_FALSE(own.contains("next_offset"));
+  const Json inner = fixture.structured({{"one", {{"rows", rows}}}}, {{"offset", 40}});
+  EXPECT_EQ(inner["one"]["truncated"], true);
+  EXPECT_FALSE(inner["one"].contains("next_offset")) << "no list of the answer's own";
+}
+
+TEST(Presenter, WhatIsSaidOfAnAnswerById) {
+  Fixture fixture;
+  fixture.plain.hints = tools::kMitmproxy | tools::kById;
+  const Json rules = {{"redacted", {{"headers", {{"authorization", "Bearer t0ken"}}}}}, {"b", {{"value", "x"}}}};
+  const Json presented = fixture.presenter.success(fixture.plain, Json::object(), &fixture.redactor, rules);
+  const Json& answer = presented["structuredContent"];
+  EXPECT_EQ(answer.size(), 2u) << answer.dump();
+  EXPECT_TRUE(answer["redacted"].is_object()) << "an id like any other";
+  EXPECT_EQ(parse_json(presented["content"][0]["text"].get<std::string>()), answer);
+  EXPECT_EQ(presented["content"][1]["text"], R"({"redacted":["/redacted/headers/authorization"]})");
+  const Json plain = fixture.presenter.success(fixture.plain, Json::object(), nullptr, rules);
+  EXPECT_EQ(plain["content"].size(), 1u);
 }
 
 TEST(Presenter, OneObjectIsCutInsideItsLongestStrings) {
@@ -135,6 +170,8 @@ TEST(Presenter, BodiesThatWereAskedForMayBeLonger) {
   EXPECT_TRUE(fixture.structured(result).contains("cut"));
   EXPECT_FALSE(fixture.structured(result, {{"include", {"response_body"}}}).contains("cut"));
   EXPECT_FALSE(fixture.structured(result, {{"limit", 600'000}}).contains("cut"));
+  EXPECT_FALSE(fixture.structured(result, {{"full_body", true}}).contains("cut"));
+  EXPECT_TRUE(fixture.structured(result, {{"full_body", false}}).contains("cut"));
 }
 
 TEST(Presenter, PointersOfWhatWasLeftOutAreLeftOutToo) {

@@ -40,6 +40,7 @@ Result<std::unique_ptr<Import>> Import::begin(std::shared_ptr<FileSystem> files,
   options.directory = fmt::format("{}/{}{}", manifest.root, kPrefix, manifest.id);
   options.index = index_path(options.directory);
   options.key = key;
+  options.counts_cuts = false;
   FileSystem& reached = *files;
   std::unique_ptr<Import> import(new Import(std::move(files), std::move(manifest), std::move(key), options.directory));
   SLUICE_TRY(import->recording_, Recording::begin(std::move(options), reached, clock, entropy));

@@ -48,7 +48,7 @@ struct Manifest {
   std::optional<std::string> last_error;
   // Beyond the contract.
   std::uint64_t dropped_exchanges = 0;  // with the oldest segments
-  ByteCount bytes_cut = 0;              // of bodies, by the profile or for want of room
+  ByteCount bytes_cut = 0;              // of bodies, for want of room; not what the profile leaves out
   std::uint64_t segments = 0;
   std::optional<Encryption> encryption;  // what holds traffic is encrypted; the name of one that was loaded is in here
 };

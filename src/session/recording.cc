@@ -60,7 +60,7 @@ Status Recording::make() {
 // ---- the pump ----
 
 // Copies the pieces into the batch, unless so much waits already that it shall not.
-bool Recording::push(RecordType type, std::uint64_t seq, std::span<const Bytes> pieces, ByteCount cut,
+bool Recording::push(RecordType type, std::uint64_t seq, std::span<const Bytes> pieces, Gap gap,
                      std::shared_ptr<const void> attached, ByteCount most_queued) {
   std::size_t length = 0;
   for (const Bytes piece : pieces) length += piece.size();
@@ -68,14 +68,14 @@ bool Recording::push(RecordType type, std::uint64_t seq, std::span<const Bytes> 
   if (queued_.load(std::memory_order_relaxed) + cost > most_queued) return false;
   queued_.fetch_add(cost, std::memory_order_relaxed);
   for (const Bytes piece : pieces) batch_.octets.append(piece);
-  batch_.items.push_back({type, seq, static_cast<std::uint32_t>(length), cut, std::move(attached)});
+  batch_.items.push_back({type, seq, static_cast<std::uint32_t>(length), gap, std::move(attached)});
   return true;
 }
 
 void Recording::on_opened(std::uint64_t seq, Bytes uuid, Bytes payload, const flow::ConnectionPtr& connection) {
   const Bytes pieces[] = {uuid, payload};
   const bool taken = !full_.load(std::memory_order_relaxed) &&
-                     push(RecordType::kOpened, seq, pieces, 0, connection, options_.limits.in_flight);
+                     push(RecordType::kOpened, seq, pieces, {}, connection, options_.limits.in_flight);
   if (taken) {
     taken_.emplace(seq, Taken{});
   } else {
@@ -91,9 +91,26 @@ void Recording::on_record(RecordType type, std::uint64_t seq, Bytes payload, con
     const bool request = payload[0] == static_cast<char>(flow::Direction::kRequest);
     (request ? found->second.request_cut : found->second.response_cut) = false;
   }
+  const Gap gap{0, lost_before(type, payload, found->second)};
   if (type == RecordType::kEnded) taken_.erase(found);
   // Heads and ends are small, and no more of them than exchanges that were let in: twice the room.
-  if (!push(type, seq, std::span(&payload, 1), 0, upstream, 2 * options_.limits.in_flight)) drop_write();
+  if (!push(type, seq, std::span(&payload, 1), gap, upstream, 2 * options_.limits.in_flight)) drop_write();
+}
+
+// What was cut before it came here, for want of memory that capture has: the record says how much.
+ByteCount Recording::lost_before(RecordType type, Bytes payload, const Taken& taken) const {
+  if (!options_.counts_cuts) return 0;
+  const ByteCount most = options_.manifest.profile == Profile::kPreview ? kPreviewBody : UINT64_MAX;
+  const auto lost = [&](ByteCount cut, ByteCount kept) { return std::min(cut, most - std::min(most, kept)); };
+  if (type == RecordType::kEnded) {
+    const capture::Cuts cuts = capture::parse_ended_brief(payload).cuts;
+    return lost(cuts.request, taken.request) + lost(cuts.response, taken.response);
+  }
+  if (type != RecordType::kMessage) return 0;
+  const auto message = capture::parse_message(payload);
+  if (!message) return 0;
+  const bool request = message->seen.direction == flow::Direction::kRequest;
+  return lost(message->missing, request ? taken.request : taken.response);
 }
 
 void Recording::on_body(RecordType type, std::uint64_t seq, std::span<const Bytes> pieces) {
@@ -114,9 +131,11 @@ void Recording::on_body(RecordType type, std::uint64_t seq, std::span<const Byte
     left -= some.back().size();
   }
   const ByteCount room = options_.limits.in_flight / 4 * 3;
-  if (kept == 0 || !push(type, seq, some, total - kept, nullptr, room)) {
+  // What is behind the profile's part is not lost.
+  const auto gap = [&] { return Gap{total - kept, taken + kept < most ? total - kept : 0}; };
+  if (kept == 0 || !push(type, seq, some, gap(), nullptr, room)) {
     kept = 0;
-    (void)push(type, seq, {}, total, nullptr, 2 * options_.limits.in_flight);
+    (void)push(type, seq, {}, gap(), nullptr, 2 * options_.limits.in_flight);
   }
   taken += kept;
   was_cut = was_cut || kept < total;
@@ -168,6 +187,17 @@ void Recording::drop_write() {
     manifest_.last_error = "Too much waited for the disk: records were dropped.";
   }
   manifest_changed_ = true;
+}
+
+// Said once, and how many there are: a disk that is too slow cuts body after body.
+void Recording::count_lost(ByteCount octets, bool body_begins) {
+  const std::lock_guard guard(mutex_);
+  manifest_.bytes_cut += octets;
+  manifest_changed_ = true;
+  if (body_begins) ++bodies_lost_;
+  constexpr std::string_view kSaid = "not stored whole: the disk, or what waits for it, had no room.";
+  if (manifest_.last_error && !manifest_.last_error->ends_with(kSaid)) return;
+  manifest_.last_error = fmt::format("{} {} {}", bodies_lost_, bodies_lost_ == 1 ? "body was" : "bodies were", kSaid);
 }
 
 void Recording::fail_with(const Error& error) {

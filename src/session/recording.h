@@ -48,6 +48,7 @@ struct RecordingOptions {
   std::string index;      // where index.db is to be
   SessionKeyPtr key;      // null: not encrypted; else that of manifest.encryption
   RecordingLimits limits;
+  bool counts_cuts = true;  // false: what exchanges say is missing was never there (import)
 };
 
 class Recording final : public capture::Tap {
@@ -78,11 +79,15 @@ class Recording final : public capture::Tap {
   ByteCount unwritten() const { return queued_.load(std::memory_order_relaxed); }
 
  private:
+  struct Gap {
+    ByteCount cut = 0;   // octets of content that were not kept, behind those that were
+    ByteCount lost = 0;  // of those, or before they came here, what the profile would have kept
+  };
   struct Item {
     capture::RecordType type = capture::RecordType::kOpened;
     std::uint64_t seq = 0;
     std::uint32_t length = 0;
-    ByteCount cut = 0;  // octets of content that were not kept, behind those that were
+    Gap gap;
     std::shared_ptr<const void> attached;
   };
   struct Batch {
@@ -98,6 +103,7 @@ class Recording final : public capture::Tap {
   struct Live {
     std::uint64_t seq = 0;  // in the recording
     ByteCount request_missing = 0, response_missing = 0;
+    bool counted = false;  // among the bodies that are not whole; an exchange counts once
   };
   struct Formed {  // a record in out_
     capture::RecordType type = capture::RecordType::kOpened;
@@ -110,8 +116,9 @@ class Recording final : public capture::Tap {
   Recording(RecordingOptions options, FileSystem& files, const Clock& clock, Entropy& entropy);
   Status make();
   // The pump's.
-  bool push(capture::RecordType type, std::uint64_t seq, std::span<const Bytes> pieces, ByteCount cut,
+  bool push(capture::RecordType type, std::uint64_t seq, std::span<const Bytes> pieces, Gap gap,
             std::shared_ptr<const void> attached, ByteCount most_queued);
+  ByteCount lost_before(capture::RecordType type, Bytes payload, const Taken& taken) const;
   // The writer's.
   void write(const Batch& batch);
   void give_back(Batch batch);
@@ -134,6 +141,7 @@ class Recording final : public capture::Tap {
   void keep(Row&& row);
   void fail_with(const Error& error);
   void drop_write();
+  void count_lost(ByteCount octets, bool body_begins);
   void reach_cap();
 
   const RecordingOptions options_;
@@ -173,6 +181,7 @@ class Recording final : public capture::Tap {
   std::deque<Batch> waiting_;
   std::vector<Batch> spare_;  // empty ones that keep their memory: the pump fills them again
   Manifest manifest_;
+  std::uint64_t bodies_lost_ = 0;  // of which a part is missing
   bool manifest_changed_ = false;
   std::uint64_t syncs_wanted_ = 0, syncs_done_ = 0;
   std::uint64_t checkpoints_wanted_ = 0, checkpoints_done_ = 0;  // by the number of their sync

@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "capture/records.h"
 #include "session/segments.h"
 #include "session/session_test_support.h"
 
@@ -25,10 +26,10 @@ struct Faults : capture::RingFixture, testing::Test {
     ring->hand_to(nullptr);
     recording.reset();
   }
-  Status start() {
+  Status start(Profile profile = Profile::kFull) {
     RecordingOptions options;
     options.manifest.id = "20250101000000_abcdefgh";
-    options.manifest.profile = Profile::kFull;
+    options.manifest.profile = profile;
     options.directory = kDirectory;
     options.index = directory.path() + "/index-" + std::to_string(++indexes) + ".db";
     auto begun = Recording::begin(options, faulty, clock, entropy);
@@ -183,6 +184,58 @@ TEST_F(Faults, ADiskThatDoesNotAnswerHoldsUpNothing) {
   const Manifest manifest = recording->manifest();
   EXPECT_EQ(manifest.exchanges, 401u) << "small ones find room";
   EXPECT_GT(manifest.bytes_cut, 20 * kMiB) << "bodies are cut, and counted";
+  EXPECT_NE(manifest.last_error.value_or("").find("bodies were not stored whole"), std::string::npos);
+}
+
+// What capture had no memory for, as its end says.
+struct Cutting final : capture::Tap {
+  capture::Tap& behind;
+  ByteCount cut;
+  Cutting(capture::Tap& tap, ByteCount octets) : behind(tap), cut(octets) {}
+  void on_opened(std::uint64_t seq, Bytes uuid, Bytes payload, const flow::ConnectionPtr& connection) override {
+    behind.on_opened(seq, uuid, payload, connection);
+  }
+  void on_record(capture::RecordType type, std::uint64_t seq, Bytes payload,
+                 const flow::UpstreamPtr& upstream) override {
+    std::string changed(payload);
+    if (type == capture::RecordType::kEnded) capture::add_cuts(changed.data(), {0, cut});
+    behind.on_record(type, seq, changed, upstream);
+  }
+  void on_body(capture::RecordType type, std::uint64_t seq, std::span<const Bytes> pieces) override {
+    behind.on_body(type, seq, pieces);
+  }
+  void on_round_done() override { behind.on_round_done(); }
+};
+
+TEST_F(Faults, WhatWasCutBeforeItCameIsCountedToo) {
+  ASSERT_TRUE(start());
+  Cutting cutting(*recording, 5'000);
+  ring->hand_to(&cutting);
+  exchange({.target = "/1"});
+  exchange({.target = "/2"});
+  go_on();
+  EXPECT_EQ(recording->manifest().bytes_cut, 10'000u);
+  EXPECT_EQ(recording->manifest().last_error.value_or("").substr(0, 8), "2 bodies");
+  ASSERT_TRUE(finish());
+}
+
+TEST_F(Faults, WhatTheProfileLeavesOutIsNoLoss) {
+  ASSERT_TRUE(start(Profile::kPreview));
+  Cutting cutting(*recording, 70'000);
+  ring->hand_to(&cutting);
+  exchange({.response_body = std::string(kPreviewBody, 'x')});
+  go_on();
+  EXPECT_EQ(recording->manifest().bytes_cut, 0u) << "behind the part that is kept";
+  ring->hand_to(recording.get());
+  exchange({.response_body = std::string(200'000, 'x')});
+  go_on();
+  EXPECT_EQ(recording->manifest().bytes_cut, 0u);
+  EXPECT_FALSE(recording->manifest().last_error);
+  ring->hand_to(&cutting);
+  exchange({.response_body = std::string(kPreviewBody - 100, 'x')});
+  go_on();
+  EXPECT_EQ(recording->manifest().bytes_cut, 100u) << "so much of it would have been kept";
+  ASSERT_TRUE(finish());
 }
 
 }  // namespace

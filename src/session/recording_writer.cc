@@ -191,12 +191,14 @@ void Recording::write_item(const Item& item, Bytes payload) {
       std::string changed(payload);
       const bool request = payload[0] == static_cast<char>(flow::Direction::kRequest);
       capture::add_missing(changed.data(), std::exchange(request ? live.request_missing : live.response_missing, 0));
+      if (item.gap.lost > 0) count_lost(item.gap.lost, !std::exchange(live.counted, true));
       if (!add(item.type, live.seq, item.seq, changed, room())) drop_write();
       return;
     }
     case RecordType::kEnded: {
       std::string changed(payload);
       capture::add_cuts(changed.data(), {live.request_missing, live.response_missing});
+      if (item.gap.lost > 0) count_lost(item.gap.lost, !std::exchange(live.counted, true));
       const std::uint64_t seq = live.seq;
       live_.erase(found);
       if (add(item.type, seq, item.seq, changed, room())) return;
@@ -234,25 +236,23 @@ void Recording::write_opened(const Item& item, Bytes payload) {
     }
     return drop_write();
   }
-  live_.insert_or_assign(item.seq, Live{next_seq_++, 0, 0});
+  live_.insert_or_assign(item.seq, Live{next_seq_++});
 }
 
 void Recording::write_body(const Item& item, Bytes payload, Live& live) {
   const bool request = item.type == RecordType::kRequestBody;
   ByteCount& missing = request ? live.request_missing : live.response_missing;
   const ByteCount reserve = std::min(cap_ / 16, kMiB), left = room();
-  ByteCount lost = item.cut;
+  ByteCount lost = item.gap.lost;
   // Once a part is missing nothing follows it but behind a message that says so.
   if (!payload.empty() &&
       (missing > 0 || !add(item.type, live.seq, item.seq, payload, left > reserve ? left - reserve : 0))) {
-    lost += payload.size();
     if (file_ && missing == 0) reach_cap();
+    lost += payload.size();
+    missing += payload.size();
   }
-  missing += lost;
-  if (lost == 0) return;
-  const std::lock_guard guard(mutex_);
-  manifest_.bytes_cut += lost;
-  manifest_changed_ = true;
+  missing += item.gap.cut;
+  if (lost > 0) count_lost(lost, !std::exchange(live.counted, true));
 }
 
 // What a record refers to stands before it in the same segment.
@@ -336,8 +336,7 @@ void Recording::lose() {
       case RecordType::kRequestBody:
       case RecordType::kResponseBody: {
         const ByteCount content = record.payload;
-        const std::lock_guard guard(mutex_);
-        manifest_.bytes_cut += content;
+        count_lost(content, live == live_.end() || !std::exchange(live->second.counted, true));
         if (live == live_.end()) continue;
         (record.type == RecordType::kRequestBody ? live->second.request_missing : live->second.response_missing) +=
             content;

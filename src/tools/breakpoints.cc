@@ -54,7 +54,7 @@ Json row_of(const proxy::Held& held, std::string id, MonoTime now, std::size_t l
               {"method", message.method},
               {"url", message.url}};
   if (!request) row["statusCode"] = message.status;
-  row["headers"] = headers_json(message.fields);
+  row["headers"] = headers_json(message.fields, redactor);
   row["rawHeaders"] = raw_headers_json(message.fields);
   put_body(row, message, limit, redactor);
   return row;

@@ -206,7 +206,7 @@ std::vector<Tool> comparison_tools() {
           "are in one of them only.",
       .group = "sessions",
       .risk = Risk::kRead,
-      .hints = kSlow | kReturnsTraffic | kIdempotent,
+      .hints = kSlow | kReturnsTraffic | kIdempotent | kPagesByItem,
       .fields = {{.name = "session_a", .meaning = "From proxy_list_sessions.", .required = true},
                  {.name = "session_b", .meaning = "From proxy_list_sessions.", .required = true},
                  {.name = "any_host",

@@ -6,6 +6,8 @@
 #include "analysis/decode.h"
 #include "base/text.h"
 #include "tools/body_text.h"
+#include "tools/page.h"
+#include "tools/session_json.h"
 #include "tools/subjects.h"
 
 namespace sluice::tools {
@@ -28,11 +30,10 @@ struct WholeBody {
 };
 
 // With its content codings off, as far as it may be decoded.
-Result<WholeBody> read_body(const flow::Exchange& exchange, Direction direction, const std::string& coding,
-                            CallContext& context) {
+Result<WholeBody> read_body(const capture::BodySource& bodies, const flow::Exchange& exchange, Direction direction,
+                            const std::string& coding, CallContext& context) {
   WholeBody body;
-  analysis::BodyStream stream(context.services->ring, exchange.id, direction, coding,
-                              {.budget = analysis::kMostDecodeInput + 1});
+  analysis::BodyStream stream(bodies, exchange.id, direction, coding, {.budget = analysis::kMostDecodeInput + 1});
   while (body.octets.size() <= analysis::kMostDecodeInput) {
     if (context.stop.stop_requested()) return fail(Code::kCancelled, "The call was cancelled.");
     SLUICE_TRY(const std::string_view piece, stream.next());
@@ -58,21 +59,29 @@ Json coding_names(const std::string& coding) {
   return names;
 }
 
-Result<Json> side_json(const flow::Exchange& exchange, Direction direction, const Wanted& wanted,
-                       CallContext& context) {
+// As much as there is room for, where the caller does not say how much: else the next page would begin behind what an
+// answer can show.
+analysis::DecodedWindow window_that_fits(const Json& value, const Wanted& wanted) {
+  const std::size_t usual = value.is_string() ? static_cast<std::size_t>(kDefaultBodyLimit) : kDefaultItems;
+  const std::size_t most = value.is_string() ? static_cast<std::size_t>(kMiB) : kMostItems;
+  for (std::size_t limit = std::min(wanted.limit.value_or(usual), most);; limit /= 2) {
+    analysis::DecodedWindow window = analysis::window_of(Json(value), wanted.offset, limit);
+    if (wanted.limit || limit <= 1 || dump_json(window.value).size() <= kPageOctets / 2) return window;
+  }
+}
+
+Result<Json> side_json(const capture::BodySource& bodies, const flow::Exchange& exchange, Direction direction,
+                       const Wanted& wanted, CallContext& context) {
   const flow::BodyInfo& info = analysis::body_info(exchange, direction);
   if (info.size == 0) return Json();
   const http::FieldList fields = flow::parse_fields(analysis::shown_head(exchange, direction));
   const std::string type = fields.joined("content-type").value_or("");
   const std::string coding = fields.joined("content-encoding").value_or("");
   const std::string grpc = fields.joined("grpc-encoding").value_or("");
-  SLUICE_TRY(const WholeBody body, read_body(exchange, direction, coding, context));
+  SLUICE_TRY(const WholeBody body, read_body(bodies, exchange, direction, coding, context));
   analysis::Decoding decoded = analysis::decode(
       body.octets, {.content_type = type, .grpc_encoding = grpc, .as = wanted.as, .redactor = context.redactor});
-  const std::size_t usual = decoded.value.is_string() ? static_cast<std::size_t>(kDefaultBodyLimit) : kDefaultItems;
-  const std::size_t most = decoded.value.is_string() ? static_cast<std::size_t>(kMiB) : kMostItems;
-  const std::size_t limit = std::min(wanted.limit.value_or(usual), most);
-  analysis::DecodedWindow window = analysis::window_of(std::move(decoded.value), wanted.offset, limit);
+  analysis::DecodedWindow window = window_that_fits(decoded.value, wanted);
   Json json = {{"contentType", type.empty() ? Json() : Json(type)}, {"bytes", body.octets.size()}};
   Json& chain = json["chain"] =
       body.problem.empty() || body.octets.size() == analysis::kMostDecodeInput ? coding_names(coding) : Json::array();
@@ -95,10 +104,19 @@ bool wants(const Json& arguments, std::string_view side) {
 
 ToolResult decode_exchange(const Json& arguments, CallContext& context) {
   const std::string id = *text_argument(arguments, "exchange_id");
-  capture::Ring& ring = context.services->ring;
-  ring.sync();
-  const auto exchange = ring.find(id);
-  if (!exchange) return fail(Code::kNotFound, "Exchange '" + id + "' not found");
+  std::unique_ptr<session::Reader> reader;
+  const capture::BodySource* bodies = &context.services->ring;
+  std::optional<flow::Exchange> exchange;
+  if (find_member(arguments, "session_id")) {
+    SLUICE_TRY(reader, open_session(arguments, context));
+    SLUICE_TRY(const session::Row row, reader->find(id));
+    SLUICE_TRY(exchange, reader->exchange(row));
+    bodies = reader.get();
+  } else {
+    context.services->ring.sync();
+    exchange = context.services->ring.find(id);
+    if (!exchange) return fail(Code::kNotFound, "Exchange '" + id + "' not found");
+  }
   if (exchange->protocol == flow::Protocol::kWebSocket) {
     return fail(Code::kInvalid,
                 "A WebSocket has messages and no body: proxy_get_exchange with include: [\"messages\"].");
@@ -112,7 +130,7 @@ ToolResult decode_exchange(const Json& arguments, CallContext& context) {
   for (const Direction direction : {Direction::kRequest, Direction::kResponse}) {
     const std::string side(flow::to_string(direction));
     if (!wants(arguments, side)) continue;
-    SLUICE_TRY(answer[side], side_json(*exchange, direction, wanted, context));
+    SLUICE_TRY(answer[side], side_json(*bodies, *exchange, direction, wanted, context));
   }
   return answer;
 }
@@ -141,6 +159,7 @@ Tool decode_tool() {
       .risk = Risk::kRead,
       .hints = kSlow | kReturnsTraffic | kIncludesBody | kIdempotent,
       .fields = {{.name = "exchange_id", .meaning = "From a list.", .required = true},
+                 {.name = "session_id", .meaning = "The recording that has it; absent: what was captured last."},
                  {.name = "include",
                   .type = FieldType::kStringArray,
                   .meaning = "Which bodies; absent: both.",

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "analysis/flow_view.h"
 #include "base/text.h"
 #include "fingerprint/fingerprint.h"
 #include "tools/message_json.h"
@@ -52,9 +53,9 @@ Json raw_head_json(const std::string& head, const std::string& trailers) {
 }
 
 // A head that a rule changed, as the other side had it; null if it was the same.
-Json other_head_json(const std::string& head, bool differs) {
+Json other_head_json(const std::string& head, bool differs, const Redactor* redactor) {
   if (!differs) return nullptr;
-  return {{"startLine", start_line(head)}, {"headers", headers_json(flow::parse_fields(head))}};
+  return {{"startLine", start_line(head)}, {"headers", headers_json(flow::parse_fields(head), redactor)}};
 }
 
 std::string status_message(const flow::Exchange& exchange) {
@@ -145,7 +146,7 @@ Result<Json> request_json(const capture::BodySource& ring, const flow::Exchange&
                {"url", flow::url_of(exchange)},
                {"hostname", exchange.host},
                {"path", exchange.target},
-               {"headers", headers_json(flow::parse_fields(exchange.request.head))},
+               {"headers", headers_json(flow::parse_fields(exchange.request.head), view.body.redactor)},
                {"bodyPreview", body_preview(ring, exchange, flow::Direction::kRequest, view.body.redactor)},
                {"bodySize", exchange.request.body.size}};
   if (view.include & kRawHead) json["rawHead"] = raw_head_json(exchange.request.head, exchange.request.trailers);
@@ -159,7 +160,7 @@ Result<Json> response_json(const capture::BodySource& ring, const flow::Exchange
   const std::string& head = analysis::shown_head(exchange, flow::Direction::kResponse);
   Json json = {{"statusCode", status_of(exchange)},
                {"statusMessage", status_message(exchange)},
-               {"headers", headers_json(flow::parse_fields(head))},
+               {"headers", headers_json(flow::parse_fields(head), view.body.redactor)},
                {"bodyPreview", body_preview(ring, exchange, flow::Direction::kResponse, view.body.redactor)},
                {"bodySize", exchange.response.body.size}};
   if (view.include & kRawHead) json["rawHead"] = raw_head_json(head, exchange.response.trailers);
@@ -193,15 +194,16 @@ Json nullable(std::optional<std::int64_t> value) { return value ? Json(*value) :
 
 }  // namespace
 
-Json headers_json(const http::FieldList& fields) {
+Json headers_json(const http::FieldList& fields, const Redactor* redactor) {
   Json headers = Json::object();
   for (std::size_t i = 0; i < fields.size(); ++i) {
     const std::string name = to_lower(fields.name(i));
+    std::string value = analysis::shown_value(fields, i, redactor);
     auto found = headers.find(name);
     if (found == headers.end()) {
-      headers[name] = fields.value(i);
+      headers[name] = std::move(value);
     } else {
-      found->get_ref<std::string&>().append(", ").append(fields.value(i));
+      found->get_ref<std::string&>().append(", ").append(value);
     }
   }
   return headers;
@@ -272,8 +274,10 @@ Result<Json> exchange_json(const capture::BodySource& ring, const flow::Exchange
   add_tail(json, exchange);
   if (view.include & kOriginal) {
     const bool answer_changed = !exchange.response.effective.empty();
-    json["original"] = {{"response", other_head_json(exchange.response.head, answer_changed)}};
-    json["effective"] = {{"request", other_head_json(exchange.request.effective, !exchange.request.effective.empty())}};
+    const bool request_changed = !exchange.request.effective.empty();
+    const Redactor* const redactor = view.body.redactor;
+    json["original"] = {{"response", other_head_json(exchange.response.head, answer_changed, redactor)}};
+    json["effective"] = {{"request", other_head_json(exchange.request.effective, request_changed, redactor)}};
   }
   if (view.include & kTimings) json["timings"] = timings_json(exchange.timings);
   if (view.include & kConnection) json["connection"] = connection_json(exchange);

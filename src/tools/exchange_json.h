@@ -34,8 +34,9 @@ struct ExchangeView {
 // Whole milliseconds from request start to answer sent; nullopt without an answer.
 std::optional<std::int64_t> duration_ms(const flow::Exchange& exchange);
 
-// Names in lower case, the values of one name joined by ", ".
-Json headers_json(const http::FieldList& fields);
+// Names in lower case, the values of one name joined by ", ": each masked before, since what they are joined to hides
+// where a secret begins. Null: unmasked.
+Json headers_json(const http::FieldList& fields, const Redactor* redactor);
 // [{name, value}], order, case and duplicates as they came.
 Json raw_headers_json(const http::FieldList& fields);
 

@@ -3,6 +3,7 @@
 
 #include "analysis/codegen.h"
 #include "base/text.h"
+#include "replay/request.h"
 #include "tools/mitm_inference.h"
 
 namespace sluice::tools {
@@ -74,8 +75,11 @@ ToolResult generate_scraper_code(const Json& arguments, CallContext& context) {
   if (!target) return fail(Code::kInvalid, "target_framework is not one of those that are written.");
   std::vector<analysis::CodeFlow> flows;
   std::vector<flow::Exchange> origins;
-  Json left_out = Json::array();
+  Json left_out = Json::array(), sockets = Json::array();
+  replay::Overrides any_body;  // one that is not there whole is left out of the program, the flow is not
+  any_body.content.emplace();
   SLUICE_TRY(const FlowsSeen seen, visit_flows(context, choice, [&](const analysis::FlowView& flow) {
+               if (!replay::check_replayable(flow.exchange, any_body)) return sockets.push_back(flow.exchange.id);
                bool whole = true;
                flows.push_back(code_flow(flow, whole));
                if (!whole) left_out.push_back(flow.exchange.id);
@@ -85,6 +89,8 @@ ToolResult generate_scraper_code(const Json& arguments, CallContext& context) {
                    }))
                  origins.push_back(flow.exchange);
              }));
+  if (flows.empty() && !sockets.empty())
+    return fail(Code::kRefused, "No program can be written: it is a socket or a tunnel, no request with an answer.");
   if (flows.empty()) return fail(Code::kNotFound, "Flow not found.");
   add_login_check(flows, origins, context);
   std::string code = analysis::generate_code(*target, flows, context.redactor);
@@ -92,6 +98,7 @@ ToolResult generate_scraper_code(const Json& arguments, CallContext& context) {
     return fail(Code::kTooLarge, "The program would be longer than 900 KiB: name fewer flows.");
   Json answer = sentence(std::move(code));
   if (!left_out.empty()) answer["bodies_left_out"] = std::move(left_out);
+  if (!sockets.empty()) answer["sockets_left_out"] = std::move(sockets);
   put_seen(answer, seen);
   return answer;
 }
@@ -114,7 +121,8 @@ Tool scraper_code_tool() {
                            .choices = {"curl_cffi", "requests", "aiohttp", "playwright", "curl", "node_fetch", "go",
                                        "cpp", "http", "postman"}}},
                .result = {{"result", "string", "the program"},
-                          {"bodies_left_out", "string[]", "flows whose body is not there whole, or over 1 MiB", true}},
+                          {"bodies_left_out", "string[]", "flows whose body is not there whole, or over 1 MiB", true},
+                          {"sockets_left_out", "string[]", "flows that are no request with an answer", true}},
                .function = generate_scraper_code};
   for (ResultField& field : seen_result()) tool.result.push_back(std::move(field));
   return tool;

@@ -12,6 +12,7 @@
 #include "base/redact.h"
 #include "base/text.h"
 #include "tools/mitm_flow.h"
+#include "tools/page.h"
 
 namespace sluice::tools {
 namespace {
@@ -158,8 +159,23 @@ ToolResult extract_from_flow(const Json& arguments, CallContext& context) {
   SLUICE_TRY(Taken taken, path ? take_json(exchange, *path, window, flag_argument(arguments, "paths"), context)
                                : take_html(exchange, *selector, window, context));
   if (context.stop.stop_requested()) return fail(Code::kCancelled, "The call was cancelled.");
-  const std::size_t next = window.offset + taken.items.size();
-  Json answer = {{"result", std::move(taken.items)}};
+  Page page;
+  for (std::size_t i = 0; i < taken.items.size(); ++i) {
+    // With its path, so that both lists end where the next page begins.
+    Json one = std::move(taken.items[i]);
+    if (!taken.paths.empty()) one = Json::array({std::move(one), taken.paths[i]});
+    if (!page.add(std::move(one))) break;
+  }
+  const std::size_t next = window.offset + page.size();
+  Json items = page.take();
+  if (!taken.paths.empty()) {
+    taken.paths = Json::array();
+    for (Json& item : items) {
+      taken.paths.push_back(std::move(item[1]));
+      item = Json(std::move(item[0]));
+    }
+  }
+  Json answer = {{"result", std::move(items)}};
   if (!taken.paths.empty()) answer["paths"] = std::move(taken.paths);
   answer["total"] = taken.total;
   answer["offset"] = window.offset;

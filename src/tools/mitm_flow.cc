@@ -4,6 +4,7 @@
 
 #include "analysis/body.h"
 #include "analysis/export.h"
+#include "analysis/flow_view.h"
 #include "base/text.h"
 
 namespace sluice::tools {
@@ -39,7 +40,7 @@ void put_changes(Json& json, const flow::Exchange& exchange, const CallContext& 
 Status put_message(Json& message, const flow::Exchange& exchange, Direction direction, const BodyView& view,
                    const CallContext& context) {
   const http::FieldList fields = fields_of(exchange, direction);
-  message["headers"] = header_map(fields);
+  message["headers"] = header_map(fields, context.redactor);
   message["header_pairs"] = header_pairs(fields);
   return put_body(message, exchange, direction, view, context);
 }
@@ -68,15 +69,16 @@ Field flow_id_field() {
   return {.name = "flow_id", .meaning = "From get_traffic_summary or a search.", .required = true};
 }
 
-Json header_map(const http::FieldList& fields) {
+Json header_map(const http::FieldList& fields, const Redactor* redactor) {
   Json map = Json::object();
   for (std::size_t i = 0; i < fields.size(); ++i) {
+    std::string value = analysis::shown_value(fields, i, redactor);
     auto same = map.begin();
     while (same != map.end() && !iequals(same.key(), fields.name(i))) ++same;
     if (same == map.end()) {
-      map[std::string(fields.name(i))] = fields.value(i);
+      map[std::string(fields.name(i))] = std::move(value);
     } else {
-      same->get_ref<std::string&>().append(", ").append(fields.value(i));
+      same->get_ref<std::string&>().append(", ").append(value);
     }
   }
   return map;

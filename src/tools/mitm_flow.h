@@ -25,8 +25,8 @@ Status put_body(Json& message, const flow::Exchange& exchange, flow::Direction d
                 const CallContext& context);
 std::vector<ResultField> body_result(std::string_view name);
 
-// Names as they came; the values of one name joined by ", ".
-Json header_map(const http::FieldList& fields);
+// Names as they came; the values of one name joined by ", ", each masked before it is. Null: unmasked.
+Json header_map(const http::FieldList& fields, const Redactor* redactor);
 Json header_pairs(const http::FieldList& fields);  // [[name, value], …]
 http::FieldList fields_of(const flow::Exchange& exchange, flow::Direction direction);
 

@@ -7,13 +7,13 @@
 #include "analysis/api_patterns.h"
 #include "base/text.h"
 #include "tools/mitm_inference.h"
+#include "tools/page.h"
 
 namespace sluice::tools {
 namespace {
 
 using analysis::ApiEndpoint;
 
-constexpr std::size_t kPageUnits = 18'000;     // as of other listings of this toolset
 constexpr std::size_t kMostShownHeaders = 10;  // mitm-tools.json
 constexpr std::size_t kMostShownQuery = 40;
 constexpr ByteCount kMostShaped = 64 * kKiB;
@@ -102,7 +102,7 @@ ToolResult get_api_patterns(const Json& arguments, CallContext& context) {
   for (; next < endpoints.size(); ++next) {
     Json row = endpoint_json(endpoints[next]);
     const std::size_t more = utf16_length(dump_json(row, JsonStyle::kIndented)) + 1;
-    if (!rows.empty() && units + more > kPageUnits) break;
+    if (!rows.empty() && units + more > kPageOctets) break;
     units += more;
     rows.push_back(std::move(row));
   }

@@ -61,7 +61,7 @@ Result<Json> answer_of(const proxy::SendResult& sent, const std::string& id, Cal
                  {"flow_id", id.empty() ? Json() : Json(id)},
                  {"status_code", status},
                  {"duration_ms", static_cast<double>(sent.duration.count()) / 1'000},
-                 {"headers", header_map(sent.head->fields)}};
+                 {"headers", header_map(sent.head->fields, context.redactor)}};
   if (sent.failure) answer["problem"] = sent.failure->message;
   const auto exchange = id.empty() ? std::nullopt : context.services->ring.find(id);
   if (exchange) SLUICE_CHECK(put_body(answer, *exchange, flow::Direction::kResponse, {}, context));

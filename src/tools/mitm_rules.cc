@@ -295,7 +295,7 @@ std::vector<Tool> mitm_rule_tools() {
                .summary = "All rules by id, in order of evaluation, those of proxy_* too.",
                .group = "rules",
                .risk = Risk::kRead,
-               .hints = kMitmproxy | kSlow | kUncapped | kReturnsTraffic | kIdempotent,
+               .hints = kMitmproxy | kSlow | kUncapped | kReturnsTraffic | kIdempotent | kById,
                .function = list_rules};
   Tool clear = {.name = "clear_rules",
                 .title = "Remove all rules",

@@ -29,6 +29,25 @@ TEST(Mitmproxy, AFlowSeenByOneToolsetIsSeenByTheOther) {
   EXPECT_EQ(bench.rows().size(), 0u);
 }
 
+TEST(Mitmproxy, EveryFieldIsMaskedBeforeThoseOfOneNameAreJoined) {
+  Bench bench;
+  bench.capture.exchange({.response_fields = "Set-Cookie: lang=de; Path=/\r\nSet-Cookie: TOPSECRET; Secure\r\n"
+                                             "Set-Cookie: sid=TOPSECRET; HttpOnly\r\nX-Api-Key: TOPSECRET\r\n"});
+  const std::string id = bench.last_id();
+  const auto shown = [&] {
+    const Json ours = bench.ok("proxy_get_exchange", {{"exchange_id", id}, {"include", {"original"}}});
+    const Json theirs = bench.ok("inspect_flow", {{"flow_id", id}});
+    return dump_json({ours["exchange"]["response"]["headers"], theirs["response"]["headers"]});
+  };
+  EXPECT_NE(shown().find("lang=de; Path=/, TOPSECRET; Secure, sid=TOPSECRET; HttpOnly"), std::string::npos);
+  bench.context.redactor = &bench.redactor;
+  EXPECT_EQ(shown().find("TOPSECRET"), std::string::npos) << shown();
+  EXPECT_NE(shown().find("; HttpOnly"), std::string::npos) << shown();
+  // Nor can the joined text be asked for what it hides.
+  const Json guess = {{"name", "x"}, {"flow_id", id}, {"header", "set-cookie"}, {"regex_pattern", "(TOPSECRET)"}};
+  EXPECT_NE(bench.error("extract_session_variable", guess).find("No match"), std::string::npos);
+}
+
 TEST(Mitmproxy, AnOpenFlowIsThereWithoutAStatus) {
   Bench bench;
   bench.capture.begin({.target = "/slow"});

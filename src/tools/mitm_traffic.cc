@@ -10,6 +10,7 @@
 #include "analysis/search.h"
 #include "base/text.h"
 #include "tools/mitm_flow.h"
+#include "tools/page.h"
 #include "tools/traffic_filter.h"
 
 namespace sluice::tools {
@@ -18,10 +19,9 @@ namespace {
 using flow::Direction;
 
 constexpr std::int64_t kMostRows = 10'000;
-// Of one page, so that what is shown and where the next page begins agree; smaller than McpLimits::answer_units.
-constexpr std::size_t kPageUnits = 18'000;
 constexpr ByteCount kMostMeasured = 64 * kMiB;  // decoded octets read for the sizes of one page
 constexpr ByteCount kBodyLimit = 16 * kKiB;     // octets of a body where the caller names no limit
+constexpr ByteCount kLeastBody = 1 * kKiB;      // of one that has to be shortened for the page's sake
 
 // --- pages ---
 
@@ -46,15 +46,9 @@ Result<capture::Filter> flow_filter(const Json& arguments) {
 
 class Rows {
  public:
-  bool add(Json row) {
-    const std::size_t units = dump_json(row).size() + 1;
-    if (!rows_.empty() && units_ + units > kPageUnits) return false;
-    units_ += units;
-    rows_.push_back(std::move(row));
-    return true;
-  }
+  bool add(Json row) { return rows_.add(std::move(row)); }
   Json answer(std::optional<std::size_t> total, const std::optional<std::uint64_t>& next) {
-    Json answer = {{"result", std::move(rows_)}};
+    Json answer = {{"result", rows_.take()}};
     if (total) answer["total"] = *total;
     if (next) answer["next_cursor"] = std::to_string(*next);
     return answer;
@@ -62,8 +56,7 @@ class Rows {
   std::size_t size() const { return rows_.size(); }
 
  private:
-  Json rows_ = Json::array();
-  std::size_t units_ = 2;
+  Page rows_;
 };
 
 // The newest flows that pass, newest first. The first page says how many there are.
@@ -194,17 +187,29 @@ class ColumnReader {
   ColumnReader(std::vector<std::string> columns, BodyView view, const CallContext& context)
       : columns_(std::move(columns)), view_(view), context_(context) {}
 
-  Result<Json> read(const flow::Exchange& exchange) {
+  // Bodies shorter than was usual, where the page has room for no more: what is left of them is the next page then.
+  Result<Json> read_first(const flow::Exchange& exchange) {
+    BodyView view = view_;
+    for (;; view.limit /= 2) {
+      SLUICE_TRY(Json json, read(exchange, view));
+      if (view.limit <= kLeastBody || dump_json(json).size() <= kPageOctets) return json;
+    }
+  }
+
+  Result<Json> read(const flow::Exchange& exchange) { return read(exchange, view_); }
+
+ private:
+  Result<Json> read(const flow::Exchange& exchange, const BodyView& view) {
     Json json = {{"id", exchange.id}};
     Json request = Json::object(), response = Json::object();
     if (has("url")) request["url"] = flow::url_of(exchange);
     if (has("method")) request["method"] = exchange.method;
     if (has("request_headers")) request["headers"] = header_pairs(fields_of(exchange, Direction::kRequest));
-    if (has("request_body")) SLUICE_CHECK(put_body(request, exchange, Direction::kRequest, view_, context_));
+    if (has("request_body")) SLUICE_CHECK(put_body(request, exchange, Direction::kRequest, view, context_));
     if (exchange.status != 0) {
       if (has("status_code")) response["status_code"] = exchange.status;
       if (has("response_headers")) response["headers"] = header_pairs(fields_of(exchange, Direction::kResponse));
-      if (has("response_body")) SLUICE_CHECK(put_body(response, exchange, Direction::kResponse, view_, context_));
+      if (has("response_body")) SLUICE_CHECK(put_body(response, exchange, Direction::kResponse, view, context_));
     }
     if (!request.empty()) json["request"] = std::move(request);
     if (!response.empty()) json["response"] = std::move(response);
@@ -217,7 +222,6 @@ class ColumnReader {
     return json;
   }
 
- private:
   bool has(std::string_view column) const {
     return std::find(columns_.begin(), columns_.end(), column) != columns_.end();
   }
@@ -231,19 +235,28 @@ class ColumnReader {
 ToolResult inspect_flows(const Json& arguments, CallContext& context) {
   SLUICE_TRY(std::vector<std::string> columns, read_columns(arguments));
   ColumnReader reader(std::move(columns), body_view(arguments), context);
-  Json list = Json::array(), missing = Json::array();
-  for (const std::string& id : comma_list(*text_argument(arguments, "flow_ids"))) {
+  const bool limited = find_member(arguments, "limit") != nullptr;
+  Page page(limited ? kMiB : kPageOctets);
+  Json missing = Json::array();
+  const std::vector<std::string> ids = comma_list(*text_argument(arguments, "flow_ids"));
+  std::size_t next = 0;
+  for (; next < ids.size(); ++next) {
+    const std::string& id = ids[next];
     if (context.stop.stop_requested()) return fail(Code::kCancelled, "The call was cancelled.");
     const auto exchange = find_flow(context, id);
     if (!exchange) {
       missing.push_back(id);
       continue;
     }
-    SLUICE_TRY(Json item, reader.read(*exchange));
-    list.push_back(std::move(item));
+    SLUICE_TRY(Json item, page.empty() && !limited ? reader.read_first(*exchange) : reader.read(*exchange));
+    if (!page.add(std::move(item))) break;
   }
-  Json answer = {{"result", std::move(list)}};
+  Json answer = {{"result", page.take()}};
   if (!missing.empty()) answer["missing"] = std::move(missing);
+  if (next < ids.size()) {
+    answer["next_flow_id"] = ids[next];
+    answer["not_shown"] = ids.size() - next;
+  }
   return answer;
 }
 
@@ -359,7 +372,10 @@ Tool inspect_flows_tool() {
                    {"size", "number", "", true},
                    {"content_type", "string", "", true},
                    {"response_content_type", "string", "", true}}},
-                 {"missing", "string[]", "ids of no flow", true}},
+                 {"missing", "string[]", "ids of no flow", true},
+                 {"next_flow_id", "string", "there is room for no more: ask again for this one and those behind it",
+                  true},
+                 {"not_shown", "number", "how many those are", true}},
       .function = inspect_flows};
   for (Field& field : body_fields()) tool.fields.push_back(std::move(field));
   return tool;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "analysis/flow_view.h"
 #include "analysis/unmask.h"
 #include "analysis/variables.h"
 #include "base/text.h"
@@ -25,9 +26,10 @@ struct Source {
 };
 
 Result<Source> header_source(const flow::Exchange& exchange, const std::string& name, const CallContext& context) {
-  const auto value = fields_of(exchange, Direction::kResponse).joined(name);
+  const http::FieldList fields = fields_of(exchange, Direction::kResponse);
+  const auto value = fields.joined(name);
   if (!value) return fail(Code::kNotFound, "The answer has no header field of this name.");
-  return Source{context.redactor ? context.redactor->mask_header_value(name, *value).text : *value, *value};
+  return Source{*analysis::shown_field(fields, name, context.redactor), *value};
 }
 
 // The cookie itself is what is asked for: all of it, or by a pattern what is shown of it.

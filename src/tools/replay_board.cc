@@ -15,14 +15,7 @@ Result<std::string> ReplayBoard::begin(Owner owner, const std::string& session_i
                                              "proxy_replay_status.",
                                              kMostRunning));
   }
-  forget_old();
-  const auto entry = std::make_shared<Entry>();
-  entry->owner = std::move(owner);
-  entry->state.id = fmt::format("replay_{}", next_++);
-  entry->state.session_id = session_id;
-  entry->state.state = "running";
-  entry->state.started = now;
-  entries_.push_front(entry);
+  const auto entry = add_entry(std::move(owner), session_id, now);
   // The thread holds no share of its entry: whoever lets go of that waits for the thread.
   entry->thread = std::jthread([one = entry.get(), work = std::move(work)](const std::stop_token& stop) {
     auto result = work(stop, [one](std::size_t done, std::size_t total) {
@@ -39,6 +32,29 @@ Result<std::string> ReplayBoard::begin(Owner owner, const std::string& session_i
     one->running = false;
   });
   return entry->state.id;
+}
+
+std::string ReplayBoard::keep(Owner owner, const std::string& session_id, WallTime started, std::size_t total,
+                              Json result) {
+  const std::lock_guard guard(mutex_);
+  const auto entry = add_entry(std::move(owner), session_id, started);
+  entry->state.state = "done";
+  entry->state.result = std::make_shared<const Json>(std::move(result));
+  entry->done = entry->total = total;
+  entry->running = false;
+  return entry->state.id;
+}
+
+std::shared_ptr<ReplayBoard::Entry> ReplayBoard::add_entry(Owner owner, const std::string& session_id, WallTime now) {
+  forget_old();
+  auto entry = std::make_shared<Entry>();
+  entry->owner = std::move(owner);
+  entry->state.id = fmt::format("replay_{}", next_++);
+  entry->state.session_id = session_id;
+  entry->state.state = "running";
+  entry->state.started = now;
+  entries_.push_front(entry);
+  return entry;
 }
 
 void ReplayBoard::forget_old() {

@@ -37,6 +37,9 @@ class ReplayBoard {
   // Its id. kConflict: too many run.
   Result<std::string> begin(Owner owner, const std::string& session_id, WallTime now, Work work);
 
+  // One that has ended already, so that what came of it can be read. Its id.
+  std::string keep(Owner owner, const std::string& session_id, WallTime started, std::size_t total, Json result);
+
   struct State {
     std::string id, session_id;
     std::string state;  // "running", "done", "cancelled", "failed"
@@ -69,6 +72,7 @@ class ReplayBoard {
     std::jthread thread;
   };
   static State look(const Entry& entry);
+  std::shared_ptr<Entry> add_entry(Owner owner, const std::string& session_id, WallTime now);
   void forget_old();
 
   mutable std::mutex mutex_;

@@ -6,6 +6,7 @@
 #include "base/url.h"
 #include "replay/compare.h"
 #include "replay/runner.h"
+#include "tools/page.h"
 #include "tools/replay_plan.h"
 #include "tools/replaying.h"
 #include "tools/session_json.h"
@@ -225,6 +226,34 @@ ToolResult replay_session(const Json& arguments, CallContext& context) {
 
 namespace {
 
+// What is longer than an answer is kept where it can be read in pages: to ask here again would send again.
+ToolResult replay_in_pages(const Json& arguments, CallContext& context) {
+  const WallTime started = context.services->clock.wall();
+  SLUICE_TRY(Json answer, replay_session(arguments, context));
+  Page page;
+  for (const Json& item : answer["items"]) {
+    if (!page.add(item)) break;
+  }
+  const std::size_t shown = page.size(), total = answer["items"].size();
+  if (shown == total) return answer;
+  Json more;
+  if (answer["mode"] == "execute") {
+    if (!answer.contains("replayId")) {
+      answer["replayId"] = context.services->replays->keep({context.grant, context.credential}, answer["sessionId"],
+                                                           started, answer["executedCount"], answer);
+    }
+    more = {{"tool", "proxy_replay_status"}, {"arguments", {{"replay_id", answer["replayId"]}, {"offset", shown}}}};
+  }
+  answer.erase("items");  // behind replayId
+  answer["items"] = page.take();
+  answer["itemsLeft"] = total - shown;
+  if (!more.is_null()) answer["moreItems"] = std::move(more);
+  // A plan is made anew, and sends nothing. Who named exchanges knows which are left.
+  if (answer["mode"] == "dry_run" && !find_member(arguments, "exchange_ids"))
+    answer["nextOffset"] = *integer_argument(arguments, "offset") + static_cast<std::int64_t>(shown);
+  return answer;
+}
+
 std::vector<ResultField> item_result() {
   return {{"seq", "number", ""},
           {"exchangeId", "string", ""},
@@ -295,9 +324,12 @@ Tool replay_session_tool() {
                  {"direct", "boolean", ""},
                  {"unresolved", "string[]", "variables that have no value", true},
                  {"notChained", "string[]", "variables whose recorded value is not there, or too short", true},
-                 {"replayId", "string", "of one in the background", true},
-                 {"items", "object[]", "", false, false, item_result()}},
-      .function = replay_session,
+                 {"replayId", "string", "of one in the background, or with more items than are shown", true},
+                 {"items", "object[]", "", false, false, item_result()},
+                 {"itemsLeft", "number", "that an answer has no room for", true},
+                 {"moreItems", "object", "of execute: {tool, arguments} to read them with; it sends nothing", true},
+                 {"nextOffset", "number", "of dry_run: where the plan goes on", true}},
+      .function = replay_in_pages,
   };
   std::vector<Field> fields = replay_selection_fields();
   fields.insert(fields.begin() + 1, tool.fields.begin(), tool.fields.end());

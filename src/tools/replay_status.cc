@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "tools/page.h"
 #include "tools/replay_plan.h"
 #include "tools/subjects.h"
 
@@ -37,10 +38,14 @@ ToolResult replay_status(const Json& arguments, CallContext& context) {
   const Json& items = (*state->result)["items"];
   const auto offset = static_cast<std::size_t>(*integer_argument(arguments, "offset"));
   const auto limit = static_cast<std::size_t>(*integer_argument(arguments, "limit"));
-  Json page = Json::array();
-  for (std::size_t i = offset; i < items.size() && page.size() < limit; ++i) page.push_back(items[i]);
-  if (offset + page.size() < items.size()) answer["nextOffset"] = offset + page.size();
-  answer["items"] = std::move(page);
+  Page page;
+  for (std::size_t i = offset; i < items.size() && page.size() < limit && page.add(items[i]); ++i) {
+  }
+  answer["itemCount"] = items.size();
+  answer["offset"] = offset;
+  const std::size_t next = offset + page.size();
+  answer["items"] = page.take();
+  if (next < items.size()) answer["nextOffset"] = next;
   return answer;
 }
 
@@ -49,7 +54,9 @@ ToolResult replay_status(const Json& arguments, CallContext& context) {
 Tool replay_status_tool() {
   return {.name = "proxy_replay_status",
           .title = "Replays in the background",
-          .summary = "Replays begun with background: how far they are, and with replay_id what came of each request.",
+          .summary =
+              "Replays in the background, and those whose answer was too long: how far they are, and with replay_id "
+              "what came of each request.",
           .group = "sessions",
           .risk = Risk::kRead,
           .hints = kReturnsTraffic | kIdempotent,
@@ -77,8 +84,10 @@ Tool replay_status_tool() {
                        {"errorCount", "number", "", true},
                        {"skippedCount", "number", "", true},
                        {"sameCount", "number", "", true}}},
+                     {"itemCount", "number", "in all, once it is over", true},
+                     {"offset", "number", "", true},
                      {"items", "object[]", "as in proxy_replay_session, once it is over", true},
-                     {"nextOffset", "number", "", true}},
+                     {"nextOffset", "number", "there are more", true}},
           .function = replay_status};
 }
 

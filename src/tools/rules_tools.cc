@@ -215,7 +215,7 @@ std::vector<Tool> rules_tools() {
       .summary = "All rules in order of evaluation, with hit counts.",
       .group = "rules",
       .risk = Risk::kRead,
-      .hints = kCore | kSlow | kUncapped | kReturnsTraffic | kIdempotent,
+      .hints = kCore | kSlow | kUncapped | kReturnsTraffic | kIdempotent | kPagesByItem,
       .fields = {{.name = "offset", .type = FieldType::kInteger, .default_value = 0, .minimum = 0}},
       .result = {{"count", "number", ""}, {"rules", "object[]", "", false, false, rule_result()}},
       .function = list_rules,

@@ -65,7 +65,7 @@ Tool search_tool() {
           "Captured exchanges that hold a text, any case, in URL, header values or decoded bodies; oldest first.",
       .group = "traffic",
       .risk = Risk::kRead,
-      .hints = kCore | kSlow | kReturnsTraffic | kIdempotent,
+      .hints = kCore | kSlow | kReturnsTraffic | kIdempotent | kPagesByItem,
       .fields = {{.name = "query", .meaning = "Text to find.", .required = true},
                  {.name = "limit",
                   .type = FieldType::kInteger,

@@ -19,13 +19,24 @@ class Exporter {
       : reader_(reader), what_(what), write_(write) {}
 
   Result<Exported> run() {
-    SLUICE_TRY(total_, reader_.count(what_.query));
+    std::optional<session::Row> only;
+    if (!what_.exchange.empty()) {
+      SLUICE_TRY(only, reader_.find(what_.exchange));
+    }
+    total_ = 1;
+    if (!only) {
+      SLUICE_TRY(total_, reader_.count(what_.query));
+    }
     SLUICE_CHECK(write_(analysis::export_prologue(what_.format)));
     Status status;
-    SLUICE_CHECK(reader_.visit(what_.query, 0, UINT64_MAX, [&](const session::Row& row) {
-      status = take(row);
-      return status.has_value();
-    }));
+    if (only) {
+      status = take(*only);
+    } else {
+      SLUICE_CHECK(reader_.visit(what_.query, 0, UINT64_MAX, [&](const session::Row& row) {
+        status = take(row);
+        return status.has_value();
+      }));
+    }
     SLUICE_CHECK(status);
     SLUICE_CHECK(write_(analysis::export_epilogue(what_.format)));
     return exported_;

@@ -15,6 +15,7 @@ struct SessionExport {
   analysis::ExportFormat format = analysis::ExportFormat::kHar;
   session::Query query;
   const analysis::FilterExpression* expression = nullptr;  // null: all that passes `query`
+  std::string exchange;                                    // this one alone, whatever passes; empty: all that does
   const Redactor* redactor = nullptr;                      // null: everything is written as it was
   bool with_bodies = true;
   std::stop_token stop;
@@ -27,7 +28,8 @@ struct Exported {
   std::uint64_t skipped = 0;  // exchanges that are damaged, or left with an old segment
 };
 
-// kCancelled; kTimeout; kIo, or what `write` failed with. What was written by then is no whole file.
+// kNotFound: there is no such exchange; kCancelled; kTimeout; kIo, or what `write` failed with. What was written by
+// then is no whole file.
 Result<Exported> export_session(const session::Reader& reader, const SessionExport& what,
                                 const analysis::ExportSink::HandOn& write);
 

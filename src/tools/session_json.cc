@@ -98,7 +98,7 @@ std::vector<ResultField> manifest_result() {
           {"files", "object", "names in its directory"},
           {"onCap", "string", "stop or drop_oldest"},
           {"droppedExchanges", "number", "that left with the oldest segments"},
-          {"bytesCut", "number", "of bodies, not stored"},
+          {"bytesCut", "number", "of bodies, lost; not what the profile leaves out"},
           {"segmentCount", "number", ""},
           {"encrypted", "boolean", "AES-256-GCM; its name is null where its key is not known"}};
 }

@@ -2,9 +2,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/redact.h"
 #include "tools/exchange_json.h"
+#include "tools/page.h"
 #include "tools/session_json.h"
 #include "tools/session_rows.h"
 #include "tools/subjects.h"
@@ -23,17 +25,32 @@ Result<std::shared_ptr<const session::Matches>> match_visible(const session::Rea
   return matches;
 }
 
+namespace {
+
+// How many rows of a list stand before what comes behind `after`, whether that is still there or not.
+std::uint64_t place_behind(const std::vector<session::Matches::Match>& rows, const session::Matches::Match& after,
+                           bool ascending) {
+  const auto at =
+      ascending ? std::upper_bound(rows.begin(), rows.end(), after) : std::lower_bound(rows.begin(), rows.end(), after);
+  return static_cast<std::uint64_t>(ascending ? at - rows.begin() : rows.end() - at);
+}
+
+}  // namespace
+
 Result<FoundRows> find_rows(const session::Reader& reader, const session::Query& query,
                             const std::optional<analysis::FilterExpression>& expression, std::uint64_t offset,
-                            std::uint64_t limit, CallContext& context) {
+                            std::uint64_t limit, CallContext& context,
+                            const std::optional<session::Matches::Match>& after) {
   FoundRows found;
+  found.offset = offset;
   const auto enough = deadline_passed(context);
   SLUICE_TRY(const auto matches, match_visible(reader, query, context));
   if (!expression) {
     found.total = matches->rows.size();
     found.with_tls = matches->with_tls;
     found.searched = matches->ended_after;
-    SLUICE_CHECK(reader.visit(*matches, query.ascending, offset, limit, [&](const session::Row& row) {
+    if (after) found.offset = place_behind(matches->rows, *after, query.ascending);
+    SLUICE_CHECK(reader.visit(*matches, query.ascending, found.offset, limit, [&](const session::Row& row) {
       found.rows.push_back(row);
       return true;
     }));
@@ -41,6 +58,7 @@ Result<FoundRows> find_rows(const session::Reader& reader, const session::Query&
   }
   const analysis::FilterReading reading = filter_reading(context);
   std::uint64_t looked_at = 0;
+  if (after) found.offset = 0;
   Status failed;
   SLUICE_CHECK(reader.visit(*matches, query.ascending, 0, UINT64_MAX, [&](const session::Row& row) {
     if (context.stop.stop_requested()) {
@@ -60,7 +78,10 @@ Result<FoundRows> find_rows(const session::Reader& reader, const session::Query&
       return false;
     }
     if (!*passed) return true;
-    if (found.total >= offset && found.rows.size() < limit) found.rows.push_back(row);
+    const session::Matches::Match at{row.timestamp_ms, row.seq};
+    const bool before = after && (query.ascending ? at <= *after : at >= *after);
+    if (before) found.offset = found.total + 1;
+    if (found.total >= found.offset && found.rows.size() < limit) found.rows.push_back(row);
     ++found.total;
     if (row.has_tls) ++found.with_tls;
     return true;
@@ -72,45 +93,70 @@ Result<FoundRows> find_rows(const session::Reader& reader, const session::Query&
 namespace {
 
 constexpr double kMostRows = 5'000;
+constexpr ByteCount kLeastBodyLimit = 1 * kKiB;
+
+// "TIME-SEQ" of the last row of a page: where it stands stays where it is while rows are added before it.
+Result<std::optional<session::Matches::Match>> read_row_cursor(const Json& arguments) {
+  const auto text = text_argument(arguments, "cursor");
+  if (!text) return std::nullopt;
+  session::Matches::Match at;
+  const char* const end = text->data() + text->size();
+  const auto time = std::from_chars(text->data(), end, at.timestamp_ms);
+  if (time.ec == std::errc() && time.ptr != end && *time.ptr == '-') {
+    const auto seq = std::from_chars(time.ptr + 1, end, at.seq);
+    if (seq.ec == std::errc() && seq.ptr == end) return at;
+  }
+  return fail(Code::kInvalid, "cursor is none: give nextCursor of an answer.");
+}
+
+// The rows that an answer has room for, and where the next page begins.
+template <class MakeItem>
+void put_page(Json& answer, const FoundRows& found, const MakeItem& make_item) {
+  Page page;
+  for (const session::Row& row : found.rows) {
+    if (!page.add(make_item(row))) break;
+  }
+  const std::size_t shown = page.size();
+  answer["items"] = page.take();
+  if (shown == 0 || found.offset + shown >= found.total) return;
+  const session::Row& last = found.rows[shown - 1];
+  answer["nextOffset"] = found.offset + shown;
+  answer["nextCursor"] = fmt::format("{}-{}", last.timestamp_ms, last.seq);
+}
+
+Result<FoundRows> find_page(const session::Reader& reader, const Json& arguments,
+                            const std::optional<analysis::FilterExpression>& expression, CallContext& context) {
+  SLUICE_TRY(const auto after, read_row_cursor(arguments));
+  const auto limit = static_cast<std::uint64_t>(*integer_argument(arguments, "limit"));
+  const auto offset = static_cast<std::uint64_t>(*integer_argument(arguments, "offset"));
+  return find_rows(reader, read_query(arguments), expression, offset, limit, context, after);
+}
 
 ToolResult query_session(const Json& arguments, CallContext& context) {
   SLUICE_TRY(const auto expression, read_expression(arguments));
   SLUICE_TRY(const auto reader, open_session(arguments, context));
-  const auto limit = static_cast<std::uint64_t>(*integer_argument(arguments, "limit"));
-  const auto offset = static_cast<std::uint64_t>(*integer_argument(arguments, "offset"));
-  SLUICE_TRY(const FoundRows found, find_rows(*reader, read_query(arguments), expression, offset, limit, context));
-  Json items = Json::array();
-  for (const session::Row& row : found.rows) items.push_back(row_json(row));
-  Json answer = {{"total", found.total}, {"limit", limit}, {"offset", offset}, {"items", std::move(items)}};
+  SLUICE_TRY(const FoundRows found, find_page(*reader, arguments, expression, context));
+  Json answer = {{"total", found.total}, {"limit", *integer_argument(arguments, "limit")}, {"offset", found.offset}};
+  put_page(answer, found, row_json);
   if (found.searched) answer["searched"] = *found.searched;
   return answer;
 }
 
 ToolResult get_handshakes(const Json& arguments, CallContext& context) {
   SLUICE_TRY(const auto reader, open_session(arguments, context));
-  const auto limit = static_cast<std::uint64_t>(*integer_argument(arguments, "limit"));
-  const auto offset = static_cast<std::uint64_t>(*integer_argument(arguments, "offset"));
-  const session::Query query = read_query(arguments);
-  SLUICE_TRY(const FoundRows found, find_rows(*reader, query, std::nullopt, offset, limit, context));
-  Json items = Json::array();
+  SLUICE_TRY(const FoundRows found, find_page(*reader, arguments, std::nullopt, context));
+  Json answer = {{"sessionId", reader->manifest().id},
+                 {"total", found.total},
+                 {"withTlsMetadata", found.with_tls},
+                 {"withoutTlsMetadata", found.total - found.with_tls},
+                 {"unavailableReason", "Plain HTTP, imported and replayed exchanges have no client handshake."}};
   const auto text = [](const std::string& value) { return value.empty() ? Json() : Json(value); };
-  for (const session::Row& row : found.rows) {
-    items.push_back({{"seq", row.seq},
-                     {"exchangeId", row.id},
-                     {"timestamp", row.timestamp_ms},
-                     {"hostname", row.host},
-                     {"url", row.url},
-                     {"ja3", text(row.ja3)},
-                     {"ja4", text(row.ja4)},
-                     {"ja3s", text(row.ja3s)},
-                     {"hasTls", row.has_tls}});
-  }
-  return Json{{"sessionId", reader->manifest().id},
-              {"total", found.total},
-              {"withTlsMetadata", found.with_tls},
-              {"withoutTlsMetadata", found.total - found.with_tls},
-              {"unavailableReason", "Plain HTTP, imported and replayed exchanges have no client handshake."},
-              {"items", std::move(items)}};
+  put_page(answer, found, [&](const session::Row& row) {
+    return Json{{"seq", row.seq},       {"exchangeId", row.id},   {"timestamp", row.timestamp_ms},
+                {"hostname", row.host}, {"url", row.url},         {"ja3", text(row.ja3)},
+                {"ja4", text(row.ja4)}, {"ja3s", text(row.ja3s)}, {"hasTls", row.has_tls}};
+  });
+  return answer;
 }
 
 // {prefix}BodyText, {prefix}BodyBase64, {prefix}Body: what body_json says, in the contract's members.
@@ -155,12 +201,16 @@ ToolResult get_exchange(const Json& arguments, CallContext& context) {
   if (row.protocol == flow::Protocol::kWebSocket) view.include |= kMessages;
   view.messages.redactor = context.redactor;
   view.messages.stop = context.stop;
-  Json record = {{"seq", row.seq}, {"sessionId", reader->manifest().id}};
-  SLUICE_TRY(record["exchange"], exchange_json(*reader, exchange, view));
-  SLUICE_CHECK(add_body(record, "request", *reader, exchange, flow::Direction::kRequest, view.body));
-  SLUICE_CHECK(add_body(record, "response", *reader, exchange, flow::Direction::kResponse, view.body));
-  answer["record"] = std::move(record);
-  return answer;
+  // Unless the caller wants so much, bodies are shortened until they fit: else nextOffset would be behind what is
+  // shown.
+  for (;; view.body.limit /= 2) {
+    Json record = {{"seq", row.seq}, {"sessionId", reader->manifest().id}};
+    SLUICE_TRY(record["exchange"], exchange_json(*reader, exchange, view));
+    SLUICE_CHECK(add_body(record, "request", *reader, exchange, flow::Direction::kRequest, view.body));
+    SLUICE_CHECK(add_body(record, "response", *reader, exchange, flow::Direction::kResponse, view.body));
+    answer["record"] = std::move(record);
+    if (limit || view.body.limit <= kLeastBodyLimit || dump_json(answer).size() <= kPageOctets) return answer;
+  }
 }
 
 void add_page_fields(Tool& tool, int limit) {
@@ -172,6 +222,9 @@ void add_page_fields(Tool& tool, int limit) {
                          .maximum = kMostRows});
   tool.fields.push_back(
       {.name = "offset", .type = FieldType::kInteger, .meaning = "Rows to skip.", .default_value = 0, .minimum = 0});
+  tool.fields.push_back({.name = "cursor",
+                         .meaning = "nextCursor of the last answer, with the same other arguments: in place of offset; "
+                                    "rows that came meanwhile shift nothing."});
   tool.fields.push_back({.name = "sort", .meaning = "By time.", .default_value = "desc", .choices = {"asc", "desc"}});
 }
 
@@ -192,6 +245,8 @@ Tool query_tool() {
                  {"limit", "number", ""},
                  {"offset", "number", ""},
                  {"items", "object[]", "", false, false, row_result()},
+                 {"nextOffset", "number", "there are more", true},
+                 {"nextCursor", "string", "the same, and stays right while rows are added", true},
                  {"searched", "number", "time ran out after this many exchanges", true}},
       .function = query_session,
   };
@@ -228,7 +283,9 @@ Tool handshakes_tool() {
                    {"ja3", "string", "", false, true},
                    {"ja4", "string", "", false, true},
                    {"ja3s", "string", "", false, true},
-                   {"hasTls", "boolean", ""}}}},
+                   {"hasTls", "boolean", ""}}},
+                 {"nextOffset", "number", "there are more", true},
+                 {"nextCursor", "string", "the same, and stays right while rows are added", true}},
       .function = get_handshakes,
   };
   add_page_fields(tool, 200);

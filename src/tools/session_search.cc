@@ -11,6 +11,7 @@
 #include "capture/needle.h"
 #include "regex/regex.h"
 #include "regex/required.h"
+#include "tools/page.h"
 #include "tools/session_json.h"
 #include "tools/session_rows.h"
 #include "tools/subjects.h"
@@ -101,6 +102,7 @@ enum class Body { kNone, kBinary, kSearched };
 
 struct Searched {
   Body body = Body::kNone;
+  bool in_part = false;  // it is longer than what is looked at
   Json snippets = Json::array();
 };
 
@@ -119,6 +121,7 @@ Result<Searched> search_body(const session::Reader& reader, const flow::Exchange
   searched.body = Body::kBinary;
   if (std::string_view(window->octets).substr(0, kBinaryProbe).find('\0') != std::string_view::npos) return searched;
   searched.body = Body::kSearched;
+  searched.in_part = window->more;
   const std::string text = context.redactor ? without_masks(window->octets) : window->octets;
   const bool folds = !wanted.case_sensitive && !wanted.regex;
   const std::string folded = folds ? to_lower(text) : "";
@@ -165,17 +168,19 @@ class BodySearch {
       if (!(response ? wanted_.in_response : wanted_.in_request)) continue;
       SLUICE_TRY(Searched searched, search_body(reader_, *exchange, direction, wanted_, context_));
       any = any || searched.body == Body::kSearched;
+      if (searched.in_part) ++in_part;
       binary = binary || searched.body == Body::kBinary;
       if (searched.snippets.empty()) continue;
-      matches.push_back(match_json(row, direction, std::move(searched.snippets)));
+      is_full = !matches.add(match_json(row, direction, std::move(searched.snippets)));
       return {};
     }
     if (!any) ++(binary ? binary_bodies : no_body);
     return {};
   }
 
-  Json matches = Json::array();
-  std::uint64_t binary_bodies = 0, no_body = 0;
+  Page matches;
+  bool is_full = false;  // the last row that was looked at has no room on this page
+  std::uint64_t binary_bodies = 0, no_body = 0, in_part = 0;
 
  private:
   const session::Reader& reader_;
@@ -250,6 +255,11 @@ ToolResult search_bodies(const Json& arguments, CallContext& context) {
     } else if (!look.text) {
       ++(look.binary ? search.binary_bodies : search.no_body);
     }
+    if (search.is_full) {
+      ended_early = true;
+      passed = place - offset;
+      return false;
+    }
     if (context.progress && !masked && scanned % 16 == 0) {
       context.progress(static_cast<double>(passed), static_cast<double>(candidates), "searching");
     }
@@ -262,14 +272,15 @@ ToolResult search_bodies(const Json& arguments, CallContext& context) {
     if (!ended_early && search.matches.size() < limit) passed = std::min(rows, most_passed);
     ended_early = passed < rows;
     scanned = passed;
-    search.binary_bodies = search.no_body = 0;
+    search.binary_bodies = search.no_body = search.in_part = 0;
   }
   Json answer = {{"query", given},
                  {"scanned", scanned},
                  {"skippedBinary", search.binary_bodies},
                  {"skippedNoBody", search.no_body},
                  {"totalMatches", search.matches.size()},
-                 {"matches", std::move(search.matches)}};
+                 {"matches", search.matches.take()}};
+  if (search.in_part > 0) answer["searchedInPart"] = search.in_part;
   if (ended_early) answer["nextOffset"] = offset + passed;
   return answer;
 }
@@ -299,7 +310,10 @@ Tool search_session_tool() {
             .default_value = "both",
             .choices = {"response", "request", "both"}},
            {.name = "regex", .type = FieldType::kBoolean, .meaning = "text is an RE2 pattern.", .default_value = false},
-           {.name = "case_sensitive", .type = FieldType::kBoolean, .meaning = "Exact case.", .default_value = false},
+           {.name = "case_sensitive",
+            .type = FieldType::kBoolean,
+            .meaning = "Exact case; else that of A to Z does not count.",
+            .default_value = false},
            {.name = "limit",
             .type = FieldType::kInteger,
             .meaning = "Most exchanges.",
@@ -343,6 +357,7 @@ Tool search_session_tool() {
                    {"matchedIn", "string", "request or response"},
                    {"source", "string", "full, or preview: a part of the body was searched"},
                    {"snippets", "object[]", "{position, context}"}}},
+                 {"searchedInPart", "number", "bodies of more than 8 MiB: what is behind was not looked at", true},
                  {"nextOffset", "number", "there is more to search", true}},
       .function = search_bodies,
   };

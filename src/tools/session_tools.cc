@@ -142,7 +142,7 @@ Tool status_tool() {
   const std::vector<ResultField> more = {{"onCap", "string", "", false, true},
                                          {"exchangeCount", "number", "in its index"},
                                          {"droppedExchanges", "number", "that left with the oldest segments"},
-                                         {"bytesCut", "number", "of bodies, not stored"},
+                                         {"bytesCut", "number", "of bodies, lost; not what the profile leaves out"},
                                          {"unwrittenBytes", "number", "waiting for the disk"}};
   tool.result.insert(tool.result.end(), more.begin(), more.end());
   return tool;

@@ -96,7 +96,7 @@ std::vector<Tool> socket_tools() {
       .summary = "WebSockets of the ring or of a recording, newest first, with how much went through them.",
       .group = "traffic",
       .risk = Risk::kRead,
-      .hints = kSlow | kReturnsTraffic | kIdempotent,
+      .hints = kSlow | kReturnsTraffic | kIdempotent | kPagesByItem,
       .fields =
           {session_field(),
            {.name = "limit",

@@ -111,6 +111,9 @@ enum ToolHints : unsigned {
   kBeyondContract = 1u << 9,  // with kMitmproxy: answers as those do, but is no tool of mitm.md: in `all` alone
   // Secrets in it are masked by the tool, which knows what stands where: a program's text is no data.
   kMasksItself = 1u << 10,
+  kById = 1u << 11,  // with kMitmproxy: the answer's members are what it lists, by id; nothing else stands among them
+  // Its `offset` skips items of the list that is answered: where that is cut, the answer says where to go on.
+  kPagesByItem = 1u << 12,
 };
 
 struct Tool {

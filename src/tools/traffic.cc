@@ -141,7 +141,7 @@ Tool list_tool() {
           "rev.",
       .group = "traffic",
       .risk = Risk::kRead,
-      .hints = kCore | kSlow | kReturnsTraffic | kIdempotent,
+      .hints = kCore | kSlow | kReturnsTraffic | kIdempotent | kPagesByItem,
       .fields =
           {{.name = "limit",
             .type = FieldType::kInteger,

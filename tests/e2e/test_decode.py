@@ -63,6 +63,29 @@ class Decode(E2E):
         self.assertEqual(shown["value"]["claims"]["sub"], "ada-4711")
         self.assertNotIn("c2lnbmF0", json.dumps(shown))
 
+    def test_of_a_recording_too(self):
+        session = self.serve.call("proxy_session_start", capture_profile="full")["session"]["id"]
+        identifier = self.send("kept", json.dumps({"password": "Zq8redXw3", "kept": True}).encode(), "application/json")
+        self.serve.call("proxy_session_stop")
+        self.serve.call("proxy_clear_traffic")
+        with self.assertRaises(ToolError):
+            self.decode(identifier)
+        found = self.decode(identifier, session_id=session)
+        self.assertEqual((found["chain"], found["value"]["kept"]), (["json"], True))
+        self.assertNotIn("Zq8redXw3", json.dumps(found))
+        with self.assertRaises(ToolError):
+            self.serve.call("proxy_decode_exchange", exchange_id="none", session_id=session)
+
+    def test_a_page_ends_where_the_next_one_begins(self):
+        rows = [{"n": n, "text": '"quoted" ' * 40} for n in range(300)]
+        identifier = self.send("long", json.dumps(rows).encode(), "application/json")
+        found, offset = [], 0
+        while offset is not None:
+            page = self.serve.call("proxy_decode_exchange", exchange_id=identifier, include=["request"], offset=offset)
+            self.assertNotIn("truncated", page["request"])
+            found, offset = found + page["request"]["value"], page["request"].get("nextOffset")
+        self.assertEqual(found, rows)
+
     def test_pages_and_refusals(self):
         identifier = self.send("pages", json.dumps(list(range(1000))).encode(), "application/json")
         found = self.decode(identifier, offset=990, limit=5)

@@ -50,6 +50,10 @@ class Templates(Replays):
         self.assertIn("order=${order}", made["steps"][2]["url"])
         for value in known.values():
             self.assertNotIn(value, json.dumps(made))
+        sent = made["steps"][1]["headers"]
+        self.assertIn("Authorization: Bearer ${token}", sent)
+        self.assertTrue(any(field.startswith("Cookie: theme=[redacted:cookie:") and field.endswith("; sid=${sid}") for field in sent), sent)
+        self.assertEqual(json.loads(made["steps"][2]["body"]), {"order": "${order}", "token": "${token}"})
         plain = self.replay(session, allow_unsafe=True)
         self.assertEqual([item["responseStatus"] for item in plain["items"]], [200, 403, 403], "recorded values are of yesterday")
         self.assertEqual(made["replay"]["tool"], "proxy_replay_session")

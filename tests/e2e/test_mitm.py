@@ -4,6 +4,7 @@ import json
 import unittest
 
 from harness import E2E, HERE, SLUICE, ToolError, clean_environment, needs_node, poll, run
+from fakes.websocket import CLOSE, TEXT, WebSocketClient, WebSocketServer, close_body
 
 CONTRACT = [tool["name"] for tool in json.loads((HERE.parent / "vectors" / "mitm-tools.json").read_text())]
 
@@ -77,6 +78,33 @@ class Mitm(E2E):
         self.assertEqual(flow["response"]["headers"]["X-Out"], "2")
         self.assertNotIn(["X-Out", "2"], flow["original_response"]["header_pairs"])
 
+    def test_what_is_said_of_listed_rules_is_no_rule(self):
+        self.serve.call("set_global_header", key="Authorization", value="Bearer t0ken-of-the-rule")
+        listed = self.whole("list_rules")
+        self.assertEqual(list(listed["structuredContent"]), ["global_authorization"])
+        self.assertEqual(json.loads(listed["content"][0]["text"]), listed["structuredContent"])
+        self.assertIn("/global_authorization/value", json.loads(listed["content"][1]["text"])["redacted"])
+        self.assertNotIn("t0ken", json.dumps(listed))
+
+    def test_no_program_is_written_for_a_socket(self):
+        self.origin.routes["/chat"] = WebSocketServer()
+        self.addCleanup(self.origin.routes.pop, "/chat", None)
+        socket = WebSocketClient(self.client(), f"localhost:{self.origin.port}", "/chat")
+        socket.send(TEXT, b"a message of the socket")
+        socket.read()
+        socket.send(CLOSE, close_body(1000, "done"))
+        while socket.read().opcode != CLOSE:
+            pass
+        socket.raw.close()
+        chat = poll(lambda: [row for row in self.serve.call("search_traffic", query="/chat")["result"] if row["status_code"]], 5, "the socket")[0]["id"]
+        with self.assertRaisesRegex(ToolError, "socket"):
+            self.serve.call("generate_scraper_code", flow_ids=chat)
+        self.get("/hello?beside")
+        answer = self.serve.call("generate_scraper_code", flow_ids=f"{chat},{self.flow('hello?beside')['id']}")
+        self.assertEqual(answer["sockets_left_out"], [chat])
+        self.assertIn("hello?beside", answer["result"])
+        self.assertNotIn("a message of the socket", answer["result"])
+
     def test_W10_a_block_resets_or_answers_and_the_origin_hears_nothing(self):
         self.serve.call("add_interception_rule", rule_id="b", action_type="block", url_pattern="/hello")
         self.assertNotEqual(self.get("/hello").returncode, 0)
@@ -110,6 +138,41 @@ class Mitm(E2E):
                 self.assertNotIn(secret[:8], json.dumps(answer))
                 self.assertIn(secret, json.dumps(self.whole(tool, show_secrets=True, **arguments)) if "offset" not in arguments else secret)
         self.assertEqual(self.serve.call("search_traffic", query=secret)["result"], [])
+
+    def test_W17_every_cookie_of_an_answer_is_masked_however_its_fields_are_shown(self):
+        jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJUT1BTRUNSRVQifQ.VE9QU0VDUkVU"
+        origin = self.new_origin()
+        origin.routes["/cookies"] = lambda talk: talk.answer(fields=[
+            ("Content-Type", "text/plain"), ("Set-Cookie", "lang=de; Path=/; Expires=Wed, 01 Jan 2031 00:00:00 GMT"),
+            ("Set-Cookie", "session=TOPSECRETVALUE; HttpOnly"), ("Set-Cookie", f"JWT={jwt}; Secure"), ("Set-Cookie", "TOPSECRETBARE")])
+        session = self.serve.call("proxy_session_start", capture_profile="full")["session"]["id"]
+        self.add_rule({"pathPattern": "^/cookies"}, {"type": "passthrough", "transformResponse": {"updateHeaders": {"X-Seen": "1"}}})
+        self.serve.curl(origin.url("/cookies"))
+        flow = self.flow("/cookies")["id"]
+        poll(lambda: self.serve.call("proxy_query_session", session_id=session)["total"] == 1, 10, "the recording")
+        everything = ["original", "raw_head", "timings", "connection", "response_body"]
+        shown = []
+        for tool, arguments in (("inspect_flow", {"flow_id": flow}), ("inspect_flows", {"flow_ids": flow}), ("replay_flow", {"flow_id": flow}),
+                                ("proxy_get_exchange", {"exchange_id": flow, "include": everything}),
+                                ("proxy_get_session_exchange", {"session_id": session, "exchange_id": flow}),
+                                ("proxy_export_traffic", {"exchange_id": flow, "format": "har"}),
+                                ("proxy_export_traffic", {"exchange_id": flow, "format": "raw"}),
+                                ("proxy_replay_session", {"session_id": session, "mode": "execute"}),
+                                ("proxy_generate_flow_template", {"session_id": session}),
+                                ("generate_scraper_code", {"flow_ids": flow}), ("get_api_patterns", {}), ("detect_auth_pattern", {}),
+                                ("search_traffic", {"query": "/cookies"}), ("proxy_search_traffic", {"query": "/cookies"})):
+            with self.subTest(tool, **arguments):
+                text = json.dumps(self.whole(tool, **arguments))
+                self.assertNotIn('"isError": true', text)
+                for secret in ("TOPSECRET", jwt.split(".")[1], jwt.split(".")[2]):
+                    self.assertNotIn(secret, text)
+                shown += ["lang=[redacted:cookie:" in text and "session=[redacted:cookie:" in text]
+        self.assertGreaterEqual(sum(shown), 7, shown)
+        for guess in ("TOPSECRETV", "VE9QU0VDUkVU"):
+            self.assertEqual(self.serve.call("search_traffic", query=guess)["result"], [])
+            with self.assertRaisesRegex(ToolError, "No match"):
+                self.serve.call("extract_session_variable", name="x", flow_id=flow, header="set-cookie", regex_pattern=f"({guess})")
+        self.serve.call("proxy_session_stop")
 
     def test_W1_and_W3_whole_decoded_bodies_text_or_not(self):
         self.get("/gzip?whole", "-o", "/dev/null")

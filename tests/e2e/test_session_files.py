@@ -195,6 +195,10 @@ class Export(Files):
         lines = sluice("sessions", "export", session, "-", "--format", "jsonl", "--filter", "~u one", home=self.serve.home).stdout.splitlines()
         self.assertEqual([json.loads(line)["response"]["content"]["text"] for line in lines], ["hello from the origin\n"])
         self.assertIn("curl", sluice("sessions", "export", session, "--format", "curl", home=self.serve.home).stdout)
+        one = self.serve.call("proxy_query_session", session_id=session, url_contains="/gzip")["items"][0]["exchangeId"]
+        lines = sluice("sessions", "export", session, "-", "--format", "jsonl", "--id", one, home=self.serve.home).stdout.splitlines()
+        self.assertEqual([json.loads(line)["request"]["url"] for line in lines], [self.origin.url("/gzip")])
+        self.assertEqual(sluice("sessions", "export", session, "-", "--id", "none", home=self.serve.home, check=None).returncode, 1)
         for bad in (["20260101000000_00000000", "-"], ["../x", "-"], [session, "/no/such/folder/x.har"], []):
             self.assertNotEqual(sluice("sessions", "export", *bad, home=self.serve.home, check=None).returncode, 0)
 
