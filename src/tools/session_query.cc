@@ -30,9 +30,13 @@ namespace {
 // How many rows of a list stand before what comes behind `after`, whether that is still there or not.
 std::uint64_t place_behind(const std::vector<session::Matches::Match>& rows, const session::Matches::Match& after,
                            bool ascending) {
-  const auto at =
-      ascending ? std::upper_bound(rows.begin(), rows.end(), after) : std::lower_bound(rows.begin(), rows.end(), after);
-  return static_cast<std::uint64_t>(ascending ? at - rows.begin() : rows.end() - at);
+  const auto at = std::upper_bound(rows.begin(), rows.end(), after);
+  if (ascending) return static_cast<std::uint64_t>(at - rows.begin());
+  // Newest first, but those of the same time by seq.
+  using Match = session::Matches::Match;
+  const auto first = std::lower_bound(rows.begin(), at, Match{after.timestamp_ms, 0});
+  const auto newer = std::upper_bound(at, rows.end(), Match{after.timestamp_ms, UINT64_MAX});
+  return static_cast<std::uint64_t>((rows.end() - newer) + (at - first));
 }
 
 }  // namespace
@@ -79,7 +83,9 @@ Result<FoundRows> find_rows(const session::Reader& reader, const session::Query&
     }
     if (!*passed) return true;
     const session::Matches::Match at{row.timestamp_ms, row.seq};
-    const bool before = after && (query.ascending ? at <= *after : at >= *after);
+    const bool newer = after && at.timestamp_ms > after->timestamp_ms;
+    const bool older = after && at.timestamp_ms < after->timestamp_ms;
+    const bool before = after && ((query.ascending ? older : newer) || (!older && !newer && at.seq <= after->seq));
     if (before) found.offset = found.total + 1;
     if (found.total >= found.offset && found.rows.size() < limit) found.rows.push_back(row);
     ++found.total;

@@ -395,7 +395,7 @@ class Import(Imported):
         session = self.load(self.put(self.har(entry)))["session"]["id"]
         exchange = self.record_of(session, 1)["exchange"]
         self.assertEqual(exchange["request"]["headers"], {"x": "1  y: 2"})
-        self.assertEqual(exchange["response"]["headers"], {})
+        self.assertEqual(exchange["response"]["headers"], {"content-type": "text/plain"}, "of its mimeType, and no cookie")
 
     def test_what_is_no_har_is_an_error_that_leaves_nothing(self):
         whole = json.dumps(self.har(*[self.entry()] * 50)).encode()
