@@ -12,9 +12,10 @@ namespace sluice::tools {
 
 using IsUnseen = std::function<bool(std::string_view word)>;
 
-// `text` without the sentences that hold such a word. A word is [A-Za-z0-9_]+; a sentence ends with ". " or the text.
+// `text` without the sentences that hold such a word; where none is left, with "another tool" for each such word. A
+// word is [A-Za-z0-9_]+; a sentence ends with ". " or the text.
 std::string without_unseen(std::string_view text, const IsUnseen& is_unseen);
-// The same for each `description` and `title` within, at any depth; what has nothing left is taken out.
+// The same for each `description` and `title` within, at any depth.
 void drop_unseen(Json& entry, const IsUnseen& is_unseen);
 
 }  // namespace sluice::tools

@@ -10,7 +10,8 @@ const IsUnseen kUnseen = [](std::string_view word) { return word == "proxy_start
 TEST(VisibleNames, SentencesThatNameWhatIsNotSeenAreLeftOut) {
   EXPECT_EQ(without_unseen("Lists rules. As proxy_start does. Nothing else.", kUnseen), "Lists rules. Nothing else.");
   EXPECT_EQ(without_unseen("Lists rules. See proxy_start.", kUnseen), "Lists rules.");
-  EXPECT_EQ(without_unseen("Start with `proxy_start`", kUnseen), "");
+  EXPECT_EQ(without_unseen("Start with `proxy_start`", kUnseen), "Start with `another tool`");
+  EXPECT_EQ(without_unseen("wipe, proxy_start.", kUnseen), "another tool, another tool.");
 }
 
 TEST(VisibleNames, WholeWordsCount) {
@@ -25,11 +26,13 @@ TEST(VisibleNames, EachDescriptionOfAnEntryIsLookedAtAndNothingElse) {
                 {"anyOf", Json::array({Json{{"title", "wipe"}}})},
                 {"enum", {"wipe"}}};
   drop_unseen(entry, kUnseen);
-  EXPECT_EQ(entry, (Json{{"name", "wipe"},
-                         {"description", "Shows."},
-                         {"inputSchema", {{"properties", {{"id", {{"type", "string"}}}}}}},
-                         {"anyOf", Json::array({Json::object()})},
-                         {"enum", {"wipe"}}}));
+  EXPECT_EQ(
+      entry,
+      (Json{{"name", "wipe"},
+            {"description", "Shows."},
+            {"inputSchema", {{"properties", {{"id", {{"description", "from another tool"}, {"type", "string"}}}}}}},
+            {"anyOf", Json::array({Json{{"title", "another tool"}}})},
+            {"enum", {"wipe"}}}));
 }
 
 }  // namespace

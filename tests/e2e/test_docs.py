@@ -64,6 +64,17 @@ class HostilePeers(unittest.TestCase):
                     if whole != "test_hostile_slow.Flags":
                         self.assertTrue(f"`{test.id()}`" in text or f"`{whole}`" in text, test.id())
 
+    def test_each_attack_and_each_hole_has_a_row_with_its_option(self):
+        """gate.md 10: row, default behaviour, option, test."""
+        part = self.page.read_text().split("## Attacks on the gate")[1].split("\n## ")[0]
+        rows = [line.strip("| ").split(" | ") for line in part.splitlines() if line.startswith("| ") and not line.startswith("| Attack |")]
+        self.assertGreater(len(rows), 70)
+        for row in rows:
+            self.assertEqual(len(row), 4, row[0])
+            self.assertRegex(row[3], r"`[\w./]+", row[0])
+        named = {name for row in rows for name in re.findall(r"\b[AH]\d+\b", row[0])}
+        self.assertEqual({f"A{n}" for n in range(1, 48)} | {f"H{n}" for n in range(1, 20)}, named)
+
     def test_every_fuzz_target_has_seeds_and_every_corpus_a_target(self):
         targets = {path.stem for path in (ROOT / "src").glob("*/*_fuzz.cc")}
         self.assertGreater(len(targets), 30)

@@ -95,10 +95,11 @@ class Names(Gate):
     def test_no_text_names_a_tool_that_is_not_shown(self):
         """gate.md 9: not the instructions either, nor what one tool's description says of another."""
         every = {tool["name"] for tool in json.loads(sluice("tools", "--toolset", "all", "--json", check=0).stdout)}
-        serve = self.start(deny(proxy_list_held={}, proxy_query_session={}, proxy_list_traffic={}, proxy_get_exchange={}, fuzz_endpoint={}),
+        serve = self.start(deny(proxy_list_held={}, proxy_query_session={}, proxy_list_traffic={}, proxy_get_exchange={}, fuzz_endpoint={}, list_tools={},
+                                add_interception_rule={}, get_flow_schema={}),
                            "--toolset", "all")
         shown = self.names(serve)
-        told = json.dumps(serve.rpc("tools/list")) + json.dumps(serve.rpc("server/discover"))
+        told = json.dumps(serve.rpc("tools/list")) + json.dumps(serve.rpc("server/discover")) + json.dumps(serve.call("list_tools"))
         self.assertIn("proxy_list_traffic and proxy_get_exchange show what passed", told)
         self.assertIn("proxy_list_traffic", json.dumps([t for t in serve.rpc("tools/list")["tools"] if t["name"] == "proxy_query_session"]))
         self.assertEqual({word for word in re.findall(r"\w+", told) if word in every} - shown, set())
