@@ -46,7 +46,17 @@ class SessionReplay {
     name_records();
   }
 
-  // Of what is only planned.
+  // What run() would send, made and not sent: its errors, and what has no value.
+  void plan() {
+    if (options_.chain) not_chained_ = values_.know_recorded(reader_, context_.stop);
+    for (const std::size_t i : sent_) {
+      if (context_.stop.stop_requested()) return;
+      const auto made = prepare(steps_[i]);
+      if (!made) items_[i]["error"] = made.error().message;
+    }
+  }
+
+  // Of what is only planned, too.
   Json answer(const std::string& mode) {
     const auto count = [&](std::string_view status) {
       return std::count_if(items_.begin(), items_.end(), [&](const Json& item) {
@@ -64,7 +74,10 @@ class SessionReplay {
                    {"sameCount", same_},
                    {"targetBaseUrl", options_.target_base ? Json(*options_.target_base) : Json()},
                    {"direct", options_.direct}};
-    if (!values_.unresolved().empty()) answer["unresolved"] = values_.unresolved();
+    std::vector<std::string> unresolved = values_.unresolved();
+    if (mode == "dry_run")
+      std::erase_if(unresolved, [this](const std::string& name) { return will_be_extracted(name); });
+    if (!unresolved.empty()) answer["unresolved"] = std::move(unresolved);
     if (!not_chained_.empty()) answer["notChained"] = not_chained_;
     answer["items"] = std::move(items_);
     return answer;
@@ -74,6 +87,15 @@ class SessionReplay {
   static void skip(Json& item, std::string reason) {
     item["status"] = "skipped";
     item["reason"] = std::move(reason);
+  }
+
+  // By an answer to something that is sent.
+  bool will_be_extracted(const std::string& name) const {
+    return std::any_of(options_.extracts.begin(), options_.extracts.end(), [&](const ReplayExtract& extract) {
+      return extract.name == name && std::any_of(sent_.begin(), sent_.end(), [&](std::size_t i) {
+               return steps_[i].row.id == extract.exchange_id;
+             });
+    });
   }
 
   static Json plan_item(const ReplayStep& step) {
@@ -219,7 +241,10 @@ ToolResult replay_session(const Json& arguments, CallContext& context) {
     return begin_in_background(arguments, begun, context);
   if (mode == "execute") begun->options.pace.deadline = deadline_of(arguments, context);
   SessionReplay replay(*begun->reader, begun->options, begun->steps, context);
-  if (mode == "execute") replay.run();
+  if (mode == "execute")
+    replay.run();
+  else
+    replay.plan();
   if (context.stop.stop_requested()) return fail(Code::kCancelled, "The call was cancelled.");
   return replay.answer(mode);
 }
@@ -269,7 +294,7 @@ std::vector<ResultField> item_result() {
           {"responseStatus", "number", "", true},
           {"responseSize", "number", "", true},
           {"replayExchangeId", "string", "", true},
-          {"error", "string", "", true},
+          {"error", "string", "why it failed; of dry_run: why it cannot be sent so", true},
           {"cause", "object", "", true, false, cause_result()},
           {"notExtracted", "string[]", "variables", true},
           {"diff", "object", "against the recorded answer: {same, status?, headers?, body, json?}", true}};

@@ -115,6 +115,23 @@ class Sessions(Replays):
         self.assertEqual(origin.requests[-1].get("x-ticket"), "t-1-k-${nope}")
         self.assertIn("nope", answer["unresolved"])
 
+    def test_a_plan_says_what_has_no_value_and_what_cannot_be_sent(self):
+        origin = self.new_origin()
+        session = self.record(("/hello?1",), ("/hello?2",), origin=origin)
+        ids, before = self.ids(session), len(origin.requests)
+
+        def plan(fields, exchange):
+            return self.serve.call("proxy_replay_session", session_id=session, exchange_ids=ids, set_headers=fields,
+                                   extract=[{"name": "later", "exchange_id": exchange, "header": "x-any"}])
+
+        answer = plan({"X-T": "${later}-${nope}"}, ids[0])
+        self.assertEqual(answer["unresolved"], ["nope"])
+        self.assertFalse([item for item in answer["items"] if "error" in item or "status" in item])
+        self.assertEqual(plan({"X-T": "${later}"}, "no-such")["unresolved"], ["later"])
+        for item in plan({"Content-Length": "1"}, ids[0])["items"]:
+            self.assertIn("Content-Length", item["error"])
+        self.assertEqual(len(origin.requests), before)
+
     def test_captured_octets_are_substituted_only_when_asked(self):
         origin = self.new_origin()
         session = self.record(("/echo?v=${name}", "-g", "-d", '{"a":"${name}"}', "-H", "Content-Type: application/json"), origin=origin)
