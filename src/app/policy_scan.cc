@@ -24,7 +24,8 @@ namespace asio = boost::asio;
 using gateway::visible_text;
 
 constexpr std::size_t kMostTools = 5'000, kMostNotices = 10, kMostTitle = 60;
-constexpr ByteCount kMostPolicy = 1 * kMiB;  // as much as a policy may have
+constexpr ByteCount kMostOctets = 64 * kMiB;  // that the server says, all together
+constexpr ByteCount kMostPolicy = 1 * kMiB;   // as much as a policy may have
 
 struct Listed {
   std::string server;  // what it calls itself, shown
@@ -98,6 +99,8 @@ class Scan {
 
   void take(std::string_view text) {
     if (result_) return;
+    octets_ += text.size();
+    if (octets_ > kMostOctets) return end(fail(Code::kTooLarge, "the server says more than 64 MiB"));
     auto event = session_.feed(text);
     if (auto* answered = std::get_if<mcp::ClientSession::Answered>(&event)) return on_answer(std::move(*answered));
     if (const auto* asked = std::get_if<mcp::ClientSession::Asked>(&event)) return on_asked(*asked);
@@ -188,6 +191,7 @@ class Scan {
   mcp::SentKey sent_;
   mcp::PageReader reader_{"tools"};
   std::string asked_;
+  ByteCount octets_ = 0;
   bool opening_ = true, modern_ = false;
   Listed listed_;
   std::optional<Result<Listed>> result_;

@@ -126,6 +126,8 @@ Json arguments_of(const Config& config) {
   if (!config.subject.empty()) arguments[imports ? "har_file" : "session_id"] = config.subject;
   if (!config.file.empty()) arguments["output_file"] = config.file;
   if (!config.filter.empty()) arguments["filter"] = config.filter;
+  if (!config.exchange.empty()) arguments["exchange_id"] = config.exchange;
+  if (config.action == "export") arguments["redact"] = config.redact;
   if (imports && !config.session_name.empty()) arguments["session_name"] = config.session_name;
   return arguments;
 }

@@ -43,7 +43,12 @@ std::optional<WallTime> Denials::shut_out_until(std::string_view grant) {
 }
 
 void Denials::each_second() {
-  for (auto& [name, grant] : grants_) {
+  write(grants_);
+  write(tallied_);
+}
+
+void Denials::write(Counted& counted) {
+  for (auto& [name, grant] : counted) {
     if (grant.unwritten == 0) continue;
     audit_.append(AuditLog::SummaryRecord{name, grant.rule, grant.unwritten, grant.since});
     grant.unwritten = 0;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 #include "base/entropy.h"
 #include "base/json_spelling.h"
 #include "gateway/presenter.h"
@@ -115,6 +117,52 @@ TEST_F(Foreign, NothingIsMadeAnewWhereNothingWasMasked) {
   const std::string answer =
       R"({"content":[{"type":"text","text":"{ \"a\": 1.0 }"}],"structuredContent":{"a":1.0},"isError":false})";
   EXPECT_EQ(dump_spelled_json(shown({"$..token"}, answer, R"({"type":"array"})")), answer);
+}
+
+TEST_F(Foreign, AttackAValueThatIsNearlyEverywhereCostsLinearTime) {
+  const std::size_t size = 1'000'000;
+  const Json answer = {{"content", Json::array({{{"type", "text"}, {"text", std::string(2 * size, 'a')}}})},
+                       {"structuredContent", {{"secret", std::string(size, 'a') + "b"}}}};
+  const auto before = std::chrono::steady_clock::now();
+  EXPECT_EQ(text(shown({"$..secret"}, dump_json(answer))), std::string(2 * size, 'a'));
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(10));  // a minute where it is quadratic
+}
+
+TEST_F(Foreign, AttackTextsWithoutOctetsAreNotLookedIntoForEachValue) {
+  Json values = Json::array(), empties = Json::array();
+  for (int i = 0; i < 100'000; ++i) {
+    values.push_back("a" + std::to_string(i));
+    empties.push_back("");
+  }
+  const Json answer = {
+      {"content", Json::array()}, {"structuredContent", {{"secret", values}}}, {"_meta", {{"x", empties}}}};
+  const auto before = std::chrono::steady_clock::now();
+  shown({"$..secret"}, dump_json(answer));
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(10));
+}
+
+TEST_F(Foreign, WhatABlockSaysOfItselfIsLookedAtToo) {
+  const Json answer = shown({"$..ssn", "$..secret"},
+                            R"({"content":[{"type":"text","text":"x","_meta":{"ssn2":123456789,"role":"S3CRET",)"
+                            R"("data":"S3CRET"}}],"structuredContent":{"ssn":123456789,"secret":"S3CRET"}})");
+  EXPECT_EQ(dump_json(answer).find("123456789"), std::string::npos) << dump_json(answer);
+  EXPECT_EQ(dump_json(answer).find("S3CRET"), std::string::npos) << dump_json(answer);
+}
+
+TEST_F(Foreign, JsonThatIsNotReadAsUsualIsMaskedAllTheSame) {
+  const Json twice =
+      shown({"$..token"}, R"({"content":[{"type":"text","text":"{\"token\":\"t1\",\"a\":1,\"a\":2}"}]})");
+  EXPECT_EQ(text(twice), R"({"token":"[redacted by policy]","a":2})");
+  const Json lost = shown({"$..x"}, R"({"content":[{"type":"text","text":"{\"x\":\"t1\",\"x\":\"t2\"}"}]})");
+  EXPECT_EQ(text(lost), R"({"x":"[redacted by policy]"})");
+  const std::string deep = std::string(100, '[') + std::string(100, ']');
+  EXPECT_EQ(text(shown({"$..token"}, R"({"content":[{"type":"text","text":")" + deep + R"("}]})")), kMask);
+}
+
+TEST_F(Foreign, ATruthValueThatIsMaskedTakesNothingElseAlong) {
+  const Json answer = shown({"$..active"}, R"({"content":[{"type":"text","text":"{\"active\":true,\"ok\":true}"}],)"
+                                           R"("structuredContent":{"active":true,"ok":true}})");
+  EXPECT_EQ(text(answer), R"({"active":"[redacted by policy]","ok":true})");
 }
 
 TEST_F(Foreign, MoreThanCanBeLookedForIsMaskedUnseen) {

@@ -156,4 +156,9 @@ std::optional<std::string> closed_input(const Json& result, const IsOpen& is_ope
   return std::nullopt;
 }
 
+Json task_as_result(const Json& state) {
+  const Json* asked = find_member(state, "inputRequests");
+  return asked ? Json{{"resultType", "input_required"}, {"inputRequests", *asked}} : Json::object();
+}
+
 }  // namespace sluice::gateway

@@ -43,5 +43,7 @@ Json without_header_marks(Json schema);
 
 // The method of one of the inputs that an `input_required` result asks for that is closed.
 std::optional<std::string> closed_input(const Json& result, const IsOpen& is_open);
+// What a task's state asks for, as such a result; nothing: it asks for nothing.
+Json task_as_result(const Json& state);
 
 }  // namespace sluice::gateway

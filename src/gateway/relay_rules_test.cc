@@ -74,6 +74,10 @@ TEST(RelayRules, AnInputThatIsClosedIsFoundWhereverItStands) {
   EXPECT_FALSE(closed_input(asks, everything));
   EXPECT_EQ(closed_input(*parse_json(R"({"resultType":"input_required","inputRequests":[1]})"), nothing), "");
   EXPECT_FALSE(closed_input(Json{{"content", Json::array()}}, nothing));
+  const Json task = *parse_json(
+      R"({"taskId":"t","status":"input_required","inputRequests":{"q":{"method":"sampling/createMessage"}}})");
+  EXPECT_EQ(closed_input(task_as_result(task), nothing), "sampling/createMessage");
+  EXPECT_FALSE(closed_input(task_as_result(Json{{"taskId", "t"}}), nothing));
 }
 
 }  // namespace

@@ -183,6 +183,8 @@ void Relay::on_notice(mcp::ClientSession::Notified notified, mcp::SentKey on) {
   if (notified.method == "notifications/tools/list_changed") tools_.forget();
   const auto task = is_task_method(notified.method) ? tasks_.named_by(notified.params) : nullptr;
   if (task ? barred(*task).has_value() : is_task_method(notified.method) || !is_open(notified.method)) return;
+  const auto may_ask = [this](std::string_view method) { return is_open(method); };
+  if (task && closed_input(task_as_result(notified.params), may_ask)) return;
   if (notified.subscription) {
     const auto found = waiting_.find(notified.subscription);
     if (found == waiting_.end() || !found->second.listens) return;

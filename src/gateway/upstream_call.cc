@@ -133,6 +133,8 @@ bool UpstreamCall::keep_own_tasks(Relay& relay, Json& list) {
     for (Json& one : *all) {
       const auto task = relay.tasks_.named_by(one);
       if (!task || relay.barred(*task)) continue;
+      const auto is_open = [&](std::string_view method) { return relay.is_open(method); };
+      if (closed_input(task_as_result(one), is_open)) continue;
       auto shown = present_task(*presenter_, *task, method_, std::move(one), view_->withheld);
       if (shown) own.push_back(*std::move(shown));
     }
@@ -148,9 +150,7 @@ bool UpstreamCall::keep_own_tasks(Relay& relay, Json& list) {
 
 std::optional<std::string> UpstreamCall::asks_for_closed(const Relay& relay, const Json& result) const {
   const auto is_open = [&](std::string_view method) { return relay.is_open(method); };
-  const Json* asked = task_ ? find_member(result, "inputRequests") : nullptr;
-  return asked ? closed_input({{"resultType", "input_required"}, {"inputRequests", *asked}}, is_open)
-               : closed_input(result, is_open);
+  return closed_input(task_ || created_task(result) ? task_as_result(result) : result, is_open);
 }
 
 void UpstreamCall::take(mcp::ClientSession::Answered answered) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "base/json_spelling.h"
@@ -223,16 +224,28 @@ std::size_t ResultFilter::redact_patterns(Json& value) const {
     count += names;
     if (names > 0) {
       Json made = Json::object();
+      std::unordered_map<std::string, std::size_t> alike;  // names that look alike now
+      std::unordered_set<std::string> taken;
       for (auto& [name, member] : value.get_ref<Json::object_t&>()) {
         std::string shown = name;
         redact_text(shown);
-        while (made.contains(shown)) shown += '+';  // two names that look alike now
-        made[shown] = std::move(member);
+        std::string free = shown;
+        while (!taken.insert(free).second) free = fmt::format("{}+{}", shown, ++alike[shown]);
+        made.get_ref<Json::object_t&>().emplace_back(std::move(free), std::move(member));
       }
       value = std::move(made);
     }
   }
   return count;
+}
+
+bool ResultFilter::masks_paths() const {
+  return std::any_of(rules_.begin(), rules_.end(), [](const auto& rules) { return !rules->parts_->paths.empty(); });
+}
+
+bool ResultFilter::masks() const {
+  return masks_paths() ||
+         std::any_of(rules_.begin(), rules_.end(), [](const auto& rules) { return !rules->parts_->patterns.empty(); });
 }
 
 std::size_t ResultFilter::redact(Json& value) const {

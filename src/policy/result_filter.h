@@ -78,6 +78,9 @@ class ResultFilter {
   };
   std::optional<Blocked> blocked(const Json& value) const;
   std::optional<Blocked> blocked_text(std::string_view text) const;
+  // Whether redact() may mask anything by a path, or by a path or a pattern.
+  bool masks_paths() const;
+  bool masks() const;
   // How many places were masked. A value that is no text becomes one.
   std::size_t redact(Json& value) const;
   std::size_t redact_text(std::string& text) const;

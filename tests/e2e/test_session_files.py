@@ -218,7 +218,7 @@ class Export(Files):
         decided = {line["id"]: line for line in lines("decision") if line["id"] not in before and line["grant"] == "owner"}
         ended = {line["id"]: line["status"] for line in lines("outcome")}
         self.assertEqual(sorted((line["tool"], tuple(line["arguments"]), ended[key]) for key, line in decided.items()),
-                         [("proxy_export_har", ("output_file", "session_id"), "ok"), ("proxy_get_session", ("session_id",), "error"),
+                         [("proxy_export_har", ("output_file", "redact", "session_id"), "ok"), ("proxy_get_session", ("session_id",), "error"),
                           ("proxy_get_session", ("session_id",), "ok"), ("proxy_list_sessions", (), "ok"),
                           ("proxy_session_verify_integrity", ("session_id",), "ok")])
         self.assertEqual(sluice("audit", "verify", home=self.serve.home).returncode, 0)
