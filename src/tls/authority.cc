@@ -39,8 +39,10 @@ class AuthorityImpl final : public CertificateAuthority {
   std::string subject() const override { return one_line(X509_get_subject_name(certificate_.get())); }
   WallTime not_after() const override { return not_after_; }
   Result<LeafPtr> mint(const std::string& host, KeyKind kind, WallTime now) const override;
+  LeafPtr reopen(Bytes der, KeyKind kind, WallTime not_after) const override;
 
  private:
+  LeafPtr assemble(X509Ptr certificate, PkeyPtr key, WallTime not_after) const;
   Result<PkeyPtr> leaf_key(KeyKind kind) const;
 
   X509Ptr certificate_;
@@ -106,8 +108,23 @@ Result<LeafPtr> AuthorityImpl::mint(const std::string& host, KeyKind kind, WallT
   }
   X509Ptr made = build_leaf(facts, key.get(), certificate_.get(), key_.get());
   if (!made) return fail(Code::kInternal, "minting a certificate: " + take_openssl_error());
+  return assemble(std::move(made), std::move(key), facts.validity.to);
+}
+
+LeafPtr AuthorityImpl::reopen(Bytes der, KeyKind kind, WallTime not_after) const {
+  const auto* at = reinterpret_cast<const unsigned char*>(der.data());
+  X509Ptr certificate(d2i_X509(nullptr, &at, static_cast<long>(der.size())));
+  Result<PkeyPtr> key = leaf_key(kind);
+  if (!certificate || !key) {
+    (void)take_openssl_error();
+    return nullptr;
+  }
+  return assemble(std::move(certificate), *std::move(key), not_after);
+}
+
+LeafPtr AuthorityImpl::assemble(X509Ptr certificate, PkeyPtr key, WallTime not_after) const {
   X509_up_ref(certificate_.get());
-  return std::make_shared<const Leaf>(std::move(made), std::move(key), facts.validity.to, X509Ptr(certificate_.get()));
+  return std::make_shared<const Leaf>(std::move(certificate), std::move(key), not_after, X509Ptr(certificate_.get()));
 }
 
 }  // namespace

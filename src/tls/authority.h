@@ -11,6 +11,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/entropy.h"
 #include "base/file.h"
@@ -47,10 +48,12 @@ class CertificateAuthority {
   virtual WallTime not_after() const = 0;
   // A leaf for one DNS name or IP literal (no brackets). kInvalid: no name that a certificate could hold.
   virtual Result<LeafPtr> mint(const std::string& host, KeyKind kind, WallTime now) const = 0;
+  // A leaf that mint() made, of its certificate alone; null: that is none.
+  virtual LeafPtr reopen(Bytes der, KeyKind kind, WallTime not_after) const = 0;
 };
 
-// One worker's leaves: signs once per name, forgets the oldest beyond `capacity` (each is some 2.5 KB, and signing
-// takes a fraction of a millisecond), renews a day before expiry.
+// One worker's leaves: signs once per name, forgets the oldest beyond `capacity` (each is some 0.8 KB, the latest 32
+// 2.5 KB, and signing takes a fraction of a millisecond), renews a day before expiry.
 class LeafCache {
  public:
   LeafCache(const CertificateAuthority& authority, const Clock& clock, std::size_t capacity = 512);

@@ -248,6 +248,29 @@ TEST_F(Authority, SignsOncePerNameUntilADayBeforeTheEnd) {
   EXPECT_NE(*cache.find_or_mint("example.com", KeyKind::kEcdsaP256), first);
 }
 
+TEST_F(Authority, KeepsWhatWasNotUsedForLongInOnePiece) {
+  LeafCache cache(*authority_, clock_);
+  const LeafPtr first = *cache.find_or_mint("first.example", KeyKind::kEcdsaP256);
+  const LeafPtr rsa = *cache.find_or_mint("first.example", KeyKind::kRsa2048);
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(cache.find_or_mint(std::to_string(i) + ".example", KeyKind::kEcdsaP256));
+  }
+  const LeafPtr again = *cache.find_or_mint("FIRST.example", KeyKind::kEcdsaP256);
+  EXPECT_NE(again, first);                                             // parsed anew,
+  EXPECT_EQ(X509_cmp(again->certificate(), first->certificate()), 0);  // and the same
+  EXPECT_EQ(again->key(), first->key());
+  EXPECT_EQ(again->issuer(), first->issuer());
+  EXPECT_EQ(again->not_after(), first->not_after());
+  EXPECT_EQ(*cache.find_or_mint("first.example", KeyKind::kEcdsaP256), again);
+  const LeafPtr rsa_again = *cache.find_or_mint("first.example", KeyKind::kRsa2048);
+  EXPECT_EQ(X509_cmp(rsa_again->certificate(), rsa->certificate()), 0);
+  EXPECT_EQ(rsa_again->key(), rsa->key());
+  for (int i = 0; i < 100; ++i) {  // nothing was lost on the way
+    const LeafPtr leaf = *cache.find_or_mint(std::to_string(i) + ".example", KeyKind::kEcdsaP256);
+    EXPECT_EQ(X509_check_host(leaf->certificate(), (std::to_string(i) + ".example").c_str(), 0, 0, nullptr), 1) << i;
+  }
+}
+
 TEST_F(Authority, ForgetsTheLeafThatWasUnusedForLongest) {
   LeafCache cache(*authority_, clock_, 2);
   const LeafPtr a = *cache.find_or_mint("a.example", KeyKind::kEcdsaP256);
