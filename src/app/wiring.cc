@@ -236,8 +236,8 @@ Status Program::make_engine(const Config& config) {
   deps.egress = &egress_;
   deps.on_bug = [this](std::string_view what) { log_.error("connection_bug", {{"what", what}}); };
   deps.on_alert = [this](std::string_view text) { log_.info("pac_alert", {{"text", text}}); };
-  deps.on_connection = [this](const flow::ConnectionPtr& connection) {
-    processes_.add(connection->client_address, connection->client_port, [connection](net::FoundProcess found) {
+  deps.on_connection = [this](const flow::ConnectionPtr& connection, const auto& client, const auto& dialled) {
+    processes_.add(client, dialled, [connection](net::FoundProcess found) {
       connection->process.store({found.pid, std::move(found.name)});
     });
   };

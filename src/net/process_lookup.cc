@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/asio/ip/address.hpp>
 #include <charconv>
 #include <cstring>
 #include <fstream>
@@ -21,10 +20,8 @@ constexpr int kShare = 20;                        // one part in twenty of a cor
 constexpr std::chrono::milliseconds kBurst{200};  // with this much saved up for a burst of new connections
 
 // The spelling of /proc/net/tcp: each 32-bit word of the address in host order, then the port, in upper-case hex.
-std::string proc_spelling(const std::string& text, std::uint16_t port, bool as_v6) {
-  boost::system::error_code error;
-  const auto address = boost::asio::ip::make_address(text, error);
-  if (error) return "";
+std::string proc_spelling(const SocketDiag::Endpoint& end, bool as_v6) {
+  const auto address = end.address();
   std::string out;
   char word[16];
   const auto add = [&](const unsigned char* octets) {
@@ -41,7 +38,7 @@ std::string proc_spelling(const std::string& text, std::uint16_t port, bool as_v
     const auto bytes = v6.to_bytes();
     for (int i = 0; i < 16; i += 4) add(bytes.data() + i);
   }
-  std::snprintf(word, sizeof word, ":%04X", port);
+  std::snprintf(word, sizeof word, ":%04X", end.port());
   return out + word;
 }
 
@@ -63,11 +60,30 @@ void read_table(const char* path, std::unordered_map<std::string, std::uint64_t>
   }
 }
 
+// By inode, those that are in the kernel's tables.
+template <class Pending>
+auto read_tables(const std::vector<Pending>& batch) {
+  std::unordered_map<std::string, std::uint64_t> v4, v6;
+  for (const Pending& pending : batch) {
+    v4.emplace(proc_spelling(pending.client, false), 0);
+    v6.emplace(proc_spelling(pending.client, true), 0);
+  }
+  read_table("/proc/net/tcp", v4);
+  read_table("/proc/net/tcp6", v6);
+  std::unordered_map<std::uint64_t, std::vector<const Pending*>> wanted;
+  for (const Pending& pending : batch) {
+    std::uint64_t inode = v4[proc_spelling(pending.client, false)];
+    if (inode == 0) inode = v6[proc_spelling(pending.client, true)];
+    if (inode != 0) wanted[inode].push_back(&pending);
+  }
+  return wanted;
+}
+
 }  // namespace
 
-void ProcessLookup::add(std::string address, std::uint16_t port, std::function<void(FoundProcess)> done) {
+void ProcessLookup::add(Endpoint client, Endpoint server, std::function<void(FoundProcess)> done) {
   std::lock_guard lock(mutex_);
-  if (queue_.size() < kMaxPending) queue_.push_back({std::move(address), port, std::move(done), 0});
+  if (queue_.size() < kMaxPending) queue_.push_back({std::move(client), std::move(server), std::move(done)});
 }
 
 void ProcessLookup::poll() {
@@ -84,21 +100,29 @@ void ProcessLookup::poll() {
   allowance_ -= clock_.mono() - begin;
 }
 
-void ProcessLookup::resolve(std::vector<Pending>& batch) {
-  std::unordered_map<std::string, std::uint64_t> v4, v6;
+ProcessLookup::Wanted ProcessLookup::ask_kernel(const std::vector<Pending>& batch) {
+  Wanted wanted;
   for (const Pending& pending : batch) {
-    v4.emplace(proc_spelling(pending.address, pending.port, false), 0);
-    v6.emplace(proc_spelling(pending.address, pending.port, true), 0);
+    const auto owner = diag_->find(pending.client, pending.server);
+    // Descriptors of others' processes are not to be seen, save by root.
+    if (owner && (::geteuid() == 0 || owner->user == ::geteuid())) wanted[owner->inode].push_back(&pending);
   }
-  read_table("/proc/net/tcp", v4);
-  read_table("/proc/net/tcp6", v6);
-  std::unordered_map<std::uint64_t, std::vector<Pending*>> wanted;
-  for (Pending& pending : batch) {
-    pending.inode = v4[proc_spelling(pending.address, pending.port, false)];
-    if (pending.inode == 0) pending.inode = v6[proc_spelling(pending.address, pending.port, true)];
-    if (pending.inode != 0) wanted[pending.inode].push_back(&pending);
-  }
+  return wanted;
+}
+
+// Who closed its socket meanwhile is not worth a walk through all processes.
+void ProcessLookup::drop_hopeless(Wanted& wanted) {
+  if (!diag_) return;
+  std::erase_if(wanted, [&](const auto& entry) {
+    const Pending& one = *entry.second.front();
+    return !diag_->find(one.client, one.server);
+  });
+}
+
+void ProcessLookup::resolve(const std::vector<Pending>& batch) {
+  Wanted wanted = diag_ ? ask_kernel(batch) : read_tables(batch);
   for (auto pid = recent_.rbegin(); pid != recent_.rend() && !wanted.empty(); ++pid) look_in(*pid, wanted);
+  drop_hopeless(wanted);
   if (wanted.empty()) return;
   std::unique_ptr<DIR, int (*)(DIR*)> proc(::opendir("/proc"), ::closedir);
   if (!proc) return;
@@ -114,7 +138,7 @@ void ProcessLookup::resolve(std::vector<Pending>& batch) {
   if (recent_.size() > kRecent) recent_.erase(recent_.begin(), recent_.end() - kRecent);
 }
 
-bool ProcessLookup::look_in(int pid, std::unordered_map<std::uint64_t, std::vector<Pending*>>& wanted) {
+bool ProcessLookup::look_in(int pid, Wanted& wanted) {
   const std::string directory = "/proc/" + std::to_string(pid) + "/fd";
   std::unique_ptr<DIR, int (*)(DIR*)> fds(::opendir(directory.c_str()), ::closedir);
   if (!fds) return false;
@@ -129,7 +153,7 @@ bool ProcessLookup::look_in(int pid, std::unordered_map<std::uint64_t, std::vect
     if (found == wanted.end()) continue;
     std::string name;
     std::getline(std::ifstream("/proc/" + std::to_string(pid) + "/comm"), name);
-    for (Pending* pending : found->second) pending->done({pid, name});
+    for (const Pending* pending : found->second) pending->done({pid, name});
     wanted.erase(found);
     any = true;
   }

@@ -1,17 +1,20 @@
-// Which program is at the other end of a local TCP connection: /proc/net/tcp{,6} gives the socket's inode, /proc/PID/fd
-// the process. Best effort: a process that has ended, or belongs to another user, stays unknown. Bounded: look-ups take
-// at most about a twentieth of one core; what cannot be looked up in time is left unknown.
-// add() from any thread; poll() from one.
+// Which program is at the other end of a local TCP connection: the kernel gives the socket's inode, /proc/PID/fd the
+// process. Best effort: a process that has ended, or belongs to another user, stays unknown. Bounded: look-ups take at
+// most about a twentieth of one core; what cannot be looked up in time is left unknown. Where the kernel cannot be
+// asked for one socket (socket_diag.h), its tables are read instead (/proc/net/tcp{,6}), which takes as long as they
+// are. add() from any thread; poll() from one.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
+#include "net/socket_diag.h"
 
 namespace sluice::net {
 
@@ -22,23 +25,30 @@ struct FoundProcess {
 
 class ProcessLookup {
  public:
-  explicit ProcessLookup(const Clock& clock) : clock_(clock), refilled_(clock.mono()) {}
+  using Endpoint = SocketDiag::Endpoint;
+  enum class Ask { kKernel, kTables };  // what to try first
 
-  // `address` and `port` are the client's, loopback or one of this machine's. `done` is called by poll(), at most once.
-  void add(std::string address, std::uint16_t port, std::function<void(FoundProcess)> done);
+  explicit ProcessLookup(const Clock& clock, Ask ask = Ask::kKernel)
+      : clock_(clock), diag_(ask == Ask::kKernel ? SocketDiag::open() : std::nullopt), refilled_(clock.mono()) {}
+
+  // The two ends as the client has them: its own, and what it connected to. `done` is called by poll(), at most once.
+  void add(Endpoint client, Endpoint server, std::function<void(FoundProcess)> done);
   void poll();
 
  private:
   struct Pending {
-    std::string address;
-    std::uint16_t port = 0;
+    Endpoint client, server;
     std::function<void(FoundProcess)> done;
-    std::uint64_t inode = 0;
   };
-  void resolve(std::vector<Pending>& batch);
-  bool look_in(int pid, std::unordered_map<std::uint64_t, std::vector<Pending*>>& wanted);
+  using Wanted = std::unordered_map<std::uint64_t, std::vector<const Pending*>>;  // by inode
+
+  void resolve(const std::vector<Pending>& batch);
+  Wanted ask_kernel(const std::vector<Pending>& batch);
+  void drop_hopeless(Wanted& wanted);
+  bool look_in(int pid, Wanted& wanted);
 
   const Clock& clock_;
+  std::optional<SocketDiag> diag_;
   std::mutex mutex_;
   std::vector<Pending> queue_;
   Duration allowance_ = std::chrono::milliseconds(200);  // of time for look-ups

@@ -269,7 +269,7 @@ Target ClientConnection::here() const { return target_of(arrival_.listener.host,
 
 void ClientConnection::announce(const std::string& destination) {
   connection_ = describe(destination);
-  worker_.shared().on_connection(connection_);
+  worker_.shared().on_connection(connection_, client_, original_ ? *original_ : tcp_->local());
 }
 
 void ClientConnection::set_destination(const std::string& destination) {

@@ -2,6 +2,7 @@
 // Thread-safety: every method may be called from any thread; start and stop are serialised inside.
 #pragma once
 
+#include <boost/asio/ip/tcp.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -83,6 +84,10 @@ struct EngineStatus {
   } transparent;
 };
 
+// A connection that has been made known, with its two ends as its client has them: its own, and what it connected to.
+using ConnectionWatch = std::function<void(const flow::ConnectionPtr&, const net::asio::ip::tcp::endpoint& client,
+                                           const net::asio::ip::tcp::endpoint& dialled)>;
+
 // What the engine asks of the rest of the program. All outlive it.
 struct EngineDeps {
   const Clock& clock;
@@ -90,8 +95,8 @@ struct EngineDeps {
   std::shared_ptr<const tls::CertificateAuthority> authority;
   rules::RuleStore& rules;
   std::function<flow::Sink&(std::size_t worker)> sink;
-  std::function<void(std::string_view what)> on_bug;              // an exception that ended one connection
-  std::function<void(const flow::ConnectionPtr&)> on_connection;  // may look for the client's process; must not block
+  std::function<void(std::string_view what)> on_bug;    // an exception that ended one connection
+  ConnectionWatch on_connection;                        // may look for the client's process; must not block
   std::function<void(std::string_view text)> on_alert;  // what a proxy script gave alert(), cut; must not block
   UpstreamStore* upstreams = nullptr;                   // upstream proxies; null: none, ever
   net::Egress* egress = nullptr;                        // what grants may reach; null: what everybody may

@@ -63,7 +63,7 @@ struct Shared {
   std::atomic<std::uint64_t>& refused;     // clients that may not come in
   std::atomic<std::uint64_t>& unrecorded;  // exchanges with hosts of which no record is kept
   std::function<void(std::string_view)> on_bug;
-  std::function<void(const flow::ConnectionPtr&)> on_connection;  // may start looking for the client's process
+  ConnectionWatch on_connection;
   Entropy& entropy;
   UpstreamStore& upstreams;
 };
