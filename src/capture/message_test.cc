@@ -252,5 +252,53 @@ TEST_F(MessageTest, NumbersGoOnWhenTheDiskSaysNo) {
   EXPECT_EQ(texts(0, 10), (Texts{"before", "after"}));
 }
 
+// A socket that says more than can be written down leaves room for others, and says that it did not keep all.
+TEST_F(MessageTest, AFloodCostsItsOwnMessagesAndSaysSo) {
+  options.queue = 64;
+  reopen();
+  constexpr int kSent = 500;
+  for (int i = 0; i < kSent; ++i) {
+    sink().message(socket_, {.direction = Direction::kRequest, .opcode = 9, .at = clock.wall(), .control = "ping"});
+  }
+  std::vector<ExchangeSeq> others;
+  for (int i = 0; i < 2; ++i) {
+    others.push_back(begin({.target = "/other"}));
+    respond(others.back(), {.status = 200});
+  }
+  for (const ExchangeSeq seq : others) end(seq, {});
+  ring->pump();
+  const std::uint64_t kept = page(0, 1).total;
+  EXPECT_GT(kept, 30u);
+  EXPECT_LT(kept, 64u);
+  const Page listed = ring->list({.states = {flow::State::kDone}}, 0, 100);
+  ASSERT_EQ(listed.total, 2u);
+  for (const flow::Exchange& other : listed.exchanges) {
+    EXPECT_EQ(other.status, 200);
+    EXPECT_EQ(other.anomalies, 0u);
+  }
+  // And once there is room again, messages are kept again.
+  say(Direction::kRequest, "later");
+  end(socket_, {});
+  ring->pump();
+  EXPECT_EQ(page(0, 1).total, kept + 1);
+  const flow::Exchange flood = ring->list({.url_contains = "/socket"}, 0, 1).exchanges.at(0);
+  EXPECT_NE(flood.anomalies & http::bit(http::Anomaly::kCaptureCut), 0u);
+}
+
+// Each gap takes a place in memory for as long as the exchange is kept: they are few and long.
+TEST_F(MessageTest, AFloodLeavesFewGaps) {
+  options.queue = 64;
+  reopen();
+  for (int i = 0; i < 20'000; ++i) {
+    say(Direction::kRequest, "m");
+    if (i % 100 == 50) ring->pump();  // some find room, and the next do not
+  }
+  ring->pump();
+  const auto found = page(0, 10, 0);
+  EXPECT_GT(found.total, 2'000u);
+  EXPECT_LT(found.total, 19'000u);
+  EXPECT_LT(ring->counters().memory_bytes, 64 * kKiB);
+}
+
 }  // namespace
 }  // namespace sluice::capture

@@ -183,10 +183,16 @@ void RingIndex::append(StoredBody& body, const Extent& extent) {
 ByteCount RingIndex::end_cut(StoredBody& body, std::uint32_t first_segment) {
   body.cut = false;
   const ByteCount gap = body.size - (body.begin + body.stored + body.gaps);
+  body.gaps += gap;
   for (ByteCount left = gap; left > 0;) {
-    const auto octets = static_cast<std::uint32_t>(std::min<ByteCount>(left, UINT32_MAX));
-    body.extents.push_back({0, 0, 0, octets});
-    body.gaps += octets;
+    const bool joins =
+        !body.extents.empty() && body.extents.back().is_gap() && body.extents.back().content < UINT32_MAX;
+    const ByteCount most = UINT32_MAX - (joins ? body.extents.back().content : 0);
+    const auto octets = static_cast<std::uint32_t>(std::min(left, most));
+    if (joins)
+      body.extents.back().content += octets;
+    else
+      body.extents.push_back({0, 0, 0, octets});
     left -= octets;
   }
   forget_old(body, first_segment);

@@ -123,7 +123,10 @@ void WorkerSink::trailers(ExchangeSeq seq, flow::Direction direction, Bytes raw)
 
 void WorkerSink::message(ExchangeSeq seq, const flow::MessageSeen& message) {
   char* at = nullptr;
-  if (!begin_record(RecordType::kMessage, seq, message_size(message), head_reserve(), at)) return;
+  if (!begin_record(RecordType::kMessage, seq, message_size(message), message_reserve(), at)) {
+    cuts_[seq.value].a_message = true;
+    return;
+  }
   // A socket lives long: what was cut is a gap between messages, not the end of what is kept.
   const ByteCount missing = cuts_.empty() ? 0 : end_cut(seq, message.direction);
   write_message(OctetWriter(at), message, missing);
@@ -143,7 +146,7 @@ void WorkerSink::push_body(RecordType type, ExchangeSeq seq, flow::Chunk* chunk,
 void WorkerSink::body(ExchangeSeq seq, flow::Direction direction, Bytes content) {
   const bool request = direction == flow::Direction::kRequest;
   const RecordType type = request ? RecordType::kRequestBody : RecordType::kResponseBody;
-  if (!cuts_.empty() && is_cut(seq, direction)) return cut(seq, direction, content.size());
+  if (!cuts_.empty() && (is_cut(seq, direction) || !goes_on(seq))) return cut(seq, direction, content.size());
   if (!content.empty() && in_space(content)) {
     if (!queue_.has_room(body_reserve())) return cut(seq, direction, content.size());
     read_.use_until(content.data() + content.size());
@@ -165,28 +168,48 @@ void WorkerSink::body(ExchangeSeq seq, flow::Direction direction, Bytes content)
 bool WorkerSink::is_cut(ExchangeSeq seq, flow::Direction direction) const {
   const auto found = cuts_.find(seq.value);
   if (found == cuts_.end()) return false;
-  return (direction == flow::Direction::kRequest ? found->second.request : found->second.response) > 0;
+  const Cuts& cuts = found->second.octets;
+  return (direction == flow::Direction::kRequest ? cuts.request : cuts.response) > 0;
 }
 
 void WorkerSink::cut(ExchangeSeq seq, flow::Direction direction, ByteCount octets) {
-  Cuts& cuts = cuts_[seq.value];
+  LeftOut& left = cuts_[seq.value];
+  Cuts& cuts = left.octets;
   (direction == flow::Direction::kRequest ? cuts.request : cuts.response) += octets;
+}
+
+// A socket's content, after a message that followed a gap.
+bool WorkerSink::goes_on(ExchangeSeq seq) {
+  const auto found = cuts_.find(seq.value);
+  if (found == cuts_.end() || !found->second.after_a_gap) return true;
+  if (!queue_.has_room(after_gap_reserve())) return false;
+  found->second.after_a_gap = false;
+  forget_if_whole(found);
+  return true;
+}
+
+void WorkerSink::forget_if_whole(std::unordered_map<std::uint64_t, LeftOut>::iterator of) {
+  const LeftOut& left = of->second;
+  if (left.octets.request == 0 && left.octets.response == 0 && !left.a_message && !left.after_a_gap) cuts_.erase(of);
 }
 
 ByteCount WorkerSink::end_cut(ExchangeSeq seq, flow::Direction direction) {
   const auto found = cuts_.find(seq.value);
   if (found == cuts_.end()) return 0;
-  Cuts& cuts = found->second;
+  Cuts& cuts = found->second.octets;
   const ByteCount octets = std::exchange(direction == flow::Direction::kRequest ? cuts.request : cuts.response, 0);
-  if (cuts.request == 0 && cuts.response == 0) cuts_.erase(found);
+  if (octets > 0) found->second.after_a_gap = true;
+  forget_if_whole(found);
   return octets;
 }
 
-void WorkerSink::ended(ExchangeSeq seq, const flow::Ended& ended) {
+void WorkerSink::ended(ExchangeSeq seq, const flow::Ended& as_it_ended) {
+  flow::Ended ended = as_it_ended;
   Cuts cuts;
   if (!cuts_.empty()) {
     if (const auto found = cuts_.find(seq.value); found != cuts_.end()) {
-      cuts = found->second;
+      cuts = found->second.octets;
+      if (found->second.a_message) ended.anomalies |= http::bit(http::Anomaly::kCaptureCut);
       cuts_.erase(found);
     }
   }

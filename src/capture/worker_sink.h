@@ -48,8 +48,11 @@ class WorkerSink final : public flow::Sink {
   std::uint64_t records_lost() const { return lost_.load(std::memory_order_relaxed); }
 
  private:
-  // How many entries must be left for a record of each kind: bodies give way first, ends last.
+  // How many entries must be left for a record of each kind: bodies give way first, then messages, ends last. A
+  // socket's content that was cut goes on once half of the queue is free: gaps are few and long, since each is kept.
+  std::size_t after_gap_reserve() const { return queue_.capacity() / 2; }
   std::size_t body_reserve() const { return queue_.capacity() / 4; }
+  std::size_t message_reserve() const { return queue_.capacity() / 16 * 3; }
   std::size_t opened_reserve() const { return queue_.capacity() / 8; }
   std::size_t head_reserve() const { return queue_.capacity() / 16; }
 
@@ -71,8 +74,16 @@ class WorkerSink final : public flow::Sink {
   ChunkCursor read_, copy_;
   MutableBytes space_;  // handed out last; empty if it was scratch
   std::unique_ptr<char[]> scratch_;
-  std::unordered_map<std::uint64_t, Cuts> cuts_;  // of open exchanges; empty as long as all is well
-  std::atomic<std::size_t> heap_{0};              // octets of heap copies in the queue
+  // What an open exchange's records lack.
+  struct LeftOut {
+    Cuts octets;
+    bool a_message = false;    // at some time
+    bool after_a_gap = false;  // nothing was handed over since
+  };
+  bool goes_on(ExchangeSeq seq);
+  void forget_if_whole(std::unordered_map<std::uint64_t, LeftOut>::iterator of);
+  std::unordered_map<std::uint64_t, LeftOut> cuts_;  // empty as long as all is well
+  std::atomic<std::size_t> heap_{0};                 // octets of heap copies in the queue
   std::atomic<std::uint64_t> lost_{0};
   std::atomic<bool> has_late_{false};
   std::mutex late_mutex_;  // only when even the ends find no room

@@ -31,7 +31,7 @@ enum class Anomaly : std::uint32_t {
   kTruncatedBody = 1u << 7,      // fewer octets than announced
   kAuthorityMismatch = 1u << 8,  // dialled address, SNI and Host disagree (engine.md 2)
   kRuleBodyLimit = 1u << 9,      // too large for a rule: passed unchanged (engine.md 6)
-  kCaptureCut = 1u << 10,        // a body was not kept whole (engine.md 5)
+  kCaptureCut = 1u << 10,        // a body, or a socket's messages, were not kept whole (engine.md 5)
   kExtraBytes = 1u << 11,        // octets after the end of an answer that nobody asked for
   kConnectionField = 1u << 12,   // a field named in Connection that must not be (RFC 9110 §7.6.1)
   kBlankBeforeColon = 1u << 13,  // in an answer's field name; removed, as RFC 9112 §5.1 demands

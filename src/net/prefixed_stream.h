@@ -50,6 +50,7 @@ class PrefixedStream final : public Stream {
   void reset() override { lower_.reset(); }
   void cancel(Code why) override { lower_.cancel(why); }
   bool is_quiet(Look look) override { return prefix_.empty() && lower_.is_quiet(look); }
+  bool has_partial_record() override { return lower_.has_partial_record(); }
   bool is_dead() override { return lower_.is_dead(); }
   bool has_ended() override { return lower_.has_ended(); }
   bool truncated() const override { return lower_.truncated(); }

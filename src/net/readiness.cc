@@ -2,17 +2,21 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <boost/asio/post.hpp>
 #include <stdexcept>
+#include <utility>
 
 namespace sluice::net {
 
-Readiness::Readiness(asio::io_context& io) : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+Readiness::Readiness(asio::io_context& io) : io_(io), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
   if (epoll_ < 0) throw std::runtime_error("epoll_create1 failed");  // out of descriptors before anything began
   watch_.emplace(io, epoll_);
   wait();
 }
 
 Readiness::~Readiness() {
+  *alive_ = false;
   stop();
   ::close(epoll_);
 }
@@ -34,6 +38,27 @@ void Readiness::remove(int fd, Node& node) {
   for (int i = batch_at_; i < batch_end_; ++i) {  // events already taken, not yet delivered
     if (batch_[i].data.ptr == &node) batch_[i].data.ptr = nullptr;
   }
+  for (auto* const list : {&deferred_, &due_})
+    std::replace(list->begin(), list->end(), &node, static_cast<Node*>(nullptr));
+}
+
+// Posted, so that the loop looks at its timers and descriptors, and delivers, in between.
+void Readiness::defer(Node& node) {
+  deferred_.push_back(&node);
+  if (deferred_.size() > 1) return;
+  asio::post(io_, [this, alive = alive_] {
+    if (*alive) deliver_deferred();
+  });
+}
+
+void Readiness::deliver_deferred() {
+  due_.swap(deferred_);
+  for (std::size_t i = 0; i < due_.size(); ++i) {
+    ++turn_;
+    turn_began_ = std::chrono::steady_clock::now();
+    if (Node* const node = std::exchange(due_[i], nullptr)) node->on_turn();
+  }
+  due_.clear();
 }
 
 void Readiness::wait() {
@@ -51,8 +76,10 @@ void Readiness::deliver() {
     batch_at_ = 0;
     batch_end_ = std::max(0, ::epoll_wait(epoll_, batch_.data(), kBatch, 0));
     if (batch_end_ == 0) break;
+    turn_began_ = std::chrono::steady_clock::now();
     while (batch_at_ < batch_end_) {
       const epoll_event event = batch_[batch_at_++];
+      ++turn_;
       if (event.data.ptr) static_cast<Node*>(event.data.ptr)->on_ready(event.events);
     }
   }

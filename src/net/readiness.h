@@ -8,7 +8,10 @@
 #include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <chrono>
+#include <memory>
 #include <optional>
+#include <vector>
 
 #include "base/result.h"
 #include "net/stream.h"
@@ -22,6 +25,8 @@ class Readiness {
     virtual ~Node() = default;
     // EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR as they became true. May destroy any node, this one too.
     virtual void on_ready(std::uint32_t events) = 0;
+    // What defer() asked for. May destroy any node, this one too.
+    virtual void on_turn() = 0;
   };
 
   explicit Readiness(asio::io_context& io);
@@ -34,16 +39,30 @@ class Readiness {
   // Before the descriptor is closed.
   void remove(int fd, Node& node);
 
+  // Counts what is delivered: within one turn the same node runs on without the others,
+  std::uint64_t turn() const { return turn_; }
+  // and what is delivered at once began here.
+  std::chrono::steady_clock::time_point turn_began() const { return turn_began_; }
+  // on_turn() once all others that wait for this thread have had theirs; at most once for each time it is called.
+  void defer(Node& node);
+
  private:
   void wait();
   void deliver();
+  void deliver_deferred();
 
   static constexpr int kBatch = 128;
   static constexpr int kRounds = 8;
+  asio::io_context& io_;
+  std::uint64_t turn_ = 0;
+  std::chrono::steady_clock::time_point turn_began_;
   int epoll_;
   std::optional<asio::posix::stream_descriptor> watch_;
   std::array<epoll_event, kBatch> batch_{};
   int batch_at_ = 0, batch_end_ = 0;
+  std::vector<Node*> deferred_, due_;  // null: was removed
+  // What is posted may run after this is gone.
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace sluice::net

@@ -57,6 +57,8 @@ class Stream : public tls::ByteTransport {
   virtual void cancel(Code why) = 0;  // ends pending waits with this code; the stream stays usable
   // A look without waiting: false if the peer has ended, reset, or sent octets that nobody asked for.
   virtual bool is_quiet(Look look = Look::kTold) = 0;
+  // True: TLS has a record of which the rest has not come.
+  virtual bool has_partial_record() { return false; }
   // A look without waiting: true if the connection is dead in both directions.
   virtual bool is_dead() = 0;
   // A look without waiting: true if the peer will say no more than what has come: it has closed, or only its half.

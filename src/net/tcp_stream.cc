@@ -19,6 +19,9 @@ constexpr const char* kClosedHere = "the connection was closed here";
 constexpr const char* kTooLate = "no answer within the time allowed";
 constexpr const char* kCancelledWait = "the wait was cancelled";
 
+// What one connection reads on end while others wait.
+constexpr std::chrono::milliseconds kTurn{2};
+
 }  // namespace
 
 TcpStream::TcpStream(asio::ip::tcp::socket socket, Readiness& readiness, Deadlines& deadlines)
@@ -46,7 +49,7 @@ tls::IoResult TcpStream::read(MutableBytes out) {
     return {tls::IoStatus::kOk, count};
   }
   if (fd_ < 0) return {tls::IoStatus::kError, 0};
-  if (drained_) return {tls::IoStatus::kWouldBlock, 0};
+  if (drained_ || resting_ || has_had_its_turn()) return {tls::IoStatus::kWouldBlock, 0};
   reading_.ready = false;  // what comes after this call makes a new event
   for (;;) {
     const ssize_t got = ::recv(fd_, out.data(), out.size(), 0);
@@ -63,6 +66,19 @@ tls::IoResult TcpStream::read(MutableBytes out) {
     error_ = errno;
     return {tls::IoStatus::kError, 0};
   }
+}
+
+bool TcpStream::has_had_its_turn() {
+  if (std::exchange(turn_, readiness_.turn()) != readiness_.turn()) return false;  // the first read of a turn
+  if (std::chrono::steady_clock::now() - readiness_.turn_began() < kTurn) return false;
+  resting_ = true;
+  reading_.ready = false;
+  readiness_.defer(*this);
+  return true;
+}
+
+void TcpStream::on_turn() {
+  if (resting_) on_ready(EPOLLIN);
 }
 
 tls::IoResult TcpStream::write(Bytes octets) {
@@ -94,7 +110,7 @@ void TcpStream::on_ready(std::uint32_t events) {
   if (ended || (events & EPOLLOUT)) writing_.ready = true;
   if (ended || (events & (EPOLLIN | EPOLLRDHUP))) {
     reading_.ready = true;
-    drained_ = false;
+    drained_ = resting_ = false;
   }
   for (Side* const side : {&reading_, &writing_}) {
     if (side->ready && side->watcher) std::exchange(side->watcher, nullptr)->on_wait_over({});
@@ -127,6 +143,7 @@ void TcpStream::wake_later(Side& side, Status how) {
 std::optional<Status> TcpStream::known_outcome(const Side& side) const {
   if (fd_ < 0) return fail(Code::kCancelled, kClosedHere);
   if (expired_) return fail(Code::kTimeout, kTooLate);
+  if (&side == &reading_ && resting_) return std::nullopt;
   // After the peer's end nothing new is heard of: what epoll said may have been used up by a read that was short.
   const bool readable = &side == &reading_ && (peer_ended_ || !prefix_.empty());
   if (side.ready || readable) return Status{};
@@ -135,6 +152,7 @@ std::optional<Status> TcpStream::known_outcome(const Side& side) const {
 
 // Asio's own frame is the only one: waits are what every request has most of.
 Task<Status> TcpStream::wait(Side& side) {
+  turn_ = kNoTurn;  // others run before this one does again
   return asio::async_initiate<const asio::use_awaitable_t<>&, void(Status)>(
       [this, &side](Handler handler) {
         if (std::optional<Status> known = known_outcome(side)) {  // rare: reading and writing come before waiting
@@ -193,7 +211,7 @@ void TcpStream::cancel(Code why) {
 }
 
 bool TcpStream::is_quiet(Look look) {
-  if (fd_ < 0 || !prefix_.empty() || peer_ended_ || reading_.ready) return false;
+  if (fd_ < 0 || !prefix_.empty() || peer_ended_ || reading_.ready || resting_) return false;
   if (look == Look::kTold) return true;
   char octet;
   if (::recv(fd_, &octet, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return true;

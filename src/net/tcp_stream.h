@@ -1,5 +1,6 @@
 // A TCP connection as a Stream. Remembers a short read: until epoll tells of more, read() answers kWouldBlock without a
-// system call. RFC 9293.
+// system call. Where a peer sends as fast as it is read, read() answers kWouldBlock after some milliseconds, too, and a
+// wait ends once the thread's other connections have had their turn. RFC 9293.
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
@@ -53,6 +54,7 @@ class TcpStream final : public Stream, private Deadlines::Node, private Readines
   asio::ip::tcp::endpoint local() const { return local_; }
 
  private:
+  static constexpr std::uint64_t kNoTurn = UINT64_MAX;
   using Handler = asio::async_result<asio::use_awaitable_t<>, void(Status)>::handler_type;
   // One direction: what epoll has said since the last system call, and the coroutine or the watcher that waits for it.
   struct Side {
@@ -67,6 +69,8 @@ class TcpStream final : public Stream, private Deadlines::Node, private Readines
   void wake(Side& side);
   void wake_later(Side& side, Status how);
   void on_ready(std::uint32_t events) override;
+  void on_turn() override;
+  bool has_had_its_turn();
   void on_deadline() override {
     expired_ = true;  // also for a wait that begins later
     cancel(Code::kTimeout);
@@ -78,10 +82,12 @@ class TcpStream final : public Stream, private Deadlines::Node, private Readines
   Side reading_, writing_;
   std::string prefix_;
   int error_ = 0;
-  bool drained_ = false;     // the last read was short, and epoll has told of nothing since
-  bool peer_ended_ = false;  // FIN or worse has come: a short read does not mean that nothing more is to be had
-  bool dead_ = false;        // both directions
-  bool expired_ = false;     // the deadline has passed
+  bool drained_ = false;          // the last read was short, and epoll has told of nothing since
+  bool peer_ended_ = false;       // FIN or worse has come: a short read does not mean that nothing more is to be had
+  bool dead_ = false;             // both directions
+  bool expired_ = false;          // the deadline has passed
+  bool resting_ = false;          // there may be more to read, once the others have had their turn
+  std::uint64_t turn_ = kNoTurn;  // Readiness's, in which was read last
 };
 
 }  // namespace sluice::net

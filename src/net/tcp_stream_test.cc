@@ -5,9 +5,12 @@
 #include <sys/socket.h>
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace sluice::net {
@@ -64,6 +67,61 @@ TEST_F(TcpStreamTest, AfterAShortReadNobodyIsAskedUntilEpollTellsOfMore) {
   EXPECT_EQ(read(), tls::IoStatus::kOk);
   stream_->unread("again");
   EXPECT_FALSE(stream_->is_drained());
+}
+
+// A peer that sends as fast as it is read would otherwise keep the thread to itself.
+TEST_F(TcpStreamTest, WhoeverHasMoreThanATurnToReadWaitsForTheOthers) {
+  say(std::string(64 * 10, 'x'));
+  hear_of_events();
+  ASSERT_EQ(read(), tls::IoStatus::kOk);
+  std::this_thread::sleep_for(3ms);
+  EXPECT_EQ(read(), tls::IoStatus::kWouldBlock);
+  EXPECT_EQ(read(), tls::IoStatus::kWouldBlock);
+  EXPECT_FALSE(stream_->is_quiet(Look::kTold));
+  EXPECT_FALSE(stream_->is_drained());
+  std::vector<std::string> order;
+  asio::post(io_, [&] { order.emplace_back("somebody else"); });
+  asio::co_spawn(io_, stream_->wait_readable(), [&](std::exception_ptr, Status status) {
+    order.emplace_back(status ? "readable" : "failed");
+    EXPECT_EQ(read(), tls::IoStatus::kOk);
+  });
+  hear_of_events();
+  EXPECT_EQ(order, (std::vector<std::string>{"somebody else", "readable"}));
+}
+
+TEST_F(TcpStreamTest, ARestEndsWithTheConnectionOrTheStream) {
+  say(std::string(64 * 10, 'x'));
+  hear_of_events();
+  ASSERT_EQ(read(), tls::IoStatus::kOk);
+  std::this_thread::sleep_for(3ms);
+  ASSERT_EQ(read(), tls::IoStatus::kWouldBlock);
+  peer_->close();  // what it has sent is still read
+  std::size_t rest = 0;
+  bool ended = false;
+  asio::co_spawn(
+      io_,
+      [&]() -> Task<void> {
+        for (;;) {
+          const auto got = co_await stream_->read_some(MutableBytes(space_));
+          if (!got || *got == 0) co_return void(ended = got.has_value());
+          rest += *got;
+          std::this_thread::sleep_for(1ms);  // several turns
+        }
+      },
+      asio::detached);
+  hear_of_events();
+  EXPECT_EQ(rest, 64u * 9);
+  EXPECT_TRUE(ended);
+}
+
+TEST_F(TcpStreamTest, NobodyIsResumedWhoseStreamIsGone) {
+  say(std::string(64 * 10, 'x'));
+  hear_of_events();
+  ASSERT_EQ(read(), tls::IoStatus::kOk);
+  std::this_thread::sleep_for(3ms);
+  ASSERT_EQ(read(), tls::IoStatus::kWouldBlock);
+  stream_.reset();
+  hear_of_events();
 }
 
 TEST_F(TcpStreamTest, AQuietConnectionIsLookedAtAsCloselyAsAsked) {

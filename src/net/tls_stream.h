@@ -43,6 +43,7 @@ class TlsStream final : public Stream {
   void reset() override { lower_->reset(); }
   void cancel(Code why) override { lower_->cancel(why); }
   bool is_quiet(Look look) override;
+  bool has_partial_record() override { return session_->has_partial_record(); }
   bool is_dead() override { return lower_->is_dead(); }
   bool has_ended() override { return lower_->has_ended(); }
   bool truncated() const override { return truncated_; }

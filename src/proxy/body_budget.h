@@ -1,7 +1,7 @@
-// What all HTTP/2 streams of the process hold of bodies that the other side has not taken yet (engine.md 4, 5). It is
-// exceeded only by what peers were allowed to send before: windows stop growing at half of it; beyond it a stream gets
-// its window back when it holds nothing; beyond twice as much, a stream that holds something and gets more is reset.
-// Thread-safe.
+// What the process holds of bodies in flight: all HTTP/2 streams, of those that the other side has not taken yet
+// (engine.md 4, 5), and rules, of those that they need whole. It is exceeded only by what peers were allowed to send
+// before: windows stop growing at half of it; beyond it a stream gets its window back when it holds nothing, and no
+// rule gathers more; beyond twice as much, a stream that holds something and gets more is reset. Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -25,6 +25,25 @@ class BodyBudget {
  private:
   const ByteCount limit_;
   std::atomic<ByteCount> held_{0};
+};
+
+// What one exchange has gathered; given back with it.
+class BodyShare {
+ public:
+  explicit BodyShare(BodyBudget& budget) : budget_(budget) {}
+  ~BodyShare() { budget_.give_back(taken_); }
+  BodyShare(const BodyShare&) = delete;
+  BodyShare& operator=(const BodyShare&) = delete;
+  // False: there is no more to be had.
+  bool take(ByteCount octets) {
+    budget_.take(octets);
+    taken_ += octets;
+    return !budget_.is_spent();
+  }
+
+ private:
+  BodyBudget& budget_;
+  ByteCount taken_ = 0;
 };
 
 }  // namespace sluice::proxy

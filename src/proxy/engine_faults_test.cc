@@ -294,5 +294,32 @@ TEST_F(SmallRuleBody, ChunkLinesCountAgainstWhatIsGathered) {
   EXPECT_NE(records().at(0).anomalies & http::bit(http::Anomaly::kRuleBodyLimit), 0u);
 }
 
+class SmallBudget : public EngineTest {
+  void configure(EngineOptions& options) override { options.limits.bodies_held = 4000; }
+};
+
+// What each may hold is bounded by rule_body; all of them together by what the process may hold.
+TEST_F(SmallBudget, NoRuleGathersWhatWouldBeTooMuchWithThatOfOthers) {
+  const std::string edited = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+  ScriptedOrigin origin({{edited, Then::kKeep, true}, {edited, Then::kKeep, true}});
+  rules::RuleSpec spec;
+  spec.matcher.hostname = "127.0.0.1";
+  spec.handler.transform_request.emplace().match_replace_body = {{"a", "b"}};
+  ASSERT_TRUE(rules_.add(spec));
+  const std::string head =
+      "POST http://" + origin.authority() + "/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1500\r\n\r\n";
+  const int stalled = connect();
+  send(stalled, head + std::string(1499, 'a'));  // held, with its octets as they came
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_TRUE(ask(head + std::string(1500, 'a'), "ok").ends_with("ok"));
+  ::close(stalled);
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  while (engine_->status().connections > 0 && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+  EXPECT_TRUE(ask(head + std::string(1500, 'a'), "ok").ends_with("ok"));
+  ASSERT_EQ(records().size(), 3u);
+  EXPECT_NE(records().at(1).anomalies & http::bit(http::Anomaly::kRuleBodyLimit), 0u);
+  EXPECT_EQ(records().at(2).anomalies & http::bit(http::Anomaly::kRuleBodyLimit), 0u);
+}
+
 }  // namespace
 }  // namespace sluice::proxy

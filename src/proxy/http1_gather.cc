@@ -10,7 +10,7 @@ constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 }  // namespace
 
-net::Task<bool> Http1Server::gather_request(Exchange& exchange, std::optional<std::string>& content,
+net::Task<bool> Http1Server::gather_request(Exchange& exchange, BodyShare& share, std::optional<std::string>& content,
                                             std::string& wire) {
   const ByteCount limit = worker_.exchange_settings().rule_body;
   std::string gathered;
@@ -41,7 +41,8 @@ net::Task<bool> Http1Server::gather_request(Exchange& exchange, std::optional<st
       gathered += piece->content;
       wire += piece->wire;
       // On the wire too: chunks of one octet may have lines of kilobytes. Content stays absent: too large.
-      if (gathered.size() > limit || wire.size() > kWireForOne * limit) co_return true;
+      const bool room = share.take(piece->content.size() + piece->wire.size());
+      if (!room || gathered.size() > limit || wire.size() > kWireForOne * limit) co_return true;
     } else if (auto* trailers = std::get_if<http::Trailers>(&*event)) {
       exchange.request_trailers(trailers->wire);
       wire += trailers->wire;
@@ -84,14 +85,16 @@ net::Task<Http1Server::Result> Http1Server::gather_response(Conversation& talk) 
   Exchange& exchange = talk.exchange;
   http1::ResponseReader& reader = response_reader_;
   std::string content, wire;
-  bool whole = false;
+  bool whole = false, room = true;
+  BodyShare share(worker_.shared().bodies);
   const ByteCount limit = worker_.exchange_settings().rule_body;
-  while (!whole && content.size() <= limit && wire.size() <= kWireForOne * limit) {
+  while (!whole && room && content.size() <= limit && wire.size() <= kWireForOne * limit) {
     auto event = reader.next();
     if (!event) co_return co_await fail_answer(talk, FailureKind::kBadAnswer, event.error().message);
     if (auto* piece = std::get_if<http::BodyPiece>(&*event)) {
       content += piece->content;
       wire += piece->wire;
+      room = share.take(piece->content.size() + piece->wire.size());
     } else if (auto* trailers = std::get_if<http::Trailers>(&*event)) {
       exchange.response_trailers(trailers->wire);
       wire += trailers->wire;

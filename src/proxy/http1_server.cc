@@ -1,5 +1,8 @@
 #include "proxy/http1_server.h"
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 #include "base/text.h"
 #include "proxy/admission.h"
 #include "proxy/http1_conversation.h"
@@ -66,7 +69,7 @@ net::Task<Http1Server::Outcome> Http1Server::run() {
       co_return Outcome{};
     }
     if (step == HeadStep::kWait) {
-      const bool begun = reader_.in_head();
+      const bool begun = head_has_begun();
       if (draining_ && !begun) co_return Outcome{};
       arm_head();
       idle_ = !begun;
@@ -100,6 +103,8 @@ net::Task<Http1Server::Outcome> Http1Server::run() {
     }
     head_started_ = {};
     if (draining_ || worker_.draining()) lives = false;
+    // Others have their turn between requests that came at once.
+    if (lives && reader_.has_rest()) co_await net::asio::post(worker_.io(), net::asio::use_awaitable);
   }
   if (!aborted_) co_await linger();
   co_return Outcome{};
@@ -127,17 +132,27 @@ Http1Server::HeadStep Http1Server::next_head(Complaint& complaint) {
       reader_.feed(Bytes(space.data(), got.count));
       continue;
     }
-    if (got.status == tls::IoStatus::kWouldBlock) return HeadStep::kWait;
+    if (got.status == tls::IoStatus::kWouldBlock) {
+      if (!reader_.in_head()) note_partial_record();
+      return HeadStep::kWait;
+    }
     if (!reader_.in_head()) return HeadStep::kEnded;
     complaint = {FailureKind::kClientAborted, "the client ended in the middle of a request head"};
     return HeadStep::kRefused;
   }
 }
 
+// Within TLS a head may have begun of which nothing can be read before its record is whole.
+void Http1Server::note_partial_record() {
+  if (!client_.has_partial_record())
+    head_started_ = {};
+  else if (head_started_ == MonoTime{})
+    head_started_ = worker_.clock().mono();
+}
+
 void Http1Server::arm_head() {
   const Timeouts& timeouts = worker_.limits().timeouts;
-  client_.set_deadline(reader_.in_head() ? head_started_ + timeouts.client_head
-                                         : worker_.deadlines().in(timeouts.idle));
+  client_.set_deadline(head_has_begun() ? head_started_ + timeouts.client_head : worker_.deadlines().in(timeouts.idle));
 }
 
 // Records a request that never became an exchange, tells the client, and ends the connection.
@@ -197,9 +212,10 @@ net::Task<bool> Http1Server::serve(ResolvedTarget& target) {
   Exchange::Next next = exchange.receive_request(std::move(reader_.head()), reader_.framing(), std::move(target),
                                                  connection_, head_started_, *book);
   std::string wire;
+  BodyShare gathered(worker_.shared().bodies);
   if (next == Exchange::Next::kGather) {
     std::optional<std::string> content;
-    if (!co_await gather_request(exchange, content, wire)) co_return false;
+    if (!co_await gather_request(exchange, gathered, content, wire)) co_return false;
     if (content) wire.clear();
     next = exchange.gathered_request(std::move(content), *book);
   }

@@ -7,6 +7,7 @@
 
 #include "http1/http1.h"
 #include "net/stream.h"
+#include "proxy/body_budget.h"
 #include "proxy/duplex.h"
 #include "proxy/ends.h"
 #include "proxy/exchange.h"
@@ -61,10 +62,13 @@ class Http1Server {
   // waiting, and say what to wait for. A coroutine's frame costs as much as a tenth of a request's parsing.
   HeadStep next_head(Complaint& complaint);
   void arm_head();
+  void note_partial_record();
+  bool head_has_begun() const { return reader_.in_head() || head_started_ != MonoTime{}; }
   net::Task<void> refuse(Complaint complaint, const http::RequestHead* head);
   net::Task<bool> serve_setup(const http::RequestHead& head, const Target& target);
   net::Task<bool> serve(ResolvedTarget& target);  // of the reader's head
-  net::Task<bool> gather_request(Exchange& exchange, std::optional<std::string>& content, std::string& wire);
+  net::Task<bool> gather_request(Exchange& exchange, BodyShare& share, std::optional<std::string>& content,
+                                 std::string& wire);
   net::Task<std::optional<Exchange::Next>> hold_request(Exchange& exchange);
   net::Task<bool> discard_request_body(Exchange& exchange);
   // `stays`: also after a failure.

@@ -95,7 +95,7 @@ net::Task<bool> StreamRelay::gather_request(std::optional<std::string>& content,
       case BodyStep::kContent:
         exchange_.request_body(read.content.octets());
         begun += read.content.octets();
-        if (begun.size() > limit) co_return true;
+        if (!gathered_.take(read.content.octets().size()) || begun.size() > limit) co_return true;
         break;
       case BodyStep::kEnd:
         if (read.trailers) exchange_.request_trailers(http::section_text(*read.trailers));
@@ -130,6 +130,14 @@ net::Task<bool> StreamRelay::discard_request() {
     if ((seen += read.content.octets().size()) > kDiscardAtMost) co_return false;
   }
 }
+
+StreamRelay::StreamRelay(Worker& worker, Exchange& exchange, ClientEnd& client, const bool& aborted, HoldPoint& holding)
+    : worker_(worker),
+      exchange_(exchange),
+      client_(client),
+      aborted_(aborted),
+      holding_(holding),
+      gathered_(worker.shared().bodies) {}
 
 StreamRelay::~StreamRelay() { worker_.shared().bodies.give_back(kept_); }
 

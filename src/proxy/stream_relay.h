@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "net/signal.h"
+#include "proxy/body_budget.h"
 #include "proxy/ends.h"
 #include "proxy/exchange.h"
 #include "proxy/holds.h"
@@ -24,8 +25,7 @@ class StreamRelay {
   };
 
   // `aborted`: Sluice ends the connection, which the relay sees as a client that leaves.
-  StreamRelay(Worker& worker, Exchange& exchange, ClientEnd& client, const bool& aborted, HoldPoint& holding)
-      : worker_(worker), exchange_(exchange), client_(client), aborted_(aborted), holding_(holding) {}
+  StreamRelay(Worker& worker, Exchange& exchange, ClientEnd& client, const bool& aborted, HoldPoint& holding);
   ~StreamRelay();
   StreamRelay(const StreamRelay&) = delete;
   StreamRelay& operator=(const StreamRelay&) = delete;
@@ -97,6 +97,7 @@ class StreamRelay {
   MonoTime activity_{}, sent_at_{};
   Slow slow_request_, slow_response_;
   ByteCount kept_ = 0;  // of the budget, for what keep() holds
+  BodyShare gathered_;
   bool request_over_ = false, pumping_ = false, stopping_ = false, answering_ = false;
   bool client_gone_ = false, send_failed_ = false, bad_request_ = false, continued_ = false;
 };

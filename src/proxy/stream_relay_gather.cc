@@ -19,7 +19,7 @@ net::Task<StreamRelay::Result> StreamRelay::gather_answer(const Exchange::Respon
     BodyRead read = co_await origin_->read_body();
     if (read.step == BodyStep::kContent) {
       content += read.content.octets();
-      if (content.size() <= limit) continue;
+      if (gathered_.take(read.content.octets().size()) && content.size() <= limit) continue;
       exchange_.gathered_response(std::nullopt);  // it goes on as it stands
       exchange_.response_body(content);
       if (plan.hold) co_return co_await hold_answer(plan, std::move(content), std::nullopt);

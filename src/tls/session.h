@@ -94,6 +94,8 @@ class Session : public ByteTransport {
  public:
   virtual HandshakeStep handshake() = 0;
   virtual WaitFor handshake_waits_for() const = 0;
+  // After the handshake: there is a record of which the rest has not come, or one that nobody has read yet.
+  virtual bool has_partial_record() const = 0;
   virtual SessionInfo info() const = 0;
   // Filled when handshake() said kFailed; also when the peer's alert ended an established session: in TLS 1.3 a refused
   // certificate may be heard of only then.

@@ -47,6 +47,7 @@ class SessionCore : public T {
 
   IoResult read(MutableBytes out) final;
   bool is_drained() const final;
+  bool has_partial_record() const final { return established_ && SSL_has_pending(ssl()) == 1; }
   IoResult write(Bytes octets) final;
   bool has_pending_output() const final;
   IoResult flush() final;

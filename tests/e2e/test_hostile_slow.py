@@ -90,6 +90,45 @@ class Clients(Slow):
                     client.close()
             self.assertEqual(self.failed("head_timeout")["error"]["phase"], "request_head")
 
+    def test_a_head_whose_tls_record_comes_octet_by_octet_is_refused_after_its_time(self):
+        """Nothing of it can be read before the record is whole. The first request of a connection, and a later one."""
+        for later in (False, True):
+            with self.subTest(later=later), self.bounded(mib=16, cpu=1, seconds=HEAD + 2):
+                client = self.serve.client()
+                self.addCleanup(client.close)
+                self.assertEqual(client.connect_through(f"localhost:{self.origin.port}").status, 200)
+                incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+                within = context(self.serve.ca).wrap_bio(incoming, outgoing, server_hostname="localhost")
+
+                def until(done):
+                    while True:
+                        try:
+                            found = done()
+                            client.send(outgoing.read())
+                            return found
+                        except ssl.SSLWantReadError:
+                            client.send(outgoing.read())
+                            incoming.write(client.sock.recv(65536))
+                until(within.do_handshake)
+                if later:
+                    within.write(b"GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                    client.send(outgoing.read())
+                    self.assertIn(b"200 OK", until(lambda: within.read(65536)))
+                within.write(b"GET /hello HTTP/1.1\r\nHost: localhost\r\nX-Slow: " + b"x" * 9000)
+                record, began = outgoing.read(), time.monotonic()
+                with contextlib.suppress(OSError):
+                    for at in range(len(record)):
+                        client.sock.sendall(record[at:at + 1])
+                        time.sleep(0.05)
+                        if time.monotonic() > began + (HEAD + 5) * PATIENCE:
+                            self.fail("it goes on and on")
+                        client.sock.settimeout(0.001)
+                        with contextlib.suppress(TimeoutError):
+                            if client.sock.recv(65536):
+                                break
+                        client.sock.settimeout(5 * PATIENCE)
+            self.assertEqual(self.failed("head_timeout")["error"]["phase"], "request_head")
+
     def test_a_head_of_http_2_that_never_ends_is_ended_after_its_time(self):
         self.may_be_answered()
         with self.bounded(mib=16, cpu=1, seconds=HEAD + 2):
