@@ -31,6 +31,7 @@ Relay::Relay(Deps deps)
               },
               deps_.over_http, [this] { return deps_.pin_mode.value_or(deps_.policy.pins(deps_.caller)); },
               [this](std::string_view text) { note(text); }, [this] { tell_of_list(); }}),
+      tasks_(deps_.entropy, deps_.clock),
       hears_(!deps_.over_http) {}
 
 void Relay::tell_of_list() const {
@@ -141,6 +142,8 @@ void Relay::on_request(mcp::Request request, const mcp::RequestId& id) {
     return refuse(id, Error{Code::kRefused, "[POLICY DENIED] too many calls were denied; nothing is answered before " +
                                                 iso8601_ms(*until)});
   }
+  tasks_.hide_related(request.params);
+  if (request.method == "subscriptions/listen") tasks_.hide_listened(request.params);
   if (request.method == "initialize") offers_form_ = offers_form(request.params);
   close_request(request.method, request.params, [this](std::string_view method) { return is_open(method); });
   if (request.method == "tools/list") return list_tools(std::move(request));
@@ -201,6 +204,7 @@ void Relay::call_tool(mcp::Request request, bool refreshed) {
 // Open to whoever may call the tool: the server hears of nobody else's.
 void Relay::call_task(mcp::Request request) {
   const bool is_list = request.method == "tasks/list";
+  tasks_.hide_related(request.params);
   auto task = tasks_.named_by(request.params);
   if (!is_list && !task) return refuse(request.id, invalid_params("Task not found"));
   close_request(request.method, request.params, [this](std::string_view method) { return is_open(method); });
@@ -254,6 +258,11 @@ void Relay::pass_on(mcp::Request request) {
     const auto self = weak.lock();
     if (!self || !self->is_pending(id, serial)) return;
     if (answered.is_error) return self->refuse_raw(id, std::move(answered.body));
+    if (is_task_result(answered.body)) {
+      return self->refuse(id,
+                          {mcp::rpc::kInternalError, "the server answered with a task, which this cannot be", nullptr});
+    }
+    self->tasks_.show_related(answered.body);
     self->shape_answer(method, id, answered.body);
     if (!self->pass_results(method, answered.body)) {
       return self->refuse(id, Error{Code::kRefused, "[POLICY DENIED] The answer is withheld"});
@@ -302,8 +311,13 @@ void Relay::on_response(mcp::Response response) {
   if (take_answer(response)) return;
   const auto found = response.id ? asked_.find(*response.id) : asked_.end();
   if (found == asked_.end()) return;  // nobody asked
-  const mcp::AskedKey key = found->second;
+  const auto [key, lists_tasks] = found->second;
   asked_.erase(found);
+  if (!response.is_error && response.body.is_object()) {
+    tasks_.hide_related(response.body);
+    tasks_.add_clients(response.body);
+    if (lists_tasks) tasks_.keep_clients(response.body);
+  }
   std::optional<std::string> text;
   if (response.is_error && response.body.is_object()) {
     text = server_.refuse(key, std::move(response.body));
@@ -321,9 +335,11 @@ void Relay::on_notification(mcp::Notification notification) {
   if (notification.method == "notifications/progress") {
     const Json* token = find_member(notification.params, "progressToken");
     if (!token || !server_.awaits_progress(*token)) return;
-  } else if (!is_open(notification.method)) {
+  } else if (!is_open(notification.method) ||
+             (is_task_method(notification.method) && !tasks_.is_clients(notification.params))) {
     return;
   }
+  tasks_.hide_related(notification.params);
   ready_ = ready_ || notification.method == "notifications/initialized";
   deps_.to_server(mcp::ClientSession::notify(notification.method, std::move(notification.params)));
 }

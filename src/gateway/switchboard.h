@@ -100,7 +100,7 @@ class Switchboard final : public LineSession, public std::enable_shared_from_thi
     Json params;
     std::set<std::int64_t> silent;  // requests to servers that are not acknowledged yet
     std::set<std::string> lists;    // members of the filter that any server agreed on
-    std::set<std::string> uris;
+    std::set<std::string> uris, tasks;
     MonoTime until{};  // then it is acknowledged, whoever is silent
     bool acknowledged = false;
   };
@@ -117,6 +117,7 @@ class Switchboard final : public LineSession, public std::enable_shared_from_thi
   void withdraw(std::uint64_t serial, const Json& params);
   void route(mcp::Request request, std::uint64_t serial);
   void route_named(mcp::Request request, std::uint64_t serial, Json& name);
+  void route_task(mcp::Request request, std::uint64_t serial);
   void complete(mcp::Request request, std::uint64_t serial);
   void set_level(const mcp::Request& request, std::uint64_t serial);
 

@@ -24,6 +24,7 @@ struct FakeLane final : LineSession {
   void too_long() override {}
   std::size_t calls() const override { return 0; }
   void close() override { closed = true; }
+  bool has_task(std::string_view id) const override { return task == id; }
   // The newest request of this method.
   Json last(std::string_view method) const {
     for (auto one = taken.rbegin(); one != taken.rend(); ++one) {
@@ -33,6 +34,7 @@ struct FakeLane final : LineSession {
     return nullptr;
   }
   std::vector<Json> taken;
+  std::string task;  // the one that its client has there
   bool closed = false;
 };
 
