@@ -111,6 +111,7 @@ void Relay::too_long() {
 void Relay::on_request(mcp::Request request, const mcp::RequestId& id) {
   if (requests_.contains(id)) {
     // A10. The one in flight goes on under its id.
+    count_malformed();
     deps_.to_client(
         {mcp::write_error(request.id, {mcp::rpc::kInvalidRequest, "this id is already in flight", nullptr})});
     return;
@@ -122,7 +123,10 @@ void Relay::on_request(mcp::Request request, const mcp::RequestId& id) {
     return refuse(id, {mcp::rpc::kInternalError, "too many requests are in flight; try again", nullptr});
   }
   if (server_gone_) return refuse(id, {mcp::rpc::kInternalError, "the server has ended", nullptr});
-  if (modern && is_removed(request.method)) return refuse(id, mcp::method_not_found(request.method));
+  if (modern && is_removed(request.method)) {
+    count_unknown();
+    return refuse(id, mcp::method_not_found(request.method));
+  }
   if (request.method == "initialize" && initialized_) {
     return refuse(id, {mcp::rpc::kInvalidRequest, "this session is initialized already", nullptr});
   }
@@ -179,8 +183,12 @@ void Relay::list_tools(mcp::Request request) {
 void Relay::call_tool(mcp::Request request, bool refreshed) {
   const Json* name = find_member(request.params, "name");
   const Json* arguments = find_member(request.params, "arguments");
-  if (!name || !name->is_string()) return refuse(request.id, invalid_params("`name` must be a string"));
+  if (!name || !name->is_string()) {
+    count_malformed();
+    return refuse(request.id, invalid_params("`name` must be a string"));
+  }
   if (request.params.contains("arguments") && (!arguments || !arguments->is_object())) {
+    count_malformed();
     return refuse(request.id, invalid_params("`arguments` must be an object"));
   }
   auto tool = tools_.find(name->get_ref<const std::string&>());
@@ -195,7 +203,10 @@ void Relay::call_tool(mcp::Request request, bool refreshed) {
                 });
     return;
   }
-  if (!tool) return refuse(request.id, deps_.dispatcher.unknown_tool(prefix_ + name->get_ref<const std::string&>()));
+  if (!tool) {
+    count_unknown();
+    return refuse(request.id, deps_.dispatcher.unknown_tool(prefix_ + name->get_ref<const std::string&>()));
+  }
   auto call =
       std::make_shared<UpstreamCall>(weak_from_this(), request.id, request.method, request.params, std::move(tool));
   begin_call(request.id, std::move(call), request.params);
@@ -206,7 +217,10 @@ void Relay::call_task(mcp::Request request) {
   const bool is_list = request.method == "tasks/list";
   tasks_.hide_related(request.params);
   auto task = tasks_.named_by(request.params);
-  if (!is_list && !task) return refuse(request.id, invalid_params("Task not found"));
+  if (!is_list && !task) {
+    count_unknown();
+    return refuse(request.id, invalid_params("Task not found"));
+  }
   close_request(request.method, request.params, [this](std::string_view method) { return is_open(method); });
   auto call = std::make_shared<UpstreamCall>(weak_from_this(), request.id, request.method, request.params, nullptr,
                                              is_list ? nullptr : std::move(task));

@@ -75,6 +75,8 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
   void too_long() override;
   // The client sent what is no request, batches and calls without an id among it.
   void count_malformed() { deps_.dispatcher.count_malformed(deps_.caller); }
+  // A name that nothing has.
+  void count_unknown() { deps_.dispatcher.count_unknown(deps_.caller); }
   std::size_t calls() const override { return requests_.size(); }
   void close() override;
 

@@ -40,7 +40,8 @@ class Switchboard final : public LineSession, public std::enable_shared_from_thi
     std::function<void(ToClient)> to_client;
     std::function<void(std::string_view server, std::string_view)> notice;  // for the person who runs the gateway
     std::function<void(Lane)> let_go;                                       // the server is of no use: it may end
-    std::function<void()> malformed = [] {};                                // the client sent what is no request
+    std::function<void()> malformed = [] {};                                // the client sent what is no request,
+    std::function<void()> unknown = [] {};                                  // or named what there is not
   };
   static std::shared_ptr<Switchboard> create(Deps deps);
 

@@ -35,7 +35,10 @@ void Switchboard::on_modern(mcp::Request request, std::uint64_t serial) {
     return refuse(serial, {mcp::rpc::kUnsupportedVersion, "Unsupported protocol version",
                            Json{{"supported", Json::array({era::kModern})}, {"requested", asked}}});
   }
-  if (is_removed(request.method)) return refuse(serial, mcp::method_not_found(request.method));
+  if (is_removed(request.method)) {
+    deps_.unknown();
+    return refuse(serial, mcp::method_not_found(request.method));
+  }
   if (hello_.is_null()) {
     modern_ = true;
     hello_ = {{"_meta", connection_meta(request.params)}};
