@@ -38,8 +38,8 @@ def named(row, name, expect, spelled=None, arguments="@ARGS", more=""):
     return Attack(row, call(spelled or name, arguments, more), expect, name=name)
 
 
-def of_method(row, method, params="", expect=METHOD, spelled=None):
-    return Attack(row, '{"jsonrpc":"2.0","id":@ID,"method":"%s","params":{@META"word":"@WORD"%s}}' % (spelled or method, params), expect, method)
+def of_method(row, method, params="", expect=METHOD, name=None):
+    return Attack(row, '{"jsonrpc":"2.0","id":@ID,"method":"%s","params":{@META"word":"@WORD"%s}}' % (method, params), expect, method, name)
 
 
 def from_one(allowed):
@@ -95,7 +95,7 @@ def from_one(allowed):
 
 
 # At a server that is not Sluice itself. What `methods` would open is not open.
-CLOSED_METHODS = [of_method("A24 H16 " + method, method, params) for method, params in (
+CLOSED_METHODS = [of_method("A24 H16 " + method, method, params, name={"resources/read": "word:@WORD", "prompts/get": "@WORD"}.get(method)) for method, params in (
     ("resources/list", ""), ("resources/templates/list", ""), ("resources/read", ',"uri":"word:@WORD"'), ("prompts/list", ""),
     ("prompts/get", ',"name":"@WORD"'), ("completion/complete", ',"ref":{"type":"ref/prompt","name":"@WORD"},"argument":{"name":"a","value":"b"}'),
     ("logging/setLevel", ',"level":"debug"'), ("resources/subscribe", ',"uri":"word:@WORD"'))]
@@ -131,8 +131,8 @@ def field(value):
 class Lines:
     """On the standard input and output of `gateway` or `mcp`. `modern`: each request says its version."""
 
-    def __init__(self, gateway, modern, nobody="nothing-of-this-name"):
-        self.gateway, self.meta, self.heard, self.nobody = gateway, MODERN if modern else None, [], nobody
+    def __init__(self, gateway, modern, targets):
+        self.gateway, self.meta, self.heard, self.hidden = gateway, MODERN if modern else None, [], targets.hidden
 
     def ask(self, octets, number, method, name, answered=True):
         """Everything that came, until it was answered, where it is to be, and so was what is asked behind it."""
@@ -140,7 +140,7 @@ class Lines:
         self.gateway.process.stdin.buffer.flush()
         came, behind = [], f"behind-{number}"
         self.gateway.send({"id": behind, "method": "tools/call", "params": {
-            "name": self.nobody, **({"_meta": self.meta} if self.meta else {})}})
+            "name": self.hidden, **({"_meta": self.meta} if self.meta else {})}})
         others = lambda: [m for m in came if m.get("id") != behind]
         while len(others()) == len(came) or (answered and not [m for m in others() if "method" not in m]):
             came.append(json.loads(self.gateway.next_line()))
@@ -173,7 +173,7 @@ class AnyClient(Client):
 class Posts:
     """Over HTTP, to `gateway --listen` or `serve`: in a session, or of 2026-07-28."""
 
-    def __init__(self, gateway, modern):
+    def __init__(self, gateway, modern, _):
         self.client, self.meta, self.heard = AnyClient(gateway), MODERN if modern else None, []
         if not modern:
             self.client.initialize()
@@ -203,6 +203,9 @@ class Posts:
         body = {"jsonrpc": "2.0", "id": f"result-{len(self.heard)}", "method": "tools/call", "params": {
             "name": tool, "arguments": arguments, **({"_meta": self.meta} if self.meta else {})}}
         return [m for m in self.ask(json.dumps(body).encode(), 0, "tools/call", tool) if m.get("id") == body["id"]][0]["result"]
+
+
+WAYS = [(kind, modern) for kind in (Lines, Posts) for modern in (False, True)]
 
 
 class Mcp(Gateway):
@@ -258,7 +261,7 @@ class Everywhere(unittest.TestCase):
                 self.judge(one, way.ask(text, self.last, one.method, name, one.expect != LOST))
         # An answer to nothing is dropped, but no message of its own where each is alone.
         counted = len(attacks) - (0 if isinstance(way, Posts) and way.meta else 1)
-        # On lines each is followed by a call of a tool that does not exist.
+        # On lines each is followed by a call of a hidden tool.
         counted += len(attacks) if isinstance(way, Lines) else 0
         with contextlib.suppress(AssertionError):
             poll(lambda: self.denials(home) - before >= counted, 5)
@@ -295,7 +298,7 @@ DOORS = [  # of HTTP: what is wrong about a call that is allowed; for clients of
 
 
 class InFrontOfAServer(Everywhere):
-    """Each method is one way to a server; each way in has a gateway of its own, but both eras over HTTP share one."""
+    """Each method is one way to a server; each way in has a gateway of its own."""
 
     def secrets(self, way):
         """What the policy takes out of answers reaches nobody, wherever in an answer a server puts it."""
@@ -346,7 +349,7 @@ class InFrontOfAServer(Everywhere):
         words = self.attack(way, from_one(FOREIGN) + CLOSED_METHODS + ARGUMENTS, FOREIGN, home)
         self.secrets(way)
         if isinstance(way, Posts):
-            words += [*self.doors(way), way.client.token]
+            words += [*self.doors(way), way.client.token]  # A36, H11
         self.assertEqual(way.result("echo", {"text": "soundandallowed"}).get("isError", False), False)
         everything = poll(lambda: "soundandallowed" in received() and received(), 5, "what is allowed at the server")
         self.assertEqual([word for word in words if word in everything], [])
@@ -357,20 +360,16 @@ class InFrontOfAServer(Everywhere):
             self.assertNotIn(f'"{name}"', listed)
 
     def every_way(self, mode):
-        for number, kind in enumerate(("lines", "modern lines", "http")):
+        for number, (kind, modern) in enumerate(WAYS):
             home = self.directory / str(number) / "home"
             policy = self.write(home, POLICY)
             with contextlib.ExitStack() as stack:
                 server = stack.enter_context(ScriptedServer(mode)) if mode is not None else None
                 where = {"upstream": server.url} if server else {"command": CHILD}
-                if kind == "http":
-                    gateway = HttpGateway(home, policy, **where)
-                else:
-                    gateway = Gateway(home, policy, initialize=kind == "lines", **where)
+                gateway = HttpGateway(home, policy, **where) if kind is Posts else Gateway(home, policy, initialize=not modern, **where)
                 stack.callback(gateway.stop)
                 received = server.received if server else lambda: gateway.received_path.read_text()
-                for modern in ((False, True) if kind == "http" else (kind != "lines",)):
-                    self.through(Posts(gateway, modern) if kind == "http" else Lines(gateway, modern), home, received)
+                self.through(kind(gateway, modern, FOREIGN), home, received)
 
     def test_a_program(self):
         self.every_way(None)
@@ -386,7 +385,7 @@ class InFrontOfAServer(Everywhere):
 
     def test_one_of_several_servers(self):
         targets = FOREIGN._replace(allowed="one__echo", hidden="one__delete_file", closed="one__write_file")
-        for number, kind in enumerate(("lines", "modern lines", "http")):
+        for number, (kind, modern) in enumerate(WAYS):
             home = self.directory / str(number) / "home"
             path = self.write(home, POLICY)
             received = path.with_name("one.received")
@@ -394,16 +393,16 @@ class InFrontOfAServer(Everywhere):
             config.write_text(json.dumps({"mcpServers": {"one": {"command": CHILD[0], "args": CHILD[1:], "policy": path.name,
                                                                  "env": {"RECEIVED": str(received)}}}}))
             config.chmod(0o600)
-            gateway = HttpGateway(home, None, config=config) if kind == "http" else Gateway(home, None, config=config, initialize=kind == "lines")
-            with contextlib.closing(contextlib.ExitStack()) as stack:
-                stack.callback(gateway.stop)
-                for modern in ((False, True) if kind == "http" else (kind != "lines",)):
-                    way = Posts(gateway, modern) if kind == "http" else Lines(gateway, modern, "one__nothing")
-                    words = self.attack(way, from_one(targets) + ARGUMENTS, targets, home)
-                    self.assertFalse(way.result("one__echo", {"text": "soundandallowed"}).get("isError", False))
-                    everything = received.read_text()
-                    self.assertIn("soundandallowed", everything)
-                    self.assertEqual([word for word in words if word in everything], [])
+            gateway = HttpGateway(home, None, config=config) if kind is Posts else Gateway(home, None, config=config, initialize=not modern)
+            try:
+                way = kind(gateway, modern, targets)
+                words = self.attack(way, from_one(targets) + ARGUMENTS, targets, home)
+                self.assertFalse(way.result("one__echo", {"text": "soundandallowed"}).get("isError", False))
+            finally:
+                gateway.stop()
+            everything = received.read_text()
+            self.assertIn("soundandallowed", everything)
+            self.assertEqual([word for word in words if word in everything], [])
 
 
 class OwnTools(Everywhere):
@@ -420,13 +419,13 @@ class OwnTools(Everywhere):
         with Serve("--no-proxy", "--policy", self.write(home, OWN_POLICY), home=home, directory=self.directory) as serve:
             serve.port = int(serve.mcp_url.split(":")[2].split("/")[0])
             for modern in (False, True):
-                self.own(Posts(serve, modern), home)
+                self.own(Posts(serve, modern, OWN), home)
 
     def test_behind_mcp(self):
         for number, modern in enumerate((False, True)):
             home = self.directory / str(number) / "home"
             mcp = Mcp(home, self.write(home, OWN_POLICY), modern)
             try:
-                self.own(Lines(mcp, modern), home)
+                self.own(Lines(mcp, modern, OWN), home)
             finally:
                 mcp.stop()

@@ -6,6 +6,8 @@ from .scripted_mcp_server import TOOLS, said, spelled
 
 
 class ScriptedHandler(Handler):
+    wbufsize = 1 << 16  # a head and its body leave together
+
     def script(self):
         return self.message["params"].get("arguments", {})
 
