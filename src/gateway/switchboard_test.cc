@@ -52,6 +52,20 @@ TEST_F(Several, OneServerThatDoesNotListLeavesTheOthersTools) {
   EXPECT_EQ(notices, std::vector<std::string>{"files: does not answer tools/list: no"});
 }
 
+TEST_F(Several, WhatIsNoRequestAndWhatNamesNothingIsCounted) {
+  open(json(R"({"tools": {}, "tasks": {}})"));
+  board->take("[]");
+  take({{"id", 1}, {"method", "tools/call"}, {"params", {{"name", 7}}}});
+  board->too_long();
+  EXPECT_EQ(malformed, 3);
+  take({{"id", 2}, {"method", "tools/call"}, {"params", {{"name", "read"}}}});
+  take({{"id", 3}, {"method", "tools/call"}, {"params", {{"name", "other__read"}}}});
+  take({{"id", 4}, {"method", "odd/method"}});
+  take({{"id", 5}, {"method", "tasks/get"}, {"params", {{"taskId", "T1"}}}});
+  EXPECT_EQ(unknown, 4);
+  EXPECT_TRUE(lanes[0]->last("tools/call").is_null());
+}
+
 TEST_F(Several, WhatIsAskedOfATaskGoesToTheServerWhoseSessionHasIt) {
   open(json(R"({"tools": {}, "tasks": {"cancel": {}}})"), json(R"({"tools": {}, "tasks": {"list": {}}})"));
   EXPECT_EQ(initialized["result"]["capabilities"]["tasks"], json(R"({"cancel": {}, "list": {}})"));

@@ -48,6 +48,8 @@ struct SeveralServers : testing::Test {
     deps.notice = [this](std::string_view server, std::string_view text) {
       notices.push_back(std::string(server) + ": " + std::string(text));
     };
+    deps.malformed = [this] { ++malformed; };
+    deps.unknown = [this] { ++unknown; };
     deps.let_go = [this](Switchboard::Lane lane) { let_go.push_back(lane); };
     board = Switchboard::create(std::move(deps));
     for (const char* name : {"files", "web"}) {
@@ -98,6 +100,7 @@ struct SeveralServers : testing::Test {
   std::vector<std::string> notices;
   std::vector<Switchboard::Lane> let_go;
   Json initialized;
+  int malformed = 0, unknown = 0;  // what was counted of the client's
   std::shared_ptr<Switchboard> board;
 };
 
