@@ -2,9 +2,10 @@
 import json
 import sys
 
-from harness import ROOT, poll, run, SLUICE
+from harness import HERE, ROOT, SLUICE, poll, run
 from gateway_client import Gateway, MODERN
 from test_gateway import ALLOW, deny
+from test_gateway_clients import ServerCase
 from test_gateway_config import ConfigCase
 from test_gateway_listen import ListenCase
 
@@ -191,3 +192,21 @@ class OfSeveralServers(ConfigCase):
         task = gateway.request("tools/call", {"name": "one__script", "arguments": script, "_meta": MODERN})["taskId"]
         self.assertNotEqual(task, "T1")
         self.assertEqual(gateway.request("tasks/get", {"taskId": task, "_meta": MODERN})["taskId"], task)
+
+
+class OfAnOfficialServer(ServerCase):
+    def test_an_official_client_sees_the_same_through_the_gateway_but_for_the_id(self):
+        server = self.server("everything", "stdio")
+        gateway = [SLUICE, "gateway", "--home", self.home, "--policy", self.write(ALLOW), "--", *server]
+        seen = []
+        for command in (server, gateway):
+            done = run(self.node, HERE / "clients" / "tasks.mjs", *command, seconds=60)
+            self.assertEqual(done.returncode, 0, done.stderr[-3000:])
+            seen.append(json.loads(done.stdout.strip().splitlines()[-1]))
+            self.assertIn("input_required", seen[-1].pop("statuses"))
+        directly, through = seen
+        self.assertEqual(directly["asked"][0]["_meta"], {RELATED: {"taskId": "task 0"}})
+        self.assertEqual(directly["after"], ["task 0", "completed"])
+        for part, value in directly.items():
+            with self.subTest(part):
+                self.assertEqual(through[part], value)
