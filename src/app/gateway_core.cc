@@ -169,7 +169,7 @@ void GatewayCore::prepare_bearer(const Url& url, std::shared_ptr<tls::ClientCont
 }
 
 std::shared_ptr<gateway::Relay> GatewayCore::make_relay(gateway::Caller caller, Wires wires, Asked asked) {
-  gateway::Relay::Deps deps{*dispatcher_, gate_, pins_, clock_, presenter_, {config_.server_name, upstream_}};
+  gateway::Relay::Deps deps{*dispatcher_, gate_, pins_, clock_, presenter_, entropy_, {config_.server_name, upstream_}};
   deps.first = config_.pins_strict ? gateway::PinStore::First::kQuarantine : gateway::PinStore::First::kAccept;
   deps.caller = std::move(caller);
   deps.notice = notices();

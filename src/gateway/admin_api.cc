@@ -97,7 +97,9 @@ void AdminApi::handle(HttpRequest request, std::shared_ptr<HttpReply> reply) {
   reply->respond(target.id.empty() ? list() : show(target.id));
 }
 
-HttpAnswer AdminApi::too_large() { return text_answer(413, "No body is needed here."); }
+HttpAnswer AdminApi::too_large(const http::RequestHead& /*head*/) {
+  return text_answer(413, "No body is needed here.");
+}
 
 HttpAnswer AdminApi::list() {
   const auto all = deps_.approvals.waiting(now_ms());

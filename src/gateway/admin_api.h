@@ -39,7 +39,7 @@ class AdminApi final : public HttpHandler {
 
   std::optional<HttpAnswer> judge(const HttpRequest& request) override;
   void handle(HttpRequest request, std::shared_ptr<HttpReply> reply) override;
-  HttpAnswer too_large() override;
+  HttpAnswer too_large(const http::RequestHead& head) override;
 
  private:
   // Nothing: the credential is right.

@@ -44,7 +44,7 @@ std::optional<WallTime> Denials::shut_out_until(std::string_view grant) {
 
 void Denials::each_second() {
   write(grants_);
-  write(tallied_);
+  for (auto& [rule, counted] : tallied_) write(counted);
 }
 
 void Denials::write(Counted& counted) {

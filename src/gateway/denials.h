@@ -22,12 +22,14 @@ class Denials {
   // One more of this grant. True: it gets a line of its own.
   bool add(std::string_view grant, std::string_view rule);
   // The same without a line of its own: of what no rule was asked about.
-  void tally(std::string_view grant, std::string_view rule) { count(tallied_[std::string(grant)], rule); }
+  void tally(std::string_view grant, std::string_view rule) {
+    count(tallied_[std::string(rule)][std::string(grant)], rule);
+  }
   // From now until then nothing of this grant is answered.
   void shut_out(std::string_view grant, WallTime until);
   // Whether that is so now; each time that it is counts as a denial without a line.
   std::optional<WallTime> shut_out_until(std::string_view grant);
-  // Writes what was counted: at most one line a grant for denials, and one for what was tallied.
+  // Writes what was counted: at most one line a grant for denials, and one for each rule that was tallied.
   void each_second();
 
  private:
@@ -44,7 +46,8 @@ class Denials {
   AuditLog& audit_;
   using Counted = std::map<std::string, Grant, std::less<>>;  // of a few: tokens are made by people
   void write(Counted& counted);
-  Counted grants_, tallied_;
+  Counted grants_;
+  std::map<std::string, Counted, std::less<>> tallied_;  // by rule, of which there are a few
 };
 
 }  // namespace sluice::gateway

@@ -24,6 +24,22 @@ TEST(Denials, AFloodBecomesOneLineASecondForEachGrant) {
   EXPECT_TRUE(denials.add("loop", "(default deny)"));
 }
 
+TEST(Denials, WhatIsTalliedHasALineForEachGrantAndEachRule) {
+  AuditFixture fixture;
+  Denials denials(fixture.clock, *fixture.log);
+  for (int i = 0; i < 3; ++i) denials.tally("loop", "(malformed)");
+  denials.tally("loop", "(unknown)");
+  denials.tally("calm", "(unknown)");
+  denials.each_second();
+  std::map<std::string, int> counted;
+  for (const Json& line : fixture.lines()) {
+    if (line["type"] != "denials") continue;
+    counted[line["grant"].get<std::string>() + line["rule"].get<std::string>()] = line["count"];
+  }
+  const std::map<std::string, int> expected{{"loop(malformed)", 3}, {"loop(unknown)", 1}, {"calm(unknown)", 1}};
+  EXPECT_EQ(counted, expected);
+}
+
 TEST(Denials, AGrantThatIsShutOutStaysSoUntilTheWindowEnds) {
   AuditFixture fixture;
   Denials denials(fixture.clock, *fixture.log);

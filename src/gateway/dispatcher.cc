@@ -60,6 +60,8 @@ std::optional<WallTime> Dispatcher::shut_out_until(const Caller& caller) {
 
 void Dispatcher::count_malformed(const Caller& caller) { state_->denials.tally(caller.grant, "(malformed)"); }
 
+void Dispatcher::count_unknown(const Caller& caller) { state_->denials.tally(caller.grant, "(unknown)"); }
+
 void Dispatcher::each_second() {
   state_->denials.each_second();
   state_->deps.audit.checkpoint();
@@ -164,7 +166,10 @@ bool Dispatcher::record(Job& job, const Decision& decision) {
 
 void Dispatcher::call_tool(const JobPtr& job, const mcp::CallTool& call) {
   const tools::Tool* tool = state_->deps.registry.find_tool(call.name);
-  if (!tool) return answer_later(*job, fail(unknown_tool(call.name)));
+  if (!tool) {
+    count_unknown(job->caller);
+    return answer_later(*job, fail(unknown_tool(call.name)));
+  }
   judge(job, Registry::callee_of(*tool), call.arguments, call.retry);
 }
 

@@ -103,6 +103,8 @@ class Dispatcher {
   std::optional<WallTime> shut_out_until(const Caller& caller);
   // What this caller sent is no request that could be judged: counted in the audit, as denials beyond a rate are.
   void count_malformed(const Caller& caller);
+  // The same of a name or a method that there is not.
+  void count_unknown(const Caller& caller);
   // Audit: what was counted is written, what was written is signed.
   void each_second();
 

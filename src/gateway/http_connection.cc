@@ -128,7 +128,7 @@ Task<std::optional<http::RequestHead>> HttpConnection::read_head() {
 
 Task<std::optional<std::string>> HttpConnection::read_body(const http::RequestHead& head) {
   if (reader_.framing().kind == http::Framing::kLength && reader_.framing().length > limits_.max_body) {
-    co_await write_answer(handler_.too_large(), Asked(head), false);
+    co_await write_answer(handler_.too_large(head), Asked(head), false);
     co_await linger();
     co_return std::nullopt;
   }
@@ -147,7 +147,7 @@ Task<std::optional<std::string>> HttpConnection::read_body(const http::RequestHe
     if (const auto* piece = std::get_if<http::BodyPiece>(&*event)) {
       body.append(piece->content);
       if (body.size() > limits_.max_body) {
-        co_await write_answer(handler_.too_large(), Asked(head), false);
+        co_await write_answer(handler_.too_large(head), Asked(head), false);
         co_await linger();
         co_return std::nullopt;
       }

@@ -48,8 +48,8 @@ class HttpHandler {
   virtual std::optional<HttpAnswer> judge(const HttpRequest& request) = 0;
   // Must answer or end the reply, now or later.
   virtual void handle(HttpRequest request, std::shared_ptr<HttpReply> reply) = 0;
-  // A body beyond max_body.
-  virtual HttpAnswer too_large() = 0;
+  // The body behind this head is beyond max_body.
+  virtual HttpAnswer too_large(const http::RequestHead& head) = 0;
 };
 
 class HttpServer {

@@ -83,7 +83,7 @@ class HttpServerTest : public ::testing::Test, private HttpHandler {
     return refuses_ ? std::optional(HttpAnswer{401, {}, "no"}) : std::nullopt;
   }
   void handle(HttpRequest, std::shared_ptr<HttpReply> reply) override { replies_.push_back(std::move(reply)); }
-  HttpAnswer too_large() override { return {413, {}, "too large"}; }
+  HttpAnswer too_large(const http::RequestHead& /*head*/) override { return {413, {}, "too large"}; }
 
   std::vector<std::shared_ptr<HttpReply>> replies_;
 };

@@ -24,6 +24,10 @@ Status ManyBackend::open(const std::vector<Server>& servers, ClientEra era) {
     const auto self = weak.lock();
     if (self && self->lanes_.front().relay) self->lanes_.front().relay->count_malformed();
   };
+  deps.unknown = [weak] {
+    const auto self = weak.lock();
+    if (self && self->lanes_.front().relay) self->lanes_.front().relay->count_unknown();
+  };
   deps.to_client = [weak](ToClient out) {
     if (const auto self = weak.lock()) self->events_.to_client(std::move(out));
   };

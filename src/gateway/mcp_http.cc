@@ -82,7 +82,10 @@ std::optional<HttpAnswer> McpHttp::judge(const HttpRequest& request) {
   return std::nullopt;
 }
 
-HttpAnswer McpHttp::too_large() { return refusal_answer(mcp::message_too_large()); }
+HttpAnswer McpHttp::too_large(const http::RequestHead& head) {
+  if (const auto who = identities_.identify(bearer_token(head))) deps_.dispatcher.count_malformed(who->caller);
+  return refusal_answer(mcp::message_too_large());
+}
 
 void McpHttp::handle(HttpRequest request, std::shared_ptr<HttpReply> reply) {
   const auto head = mcp_head(request.head);
@@ -106,7 +109,10 @@ void McpHttp::post(const Identity& who, const mcp::HttpHead& head, const std::st
   }
   mcp::Message message = mcp::parse_message(body);
   const auto route = mcp::route_post(head, message);
-  if (!route) return reply->respond(refusal_answer(route.error()));
+  if (!route) {
+    deps_.dispatcher.count_malformed(who.caller);
+    return reply->respond(refusal_answer(route.error()));
+  }
   switch (*route) {
     case mcp::HttpRoute::kModern:
       return post_modern(who, std::move(message), reply);

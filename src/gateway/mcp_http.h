@@ -36,7 +36,7 @@ class McpHttp final : public HttpHandler {
 
   std::optional<HttpAnswer> judge(const HttpRequest& request) override;
   void handle(HttpRequest request, std::shared_ptr<HttpReply> reply) override;
-  HttpAnswer too_large() override;
+  HttpAnswer too_large(const http::RequestHead& head) override;
 
   // Ends sessions that have been idle for too long, which is also done whenever one is looked for, and everything of
   // grants that have ended: streams, and calls in flight, which are answered 401.

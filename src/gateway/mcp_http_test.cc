@@ -62,6 +62,24 @@ TEST(McpHttp, UnknownToolsAreProtocolErrorsOfStatus200) {
   EXPECT_EQ(client.read().status, 404);
 }
 
+TEST(McpHttp, WhatIsNoRequestOrNamesNothingIsCountedInTheAudit) {
+  TestServer server;
+  TestPost batch = call(1, "echo");
+  batch.body = "[" + batch.body + "]";
+  const std::string endless =
+      "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer the-token\r\nContent-Type: application/json\r\n"
+      "Accept: application/json, text/event-stream\r\nContent-Length: 99999999999\r\n\r\n";
+  for (const std::string& text : {batch.text(), call(3, "nope").text(), modern(4, "no/such").text(), endless}) {
+    TestClient client(server.port);
+    client.send(text);
+    EXPECT_NE(client.read().status, 0);
+  }
+  server.on_control([&] {
+    EXPECT_EQ(server.gate.counted("(malformed)"), 2u);
+    EXPECT_EQ(server.gate.counted("(unknown)"), 2u);
+  });
+}
+
 TEST(McpHttp, ProgressTurnsTheAnswerIntoEvents) {
   TestServer server;
   TestClient client(server.port);

@@ -27,7 +27,9 @@ class MetricsApi final : public HttpHandler {
   void handle(HttpRequest, std::shared_ptr<HttpReply> reply) override {
     reply->respond({200, {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}}, text_()});
   }
-  HttpAnswer too_large() override { return text_answer(413, "No body is needed here."); }
+  HttpAnswer too_large(const http::RequestHead& /*head*/) override {
+    return text_answer(413, "No body is needed here.");
+  }
 
  private:
   ControlGuard guard_{{}};

@@ -58,7 +58,9 @@ std::optional<HttpAnswer> OAuthRedirect::judge(const HttpRequest& request) {
   return std::nullopt;
 }
 
-HttpAnswer OAuthRedirect::too_large() { return page(413, "There is nothing to be sent here."); }
+HttpAnswer OAuthRedirect::too_large(const http::RequestHead& /*head*/) {
+  return page(413, "There is nothing to be sent here.");
+}
 
 void OAuthRedirect::handle(HttpRequest request, std::shared_ptr<HttpReply> reply) {
   const std::string_view target = request.head.target;

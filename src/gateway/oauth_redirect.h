@@ -29,7 +29,7 @@ class OAuthRedirect final : public HttpHandler {
 
   std::optional<HttpAnswer> judge(const HttpRequest& request) override;
   void handle(HttpRequest request, std::shared_ptr<HttpReply> reply) override;
-  HttpAnswer too_large() override;
+  HttpAnswer too_large(const http::RequestHead& head) override;
 
  private:
   boost::asio::io_context& io_;

@@ -31,6 +31,7 @@ Relay::Relay(Deps deps)
               },
               deps_.over_http, [this] { return deps_.pin_mode.value_or(deps_.policy.pins(deps_.caller)); },
               [this](std::string_view text) { note(text); }, [this] { tell_of_list(); }}),
+      tasks_(deps_.entropy, deps_.clock),
       hears_(!deps_.over_http) {}
 
 void Relay::tell_of_list() const {
@@ -110,6 +111,7 @@ void Relay::too_long() {
 void Relay::on_request(mcp::Request request, const mcp::RequestId& id) {
   if (requests_.contains(id)) {
     // A10. The one in flight goes on under its id.
+    count_malformed();
     deps_.to_client(
         {mcp::write_error(request.id, {mcp::rpc::kInvalidRequest, "this id is already in flight", nullptr})});
     return;
@@ -121,7 +123,10 @@ void Relay::on_request(mcp::Request request, const mcp::RequestId& id) {
     return refuse(id, {mcp::rpc::kInternalError, "too many requests are in flight; try again", nullptr});
   }
   if (server_gone_) return refuse(id, {mcp::rpc::kInternalError, "the server has ended", nullptr});
-  if (modern && is_removed(request.method)) return refuse(id, mcp::method_not_found(request.method));
+  if (modern && is_removed(request.method)) {
+    count_unknown();
+    return refuse(id, mcp::method_not_found(request.method));
+  }
   if (request.method == "initialize" && initialized_) {
     return refuse(id, {mcp::rpc::kInvalidRequest, "this session is initialized already", nullptr});
   }
@@ -141,6 +146,8 @@ void Relay::on_request(mcp::Request request, const mcp::RequestId& id) {
     return refuse(id, Error{Code::kRefused, "[POLICY DENIED] too many calls were denied; nothing is answered before " +
                                                 iso8601_ms(*until)});
   }
+  tasks_.hide_related(request.params);
+  if (request.method == "subscriptions/listen") tasks_.hide_listened(request.params);
   if (request.method == "initialize") offers_form_ = offers_form(request.params);
   close_request(request.method, request.params, [this](std::string_view method) { return is_open(method); });
   if (request.method == "tools/list") return list_tools(std::move(request));
@@ -176,8 +183,12 @@ void Relay::list_tools(mcp::Request request) {
 void Relay::call_tool(mcp::Request request, bool refreshed) {
   const Json* name = find_member(request.params, "name");
   const Json* arguments = find_member(request.params, "arguments");
-  if (!name || !name->is_string()) return refuse(request.id, invalid_params("`name` must be a string"));
+  if (!name || !name->is_string()) {
+    count_malformed();
+    return refuse(request.id, invalid_params("`name` must be a string"));
+  }
   if (request.params.contains("arguments") && (!arguments || !arguments->is_object())) {
+    count_malformed();
     return refuse(request.id, invalid_params("`arguments` must be an object"));
   }
   auto tool = tools_.find(name->get_ref<const std::string&>());
@@ -192,7 +203,10 @@ void Relay::call_tool(mcp::Request request, bool refreshed) {
                 });
     return;
   }
-  if (!tool) return refuse(request.id, deps_.dispatcher.unknown_tool(prefix_ + name->get_ref<const std::string&>()));
+  if (!tool) {
+    count_unknown();
+    return refuse(request.id, deps_.dispatcher.unknown_tool(prefix_ + name->get_ref<const std::string&>()));
+  }
   auto call =
       std::make_shared<UpstreamCall>(weak_from_this(), request.id, request.method, request.params, std::move(tool));
   begin_call(request.id, std::move(call), request.params);
@@ -201,8 +215,12 @@ void Relay::call_tool(mcp::Request request, bool refreshed) {
 // Open to whoever may call the tool: the server hears of nobody else's.
 void Relay::call_task(mcp::Request request) {
   const bool is_list = request.method == "tasks/list";
+  tasks_.hide_related(request.params);
   auto task = tasks_.named_by(request.params);
-  if (!is_list && !task) return refuse(request.id, invalid_params("Task not found"));
+  if (!is_list && !task) {
+    count_unknown();
+    return refuse(request.id, invalid_params("Task not found"));
+  }
   close_request(request.method, request.params, [this](std::string_view method) { return is_open(method); });
   auto call = std::make_shared<UpstreamCall>(weak_from_this(), request.id, request.method, request.params, nullptr,
                                              is_list ? nullptr : std::move(task));
@@ -254,6 +272,11 @@ void Relay::pass_on(mcp::Request request) {
     const auto self = weak.lock();
     if (!self || !self->is_pending(id, serial)) return;
     if (answered.is_error) return self->refuse_raw(id, std::move(answered.body));
+    if (is_task_result(answered.body)) {
+      return self->refuse(id,
+                          {mcp::rpc::kInternalError, "the server answered with a task, which this cannot be", nullptr});
+    }
+    self->tasks_.show_related(answered.body);
     self->shape_answer(method, id, answered.body);
     if (!self->pass_results(method, answered.body)) {
       return self->refuse(id, Error{Code::kRefused, "[POLICY DENIED] The answer is withheld"});
@@ -302,8 +325,13 @@ void Relay::on_response(mcp::Response response) {
   if (take_answer(response)) return;
   const auto found = response.id ? asked_.find(*response.id) : asked_.end();
   if (found == asked_.end()) return;  // nobody asked
-  const mcp::AskedKey key = found->second;
+  const auto [key, lists_tasks] = found->second;
   asked_.erase(found);
+  if (!response.is_error && response.body.is_object()) {
+    tasks_.hide_related(response.body);
+    tasks_.add_clients(response.body);
+    if (lists_tasks) tasks_.keep_clients(response.body);
+  }
   std::optional<std::string> text;
   if (response.is_error && response.body.is_object()) {
     text = server_.refuse(key, std::move(response.body));
@@ -321,9 +349,11 @@ void Relay::on_notification(mcp::Notification notification) {
   if (notification.method == "notifications/progress") {
     const Json* token = find_member(notification.params, "progressToken");
     if (!token || !server_.awaits_progress(*token)) return;
-  } else if (!is_open(notification.method)) {
+  } else if (!is_open(notification.method) ||
+             (is_task_method(notification.method) && !tasks_.is_clients(notification.params))) {
     return;
   }
+  tasks_.hide_related(notification.params);
   ready_ = ready_ || notification.method == "notifications/initialized";
   deps_.to_server(mcp::ClientSession::notify(notification.method, std::move(notification.params)));
 }

@@ -46,6 +46,7 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
     PinStore& pins;
     const Clock& clock;
     const Presenter& presenter;
+    Entropy& entropy;
     UpstreamName name;
     PinStore::First first = PinStore::First::kAccept;
     Caller caller;
@@ -67,12 +68,15 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
   // Its client went away, and nobody waits for it any more.
   void withdraw(const mcp::RequestId& id, Json params = Json::object());
   bool is_pending(const mcp::RequestId& id) const { return requests_.contains(id); }
+  bool has_task(std::string_view id) const override { return tasks_.find(id) != nullptr; }
   // The same grant, with the credential that was shown last.
   void set_caller(Caller caller) { deps_.caller = std::move(caller); }
   const Caller& caller() const { return deps_.caller; }
   void too_long() override;
   // The client sent what is no request, batches and calls without an id among it.
   void count_malformed() { deps_.dispatcher.count_malformed(deps_.caller); }
+  // A name that nothing has.
+  void count_unknown() { deps_.dispatcher.count_unknown(deps_.caller); }
   std::size_t calls() const override { return requests_.size(); }
   void close() override;
 
@@ -118,6 +122,11 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
     mcp::SentKey sent;                       // of one that is passed on as it is
     std::shared_ptr<RunningCall> call;       // of one that the dispatcher runs,
     std::shared_ptr<class UpstreamCall> at;  // and what it reaches
+  };
+
+  struct Asking {  // a request of the server's that the client has
+    mcp::AskedKey key;
+    bool lists_tasks = false;
   };
 
   explicit Relay(Deps deps);
@@ -170,7 +179,7 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
   std::string prefix_;
   std::map<mcp::SentKey, Waiting> waiting_;
   std::map<mcp::RequestId, ClientRequest> requests_;
-  std::map<mcp::RequestId, mcp::AskedKey> asked_;                  // the server's, by the id that the client was given
+  std::map<mcp::RequestId, Asking> asked_;                         // the server's, by the id that the client was given
   std::map<mcp::RequestId, std::function<void(Json)>> questions_;  // the gate's own
   std::optional<std::vector<std::string>> shown_;                  // the names that the client was given last
   std::uint64_t last_serial_ = 0;

@@ -34,7 +34,10 @@ std::optional<HttpAnswer> RelayHttp::judge(const HttpRequest& request) {
   return std::nullopt;
 }
 
-HttpAnswer RelayHttp::too_large() { return refusal_answer(mcp::message_too_large()); }
+HttpAnswer RelayHttp::too_large(const http::RequestHead& head) {
+  if (const auto who = deps_.identities.identify(bearer_token(head))) deps_.malformed(who->caller);
+  return refusal_answer(mcp::message_too_large());
+}
 
 void RelayHttp::handle(HttpRequest request, std::shared_ptr<HttpReply> reply) {
   if (gone_) return reply->respond(text_answer(503, "The gateway ends."));

@@ -33,7 +33,7 @@ class RelayHttp final : public HttpHandler {
 
   std::optional<HttpAnswer> judge(const HttpRequest& request) override;
   void handle(HttpRequest request, std::shared_ptr<HttpReply> reply) override;
-  HttpAnswer too_large() override;
+  HttpAnswer too_large(const http::RequestHead& head) override;
 
   // Ends what has been idle for too long, and everything of grants that have ended.
   void sweep();

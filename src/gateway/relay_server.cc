@@ -52,6 +52,7 @@ void Relay::from_server(std::string_view line, mcp::SentKey on) {
   if (auto* answered = std::get_if<Answered>(&event)) return on_answer(std::move(*answered));
   if (auto* progressed = std::get_if<mcp::ClientSession::Progressed>(&event)) {
     const auto found = waiting_.find(progressed->key);
+    tasks_.show_related(progressed->params);
     if (found != waiting_.end() && found->second.progressed) found->second.progressed(std::move(progressed->params));
   } else if (auto* asked = std::get_if<mcp::ClientSession::Asked>(&event)) {
     on_asked(std::move(*asked), on);
@@ -86,6 +87,7 @@ void Relay::session_lost() {
   shown_.reset();
   asked_.clear();
   tools_.forget();
+  tasks_.clear();
 }
 
 void Relay::tick() {
@@ -158,12 +160,15 @@ void Relay::on_asked(mcp::ClientSession::Asked asked, mcp::SentKey on) {
   } else if (!is_open(asked.method)) {
     note("the server asks for " + visible_text(utf16_prefix(asked.method, 128)) + ", which the policy closes");
     refused = server_.refuse(asked.key, mcp::method_not_found(asked.method));
+  } else if (asked.method.starts_with("tasks/") && asked.method != "tasks/list" && !tasks_.is_clients(asked.params)) {
+    refused = server_.refuse(asked.key, mcp::RpcError{mcp::rpc::kInvalidParams, "Task not found", nullptr});
   } else if (!pass_results(asked.method, asked.params)) {
     note("a request of the server holds what the policy withholds");
     refused = server_.refuse(asked.key, mcp::RpcError{mcp::rpc::kInvalidParams, "this request is withheld", nullptr});
   } else {
     const mcp::RequestId id(++last_asked_);
-    asked_.emplace(id, asked.key);
+    asked_.emplace(id, Asking{asked.key, asked.method == "tasks/list"});
+    tasks_.show_related(asked.params);
     deps_.to_client({mcp::write_request(id, asked.method, std::move(asked.params)), client_of(on)});
   }
   if (refused) deps_.to_server(*std::move(refused));
@@ -171,7 +176,7 @@ void Relay::on_asked(mcp::ClientSession::Asked asked, mcp::SentKey on) {
 
 void Relay::on_withdrawn(mcp::ClientSession::Withdrawn withdrawn) {
   for (auto one = asked_.begin(); one != asked_.end(); ++one) {
-    if (one->second != withdrawn.key) continue;
+    if (one->second.key != withdrawn.key) continue;
     withdrawn.params["requestId"] = one->first.to_json();
     asked_.erase(one);
     deps_.to_client({mcp::write_notification("notifications/cancelled", std::move(withdrawn.params))});
@@ -181,10 +186,13 @@ void Relay::on_withdrawn(mcp::ClientSession::Withdrawn withdrawn) {
 
 void Relay::on_notice(mcp::ClientSession::Notified notified, mcp::SentKey on) {
   if (notified.method == "notifications/tools/list_changed") tools_.forget();
-  const auto task = is_task_method(notified.method) ? tasks_.named_by(notified.params) : nullptr;
+  const auto task = is_task_method(notified.method) ? tasks_.of_server(notified.params) : nullptr;
   if (task ? barred(*task).has_value() : is_task_method(notified.method) || !is_open(notified.method)) return;
   const auto may_ask = [this](std::string_view method) { return is_open(method); };
   if (task && closed_input(task_as_result(notified.params), may_ask)) return;
+  if (task && !tasks_.show(*task, notified.method, notified.params)) return;
+  tasks_.show_related(notified.params);
+  if (notified.method == "notifications/subscriptions/acknowledged") tasks_.show_listened(notified.params);
   if (notified.subscription) {
     const auto found = waiting_.find(notified.subscription);
     if (found == waiting_.end() || !found->second.listens) return;
@@ -205,6 +213,10 @@ void Relay::on_notice(mcp::ClientSession::Notified notified, mcp::SentKey on) {
 }
 
 std::optional<Decision> Relay::barred(const RelayTask& task) const {
+  if (!task.tool) {
+    Decision decision = deps_.policy.judge_method(deps_.caller, governing_method(task.method));
+    return decision.allow ? std::nullopt : std::optional(std::move(decision));
+  }
   const std::string& name = task.tool->name;
   Decision decision = deps_.policy.judge_name(deps_.caller, deps_.name.server, name, std::nullopt);
   const auto now = tools_.find(name);

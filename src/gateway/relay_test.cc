@@ -147,6 +147,21 @@ TEST_F(Relayed, WhatIsNoRequestIsCountedInTheAudit) {
   EXPECT_EQ(counted[0]["count"], 4);
 }
 
+// A26, A5: which no rule is asked about.
+TEST_F(Relayed, WhatIsNoCallOfAnyToolIsCountedInTheAudit) {
+  list();
+  for (const char* params :
+       {R"({"name":7})", R"({})", R"({"name":"t","arguments":[]})", R"({"name":"T","arguments":{}})"}) {
+    relay->take(R"({"jsonrpc":"2.0","id":"c","method":"tools/call","params":)" + std::string(params) + "}");
+    if (!server.empty()) relay->from_server(R"({"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"t"}]}})");
+  }
+  relay->take(
+      R"({"jsonrpc":"2.0","id":"p","method":"ping","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}})");
+  EXPECT_EQ(client.size(), 5u);
+  EXPECT_EQ(gate.counted("(malformed)"), 3u);
+  EXPECT_EQ(gate.counted("(unknown)"), 2u);
+}
+
 TEST_F(Relayed, AnOutcomeSaysHowTheServerFailedAndHowLongTheWholeAnswerWas) {
   list();
   const auto call = [&] { relay->take(R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t"}})"); };

@@ -22,7 +22,15 @@ std::shared_ptr<SessionDriver> SessionDriver::create(const mcp::ServerProfile& p
 
 mcp::Step SessionDriver::feed(mcp::Message message) {
   if (const auto* response = std::get_if<mcp::Response>(&message)) take_response(*response);
+  const auto* notification = std::get_if<mcp::Notification>(&message);
+  const bool is_none = std::holds_alternative<mcp::Malformed>(message) ||
+                       (notification && !notification->method.starts_with("notifications/"));
   mcp::Step step = session_.feed(std::move(message));
+  if (step.refused == mcp::rpc::kMethodNotFound) {
+    dispatcher_.count_unknown(caller_);
+  } else if (is_none || step.refused == mcp::rpc::kInvalidRequest || step.refused == mcp::rpc::kInvalidParams) {
+    count_malformed();
+  }
   for (const mcp::OperationKey key : step.cancelled) {
     stop(key);
     send_({key, "", true, 200});

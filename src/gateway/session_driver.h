@@ -30,6 +30,8 @@ class SessionDriver : public std::enable_shared_from_this<SessionDriver> {
 
   // Stops what the message cancelled. An operation in the step is the caller's to begin().
   mcp::Step feed(mcp::Message message);
+  // What came was longer than a message may be.
+  void count_malformed() { dispatcher_.count_malformed(caller_); }
   void begin(mcp::Operation operation);
 
   // Its client went away (modern HTTP).

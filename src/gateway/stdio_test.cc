@@ -91,6 +91,19 @@ TEST(Stdio, NonsenseIsAnsweredAndSurvived) {
   EXPECT_EQ(stdio.lines()[3]["id"], 4);
 }
 
+TEST(Stdio, WhatIsNoRequestOrNamesNothingIsCountedInTheAudit) {
+  McpLimits limits;
+  limits.max_message = 1000;
+  Stdio stdio(limits);
+  stdio.write("nonsense\n[]\n" + std::string(5'000, 'x') + "\n" + line(R"({"jsonrpc":"2.0","method":"tools/call"})") +
+              line(rpc(1, "tools/call", modern_params({{"name", 7}}))) +
+              line(rpc(2, "tools/call", modern_params({{"name", "nothing"}, {"arguments", Json::object()}}))) +
+              line(rpc(3, "odd/method", modern_params())));
+  ASSERT_TRUE(stdio.wait_for(6));
+  EXPECT_EQ(stdio.gate.counted("(malformed)"), 5u);
+  EXPECT_EQ(stdio.gate.counted("(unknown)"), 2u);
+}
+
 TEST(Stdio, ATooLongLineIsSkippedWhole) {
   McpLimits limits;
   limits.max_message = 1000;

@@ -30,6 +30,7 @@ class DriverSession final : public LineSession {
     if (step.operation) driver_->begin(*std::move(step.operation));
   }
   void too_long() override {
+    driver_->count_malformed();
     send_(mcp::write_error(std::nullopt, {mcp::rpc::kInvalidRequest, "the message is larger than the limit", nullptr}));
   }
   std::size_t calls() const override { return driver_->calls(); }

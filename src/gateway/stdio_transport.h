@@ -22,6 +22,8 @@ class LineSession {
   virtual void too_long() = 0;                   // a line beyond the limit was skipped
   virtual std::size_t calls() const = 0;         // what is still to be answered
   virtual void close() = 0;                      // nothing is sent any more
+  // Whether its client has a task of that id there (MCP 2025-11-25 "Tasks").
+  virtual bool has_task(std::string_view /*id*/) const { return false; }
 };
 
 class StdioTransport {

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "gateway/era_messages.h"
 #include "gateway/relay_rules.h"
 #include "mcp/error_map.h"
 
@@ -64,6 +65,7 @@ void Switchboard::take(mcp::Message message, std::optional<mcp::RequestId> as) {
 void Switchboard::on_request(mcp::Request request, const mcp::RequestId& as) {
   if (serials_.contains(as)) {
     // A10. The one in flight goes on under its id.
+    deps_.malformed();
     return tell(mcp::write_error(request.id, {mcp::rpc::kInvalidRequest, "this id is already in flight", nullptr}));
   }
   const std::uint64_t serial = ++last_serial_;
@@ -96,6 +98,7 @@ void Switchboard::route(mcp::Request request, std::uint64_t serial) {
   if (method == "tools/call" || method == "prompts/get") {
     const auto found = request.params.find("name");
     if (found == request.params.end() || !found->is_string()) {
+      deps_.malformed();
       return refuse(serial, invalid_params("`name` must be a string"));
     }
     Json& name = *found;  // which moves with its request
@@ -106,7 +109,9 @@ void Switchboard::route(mcp::Request request, std::uint64_t serial) {
   }
   if (method == "completion/complete") return complete(std::move(request), serial);
   if (method == "logging/setLevel") return set_level(request, serial);
-  // Tasks and what nobody knows: nothing says whose it is.
+  if (is_task_method(method)) return route_task(std::move(request), serial);
+  // What nobody knows: nothing says whose it is.
+  deps_.unknown();
   refuse(serial, mcp::method_not_found(method));
 }
 
@@ -122,9 +127,32 @@ void Switchboard::route_named(mcp::Request request, std::uint64_t serial, Json& 
   const std::string whole = name.get<std::string>();
   const std::size_t at = whole.find(kSeparator);
   const auto lane = at == std::string::npos ? std::nullopt : find(std::string_view(whole).substr(0, at));
-  if (!lane) return refuse(serial, invalid_params("no server here has this name before `__`"));
+  if (!lane) {
+    deps_.unknown();
+    return refuse(serial, invalid_params("no server here has this name before `__`"));
+  }
   name = whole.substr(at + kSeparator.size());
   send(*lane, request.method, std::move(request.params), serial, to_answer(serial));
+}
+
+// A task is with the server whose session has made its id, and no two have made the same.
+void Switchboard::route_task(mcp::Request request, std::uint64_t serial) {
+  const bool is_list = request.method == "tasks/list";
+  if (!offers_tasks(merged_offers()) || (is_list && modern_)) {
+    return refuse(serial, mcp::method_not_found(request.method));
+  }
+  if (is_list) {
+    if (find_member(request.params, "cursor")) return refuse(serial, invalid_params("`cursor` is not valid"));
+    return list(request.method, request.params, serial, to_answer(serial));
+  }
+  const Json* id = find_member(request.params, "taskId");
+  for (Lane lane = 0; id && id->is_string() && lane < servers_.size(); ++lane) {
+    const auto& session = servers_[lane].session;
+    if (!session || !session->has_task(id->get_ref<const std::string&>())) continue;
+    return send(lane, request.method, std::move(request.params), serial, to_answer(serial));
+  }
+  deps_.unknown();
+  refuse(serial, invalid_params("Task not found"));
 }
 
 void Switchboard::complete(mcp::Request request, std::uint64_t serial) {

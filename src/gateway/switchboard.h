@@ -40,7 +40,8 @@ class Switchboard final : public LineSession, public std::enable_shared_from_thi
     std::function<void(ToClient)> to_client;
     std::function<void(std::string_view server, std::string_view)> notice;  // for the person who runs the gateway
     std::function<void(Lane)> let_go;                                       // the server is of no use: it may end
-    std::function<void()> malformed = [] {};                                // the client sent what is no request
+    std::function<void()> malformed = [] {};                                // the client sent what is no request,
+    std::function<void()> unknown = [] {};                                  // or named what there is not
   };
   static std::shared_ptr<Switchboard> create(Deps deps);
 
@@ -100,7 +101,7 @@ class Switchboard final : public LineSession, public std::enable_shared_from_thi
     Json params;
     std::set<std::int64_t> silent;  // requests to servers that are not acknowledged yet
     std::set<std::string> lists;    // members of the filter that any server agreed on
-    std::set<std::string> uris;
+    std::set<std::string> uris, tasks;
     MonoTime until{};  // then it is acknowledged, whoever is silent
     bool acknowledged = false;
   };
@@ -117,6 +118,7 @@ class Switchboard final : public LineSession, public std::enable_shared_from_thi
   void withdraw(std::uint64_t serial, const Json& params);
   void route(mcp::Request request, std::uint64_t serial);
   void route_named(mcp::Request request, std::uint64_t serial, Json& name);
+  void route_task(mcp::Request request, std::uint64_t serial);
   void complete(mcp::Request request, std::uint64_t serial);
   void set_level(const mcp::Request& request, std::uint64_t serial);
 

@@ -13,6 +13,7 @@
 namespace sluice::gateway {
 namespace {
 
+constexpr const char* kTasks = "io.modelcontextprotocol/tasks";
 constexpr std::size_t kMaxShown = 256;  // of a name or a message, for the person
 
 // What a list is called in the answer, and under which capability it is offered.
@@ -22,6 +23,7 @@ struct ListNames {
 ListNames names_of(std::string_view method) {
   if (method == "tools/list") return {"tools", "tools"};
   if (method == "prompts/list") return {"prompts", "prompts"};
+  if (method == "tasks/list") return {"tasks", "tasks"};
   if (method == "resources/list") return {"resources", "resources"};
   return {"resourceTemplates", "resources"};
 }
@@ -59,6 +61,22 @@ const std::string* text_of(const Json& object, std::string_view member) {
 bool is_true(const Json* capability, std::string_view member) {
   const Json* value = capability ? find_member(*capability, member) : nullptr;
   return value && *value == true;
+}
+
+// In the client's era.
+void add_tasks(const Json& offers, bool modern, Json& all) {
+  const Json* extensions = modern ? find_member(offers, "extensions") : nullptr;
+  if (extensions && find_member(*extensions, kTasks)) all["extensions"][kTasks] = Json::object();
+  const Json* tasks = modern ? nullptr : find_member(offers, "tasks");
+  if (!tasks) return;
+  Json& known = all["tasks"];
+  if (known.is_null()) known = Json::object();
+  for (const char* name : {"list", "cancel"}) {
+    if (find_member(*tasks, name)) known[name] = Json::object();
+  }
+  const Json* requests = find_member(*tasks, "requests");
+  const Json* tools = requests ? find_member(*requests, "tools") : nullptr;
+  if (tools && find_member(*tools, "call")) known["requests"]["tools"]["call"] = Json::object();
 }
 
 // Whether another server may know what this one does not.
@@ -157,6 +175,7 @@ Json Switchboard::merged_offers() const {
   for (const Server& server : servers_) {
     if (server.state != State::kReady) continue;
     any = true;
+    add_tasks(server.offers, modern_, offers);
     for (const char* name : {"prompts", "resources", "logging", "completions"}) {
       const Json* its = find_member(server.offers, name);
       if (!its) continue;
@@ -295,10 +314,11 @@ void Switchboard::merge(Listing& listing) {
 void Switchboard::merge_part(const Listing& listing, Lane lane, Json& items, Json& all) {
   const bool by_name = listing.method == "tools/list" || listing.method == "prompts/list";
   const bool templates = listing.method == "resources/templates/list";
+  const bool tasks = listing.method == "tasks/list";
   auto& owners = templates ? templates_ : owners_;
-  if (!by_name) std::erase_if(owners, [lane](const auto& one) { return one.second == lane; });
+  if (!by_name && !tasks) std::erase_if(owners, [lane](const auto& one) { return one.second == lane; });
   for (Json& item : items) {
-    const std::string* key = text_of(item, by_name ? "name" : templates ? "uriTemplate" : "uri");
+    const std::string* key = text_of(item, by_name ? "name" : tasks ? "taskId" : templates ? "uriTemplate" : "uri");
     if (!key) continue;  // nobody could ask for it
     if (by_name) {
       std::string name = servers_[lane].name + "__" + *key;
@@ -307,7 +327,7 @@ void Switchboard::merge_part(const Listing& listing, Lane lane, Json& items, Jso
         continue;
       }
       item["name"] = std::move(name);
-    } else if (const auto [owner, added] = owners.emplace(*key, lane); !added) {
+    } else if (const auto [owner, added] = tasks ? std::pair{owners.end(), true} : owners.emplace(*key, lane); !added) {
       if (told_.size() < kMaxNotices && told_.insert(*key).second) {
         note(lane, fmt::format("{} is left out: {} has it, too", shown(*key), servers_[owner->second].name));
       }

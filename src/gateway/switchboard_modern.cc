@@ -11,18 +11,20 @@
 namespace sluice::gateway {
 namespace {
 
-constexpr std::string_view kUris = "resourceSubscriptions";
-constexpr std::size_t kMostUris = 256;  // of one listener
+constexpr std::string_view kUris = "resourceSubscriptions", kTaskIds = "taskIds";
+constexpr std::size_t kMostNames = 256;  // of either, for one listener
 
-std::vector<std::string> uris_of(const Json& filter) {
-  std::vector<std::string> uris;
-  const Json* all = find_member(filter, kUris);
-  if (!all || !all->is_array()) return uris;
+std::vector<std::string> names_of(const Json& filter, std::string_view member) {
+  std::vector<std::string> names;
+  const Json* all = find_member(filter, member);
+  if (!all || !all->is_array()) return names;
   for (const Json& one : *all) {
-    if (one.is_string() && uris.size() < kMostUris) uris.push_back(one.get<std::string>());
+    if (one.is_string() && names.size() < kMostNames) names.push_back(one.get<std::string>());
   }
-  return uris;
+  return names;
 }
+
+std::vector<std::string> uris_of(const Json& filter) { return names_of(filter, kUris); }
 
 }  // namespace
 
@@ -33,7 +35,10 @@ void Switchboard::on_modern(mcp::Request request, std::uint64_t serial) {
     return refuse(serial, {mcp::rpc::kUnsupportedVersion, "Unsupported protocol version",
                            Json{{"supported", Json::array({era::kModern})}, {"requested", asked}}});
   }
-  if (is_removed(request.method)) return refuse(serial, mcp::method_not_found(request.method));
+  if (is_removed(request.method)) {
+    deps_.unknown();
+    return refuse(serial, mcp::method_not_found(request.method));
+  }
   if (hello_.is_null()) {
     modern_ = true;
     hello_ = {{"_meta", connection_meta(request.params)}};
@@ -54,8 +59,11 @@ void Switchboard::route_modern(mcp::Request request, std::uint64_t serial) {
 }
 
 void Switchboard::discover(std::uint64_t serial) {
-  if (merged_offers().is_null()) return refuse(serial, none_opened());
-  answer(serial, {false, discover_result(merged_hello())});
+  Json offers = merged_offers();
+  if (offers.is_null()) return refuse(serial, none_opened());
+  Json result = discover_result(merged_hello());
+  result["capabilities"] = std::move(offers);
+  answer(serial, {false, std::move(result)});
 }
 
 // --- subscriptions ---
@@ -85,7 +93,7 @@ void Switchboard::listen(const Json& params, std::uint64_t serial) {
   learn_owners(Json{{"_meta", std::move(meta)}}, serial, begin);
 }
 
-// What of it this server may know: resources that are another's are none of its.
+// What of it this server may know: resources and tasks that are another's are none of its.
 Json Switchboard::filter_for(Lane lane, const Json& filter) const {
   Json its = filter;
   Json uris = Json::array();
@@ -93,6 +101,13 @@ Json Switchboard::filter_for(Lane lane, const Json& filter) const {
     const auto owner = owner_of(uri);
     if (!owner || *owner == lane) uris.push_back(uri);
   }
+  Json tasks = Json::array();
+  const auto& session = servers_[lane].session;
+  for (const std::string& id : names_of(filter, kTaskIds)) {
+    if (session && session->has_task(id)) tasks.push_back(id);
+  }
+  its.erase(std::string(kTaskIds));
+  if (!tasks.empty()) its[std::string(kTaskIds)] = std::move(tasks);
   its.erase(std::string(kUris));
   if (!uris.empty()) its[std::string(kUris)] = std::move(uris);
   return its;
@@ -130,6 +145,7 @@ void Switchboard::acknowledge(std::uint64_t serial) {
   Json agreed = Json::object();
   for (const std::string& name : listener.lists) agreed[name] = true;
   if (!listener.uris.empty()) agreed[std::string(kUris)] = listener.uris;
+  if (!listener.tasks.empty()) agreed[std::string(kTaskIds)] = listener.tasks;
   Json params{{"notifications", std::move(agreed)}};
   params["_meta"][std::string(mcp::kSubscriptionIdMember)] = requests_.at(serial).shown.to_json();
   tell(mcp::write_notification("notifications/subscriptions/acknowledged", std::move(params)), about(serial));
@@ -146,6 +162,7 @@ void Switchboard::take_subscribed(mcp::Notification notification, std::int64_t p
     }
     if (agreed && !listener.acknowledged) {
       for (const std::string& uri : uris_of(*agreed)) listener.uris.insert(uri);
+      for (const std::string& id : names_of(*agreed, kTaskIds)) listener.tasks.insert(id);
     }
     return heard(part, serial);
   }

@@ -56,6 +56,24 @@ TEST_F(ModernSeveral, AreDiscoveredOnceAndShownAsOne) {
                                          "cacheScope": "private"})"));
 }
 
+TEST_F(ModernSeveral, TasksAreListenedForAtTheirServers) {
+  ask("a", "server/discover");
+  reply(0, "server/discover", discovered(json(R"({"extensions": {"io.modelcontextprotocol/tasks": {}, "odd": {}}})")));
+  reply(1, "server/discover", discovered(json("{}")));
+  EXPECT_EQ(answer()["result"]["capabilities"]["extensions"], json(R"({"io.modelcontextprotocol/tasks": {}})"));
+  lanes[0]->task = "one";
+  ask("l", "tasks/list");
+  EXPECT_EQ(answer()["error"]["code"], mcp::rpc::kMethodNotFound);
+  ask("g", "tasks/update", json(R"({"taskId": "one"})"));
+  EXPECT_EQ(sent(0, "tasks/update")["params"]["taskId"], "one");
+  ask("w", "subscriptions/listen", json(R"({"notifications": {"taskIds": ["one", "two"]}})"));
+  EXPECT_EQ(sent(0, "subscriptions/listen")["params"]["notifications"], json(R"({"taskIds": ["one"]})"));
+  EXPECT_EQ(sent(1, "subscriptions/listen")["params"]["notifications"], json("{}"));
+  agree(0, json(R"({"taskIds": ["one"]})"));
+  agree(1, json("{}"));
+  EXPECT_EQ(answer()["params"]["notifications"], json(R"({"taskIds": ["one"]})"));
+}
+
 TEST_F(ModernSeveral, ACallGoesToItsServerAsItIsAndItsAnswerComesBackAsItIs) {
   open_modern();
   ask("c", "tools/call",

@@ -10,11 +10,12 @@ namespace {
 struct Several : SeveralServers {};
 
 TEST_F(Several, OffersWhatAnyServerOffersInTheOldestRevision) {
-  open(json(R"({"tools": {}, "tasks": {}})"), json(R"({"prompts": {}, "logging": {}})"));
+  open(json(R"({"tools": {}, "tasks": {"list": {}, "odd": {}}})"), json(R"({"prompts": {}, "logging": {}})"));
   const Json& result = initialized["result"];
   EXPECT_EQ(result["protocolVersion"], "2025-06-18");
   EXPECT_EQ(result["serverInfo"]["name"], "sluice-gateway");
-  const Json expected = json(R"({"tools": {"listChanged": true}, "prompts": {"listChanged": true}, "logging": {}})");
+  const Json expected = json(R"({"tools": {"listChanged": true}, "tasks": {"list": {}},
+                                 "prompts": {"listChanged": true}, "logging": {}})");
   EXPECT_EQ(result["capabilities"], expected);
   EXPECT_EQ(lanes[0]->taken.back()["method"], "notifications/initialized");
   EXPECT_EQ(lanes[1]->taken.back()["method"], "notifications/initialized");
@@ -49,6 +50,42 @@ TEST_F(Several, OneServerThatDoesNotListLeavesTheOthersTools) {
   reply(1, "tools/list", json(R"({"tools": [{"name": "get"}]})"));
   EXPECT_EQ(answer()["result"]["tools"][0]["name"], "web__get");
   EXPECT_EQ(notices, std::vector<std::string>{"files: does not answer tools/list: no"});
+}
+
+TEST_F(Several, WhatIsNoRequestAndWhatNamesNothingIsCounted) {
+  open(json(R"({"tools": {}, "tasks": {}})"));
+  board->take("[]");
+  take({{"id", 1}, {"method", "tools/call"}, {"params", {{"name", 7}}}});
+  board->too_long();
+  EXPECT_EQ(malformed, 3);
+  take({{"id", 2}, {"method", "tools/call"}, {"params", {{"name", "read"}}}});
+  take({{"id", 3}, {"method", "tools/call"}, {"params", {{"name", "other__read"}}}});
+  take({{"id", 4}, {"method", "odd/method"}});
+  take({{"id", 5}, {"method", "tasks/get"}, {"params", {{"taskId", "T1"}}}});
+  EXPECT_EQ(unknown, 4);
+  EXPECT_TRUE(lanes[0]->last("tools/call").is_null());
+}
+
+TEST_F(Several, WhatIsAskedOfATaskGoesToTheServerWhoseSessionHasIt) {
+  open(json(R"({"tools": {}, "tasks": {"cancel": {}}})"), json(R"({"tools": {}, "tasks": {"list": {}}})"));
+  EXPECT_EQ(initialized["result"]["capabilities"]["tasks"], json(R"({"cancel": {}, "list": {}})"));
+  lanes[0]->task = "one";
+  lanes[1]->task = "two";
+  take({{"id", 1}, {"method", "tasks/get"}, {"params", {{"taskId", "two"}}}});
+  EXPECT_TRUE(lanes[0]->last("tasks/get").is_null());
+  EXPECT_EQ(lanes[1]->last("tasks/get")["params"]["taskId"], "two");
+  reply(1, "tasks/get", json(R"({"taskId": "two"})"));
+  EXPECT_EQ(answer()["result"]["taskId"], "two");
+  const auto sent = lanes[0]->taken.size() + lanes[1]->taken.size();
+  for (const Json& params : {json(R"({"taskId": "three"})"), json(R"({"taskId": 7})"), json("{}")}) {
+    take({{"id", 2}, {"method", "tasks/result"}, {"params", params}});
+    EXPECT_EQ(answer()["error"]["code"], mcp::rpc::kInvalidParams) << params;
+  }
+  EXPECT_EQ(lanes[0]->taken.size() + lanes[1]->taken.size(), sent);
+  take({{"id", 3}, {"method", "tasks/list"}});
+  fail_with(0, "tasks/list", mcp::rpc::kMethodNotFound);
+  reply(1, "tasks/list", json(R"({"tasks": [{"taskId": "two"}, {"odd": 1}]})"));
+  EXPECT_EQ(answer()["result"]["tasks"], json(R"([{"taskId": "two"}])"));
 }
 
 TEST_F(Several, ACallGoesToItsServerAloneUnderItsOwnName) {

@@ -166,6 +166,15 @@ class TestGate {
   Result<Json> call_tool(std::string name, Json arguments = Json::object(), Caller caller = {}) {
     return call(mcp::CallTool{std::move(name), std::move(arguments), {}}, std::move(caller));
   }
+  // How many the audit has counted under this rule. Control thread.
+  std::uint64_t counted(std::string_view rule) {
+    dispatcher->each_second();
+    std::uint64_t count = 0;
+    for (const Json& line : audit_lines()) {
+      if (line["type"] == "denials" && line["rule"] == rule) count += line["count"].get<std::uint64_t>();
+    }
+    return count;
+  }
   std::vector<Json> audit_lines() const {
     std::vector<Json> lines;
     const std::string content = *disk.content(audit->path());

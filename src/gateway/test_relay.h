@@ -17,7 +17,7 @@ struct Relayed : testing::Test {
     directory = ::mkdtemp(name.data());
     db.emplace(directory / "state.db");
     pins.emplace(*db);
-    Relay::Deps deps{*gate.dispatcher, gate.policy, *pins, gate.clock, gate.presenter, {"files", "cmd"}};
+    Relay::Deps deps{*gate.dispatcher, gate.policy, *pins, gate.clock, gate.presenter, gate.entropy, {"files", "cmd"}};
     deps.to_client = [this](ToClient out) {
       if (out.text.empty()) return;
       client.push_back(std::move(out.text));

@@ -24,6 +24,7 @@ struct FakeLane final : LineSession {
   void too_long() override {}
   std::size_t calls() const override { return 0; }
   void close() override { closed = true; }
+  bool has_task(std::string_view id) const override { return task == id; }
   // The newest request of this method.
   Json last(std::string_view method) const {
     for (auto one = taken.rbegin(); one != taken.rend(); ++one) {
@@ -33,6 +34,7 @@ struct FakeLane final : LineSession {
     return nullptr;
   }
   std::vector<Json> taken;
+  std::string task;  // the one that its client has there
   bool closed = false;
 };
 
@@ -46,6 +48,8 @@ struct SeveralServers : testing::Test {
     deps.notice = [this](std::string_view server, std::string_view text) {
       notices.push_back(std::string(server) + ": " + std::string(text));
     };
+    deps.malformed = [this] { ++malformed; };
+    deps.unknown = [this] { ++unknown; };
     deps.let_go = [this](Switchboard::Lane lane) { let_go.push_back(lane); };
     board = Switchboard::create(std::move(deps));
     for (const char* name : {"files", "web"}) {
@@ -96,6 +100,7 @@ struct SeveralServers : testing::Test {
   std::vector<std::string> notices;
   std::vector<Switchboard::Lane> let_go;
   Json initialized;
+  int malformed = 0, unknown = 0;  // what was counted of the client's
   std::shared_ptr<Switchboard> board;
 };
 

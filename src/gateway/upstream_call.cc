@@ -91,6 +91,7 @@ bool UpstreamCall::begin(Relay& relay) {
       [self = shared_from_this()](mcp::ClientSession::Answered answered) { self->take(std::move(answered)); },
       relay.progress_to_client(id_, params_, look), id_, false};
   Json params = params_;
+  if (task_) params["taskId"] = task_->own;
   return relay.send(method_, std::move(params), std::move(waiting), &sent_);
 }
 
@@ -131,8 +132,8 @@ bool UpstreamCall::keep_own_tasks(Relay& relay, Json& list) {
   const auto all = list.find("tasks");
   if (all != list.end() && all->is_array()) {
     for (Json& one : *all) {
-      const auto task = relay.tasks_.named_by(one);
-      if (!task || relay.barred(*task)) continue;
+      const auto task = relay.tasks_.of_server(one);
+      if (!task || relay.barred(*task) || !relay.tasks_.show(*task, method_, one)) continue;
       const auto is_open = [&](std::string_view method) { return relay.is_open(method); };
       if (closed_input(task_as_result(one), is_open)) continue;
       auto shown = present_task(*presenter_, *task, method_, std::move(one), view_->withheld);
@@ -150,7 +151,21 @@ bool UpstreamCall::keep_own_tasks(Relay& relay, Json& list) {
 
 std::optional<std::string> UpstreamCall::asks_for_closed(const Relay& relay, const Json& result) const {
   const auto is_open = [&](std::string_view method) { return relay.is_open(method); };
-  return closed_input(task_ || created_task(result) ? task_as_result(result) : result, is_open);
+  return closed_input(task_ || is_task_result(result) ? task_as_result(result) : result, is_open);
+}
+
+// Under the client's id of it.
+Status UpstreamCall::name_task(Relay& relay, Json& result) const {
+  RelayTasks& tasks = relay.tasks_;
+  if (task_ && !tasks.show(*task_, method_, result)) {
+    return fail(Code::kInternal, "the server answered for another task");
+  }
+  if (!task_ && is_task_result(result)) {
+    const policy::ResultFilter results = view_->results ? *view_->results : policy::ResultFilter();
+    SLUICE_CHECK(tasks.add({tool_, method_, results, view_->observed}, result));
+  }
+  tasks.show_related(result);
+  return {};
 }
 
 void UpstreamCall::take(mcp::ClientSession::Answered answered) {
@@ -174,11 +189,12 @@ void UpstreamCall::take(mcp::ClientSession::Answered answered) {
   }
   const Json* failed = find_member(answered.body, "isError");
   if (failed && *failed == true) end.status = "error";
+  if (const Status named = name_task(*relay, answered.body); !named) {
+    end.status = "error";
+    return done(fail(named.error()), end);
+  }
   if (task_) return done(present_task(*presenter_, *task_, method_, std::move(answered.body), view_->withheld), end);
   if (!is_tool()) return done(presenter_->foreign(*view_, std::move(answered.body)), end);
-  if (const auto id = created_task(answered.body); id && tool_) {
-    relay->tasks_.add(*id, {tool_, view_->results ? *view_->results : policy::ResultFilter(), view_->observed});
-  }
   done(presenter_->foreign_tool(*view_, tool_ ? tool_->entry : Json(), std::move(answered.body)), end);
 }
 

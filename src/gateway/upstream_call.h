@@ -43,6 +43,7 @@ class UpstreamCall final : public Callee, public std::enable_shared_from_this<Up
   void take_error(Json error, bool unsent, const Done& done);
   // Of tasks/list: this client's own of them; false: a page without any, and another one was asked for.
   bool keep_own_tasks(Relay& relay, Json& list);
+  Status name_task(Relay& relay, Json& result) const;
   std::optional<std::string> asks_for_closed(const Relay& relay, const Json& result) const;
   bool refresh(const std::shared_ptr<Relay>& relay, const mcp::ClientSession::Answered& answered);
 

@@ -157,7 +157,9 @@ HeaderFields modern_headers(std::string_view method, const Json& params, std::sp
   HeaderFields fields{{"MCP-Protocol-Version", encode_header_value(claimed_version(params))},
                       {"Mcp-Method", encode_header_value(method)}};
   const bool by_name = method == "tools/call" || method == "prompts/get";
-  const Json* name = by_name || method == "resources/read" ? find_member(params, by_name ? "name" : "uri") : nullptr;
+  const bool by_task = method == "tasks/get" || method == "tasks/update" || method == "tasks/cancel";
+  const char* source = by_name ? "name" : by_task ? "taskId" : method == "resources/read" ? "uri" : nullptr;
+  const Json* name = source ? find_member(params, source) : nullptr;
   if (name && name->is_string()) {
     fields.emplace_back("Mcp-Name", encode_header_value(name->get_ref<const std::string&>()));
   }

@@ -88,6 +88,7 @@ TEST(HttpHeaders, WhatAClientSaysOfAParameterMustBeWhatItsBodySays) {
 TEST(HttpHeaders, TheNameIsThatOfTheMethodAndNoneWhereThereIsNone) {
   EXPECT_EQ(modern_headers("resources/read", parsed(R"({"uri":"a:b","name":"x"})"), {})[2].second, "a:b");
   EXPECT_EQ(modern_headers("prompts/get", parsed(R"({"uri":"a:b","name":"x"})"), {})[2].second, "x");
+  EXPECT_EQ(modern_headers("tasks/get", parsed(R"({"taskId":"T1","name":"x"})"), {})[2].second, "T1");
   EXPECT_EQ(modern_headers("tools/list", parsed(R"({"name":"x"})"), {}).size(), 2u);
 }
 

@@ -85,6 +85,10 @@ HttpResult<void> check_content(HttpMethod method, std::span<const HeaderField> f
   if (!type || !iequals(essence(*type), "application/json")) {
     return refuse(415, "Unsupported Media Type: send application/json");
   }
+  // What is read is the body as it is: whoever stands before us may have read another one.
+  if (const auto coding = joined(fields, "content-encoding"); coding && !iequals(trim(*coding), "identity")) {
+    return refuse(415, "Unsupported Media Type: send it without a Content-Encoding");
+  }
   if (!accepts(accept, "application/json") || !accepts(accept, "text/event-stream")) {
     return refuse(406, "Not Acceptable: accept both application/json and text/event-stream");
   }

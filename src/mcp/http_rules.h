@@ -55,9 +55,9 @@ enum class HttpRoute { kModern, kInitialize, kSession, kDropped };
 template <class T>
 using HttpResult = tl::expected<T, HttpRefusal>;
 
-// Refuses other methods (405), a POST whose Content-Type is not application/json (415) or whose Accept does not take
-// both application/json and text/event-stream (406; `*/*` takes both), a GET that does not take text/event-stream
-// (406), and any of the headers above given twice or with octets outside 0x20-0x7E (400).
+// Refuses other methods (405), a POST whose Content-Type is not application/json or that has a Content-Encoding (415),
+// or whose Accept does not take both application/json and text/event-stream (406; `*/*` takes both), a GET that does
+// not take text/event-stream (406), and any of the headers above given twice or with octets outside 0x20-0x7E (400).
 HttpResult<HttpHead> read_http_head(std::string_view method, std::span<const HeaderField> fields);
 
 // GET and DELETE exist only with a session id; without one 405 (engine.md 8).

@@ -51,6 +51,9 @@ TEST(HttpHead, TakesJsonAndPromisesEitherAnswer) {
       {{{"Content-Type", "text/plain"}, {"Accept", "*/*"}}, 415},
       {{{"Content-Type", "application/jsonp"}, {"Accept", "*/*"}}, 415},
       {{{"Content-Type", "application/json"}, {"Content-Type", "text/plain"}, {"Accept", "*/*"}}, 415},
+      {{{"Content-Type", "application/json"}, {"Content-Encoding", "gzip"}, {"Accept", "*/*"}}, 415},
+      {{{"Content-Type", "application/json"}, {"Content-Encoding", "identity, br"}, {"Accept", "*/*"}}, 415},
+      {{{"Content-Type", "application/json"}, {"Content-Encoding", "Identity"}, {"Accept", "*/*"}}, 200},
   };
   for (const auto& [fields, status] : table) EXPECT_EQ(head_status("POST", fields), status) << fields[0].value;
 }

@@ -203,7 +203,7 @@ Step ServerSession::on_notification(const Notification& notification) {
 }
 
 Step ServerSession::refuse(const std::optional<RequestId>& id, const RpcError& error, Era era, Origin origin) const {
-  return Step{Answer{write_error(id, error), http_status(error.code, era, origin)}, {}, {}};
+  return Step{Answer{write_error(id, error), http_status(error.code, era, origin)}, {}, {}, error.code};
 }
 
 }  // namespace sluice::mcp

@@ -84,6 +84,7 @@ struct Step {
   std::optional<Answer> answer;         // final, also of a malformed message
   std::optional<Operation> operation;   // at most one of both; neither: HTTP 202
   std::vector<OperationKey> cancelled;  // stop these; they get no answer
+  int refused = 0;                      // the error's code, where the session itself refuses the message
 };
 
 // Something changed that clients may have asked to hear about.

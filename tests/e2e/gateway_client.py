@@ -18,15 +18,20 @@ class Gateway:
 
     def __init__(self, home, policy=None, *flags, command=None, env=None, initialize=True, capabilities=None,
                  upstream=None, config=None):
-        self.home = pathlib.Path(home)
-        self.received_path = self.home.parent / "received"
-        arguments = [SLUICE, "gateway", "--home", self.home]
+        arguments = [SLUICE, "gateway", "--home", home]
         if policy is not None:
             arguments += ["--policy", policy]
         if config is not None:
             arguments += [*flags, "--config", config]
         else:
             arguments += [*flags, "--upstream", upstream] if upstream else [*flags, "--", *(command or FAKE)]
+        self.launch(home, arguments, env)
+        if initialize:
+            self.greet(capabilities)
+
+    def launch(self, home, arguments, env=None):
+        self.home = pathlib.Path(home)
+        self.received_path = self.home.parent / "received"
         self.process = subprocess.Popen([str(a) for a in arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True, start_new_session=True,
                                         env=clean_environment(RECEIVED=self.received_path, **(env or {})))
@@ -36,11 +41,12 @@ class Gateway:
         for thread in self._threads:
             thread.start()
         self.initialized = None
-        if initialize:
-            self.initialized = self.request("initialize", {
-                "protocolVersion": "2025-11-25", "clientInfo": {"name": "test", "version": "1"},
-                "capabilities": {"sampling": {}, "elicitation": {}, "roots": {}} if capabilities is None else capabilities})
-            self.send({"method": "notifications/initialized"})
+
+    def greet(self, capabilities=None):
+        self.initialized = self.request("initialize", {
+            "protocolVersion": "2025-11-25", "clientInfo": {"name": "test", "version": "1"},
+            "capabilities": {"sampling": {}, "elicitation": {}, "roots": {}} if capabilities is None else capabilities})
+        self.send({"method": "notifications/initialized"})
 
     def __enter__(self):
         return self
