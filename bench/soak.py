@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Mixed traffic (soak_lanes.py) through one `sluice serve` for half an hour, and whether its memory, descriptors or threads grow
-meanwhile. Each minute all work rests until nothing is under way: what is there then depends on what was done, and not on how busy
-the machine just was. What counts is the slope of these samples after the warm-up (slope.py), with its interval, never a number
-alone.
+"""Mixed traffic (soak_lanes.py) through one `sluice serve` for three quarters of an hour, and whether its memory, descriptors or threads
+grow in the last half hour. Each minute all work rests until nothing is under way: what is there then depends on what was done, and
+not on how busy the machine just was. What counts is the slope of these samples after the warm-up (slope.py), with its interval, never
+a number alone.
 Exits with 1 where something grows or a kind of work failed, with 2 where the samples do not tell.
 
 Usage: ./dev bench soak [MINUTES] [--write] [--samples FILE] [--only LANE,...]
@@ -29,7 +29,9 @@ import soak_lanes  # noqa: E402
 
 # Seconds in turns. Pooled connections end up to 5 s into a rest, and 3 quiet seconds later what was freed goes back (base/memory.h).
 WORK, REST = 46, 14
-WARM, WARM_LEAST = 1 / 6, 4  # of the time, and minutes, in which pools, caches, the ring and the allocator's arenas fill
+# Of the time, and minutes, in which pools, caches, the ring and the allocator's arenas fill, and what lives for minutes comes to lie
+# among what comes and goes.
+WARM, WARM_LEAST = 1 / 3, 4
 # Reached within the warm-up, so that what is kept of traffic is as much at its end as afterwards; pooled connections end within a rest.
 FLAGS = ("--ring-exchanges", "5000", "--spool-mb", "192", "--workers", "2", "--toolset", "all", "--timeout", "upstream-idle=4")
 # Per minute, and what is called a slope at all: 64 KB a minute are 90 MB a day. Of everything that could lose a descriptor, each kind of
@@ -140,7 +142,7 @@ def table(args, samples, lines, peak, lanes):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("minutes", nargs="?", type=float, default=30)
+    parser.add_argument("minutes", nargs="?", type=float, default=45)
     parser.add_argument("--sluice", default=str(report.ROOT / "build/release/sluice"))
     parser.add_argument("--load", default=str(report.ROOT / "build/bench/sluice_load"))
     parser.add_argument("--samples", default=str(report.ROOT / "build/soak.jsonl"), help="every sample, a line of JSON each")
