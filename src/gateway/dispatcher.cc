@@ -208,19 +208,23 @@ void Dispatcher::decide(const JobPtr& job) {
     State::withdraw_question(*job);
     return answer_later(*job, State::full());
   }
-  auto undecide = state_->deps.policy.decide_later(state_->subject_of(*job),
-                                                   [this, weak = std::weak_ptr(state_), job](Decision decision) {
-                                                     const auto state = weak.lock();
-                                                     if (!state || state->closed()) return;
-                                                     state->decided(job);
-                                                     decided(job, std::move(decision));
-                                                   });
+  auto undecide = state_->deps.policy.decide_later(
+      state_->subject_of(*job), [this, weak = std::weak_ptr(state_), job](Decision decision) {
+        const auto state = weak.lock();
+        if (!state || state->closed()) return;
+        const bool waited = state->decided(job);
+        decided(job, std::move(decision), waited || job->held_since != MonoTime{});
+      });
   if (undecide) state_->wait_for_stores(job, std::move(undecide));
 }
 
-void Dispatcher::decided(const JobPtr& job, Decision decision) {
+void Dispatcher::decided(const JobPtr& job, Decision decision, bool waited) {
   if (decision.pending) return wait_for_person(job, decision);
   State::withdraw_question(*job);  // somebody else has decided
+  if (const auto barred = waited && decision.allow ? job->callee->barred() : std::nullopt) {
+    state_->deps.policy.give_back(decision.reserved);
+    decision = *barred;
+  }
   job->reserved = std::move(decision.reserved);
   job->results = decision.results;
   job->results_observed = decision.results_observed;

@@ -78,7 +78,7 @@ void Dispatcher::State::wait_for_stores(const JobPtr& job, Policy::Withdraw unde
       const auto now = weak.lock();
       if (!now || now->closed_ || !now->deciding.contains(job)) return;
       job->undecide();
-      now->decided(job);
+      (void)now->decided(job);
       withdraw_question(*job);
       const Done done = std::move(job->done);
       done(now->failure(*job, Code::kCancelled, "The call was cancelled."));
@@ -86,10 +86,11 @@ void Dispatcher::State::wait_for_stores(const JobPtr& job, Policy::Withdraw unde
   });
 }
 
-void Dispatcher::State::decided(const JobPtr& job) {
-  if (deciding.erase(job) == 0) return;
+bool Dispatcher::State::decided(const JobPtr& job) {
+  if (deciding.erase(job) == 0) return false;
   job->undecide = nullptr;
   job->on_stop.reset();
+  return true;
 }
 
 bool Dispatcher::State::hold(const JobPtr& job, std::function<void()> again) {

@@ -66,7 +66,7 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
   bool hold(const JobPtr& job, std::function<void()> again);
   // Stores elsewhere are asked about it, until decided(); one that is asked to stop meanwhile is answered.
   void wait_for_stores(const JobPtr& job, Policy::Withdraw undecide);
-  void decided(const JobPtr& job);
+  bool decided(const JobPtr& job);  // false: it was decided from within
   // Of one that is held: off the list, before its time.
   void let_go(const JobPtr& job) {
     held.erase(job);

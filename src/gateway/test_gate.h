@@ -63,10 +63,12 @@ class TestPolicy final : public Policy {
     reserved.parts.clear();
   }
   std::optional<std::int64_t> decisions() override { return decided; }
+  Pins pins(const Caller&) const override { return pinned; }
   std::string hidden, denied, closed, asked;
   std::string observed;  // a method that passes only because nothing is enforced
   int given_back = 0, asks = 0;
   std::optional<std::int64_t> decided;
+  Pins pinned = Pins::kOff;
   bool later = false;  // whoever calls one of these decides
   std::vector<std::function<void()>> undecided;
   std::vector<std::size_t> in_flight;
