@@ -99,8 +99,7 @@ ApprovalService::~ApprovalService() {
   if (metrics_server_) metrics_server_->stop();
 }
 
-std::string gate_metrics(const std::vector<GateCounts>& gates, gateway::ApprovalStore& approvals, bool closed,
-                         std::int64_t now_ms) {
+std::string gate_metrics(const std::vector<GateCounts>& gates, const Result<std::size_t>& waiting, bool closed) {
   gateway::GateState state;
   state.version = SLUICE_VERSION;
   gateway::CallStats stats;
@@ -111,7 +110,7 @@ std::string gate_metrics(const std::vector<GateCounts>& gates, gateway::Approval
     state.calls_lost += gate.calls ? gate.calls->lost() : 0;
   }
   state.closed = closed;
-  if (const auto count = approvals.count_waiting(now_ms)) state.approvals_pending = *count;
+  if (waiting) state.approvals_pending = *waiting;
   return gateway::metrics_text(stats, state);
 }
 

@@ -55,7 +55,7 @@ struct GateCounts {
   const gateway::AuditLog& audit;
   const gateway::CallRecorder* calls;  // null: none are kept
 };
-std::string gate_metrics(const std::vector<GateCounts>& gates, gateway::ApprovalStore& approvals, bool closed,
-                         std::int64_t now_ms);
+// `waiting`: approvals that are pending, where that can be known.
+std::string gate_metrics(const std::vector<GateCounts>& gates, const Result<std::size_t>& waiting, bool closed);
 
 }  // namespace sluice::app

@@ -33,27 +33,34 @@ std::string target_of(const std::vector<std::string>& command) {
 }  // namespace
 
 GatewayCore::GatewayCore(const Config& config, Home home, boost::asio::io_context& control,
-                         std::shared_ptr<gateway::RedisLink> link)
+                         std::shared_ptr<gateway::RemoteState> remote)
     : config_(config),
       home_(std::move(home)),
       redactor_(entropy_),
       log_({.level = parse_log_level(config.engine.log_level).value_or(LogLevel::kWarning)}, clock_, redactor_),
       control_(control),
-      link_(link ? std::move(link) : make_state_link(config.engine, clock_, entropy_)),
-      state_(make_gate_state(link_, home_)),
-      grant_store_(*state_),
-      approvals_(*state_),
-      pins_(*state_),
+      shares_remote_(remote != nullptr),
+      remote_(remote ? std::move(remote)
+                     : make_remote_state(control.get_executor(), config.engine, home_, clock_, entropy_)),
+      local_state_(remote_ ? nullptr : make_gate_state(nullptr, home_)),
+      grant_store_(rows()),
+      approvals_(rows()),
+      pins_(rows()),
       grants_(clock_, grant_store_),
-      policy_store_(make_counters(link_, home_)),
+      policy_store_(make_counters(remote_ ? remote_->link : nullptr, home_)),
       gate_(clock_, *policy_store_),
-      presenter_(redactor_, limits_) {}
+      presenter_(redactor_, limits_) {
+  if (!remote_) return;
+  grants_.set_mirror(remote_->mirror);
+  gate_.set_remote(*remote_);
+}
 
 GatewayCore::~GatewayCore() { stop(); }
 
 void GatewayCore::stop() {
   approval_service_.reset();
   dispatcher_.reset();
+  if (remote_ && !shares_remote_) remote_->lane.close();  // it works with what goes next
   run_.reset();
 }
 
@@ -87,7 +94,11 @@ Status GatewayCore::build(Hooks hooks) {
   hooks_ = std::move(hooks);
   SLUICE_CHECK(check_trusted(home_.state_db()));
   SLUICE_CHECK(check_state_options(config_.engine));
-  if (hooks_.tells_of_grants) SLUICE_CHECK(check_state(link_.get(), *state_, home_));
+  if (remote_ && hooks_.tells_of_grants) {
+    SLUICE_CHECK(check_state(remote_.get(), home_));
+    remote_->mirror.prime();
+    remote_->mirror.start();
+  }
   SLUICE_CHECK(prepare_upstream());
   PolicyWatch::Options options;
   if (!config_.engine.policy.empty()) options.path = absolute_path(config_.engine.policy);
@@ -113,9 +124,8 @@ Status GatewayCore::build(Hooks hooks) {
   gate_.set_closed([this] { return home_.is_closed(); });
   SLUICE_TRY(approval_service_,
              ApprovalService::create(control_, config_.engine, {admin_deps(), {&gate_}, redactor_, log_, [this] {
-                                                                  return gate_metrics({counts()}, approvals_,
-                                                                                      home_.is_closed(),
-                                                                                      unix_ms(clock_.wall()));
+                                                                  return gate_metrics({counts()}, count_waiting(),
+                                                                                      home_.is_closed());
                                                                 }}));
   SLUICE_CHECK(prepare_grants());
   GatewayRun run{config_.server_name, policy_watch_->path(), config_.grant, ::getpid(), {}, {}, {}};
@@ -181,6 +191,7 @@ std::shared_ptr<gateway::Relay> GatewayCore::make_relay(gateway::Caller caller, 
     compare(caller, tools);
   };
   deps.over_http = !has_child();
+  deps.lane = remote_ ? &remote_->lane : nullptr;
   deps.can_be_asked = asked == Asked::kMayBe;
   deps.to_client = std::move(wires.to_client);
   if (config_.no_bridge) {
@@ -287,9 +298,14 @@ void GatewayCore::tick() {
   if (look_at_pins()) hooks_.look_again();
 }
 
+Result<std::size_t> GatewayCore::count_waiting() {
+  const std::int64_t now = unix_ms(clock_.wall());
+  return remote_ ? remote_->mirror.count_waiting(now) : approvals_.count_waiting(now);
+}
+
 // Whether what is agreed to may be other than it was, or may be read again.
 bool GatewayCore::look_at_pins() {
-  const auto revision = pins_.revision();
+  const auto revision = remote_ ? remote_->mirror.revision(gateway::GateRows::Part::kPins) : pins_.revision();
   const std::optional<std::int64_t> now = revision ? std::optional(*revision) : std::nullopt;
   return std::exchange(pins_revision_, now) != now && now;
 }

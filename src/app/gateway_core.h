@@ -24,18 +24,18 @@
 #include "gateway/http_upstream.h"
 #include "gateway/pin_store.h"
 #include "gateway/policy_gate.h"
-#include "gateway/redis_link.h"
 #include "gateway/relay.h"
+#include "gateway/remote_state.h"
 #include "gateway/shared_server.h"
 
 namespace sluice::app {
 
 class GatewayCore {
  public:
-  // `link`: of several cores together (state_open.h); null: its own, where --state asks for one. What are references
-  // outlives it.
+  // `remote`: of several cores together (state_open.h), which whoever made it closes; null: its own, where --state asks
+  // for one. What are references outlives it.
   GatewayCore(const Config& config, Home home, boost::asio::io_context& control,
-              std::shared_ptr<gateway::RedisLink> link = nullptr);
+              std::shared_ptr<gateway::RemoteState> remote = nullptr);
   ~GatewayCore();
 
   struct Hooks {
@@ -82,14 +82,15 @@ class GatewayCore {
 
   // What the approvals' service of several cores together is made of (they share their home's stores).
   gateway::PolicyGate& gate() { return gate_; }
-  gateway::AdminApi::Deps admin_deps() { return {clock_, entropy_, grant_store_, approvals_, *audit_}; }
-  gateway::ApprovalStore& approvals() { return approvals_; }
+  gateway::AdminApi::Deps admin_deps() { return {clock_, entropy_, grant_store_, approvals_, *audit_, remote_.get()}; }
+  Result<std::size_t> count_waiting();  // for a person
   GateCounts counts() const { return {*dispatcher_, *audit_, calls_.get()}; }
   const Redactor& redactor() const { return redactor_; }
 
   void stop();  // before what hangs on the dispatcher goes
 
  private:
+  gateway::GateRows& rows() { return remote_ ? remote_->rows : *local_state_; }
   Status prepare_grants();
   // gate.md 9: whether clients share what is behind a core, of one grant or of several.
   bool is_shared() const { return config_.isolation == "grant" || config_.isolation == "shared"; }
@@ -109,8 +110,9 @@ class GatewayCore {
   Redactor redactor_;
   Log log_;
   boost::asio::io_context& control_;
-  std::shared_ptr<gateway::RedisLink> link_;
-  std::unique_ptr<gateway::GateRows> state_;
+  const bool shares_remote_;
+  std::shared_ptr<gateway::RemoteState> remote_;    // null: the state is in state.db,
+  std::unique_ptr<gateway::GateRows> local_state_;  // which is null otherwise
   gateway::GrantStore grant_store_;
   gateway::ApprovalStore approvals_;
   gateway::PinStore pins_;

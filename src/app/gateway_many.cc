@@ -13,12 +13,13 @@ ManyServers::~ManyServers() {
   for (const auto& server : servers_) {
     if (server->core) server->core->stop();
   }
+  if (remote_) remote_->lane.close();
 }
 
 Status ManyServers::build(const Config& config, const Home& home, GatewayCore::Hooks hooks) {
   config_ = &config;
   home_ = &home;
-  link_ = make_state_link(config.engine, clock_, entropy_);
+  remote_ = make_remote_state(control_.get_executor(), config.engine, home, clock_, entropy_);
   SLUICE_TRY(auto servers, read_gateway_servers(config.gateway_config));
   for (GatewayServer& server : servers) {
     if (server.name == config.gateway_endpoint) {
@@ -37,8 +38,7 @@ Status ManyServers::build(const Config& config, const Home& home, GatewayCore::H
                                      {first.admin_deps(), gates, first.redactor(), first.log(), [this, &first] {
                                         std::vector<GateCounts> counts;
                                         for (const auto& server : servers_) counts.push_back(server->core->counts());
-                                        return gate_metrics(counts, first.approvals(), home_->is_closed(),
-                                                            unix_ms(first.clock().wall()));
+                                        return gate_metrics(counts, first.count_waiting(), home_->is_closed());
                                       }}));
   return {};
 }
@@ -67,7 +67,7 @@ Status ManyServers::add(GatewayServer server, const GatewayCore::Hooks& hooks) {
   its.engine.approval_webhook.clear();
   its.engine.approval_webhook_key.clear();
   its.engine.admin_api = its.engine.metrics = 0;  // of all together
-  own->core = std::make_unique<GatewayCore>(its, *home_, control_, link_);
+  own->core = std::make_unique<GatewayCore>(its, *home_, control_, remote_);
   const Status built = own->core->build({hooks.look_again, first ? hooks.tick : [] {}, first});
   if (!built) return fail(built.error().code, fmt::format("{}: {}", server.name, built.error().message));
   GatewayCore& core = *own->core;
@@ -94,9 +94,11 @@ void ManyServers::count_together() {
 // Of all servers' grants, and of the endpoint's.
 Status ManyServers::prepare_grants() {
   GatewayCore& first = *servers_.front()->core;
-  state_ = make_gate_state(link_, *home_);
-  grant_store_ = std::make_unique<gateway::GrantStore>(*state_);
+  if (!remote_) local_state_ = make_gate_state(nullptr, *home_);
+  gateway::GateRows& rows = remote_ ? remote_->rows : *local_state_;
+  grant_store_ = std::make_unique<gateway::GrantStore>(rows);
   grants_ = std::make_unique<gateway::Grants>(first.clock(), *grant_store_);
+  if (remote_) grants_->set_mirror(remote_->mirror);
   gateway::Grants::Options options;
   options.server = config_->gateway_endpoint;
   for (const auto& server : servers_) options.also.push_back(server->config.server_name);

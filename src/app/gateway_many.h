@@ -43,8 +43,8 @@ class ManyServers {
   const Home* home_ = nullptr;
   SystemClock clock_;
   SystemEntropy entropy_;
-  std::shared_ptr<gateway::RedisLink> link_;
-  std::unique_ptr<gateway::GateRows> state_;
+  std::shared_ptr<gateway::RemoteState> remote_;
+  std::unique_ptr<gateway::GateRows> local_state_;
   std::unique_ptr<gateway::GrantStore> grant_store_;
   std::unique_ptr<gateway::Grants> grants_;
   mcp::ServerProfile no_profile_;  // servers say what clients are shown

@@ -71,10 +71,18 @@ std::unique_ptr<gateway::GateRows> make_gate_state(std::shared_ptr<gateway::Redi
   return std::make_unique<gateway::RedisState>(std::move(link), home.state_db());
 }
 
-Status check_state(gateway::RedisLink* link, gateway::GateRows& state, const Home& home) {
-  if (!link) return {};
-  const auto known = gateway::StateMemory(home.state_db()).find(link->place());
-  const auto revision = state.revision(gateway::GateRows::Part::kGrants);
+std::shared_ptr<gateway::RemoteState> make_remote_state(boost::asio::any_io_executor control,
+                                                        const EngineConfig& config, const Home& home,
+                                                        const Clock& clock, Entropy& entropy) {
+  auto link = make_state_link(config, clock, entropy);
+  if (!link) return nullptr;
+  return std::make_shared<gateway::RemoteState>(std::move(control), clock, std::move(link), home.state_db());
+}
+
+Status check_state(gateway::RemoteState* remote, const Home& home) {
+  if (!remote) return {};
+  const auto known = gateway::StateMemory(home.state_db()).find(remote->link->place());
+  const auto revision = remote->rows.revision(gateway::GateRows::Part::kGrants);
   if (revision) {
     if (known && !*known) tell_what_stays(home);
     return {};

@@ -107,13 +107,17 @@ Program::Program(const Config& config, Home home)
       state_(home_.state_db()),
       rules_(clock_),
       session_roots_(home_.state_db()),
-      link_(make_state_link(config.engine, clock_, entropy_)),
-      gate_state_(make_gate_state(link_, home_)),
-      grant_store_(*gate_state_),
-      approvals_(*gate_state_),
+      remote_(make_remote_state(control_.get_executor(), config.engine, home_, clock_, entropy_)),
+      local_state_(remote_ ? nullptr : make_gate_state(nullptr, home_)),
+      grant_store_(gate_rows()),
+      approvals_(gate_rows()),
       grants_(clock_, grant_store_),
-      policy_store_(make_counters(link_, home_)),
-      policy_gate_(clock_, *policy_store_) {}
+      policy_store_(make_counters(remote_ ? remote_->link : nullptr, home_)),
+      policy_gate_(clock_, *policy_store_) {
+  if (!remote_) return;
+  grants_.set_mirror(remote_->mirror);
+  policy_gate_.set_remote(*remote_);
+}
 
 Result<std::unique_ptr<Program>> Program::create(const Config& config, Home home) {
   std::unique_ptr<Program> program(new Program(config, std::move(home)));
@@ -136,7 +140,11 @@ Status Program::build(const Config& config) {
   if (!authority) return fail(Code::kIo, authority.error().message);  // a corrupt CA is not wrong usage
   authority_ = *std::move(authority);
   SLUICE_CHECK(check_state_options(config.engine));
-  SLUICE_CHECK(check_state(link_.get(), *gate_state_, home_));
+  SLUICE_CHECK(check_state(remote_.get(), home_));
+  if (remote_) {
+    remote_->mirror.prime();
+    remote_->mirror.start();
+  }
   SLUICE_CHECK(load_policy(config));
   SLUICE_CHECK(make_ring(config));
   SLUICE_CHECK(restore_rules());
@@ -422,12 +430,18 @@ Status Program::make_gate(const Config& config) {
   policy_gate_.set_approvals(approvals_, entropy_);
   policy_gate_.set_closed([this] { return home_.is_closed(); });
   SLUICE_TRY(approval_service_,
-             ApprovalService::create(
-                 control_, config.engine,
-                 {{clock_, entropy_, grant_store_, approvals_, *audit_}, {&policy_gate_}, redactor_, log_, [this] {
-                    return gate_metrics({{*dispatcher_, *audit_, calls_.get()}}, approvals_, home_.is_closed(),
-                                        unix_ms(clock_.wall()));
-                  }}));
+             ApprovalService::create(control_, config.engine,
+                                     {{clock_, entropy_, grant_store_, approvals_, *audit_, remote_.get()},
+                                      {&policy_gate_},
+                                      redactor_,
+                                      log_,
+                                      [this] {
+                                        const std::int64_t now = unix_ms(clock_.wall());
+                                        return gate_metrics({{*dispatcher_, *audit_, calls_.get()}},
+                                                            remote_ ? remote_->mirror.count_waiting(now)
+                                                                    : approvals_.count_waiting(now),
+                                                            home_.is_closed());
+                                      }}));
   if (config.engine.metrics != 0) engine_->add_own_listener({"127.0.0.1", config.engine.metrics});
   if (config.engine.admin_api != 0) engine_->add_own_listener({"127.0.0.1", config.engine.admin_api});
   const auto changed = [this] {
@@ -494,6 +508,7 @@ void Program::run_lookups() {
 
 Program::~Program() {
   dispatcher_.reset();
+  if (remote_) remote_->lane.close();  // it works with what goes next
   if (services_) services_->replays->stop();
   engine_.reset();
   if (audit_) note_refused_egress();

@@ -8,6 +8,7 @@
 //   lookups           which local programs the clients are
 //   control           whoever runs control(): MCP, the dispatcher, signals
 //   pool              the dispatcher's: slow tools
+//   state             asks the Redis of --state (gateway/state_lane.h)
 #pragma once
 
 #include <atomic>
@@ -36,8 +37,8 @@
 #include "gateway/grants.h"
 #include "gateway/policy_gate.h"
 #include "gateway/presenter.h"
-#include "gateway/redis_link.h"
 #include "gateway/registry.h"
+#include "gateway/remote_state.h"
 #include "gateway/session_roots.h"
 #include "gateway/state_db.h"
 #include "mcp/mcp.h"
@@ -86,6 +87,7 @@ class Program {
  private:
   Program(const Config& config, Home home);
   Status build(const Config& config);
+  gateway::GateRows& gate_rows() { return remote_ ? remote_->rows : *local_state_; }
   Status check_key_files() const;
   Status make_ring(const Config& config);
   Status restore_rules();
@@ -141,8 +143,8 @@ class Program {
   McpLimits mcp_limits_;
   mcp::ServerProfile agent_profile_, owner_profile_;
   std::map<std::string, std::unique_ptr<mcp::ServerProfile>> grant_profiles_;
-  std::shared_ptr<gateway::RedisLink> link_;  // null: the state is in state.db
-  std::unique_ptr<gateway::GateRows> gate_state_;
+  std::shared_ptr<gateway::RemoteState> remote_;    // null: the state is in state.db,
+  std::unique_ptr<gateway::GateRows> local_state_;  // which is null otherwise
   gateway::GrantStore grant_store_;
   gateway::ApprovalStore approvals_;
   gateway::Grants grants_;

@@ -63,7 +63,7 @@ Status grant_holds(GrantStore& grants, const std::string& grant, std::int64_t no
 }
 
 std::optional<HttpAnswer> AdminApi::refuse(const http::RequestHead& head) {
-  const auto hash = deps_.grants.admin_hash();
+  const auto hash = deps_.remote ? deps_.remote->mirror.admin_hash() : deps_.grants.admin_hash();
   if (!hash) return error_answer({Code::kUnavailable, "the state cannot be read"});
   const auto given = bearer_token(head);
   if (given && same_hash(*hash, credential_hash(*given))) return std::nullopt;
@@ -93,42 +93,73 @@ void AdminApi::handle(HttpRequest request, std::shared_ptr<HttpReply> reply) {
   // Again: the body may have taken its time.
   if (auto refusal = judge(request)) return reply->respond(*std::move(refusal));
   const Target target = read_target(request.head.target);
-  if (!target.verb.empty()) return reply->respond(decide(target.id, target.verb == "approve"));
-  reply->respond(target.id.empty() ? list() : show(target.id));
+  if (!target.verb.empty()) return decide(target.id, target.verb == "approve", reply);
+  if (target.id.empty()) return list(reply);
+  show(target.id, reply);
 }
 
 HttpAnswer AdminApi::too_large(const http::RequestHead& /*head*/) {
   return text_answer(413, "No body is needed here.");
 }
 
-HttpAnswer AdminApi::list() {
-  const auto all = deps_.approvals.waiting(now_ms());
-  if (!all) return error_answer(all.error());
-  Json rows = Json::array();
-  for (const Approval& one : *all) rows.push_back(approval_json(one, now_ms()));
-  return json_answer(200, rows);
-}
-
-HttpAnswer AdminApi::show(const std::string& id) {
-  const auto approval = deps_.approvals.find(id);
-  return approval ? json_answer(200, approval_json(*approval, now_ms())) : error_answer(approval.error());
-}
-
-HttpAnswer AdminApi::decide(const std::string& id, bool approve) {
-  const auto waiting = deps_.approvals.find(id);
-  if (!waiting) return error_answer(waiting.error());
-  if (const Status live = grant_holds(deps_.grants, waiting->grant, now_ms()); !live) return error_answer(live.error());
-  const std::string method = approve ? "approvals/approve" : "approvals/deny";
-  const auto refused = [&](const Error& why) {
-    (void)record(method, waiting->tool, "deny", waiting->rule, id, why.message);
-    return error_answer(why);
+template <class T>
+void AdminApi::ask(std::function<Result<T>()> work, std::function<void(Result<T>)> then) {
+  if (!deps_.remote) return then(work());
+  const auto said = std::make_shared<std::optional<Result<T>>>();
+  StateLane::Piece piece;
+  piece.work = [work = std::move(work), said] { said->emplace(work()); };
+  piece.done = [alive = std::weak_ptr(alive_), said, then = std::move(then)](Status done) {
+    if (alive.expired()) return;
+    then(done ? **std::move(said) : Result<T>(fail(std::move(done).error())));
   };
-  if (const Status open = ApprovalStore::may_decide(*waiting, now_ms()); !open) return refused(open.error());
-  if (const Status logged = record(method, waiting->tool, "allow", waiting->rule, id); !logged) {
-    return error_answer(logged.error());
-  }
-  const auto decided = deps_.approvals.decide(id, approve, "admin", now_ms());
-  return decided ? json_answer(200, approval_json(*decided, now_ms())) : refused(decided.error());
+  deps_.remote->lane.submit(StateLane::Kind::kCall, std::move(piece));
+}
+
+void AdminApi::list(const ReplyPtr& reply) {
+  const std::int64_t now = now_ms();
+  ask<std::vector<Approval>>([&approvals = deps_.approvals, now] { return approvals.waiting(now); },
+                             [reply, now](const Result<std::vector<Approval>>& all) {
+                               if (!all) return reply->respond(error_answer(all.error()));
+                               Json rows = Json::array();
+                               for (const Approval& one : *all) rows.push_back(approval_json(one, now));
+                               reply->respond(json_answer(200, rows));
+                             });
+}
+
+void AdminApi::show(const std::string& id, const ReplyPtr& reply) {
+  ask<Approval>(
+      [&approvals = deps_.approvals, id] { return approvals.find(id); },
+      [reply, now = now_ms()](const Result<Approval>& approval) {
+        reply->respond(approval ? json_answer(200, approval_json(*approval, now)) : error_answer(approval.error()));
+      });
+}
+
+void AdminApi::decide(const std::string& id, bool approve, const ReplyPtr& reply) {
+  const std::int64_t now = now_ms();
+  const auto look = [&approvals = deps_.approvals, &grants = deps_.grants, id, now]() -> Result<Approval> {
+    SLUICE_TRY(Approval waiting, approvals.find(id));
+    SLUICE_CHECK(grant_holds(grants, waiting.grant, now));
+    return waiting;
+  };
+  ask<Approval>(look, [this, id, approve, reply, now](const Result<Approval>& waiting) {
+    if (!waiting) return reply->respond(error_answer(waiting.error()));
+    const std::string method = approve ? "approvals/approve" : "approvals/deny";
+    const auto refused = [this, method, tool = waiting->tool, rule = waiting->rule, id](const Error& why) {
+      (void)record(method, tool, "deny", rule, id, why.message);
+      return error_answer(why);
+    };
+    if (const Status open = ApprovalStore::may_decide(*waiting, now); !open) {
+      return reply->respond(refused(open.error()));
+    }
+    if (const Status logged = record(method, waiting->tool, "allow", waiting->rule, id); !logged) {
+      return reply->respond(error_answer(logged.error()));
+    }
+    ask<Approval>(
+        [&approvals = deps_.approvals, id, approve, now] { return approvals.decide(id, approve, "admin", now); },
+        [reply, refused, now](const Result<Approval>& decided) {
+          reply->respond(decided ? json_answer(200, approval_json(*decided, now)) : refused(decided.error()));
+        });
+  });
 }
 
 // As the command line's decisions are written down.

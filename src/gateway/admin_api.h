@@ -6,7 +6,7 @@
 //   POST /approvals/ID/approve   and /deny: the decision, once
 //
 // Each with `Authorization: Bearer <admin credential>`. Pages of a browser are refused: nothing here is for them.
-// Control thread only.
+// Control thread only. Where the state lies elsewhere it is asked on the lane's thread.
 #pragma once
 
 #include <memory>
@@ -20,6 +20,7 @@
 #include "gateway/control_guard.h"
 #include "gateway/grant_store.h"
 #include "gateway/http_server.h"
+#include "gateway/remote_state.h"
 
 namespace sluice::gateway {
 
@@ -34,6 +35,7 @@ class AdminApi final : public HttpHandler {
     GrantStore& grants;
     ApprovalStore& approvals;
     AuditLog& audit;
+    RemoteState* remote = nullptr;  // where grants and approvals lie there
   };
   explicit AdminApi(Deps deps) : deps_(deps) {}
 
@@ -42,12 +44,15 @@ class AdminApi final : public HttpHandler {
   HttpAnswer too_large(const http::RequestHead& head) override;
 
  private:
+  using ReplyPtr = std::shared_ptr<HttpReply>;
   // Nothing: the credential is right.
   std::optional<HttpAnswer> refuse(const http::RequestHead& head);
-  HttpAnswer answer(const http::RequestHead& head);
-  HttpAnswer list();
-  HttpAnswer show(const std::string& id);
-  HttpAnswer decide(const std::string& id, bool approve);
+  void list(const ReplyPtr& reply);
+  void show(const std::string& id, const ReplyPtr& reply);
+  void decide(const std::string& id, bool approve, const ReplyPtr& reply);
+  // What the stores say to `work`: here and now, or on their own thread.
+  template <class T>
+  void ask(std::function<Result<T>()> work, std::function<void(Result<T>)> then);
   Status record(std::string_view method, std::string_view subject, std::string_view decision, std::string_view rule,
                 std::string_view approval, std::string_view message = "");
   std::int64_t now_ms() const { return unix_ms(deps_.clock.wall()); }
@@ -55,6 +60,7 @@ class AdminApi final : public HttpHandler {
   Deps deps_;
   ControlGuard guard_{{}};
   std::optional<MonoTime> told_;  // of a wrong credential: at most one line a second
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace sluice::gateway

@@ -47,7 +47,7 @@ void Dispatcher::count_with(std::function<std::size_t(std::string_view grant)> r
 }
 
 void Dispatcher::stop_calls() {
-  for (const auto& all : {state_->jobs, state_->held}) {
+  for (const auto& all : {state_->jobs, state_->deciding, state_->held}) {
     for (const JobPtr& job : all) {
       if (job->caller.grant != "owner") job->call->request_stop();
     }
@@ -210,19 +210,32 @@ void Dispatcher::judge(const JobPtr& job, CalleePtr found, const Json& given, co
 }
 
 void Dispatcher::decide(const JobPtr& job) {
-  const DispatcherDeps& deps = state_->deps;
   if (state_->is_full()) {
     State::withdraw_question(*job);
     return answer_later(*job, State::full());
   }
-  Decision decision = deps.policy.decide(state_->subject_of(*job));
+  auto undecide = state_->deps.policy.decide_later(
+      state_->subject_of(*job), [this, weak = std::weak_ptr(state_), job](Decision decision) {
+        const auto state = weak.lock();
+        if (!state || state->closed()) return;
+        const bool waited = state->decided(job);
+        decided(job, std::move(decision), waited || job->held_since != MonoTime{});
+      });
+  if (undecide) state_->wait_for_stores(job, std::move(undecide));
+}
+
+void Dispatcher::decided(const JobPtr& job, Decision decision, bool waited) {
   if (decision.pending) return wait_for_person(job, decision);
   State::withdraw_question(*job);  // somebody else has decided
+  if (const auto barred = waited && decision.allow ? job->callee->barred() : std::nullopt) {
+    state_->deps.policy.give_back(decision.reserved);
+    decision = *barred;
+  }
   job->reserved = std::move(decision.reserved);
   job->results = decision.results;
   job->results_observed = decision.results_observed;
   job->handles = decision.handles;
-  if (!record(*job, decision)) return deps.policy.give_back(job->reserved);
+  if (!record(*job, decision)) return state_->deps.policy.give_back(job->reserved);
   run(job);
 }
 

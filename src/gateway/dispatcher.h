@@ -131,6 +131,8 @@ class Dispatcher {
   void judge(const JobPtr& job, CalleePtr callee, const Json& arguments, const mcp::Retry& retry);
   // Of parsed arguments: runs it, denies it, or has it wait for a person.
   void decide(const JobPtr& job);
+  // `waited`: time has passed since the call was judged by its name.
+  void decided(const JobPtr& job, Decision decision, bool waited);
   Json question(const Job& job, const PendingApproval& pending) const;
   Json ask_user(const Job& job, const PendingApproval& pending) const;
   // Within the call: while it is held.

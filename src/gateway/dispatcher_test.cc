@@ -290,5 +290,72 @@ TEST(Dispatcher, NoticesOfChangeAreMerged) {
   EXPECT_FALSE(gate.dispatcher->subscribe({}, {"proxy://nope"}, [](std::string_view) {}));
 }
 
+TEST(Dispatcher, WhatIsDecidedLaterRunsThenAndCountsAsRunningMeanwhile) {
+  DispatcherLimits limits;
+  limits.max_running = 2;
+  TestGate gate(limits);
+  gate.policy.later = true;
+  std::vector<std::string> answers;
+  const auto call = [&] {
+    return gate.dispatcher->call({}, mcp::CallTool{"echo", {{"text", "x"}}, {}}, {},
+                                 [&](const Result<Json>& got) { answers.push_back(text_of(got)); });
+  };
+  call();
+  call();
+  EXPECT_EQ(gate.policy.in_flight, (std::vector<std::size_t>{0, 1})) << "or max_in_flight would let all of them in";
+  EXPECT_EQ(gate.dispatcher->running(), 2u);
+  EXPECT_EQ(gate.dispatcher->running("default"), 2u);
+  call();
+  ASSERT_TRUE(gate.run_until([&] { return !answers.empty(); }));
+  EXPECT_NE(answers[0].find("too many calls are running"), std::string::npos) << answers[0];
+  EXPECT_EQ(traces().runs, 0);
+  for (const auto& decide : std::exchange(gate.policy.undecided, {})) decide();
+  ASSERT_TRUE(gate.run_until([&] { return answers.size() == 3; }));
+  EXPECT_EQ(traces().runs, 2);
+  EXPECT_EQ(gate.dispatcher->running(), 0u);
+}
+
+TEST(Dispatcher, ACallThatIsCancelledWhileItIsDecidedIsTakenBackAndAnsweredOnce) {
+  TestGate gate;
+  gate.policy.later = true;
+  std::vector<std::string> answers;
+  const auto call = gate.dispatcher->call({}, mcp::CallTool{"echo", Json::object(), {}}, {},
+                                          [&](const Result<Json>& got) { answers.push_back(text_of(got)); });
+  std::thread([&] { call->request_stop(); }).join();
+  ASSERT_TRUE(gate.run_until([&] { return !answers.empty(); }));
+  EXPECT_EQ(answers, std::vector<std::string>{"The call was cancelled."});
+  EXPECT_EQ(gate.policy.withdrawn, 1);
+  EXPECT_EQ(gate.dispatcher->running(), 0u);
+  call->request_stop();
+  gate.run_until([] { return true; });
+  EXPECT_EQ(answers.size(), 1u);
+  EXPECT_EQ(traces().runs, 0);
+}
+
+TEST(Dispatcher, TheEndTakesBackWhatIsBeingDecided) {
+  TestGate gate;
+  gate.policy.later = true;
+  bool answered = false;
+  gate.dispatcher->call({}, mcp::CallTool{"echo", Json::object(), {}}, {},
+                        [&](const Result<Json>&) { answered = true; });
+  gate.dispatcher.reset();
+  EXPECT_EQ(gate.policy.withdrawn, 1);
+  EXPECT_FALSE(answered);
+}
+
+TEST(Dispatcher, TheEndGivesBackWhatNeverBegan) {
+  DispatcherLimits limits;
+  limits.pool_threads = 1;
+  TestGate gate(limits);
+  gate.dispatcher->call({}, mcp::CallTool{"waiting", Json::object(), {}}, {}, [](const Result<Json>&) {});
+  ASSERT_TRUE(gate.run_until([] { return traces().runs == 1; }));
+  for (int i = 0; i < 3; ++i) {
+    gate.dispatcher->call({}, mcp::CallTool{"slow_echo", Json::object(), {}}, {}, [](const Result<Json>&) {});
+  }
+  gate.dispatcher.reset();
+  EXPECT_EQ(traces().runs, 1);
+  EXPECT_EQ(gate.policy.given_back, 3) << "not the one that ran";
+}
+
 }  // namespace
 }  // namespace sluice::gateway

@@ -22,13 +22,23 @@ std::int64_t Grants::now() {
   return newest_ms_;
 }
 
+Result<std::int64_t> Grants::read_revision() {
+  return mirror_ ? mirror_->revision(GateRows::Part::kGrants) : store_.revision();
+}
+
+Result<std::vector<Grant>> Grants::read_all() {
+  if (!mirror_) return store_.load();
+  SLUICE_TRY(const auto* known, mirror_->grants());
+  return *known;
+}
+
 void Grants::refresh() {
   const MonoTime began = clock_.mono();
-  const auto revision = store_.revision();
+  const auto revision = read_revision();
   bool changed = false;
   Status read = revision ? Status() : fail(revision.error());
   if (read && (*revision != revision_ || !readable_)) {
-    if (auto loaded = store_.load()) {
+    if (auto loaded = read_all()) {
       grants_ = *std::move(loaded);
       revision_ = *revision;
       changed = true;
@@ -88,7 +98,7 @@ const Grant* Grants::recognise(std::string_view hash) {
 
 // Where a look takes long there are fewer of them, as of is_valid().
 bool Grants::may_look_for_new() {
-  const Duration each = std::max<Duration>(kLookEach, pause_);
+  const Duration each = std::max<Duration>(kLookEach, mirror_ ? mirror_->pause() : pause_);
   const MonoTime now = clock_.mono();
   const auto more = static_cast<std::size_t>(std::max<Duration::rep>((now - looks_since_) / each, 0));
   if (more > 0) {
@@ -107,10 +117,10 @@ std::optional<Identity> Grants::identify(std::optional<std::string_view> token) 
   const Grant* found = nullptr;
   if (may_be_grant) {
     const bool known = recognise(hash) != nullptr;
-    if (known || may_look_for_new()) {
+    if (mirror_ || known || may_look_for_new()) {
       refresh();
       found = recognise(hash);
-      if (found && !known) looks_left_ = std::min(kMostLooks, looks_left_ + 1);
+      if (found && !known && !mirror_) found_new();
     }
   }
   const bool is_default = same_hash(default_hash_, hash);
@@ -120,6 +130,22 @@ std::optional<Identity> Grants::identify(std::optional<std::string_view> token) 
   if (!options_.needs_token && !may_be_grant) return identity_of("default", "");
   return std::nullopt;
 }
+
+bool Grants::must_look(std::optional<std::string_view> token) const {
+  return mirror_ && token && token->starts_with(kGrantPrefix);
+}
+
+void Grants::look(std::string_view token, std::function<void()> then) {
+  const std::string hash = credential_hash(token);
+  const bool known = recognise(hash) != nullptr;
+  mirror_->look([this, hash, known, then = std::move(then)] {
+    refresh();
+    if (!known && recognise(hash)) found_new();
+    then();
+  });
+}
+
+bool Grants::may_be_new(std::optional<std::string_view> token) { return must_look(token) && may_look_for_new(); }
 
 Result<Identity> Grants::identify_stdio(const std::string& name, std::string_view token) {
   refresh();
@@ -142,7 +168,7 @@ Result<Identity> Grants::identify_stdio(const std::string& name, std::string_vie
 bool Grants::is_valid(const Caller& caller) {
   if (caller.grant == "default" || caller.grant == "owner") return true;
   // A list asks once for each tool.
-  if (clock_.mono() - looked_ >= pause_) refresh();
+  if (mirror_ || clock_.mono() - looked_ >= pause_) refresh();
   const std::int64_t at = now();
   const Grant* grant = find(caller.grant);
   return grant && grant->is_live(at) && is_ours(*grant) && holds(*grant, caller.credential);

@@ -2,14 +2,17 @@
 // so that a change by any process counts from the next call on; a caller that is known already, at most a quarter of a
 // second later where looking is slow. A token that no row has is worth a look, too, for it may be new; whoever sends
 // many of them has them answered from what is known. If they cannot be read, only `default` and `owner` go on (A44).
+// Where they lie elsewhere nothing here asks for them: what the mirror knows counts, and look() has it look.
 // Control thread only. gate.md 2.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
+#include "gateway/gate_mirror.h"
 #include "gateway/grant_store.h"
 #include "gateway/identity.h"
 
@@ -30,6 +33,8 @@ class Grants final : public Identities {
   Grants(const Clock& clock, GrantStore& store)
       : clock_(clock), store_(store), looks_left_(kMostLooks), looks_since_(clock.mono()) {}
   void set_options(Options options);
+  // They lie there, and the store that was given is not asked any more. Outlives this.
+  void set_mirror(GateMirror& mirror) { mirror_ = &mirror; }
   // What a grant is shown; made once for each.
   void set_profiles(std::function<const mcp::ServerProfile*(const std::string& grant)> make) {
     profile_of_ = std::move(make);
@@ -40,6 +45,9 @@ class Grants final : public Identities {
   void on_error(std::function<void(std::string_view)> told) { told_ = std::move(told); }
 
   std::optional<Identity> identify(std::optional<std::string_view> token) override;
+  bool must_look(std::optional<std::string_view> token) const override;
+  void look(std::string_view token, std::function<void()> then) override;
+  bool may_be_new(std::optional<std::string_view> token) override;
   // Of `mcp --grant NAME`. kRefused: the one sentence for every reason but a missing token.
   Result<Identity> identify_stdio(const std::string& name, std::string_view token);
   bool is_valid(const Caller& caller) override;
@@ -53,6 +61,9 @@ class Grants final : public Identities {
   const Grant* find(std::string_view name) const;
   const Grant* recognise(std::string_view hash);
   bool may_look_for_new();
+  void found_new() { looks_left_ = std::min(kMostLooks, looks_left_ + 1); }
+  Result<std::int64_t> read_revision();
+  Result<std::vector<Grant>> read_all();
   bool holds(const Grant& grant, std::string_view credential) const;
   bool is_ours(const Grant& grant) const;
   std::int64_t now();
@@ -60,6 +71,7 @@ class Grants final : public Identities {
 
   const Clock& clock_;
   GrantStore& store_;
+  GateMirror* mirror_ = nullptr;
   Options options_;
   std::string default_hash_;
   std::function<const mcp::ServerProfile*(const std::string&)> profile_of_;

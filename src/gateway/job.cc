@@ -68,6 +68,31 @@ void Dispatcher::State::send(const JobPtr& job) {
   });
 }
 
+void Dispatcher::State::wait_for_stores(const JobPtr& job, Policy::Withdraw undecide) {
+  deciding.insert(job);
+  job->undecide = std::move(undecide);
+  job->on_stop.emplace(job->call->stop_.get_token(), [weak = weak_from_this(), job] {
+    const auto state = weak.lock();
+    if (!state) return;
+    boost::asio::post(state->deps.control, [weak, job] {
+      const auto now = weak.lock();
+      if (!now || now->closed_ || !now->deciding.contains(job)) return;
+      job->undecide();
+      (void)now->decided(job);
+      withdraw_question(*job);
+      const Done done = std::move(job->done);
+      done(now->failure(*job, Code::kCancelled, "The call was cancelled."));
+    });
+  });
+}
+
+bool Dispatcher::State::decided(const JobPtr& job) {
+  if (deciding.erase(job) == 0) return false;
+  job->undecide = nullptr;
+  job->on_stop.reset();
+  return true;
+}
+
 bool Dispatcher::State::hold(const JobPtr& job, std::function<void()> again) {
   if (held.size() >= kMostHeld) return false;
   if (job->held_since == MonoTime{}) job->held_since = job->last_progress = deps.clock.mono();
@@ -102,8 +127,9 @@ bool Dispatcher::State::is_due(const Job& job, MonoTime now) const {
 }
 
 std::size_t Dispatcher::State::running(std::string_view grant) const {
-  return static_cast<std::size_t>(
-      std::count_if(jobs.begin(), jobs.end(), [&](const JobPtr& job) { return job->caller.grant == grant; }));
+  const auto is_its = [&](const JobPtr& job) { return job->caller.grant == grant; };
+  return static_cast<std::size_t>(std::count_if(jobs.begin(), jobs.end(), is_its) +
+                                  std::count_if(deciding.begin(), deciding.end(), is_its));
 }
 
 Subject Dispatcher::State::subject_of(const Job& job) const {
@@ -147,7 +173,9 @@ Status Dispatcher::State::write_decision(Job& job, std::string_view method, std:
   stats.decided(job.caller.grant == "owner", word_for(decision));
   if (!decision.allow && !decision.pending) {
     const bool own_line = denials.add(job.caller.grant, decision.rule);
-    if (const auto until = deps.policy.count_denial(job.caller)) denials.shut_out(job.caller.grant, *until);
+    deps.policy.count_denial_later(job.caller, [weak = weak_from_this(), grant = job.caller.grant](WallTime until) {
+      if (const auto state = weak.lock()) state->denials.shut_out(grant, until);
+    });
     if (!own_line) return {};
   }
   Status written = deps.audit.append({.id = job.id,
@@ -202,8 +230,18 @@ void Dispatcher::State::close() {
     if (job->callee->place() == Callee::Place::kElsewhere) job->callee->stop();  // it holds the job
   }
   for (const JobPtr& job : held) job->timer.reset();
+  for (const JobPtr& job : deciding) {
+    job->undecide();
+    job->undecide = nullptr;
+    job->on_stop.reset();
+  }
   pool.join();
+  // What the pool had not come to.
+  for (const JobPtr& job : jobs) {
+    if (!job->ran) deps.policy.give_back(job->reserved);
+  }
   jobs.clear();
+  deciding.clear();
   held.clear();
 }
 

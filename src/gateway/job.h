@@ -38,6 +38,7 @@ struct Dispatcher::Job {
   std::string waits_for;           // the approval's id
   bool asked = false;              // the caller's user, once in a call
   std::function<void()> withdraw;  // the question, while there is no answer
+  Policy::Withdraw undecide;       // while stores elsewhere are asked
   MonoTime held_since, waits_until;
   MonoTime looked;                        // when it was judged last
   std::optional<std::int64_t> decisions;  // PendingApproval's of then
@@ -54,7 +55,7 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
   void send(const JobPtr& job);
   // Of a call that ends early: a tool's is a result.
   Result<Json> failure(const Job& job, Code code, std::string_view text) const;
-  std::size_t running() const { return jobs.size(); }
+  std::size_t running() const { return jobs.size() + deciding.size(); }
   std::size_t running(std::string_view grant) const;
   Subject subject_of(const Job& job) const;
   bool is_full() const { return running() >= limits.max_running; }
@@ -63,6 +64,9 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
   // Has `again` called once a decision was made, its time is over, or some time has passed; false: too many are held
   // already. A call that is asked to stop meanwhile is answered.
   bool hold(const JobPtr& job, std::function<void()> again);
+  // Stores elsewhere are asked about it, until decided(); one that is asked to stop meanwhile is answered.
+  void wait_for_stores(const JobPtr& job, Policy::Withdraw undecide);
+  bool decided(const JobPtr& job);  // false: it was decided from within
   // Of one that is held: off the list, before its time.
   void let_go(const JobPtr& job) {
     held.erase(job);
@@ -87,7 +91,8 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
   std::function<std::size_t(std::string_view grant)> running_elsewhere;  // Dispatcher::count_with(); may be empty
   std::shared_ptr<Changes> changes;
   std::unordered_set<JobPtr> jobs;
-  std::unordered_set<JobPtr> held;  // until a person decides
+  std::unordered_set<JobPtr> deciding;  // while stores elsewhere are asked
+  std::unordered_set<JobPtr> held;      // until a person decides
   CallStats stats;
   Denials denials{deps.clock, deps.audit};
   boost::asio::thread_pool pool;

@@ -76,7 +76,8 @@ std::optional<HttpAnswer> McpHttp::judge(const HttpRequest& request) {
     // gate.md 10: also /.well-known/oauth-*, so that clients do not begin OAuth.
     return text_answer(404, "There is nothing here. MCP is at /mcp.");
   }
-  if (!identities_.identify(bearer_token(request.head))) return unrecognised(identities_.unusable());
+  const auto token = bearer_token(request.head);
+  if (!identities_.identify(token) && !identities_.may_be_new(token)) return unrecognised(identities_.unusable());
   const auto head = mcp_head(request.head);
   if (!head) return refusal_answer(head.error());
   return std::nullopt;
@@ -88,6 +89,14 @@ HttpAnswer McpHttp::too_large(const http::RequestHead& head) {
 }
 
 void McpHttp::handle(HttpRequest request, std::shared_ptr<HttpReply> reply) {
+  if (!identities_.must_look(bearer_token(request.head))) return serve(request, reply);
+  const auto kept = std::make_shared<const HttpRequest>(std::move(request));
+  identities_.look(*bearer_token(kept->head), [this, alive = std::weak_ptr(alive_), kept, reply = std::move(reply)] {
+    if (!alive.expired() && !reply->is_gone()) serve(*kept, reply);
+  });
+}
+
+void McpHttp::serve(const HttpRequest& request, const ReplyPtr& reply) {
   const auto head = mcp_head(request.head);
   if (!head) return reply->respond(refusal_answer(head.error()));
   // Again: the body may have taken its time.

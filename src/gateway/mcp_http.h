@@ -53,6 +53,7 @@ class McpHttp final : public HttpHandler {
     std::weak_ptr<HttpReply> reply;
   };
 
+  void serve(const HttpRequest& request, const ReplyPtr& reply);  // of a client that may have been looked for
   void post(const Identity& who, const mcp::HttpHead& head, const std::string& body, const ReplyPtr& reply);
   void post_modern(const Identity& who, mcp::Message message, const ReplyPtr& reply);
   void post_initialize(const Identity& who, mcp::Message message, const ReplyPtr& reply);
@@ -71,6 +72,7 @@ class McpHttp final : public HttpHandler {
   McpLimits limits_;
   std::vector<Stateless> stateless_;
   std::unordered_map<std::string, SessionPtr> sessions_;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace sluice::gateway

@@ -92,6 +92,15 @@ class Policy {
                               std::optional<tools::Risk> risk) const = 0;
   // Of a tool call whose name passed; reserves.
   virtual Decision decide(const Subject& subject) = 0;
+  // The same of whoever may have to ask a store over a network: `decided` is called once, from within where there is
+  // nothing to wait for, and the answer is empty then. Else it takes the question back: `decided` is not called, and
+  // what is reserved meanwhile is given back. What the subject refers to stays as it is until either.
+  using Decided = std::function<void(Decision)>;
+  using Withdraw = std::function<void()>;
+  virtual Withdraw decide_later(const Subject& subject, Decided decided) {
+    decided(decide(subject));
+    return {};
+  }
   // What a caller's own user answered to the question about this call, before it is decided: the state that was given
   // with it, and the responses. What does not verify changes nothing. False: the state is none of ours.
   virtual bool take_answer(const Subject&, std::string_view /*state*/, const Json& /*responses*/) { return false; }
@@ -103,6 +112,10 @@ class Policy {
   virtual Pins pins(const Caller&) const { return Pins::kOff; }
   // A denial of this caller was given. An answer: it has passed `max_denials`, and nothing is answered until then.
   virtual std::optional<WallTime> count_denial(const Caller&) { return std::nullopt; }
+  // The same, as of decide_later(): `reached` is called with that, from within or later.
+  virtual void count_denial_later(const Caller& caller, std::function<void(WallTime until)> reached) {
+    if (const auto until = count_denial(caller)) reached(*until);
+  }
   // The call did not run.
   virtual void give_back(policy::Reservation& reserved) = 0;
 };

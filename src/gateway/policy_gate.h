@@ -1,7 +1,10 @@
 // Puts compiled policies in front of the dispatcher: which one governs a grant, monitor mode, limits in the state
 // store. `owner` is never limited; a grant without a policy, or one that has ended, is denied everything. gate.md 2-4.
-// Control thread only: a call is judged by one revision from its name to its counters, since the policy changes
-// between calls only.
+// Control thread only: what is decided of a call, its counters and its approval, is decided by one revision, the one
+// that is logged, whatever policy comes into force meanwhile.
+//
+// Where counters and approvals lie elsewhere (remote_state.h), the store and the approvals that the gate was given are
+// the lane's alone: only what is marked so below touches them, with what a Case holds and nothing else of the gate.
 #pragma once
 
 #include <functional>
@@ -17,6 +20,7 @@
 #include "gateway/approval_store.h"
 #include "gateway/identity.h"
 #include "gateway/policy.h"
+#include "gateway/remote_state.h"
 #include "gateway/seal.h"
 #include "policy/engine.h"
 #include "rules/rule_store.h"
@@ -50,6 +54,8 @@ class PolicyGate final : public Policy {
     entropy_ = &entropy;
     seal_.emplace(entropy);
   }
+  // Counters and approvals lie there. Outlives the gate, which in turn outlives all that the lane does.
+  void set_remote(RemoteState& remote) { remote_ = &remote; }
   // Called with each approval that begins to wait; must not block.
   void on_approval(std::function<void(const Approval&)> told) { on_approval_ = std::move(told); }
   // Asked for each call: true denies all of them, whatever any policy says (`sluice gate close`).
@@ -66,11 +72,13 @@ class PolicyGate final : public Policy {
   Decision judge_method(const Caller& caller, std::string_view method) const override;
   Decision judge_name(const Caller& caller, std::string_view server, std::string_view name,
                       std::optional<tools::Risk> risk) const override;
-  Decision decide(const Subject& subject) override;
+  Decision decide(const Subject& subject) override;  // not with set_remote()
+  Withdraw decide_later(const Subject& subject, Decided decided) override;
   bool take_answer(const Subject& subject, std::string_view state, const Json& responses) override;
   std::optional<std::int64_t> decisions() override;
   Pins pins(const Caller& caller) const override;
-  std::optional<WallTime> count_denial(const Caller& caller) override;
+  std::optional<WallTime> count_denial(const Caller& caller) override;  // not with set_remote()
+  void count_denial_later(const Caller& caller, std::function<void(WallTime until)> reached) override;
   void give_back(policy::Reservation& reserved) override;
   // Whether the grant's policy leaves the method open, whoever shows which token: for what is offered.
   bool is_open(std::string_view grant, std::string_view method) const;
@@ -95,18 +103,53 @@ class PolicyGate final : public Policy {
   // The engine's answer in the gate's words; in monitor mode a denial becomes would_deny.
   static bool lists(const policy::Engine& engine, std::string_view tool, std::optional<tools::Risk> risk);
   static Decision settle(const policy::Engine& engine, policy::Decision decided);
-  policy::Decision reserve(const Subject& subject, const policy::Engine& engine, policy::Decision decided,
-                           policy::Reservation& reserved);
+  static Decision gate_closed();
+  // A call between what the engine says of it and the answer.
+  struct Case {
+    std::optional<Decision> answer;  // nothing else is to be asked
+    EnginePtr engine;
+    policy::Decision decided;
+    std::string tool;  // as the policy calls it
+    std::optional<policy::RiskClass> risk;
+    WallTime now{};
+    bool is_full = false;            // max_in_flight
+    std::optional<Approval> wanted;  // a person must decide
+    decltype(policy::Decision::approval) need;
+    std::optional<std::int64_t> decisions;  // before the look
+    std::optional<Result<ApprovalStore::Asked>> asked;
+    policy::Reservation reserved;
+  };
+  Case open(const Subject& subject) const;
+  void want_person(const Subject& subject, Case& one) const;
+  static bool needs_stores(const Case& one);
+  Decision close(const Subject& subject, Case& one);
+  Decision close_asked(const Subject& subject, Case& one);
+  Decision close_waiting(const Subject& subject, const Case& one, const Approval& waiting);
+  // The lane's, where there is one.
+  void ask_stores(Case& one) const;
+  void reserve(Case& one) const;
+  void give_back_here(policy::Reservation& reserved) const;
+  std::optional<WallTime> count_here(const policy::LimitUse& use, WallTime now) const;
+  // Of one whose stores lie elsewhere.
+  struct Call {
+    Subject subject;
+    Decided decided;  // empty: it was called, or nobody waits
+    StateLane::TicketPtr ticket;
+    bool is_withdrawn = false;
+    bool wanted = false;
+  };
+  void ask_elsewhere(const std::shared_ptr<Call>& call);
+  void hear(Call& call, Case& one);
+  static void answer(Call& call, Decision decision);
   void use_answer(const Subject& subject, const Json& given, const Json& responses);
+  std::optional<policy::LimitUse> denials_of(const Caller& caller) const;
+  void count_elsewhere(policy::LimitUse use);
   // own_only: the denial of a call that changes another grant's rule.
   std::optional<policy::Decision> others_rule(const Subject& subject) const;
-  // Of a call that a person must decide about: runs it once they have, and else says what it waits for.
-  Decision ask_person(const Subject& subject, const policy::Engine& engine, policy::Decision decided);
-  Decision use_approval(const Subject& subject, const policy::Engine& engine, policy::Decision decided,
-                        const Approval& approval);
 
   const Clock& clock_;
   policy::StateStore& store_;
+  RemoteState* remote_ = nullptr;
   const rules::RuleStore* rules_ = nullptr;
   const tools::SecretHandles* handles_ = nullptr;
   EnginePtr engine_;
@@ -121,6 +164,12 @@ class PolicyGate final : public Policy {
   std::optional<Seal> seal_;
   std::optional<std::int64_t> decisions_;
   std::optional<MonoTime> decisions_read_;
+  struct Uncounted {
+    policy::Micro amount = 0;
+    bool is_asking = false;
+    std::function<void(WallTime)> reached;
+  };
+  std::map<std::string, Uncounted> uncounted_;  // denials, by their counter: of a few grants
 };
 
 // What a foreign server fills in is judged as if the caller had said it (gate.md 3). `schema` null: nothing.
@@ -129,6 +178,7 @@ Json with_defaults(const Json& schema, Json arguments);
 // `"args": "closed"` for a foreign tool: the denial of what its schema does not know.
 std::optional<policy::Decision> denied_by_schema(const Json& schema, const Json& arguments);
 
+policy::Decision policy_denial(std::string rule, std::string message);
 policy::RiskClass policy_risk(tools::Risk risk);
 std::optional<policy::RiskClass> policy_risk(std::optional<tools::Risk> risk);
 

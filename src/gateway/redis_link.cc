@@ -218,6 +218,13 @@ Status RedisLink::take_mark() {
               "Sluice is started anew (docs/state.md)");
 }
 
+std::optional<RedisLink::Rest> RedisLink::resting() {
+  const auto turn = take_turn();
+  const MonoTime now = clock_.mono();
+  if (context_ || !not_before_ || now >= *not_before_) return std::nullopt;
+  return Rest{why_, *not_before_ - now};
+}
+
 Status RedisLink::check() {
   const auto turn = take_turn();
   return connect();

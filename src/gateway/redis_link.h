@@ -49,6 +49,12 @@ class RedisLink {
 
   // Whether it can be used now. kUnavailable, kRefused: why not.
   Status check();
+  // Why it is left alone for now, and for how long.
+  struct Rest {
+    Error why;
+    Duration left{};
+  };
+  std::optional<Rest> resting();
 
   std::unique_lock<std::mutex> take_turn() { return std::unique_lock(mutex_); }
 

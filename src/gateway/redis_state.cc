@@ -236,6 +236,17 @@ Status RedisState::change(Words command) {
   return {};
 }
 
+Result<RedisState::Overview> RedisState::overview() {
+  std::vector<Words> commands;
+  for (const Part part : {Part::kGrants, Part::kApprovals, Part::kPins}) {
+    commands.push_back({"HGET", kGate, name_of(part)});
+  }
+  commands.push_back({"HGET", kGate, "admin"});
+  SLUICE_TRY(const auto answers, read(commands));
+  const auto number = [&](std::size_t i) { return number_of(only(answers[i]).value_or("")).value_or(0); };
+  return Overview{number(0), number(1), number(2), only(answers[3]).value_or("")};
+}
+
 Result<std::int64_t> RedisState::revision(Part part) {
   SLUICE_TRY(const auto answers, read({{"HGET", kGate, name_of(part)}}));
   const auto text = only(answers.front());

@@ -30,6 +30,12 @@ class RedisState final : public GateRows {
   // `memory_path`: state.db of the home.
   RedisState(std::shared_ptr<RedisLink> link, std::string memory_path);
 
+  // All revisions and the admin credential's hash, by one question.
+  struct Overview {
+    std::int64_t grants = 0, approvals = 0, pins = 0;
+    std::string admin_hash;
+  };
+  Result<Overview> overview();
   Result<std::int64_t> revision(Part part) override;
   Result<std::vector<Grant>> grants() override;
   Result<std::string> admin_hash() override;

@@ -11,7 +11,8 @@ namespace {
 constexpr std::string_view kPrefix = "sluice:counter:";
 constexpr std::size_t kMaxBuckets = 1'000;  // of one key: 61 are used
 constexpr std::size_t kMaxValue = 128 * 1024;
-constexpr int kTries = 200;  // each that fails, another process's call has passed
+constexpr int kTries = 200;                   // each that fails, another process's call has passed
+constexpr std::chrono::seconds kMostTime{2};  // of a reservation, however many are faster
 constexpr std::int64_t kSpareMs = 3'600'000;
 
 // All counters or none; -1: they are not those that were read.
@@ -114,7 +115,8 @@ Result<std::variant<policy::Reservation, policy::LimitReached>> RedisStore::rese
     keys.push_back(use.key);
     lives.push_back(life_ms(use.window));
   }
-  for (int tries = 0; tries < kTries; ++tries) {
+  const MonoTime began = link_->now();
+  for (int tries = 0; tries < kTries && link_->now() - began < kMostTime; ++tries) {
     SLUICE_TRY(const Values before, load(keys));
     Values after;
     policy::Reservation reservation;

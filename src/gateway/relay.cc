@@ -30,7 +30,7 @@ Relay::Relay(Deps deps)
                 told({{}, true, {{"code", mcp::rpc::kInternalError}, {"message", "the server cannot be asked"}}});
               },
               deps_.over_http, [this] { return deps_.pin_mode.value_or(deps_.policy.pins(deps_.caller)); },
-              [this](std::string_view text) { note(text); }, [this] { tell_of_list(); }}),
+              [this](std::string_view text) { note(text); }, [this] { tell_of_list(); }, deps_.lane}),
       tasks_(deps_.entropy, deps_.clock),
       hears_(!deps_.over_http) {}
 

@@ -58,6 +58,7 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
     std::function<void(ToClient)> to_client;
     std::function<void(std::string)> to_server;
     std::function<void(std::string_view)> notice;  // for the person who runs the gateway
+    StateLane* lane = nullptr;                     // where pins are asked for; null: here and now
   };
   static std::shared_ptr<Relay> create(Deps deps);
 
@@ -168,6 +169,7 @@ class Relay final : public LineSession, public std::enable_shared_from_this<Rela
   void shape_answer(std::string_view method, const mcp::RequestId& id, Json& result);
   void note(std::string_view text);
   void tell_of_list() const;
+  void compare_with_shown();
   void tell_of_tools();
   void end_request(const mcp::RequestId& id, const std::function<std::string(const mcp::RequestId&)>& write, int error);
 

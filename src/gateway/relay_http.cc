@@ -28,7 +28,9 @@ std::optional<HttpAnswer> RelayHttp::judge(const HttpRequest& request) {
   if (auto refusal = guard_.judge(request.head, request.local_address)) return refusal;
   // gate.md 10: also /.well-known/oauth-*, so that clients do not begin OAuth.
   if (path_of(request.head) != kMcpPath) return text_answer(404, "There is nothing here. MCP is at /mcp.");
-  if (!deps_.identities.identify(bearer_token(request.head))) return unrecognised(deps_.identities.unusable());
+  const auto token = bearer_token(request.head);
+  if (!deps_.identities.identify(token) && !deps_.identities.may_be_new(token))
+    return unrecognised(deps_.identities.unusable());
   const auto head = mcp_head(request.head);
   if (!head) return refusal_answer(head.error());
   return std::nullopt;
@@ -40,6 +42,15 @@ HttpAnswer RelayHttp::too_large(const http::RequestHead& head) {
 }
 
 void RelayHttp::handle(HttpRequest request, std::shared_ptr<HttpReply> reply) {
+  if (!deps_.identities.must_look(bearer_token(request.head))) return serve(request, reply);
+  const auto kept = std::make_shared<const HttpRequest>(std::move(request));
+  deps_.identities.look(*bearer_token(kept->head),
+                        [this, alive = std::weak_ptr(alive_), kept, reply = std::move(reply)] {
+                          if (!alive.expired() && !reply->is_gone()) serve(*kept, reply);
+                        });
+}
+
+void RelayHttp::serve(const HttpRequest& request, const ReplyPtr& reply) {
   if (gone_) return reply->respond(text_answer(503, "The gateway ends."));
   const auto head = mcp_head(request.head);
   if (!head) return reply->respond(refusal_answer(head.error()));

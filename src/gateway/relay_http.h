@@ -50,6 +50,7 @@ class RelayHttp final : public HttpHandler {
   using ReplyPtr = std::shared_ptr<HttpReply>;
   using Fields = std::vector<mcp::HeaderField>;
 
+  void serve(const HttpRequest& request, const ReplyPtr& reply);  // of a client that may have been looked for
   void post(const Identity& who, const mcp::HttpHead& head, const HttpRequest& request, const ReplyPtr& reply);
   void post_modern(const Identity& who, const Fields& fields, mcp::Message message, const ReplyPtr& reply);
   void post_initialize(const Identity& who, mcp::Message message, const ReplyPtr& reply);

@@ -234,7 +234,10 @@ bool Relay::shows(const UpstreamTool& tool) const {
 }
 
 void Relay::look_again() {
-  tools_.check_pins();
+  tools_.check_pins([this] { compare_with_shown(); });
+}
+
+void Relay::compare_with_shown() {
   if (closed_ || !shown_) return;
   std::vector<std::string> now;
   for (const auto& tool : tools_.all()) {

@@ -49,15 +49,30 @@ class TestPolicy final : public Policy {
     decision.reserved.parts.push_back({"key", 0, 1, 1, 1});
     return decision;
   }
+  Withdraw decide_later(const Subject& subject, Decided told) override {
+    if (!later) return Policy::decide_later(subject, std::move(told));
+    in_flight.push_back(subject.in_flight);
+    undecided.push_back([this, subject, told = std::move(told)] { told(decide(subject)); });
+    return [this] {
+      ++withdrawn;
+      undecided.clear();
+    };
+  }
   void give_back(policy::Reservation& reserved) override {
     given_back += !reserved.parts.empty();
     reserved.parts.clear();
   }
   std::optional<std::int64_t> decisions() override { return decided; }
+  Pins pins(const Caller&) const override { return pinned; }
   std::string hidden, denied, closed, asked;
   std::string observed;  // a method that passes only because nothing is enforced
   int given_back = 0, asks = 0;
   std::optional<std::int64_t> decided;
+  Pins pinned = Pins::kOff;
+  bool later = false;  // whoever calls one of these decides
+  std::vector<std::function<void()>> undecided;
+  std::vector<std::size_t> in_flight;
+  int withdrawn = 0;
 };
 
 // What the test tools leave behind.

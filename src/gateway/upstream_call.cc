@@ -50,7 +50,10 @@ policy::Spellings UpstreamCall::spellings(const Json& arguments) const {
 std::optional<Decision> UpstreamCall::barred() const {
   const auto relay = relay_.lock();
   if (relay && task_) return relay->barred(*task_);
-  if (!tool_ || !tool_->quarantined) return std::nullopt;
+  if (!tool_) return std::nullopt;
+  // As the newest list has it: the call may have waited.
+  const auto now = relay ? relay->tools_.find(name_) : nullptr;
+  if (!(now ? now->quarantined : tool_->quarantined)) return std::nullopt;
   Decision decision;
   decision.allow = false;
   decision.rule = "(quarantined)";

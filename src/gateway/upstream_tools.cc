@@ -48,7 +48,6 @@ void UpstreamTools::read_page(Json meta, std::shared_ptr<mcp::PageReader> reader
     if (const Status added = reader->add(std::move(answered.body)); !added) return end(failure(added.error().message));
     if (reader->cursor()) return read_page(std::move(meta), std::move(reader));
     take(reader->take());
-    end(std::nullopt);
   });
 }
 
@@ -89,9 +88,13 @@ void UpstreamTools::take(Json result) {
   if (result.contains("cacheScope")) result["cacheScope"] = "private";  // it is this caller's list
   whole_ = std::move(result);
   fetched_ = deps_.clock.mono();
-  known_ = true;
-  check_pins();
-  if (deps_.listed) deps_.listed();
+  known_ = false;  // until it is known which of them may be used
+  settled_.reset();
+  look_at_pins([this] {
+    known_ = true;
+    if (deps_.listed) deps_.listed();
+    end(std::nullopt);
+  });
 }
 
 void UpstreamTools::end(const Failure& failed) {
@@ -100,48 +103,72 @@ void UpstreamTools::end(const Failure& failed) {
   if (std::exchange(outdated_, false)) known_ = false;
 }
 
-bool UpstreamTools::check_pins() {
-  if (!known_) return false;
+void UpstreamTools::check_pins(std::function<void()> then) {
+  if (!known_) return then();
+  look_at_pins(std::move(then));
+}
+
+void UpstreamTools::look_at_pins(std::function<void()> then) {
   const Policy::Pins mode = deps_.mode();
-  std::set<std::string> quarantined;
-  if (mode != Policy::Pins::kOff) {
-    std::vector<PinStore::Seen> seen;
-    for (const auto& tool : tools_) seen.push_back({tool->name, PinStore::text_of(tool->entry)});
-    auto checked =
-        deps_.pins.check(deps_.name.server, deps_.name.target, seen, deps_.first, unix_ms(deps_.clock.wall()));
-    if (!checked) {
-      deps_.notice("pins cannot be used, so no tool is: " + checked.error().message);
-      for (const auto& tool : tools_) quarantined.insert(tool->name);
-    } else {
-      if (checked->first && deps_.first == PinStore::First::kAccept) {
-        deps_.notice(fmt::format("{} was not seen before: its {} tools are accepted as they are", deps_.name.server,
-                                 tools_.size()));
-      }
-      if (checked->full) {
-        deps_.notice(fmt::format("{} has more tools that nobody accepted than are kept ({} tools, {} MiB): {}",
-                                 deps_.name.server, PinStore::kMostNew, PinStore::kMostText / kMiB,
-                                 mode == Policy::Pins::kEnforce ? "the others are in quarantine until there is room"
-                                                                : "nothing is said of the others"));
-        for (const std::string& name : checked->unkept) {
-          deps_.notice(fmt::format("{} of {} has changed since it was accepted", name, deps_.name.server));
-        }
-      }
-      for (const std::string& name : checked->news) {
-        deps_.notice(fmt::format("{} of {} is new or has changed since it was accepted{}: `sluice gateway pins diff`",
-                                 name, deps_.name.server,
-                                 mode == Policy::Pins::kEnforce ? " and is in quarantine" : ""));
-      }
-      quarantined = std::move(checked->quarantined);
+  const std::uint64_t look = ++looks_;
+  if (mode == Policy::Pins::kOff) {
+    bar({});
+    return then();
+  }
+  std::vector<PinStore::Seen> seen;
+  for (const auto& tool : tools_) seen.push_back({tool->name, PinStore::text_of(tool->entry)});
+  const auto check = [pins = &deps_.pins, name = deps_.name, first = deps_.first, seen = std::move(seen),
+                      now = unix_ms(deps_.clock.wall())] {
+    return pins->check(name.server, name.target, seen, first, now);
+  };
+  if (!deps_.lane) {
+    settle_pins(mode, check());
+    return then();
+  }
+  const auto checked = std::make_shared<Result<PinStore::Checked>>(PinStore::Checked());
+  StateLane::Piece piece;
+  piece.work = [check, checked] { *checked = check(); };
+  piece.done = [this, alive = std::weak_ptr(alive_), look, mode, checked, then = std::move(then)](Status done) {
+    if (alive.expired() || look != looks_) return;  // of a list that was there before this one
+    settle_pins(mode, done ? *checked : Result<PinStore::Checked>(fail(std::move(done).error())));
+    then();
+  };
+  deps_.lane->submit(StateLane::Kind::kCall, std::move(piece));
+}
+
+void UpstreamTools::settle_pins(Policy::Pins mode, const Result<PinStore::Checked>& checked) {
+  if (!checked && settled_) {  // what was agreed to of this very list stays agreed to
+    return bar(mode == Policy::Pins::kWarn ? std::set<std::string>() : *settled_);
+  }
+  if (!checked) {
+    deps_.notice("pins cannot be used, so no tool is: " + checked.error().message);
+    std::set<std::string> all;
+    for (const auto& tool : tools_) all.insert(tool->name);
+    return bar(all);
+  }
+  if (checked->first && deps_.first == PinStore::First::kAccept) {
+    deps_.notice(
+        fmt::format("{} was not seen before: its {} tools are accepted as they are", deps_.name.server, tools_.size()));
+  }
+  if (checked->full) {
+    deps_.notice(fmt::format("{} has more tools that nobody accepted than are kept ({} tools, {} MiB): {}",
+                             deps_.name.server, PinStore::kMostNew, PinStore::kMostText / kMiB,
+                             mode == Policy::Pins::kEnforce ? "the others are in quarantine until there is room"
+                                                            : "nothing is said of the others"));
+    for (const std::string& name : checked->unkept) {
+      deps_.notice(fmt::format("{} of {} has changed since it was accepted", name, deps_.name.server));
     }
-    if (mode == Policy::Pins::kWarn && checked) quarantined.clear();
   }
-  bool changed = false;
-  for (const auto& tool : tools_) {
-    const bool barred = quarantined.contains(tool->name);
-    changed |= barred != tool->quarantined;
-    tool->quarantined = barred;
+  for (const std::string& name : checked->news) {
+    deps_.notice(fmt::format("{} of {} is new or has changed since it was accepted{}: `sluice gateway pins diff`", name,
+                             deps_.name.server, mode == Policy::Pins::kEnforce ? " and is in quarantine" : ""));
   }
-  return changed;
+  settled_ = checked->quarantined;
+  bar(mode == Policy::Pins::kWarn ? std::set<std::string>() : checked->quarantined);
+}
+
+void UpstreamTools::bar(const std::set<std::string>& quarantined) {
+  for (const auto& tool : tools_) tool->quarantined = quarantined.contains(tool->name);
 }
 
 std::shared_ptr<const UpstreamTool> UpstreamTools::find(std::string_view name) const {

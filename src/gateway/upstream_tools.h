@@ -4,6 +4,8 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -13,6 +15,7 @@
 #include "base/json.h"
 #include "gateway/pin_store.h"
 #include "gateway/policy.h"
+#include "gateway/state_lane.h"
 #include "mcp/client_session.h"
 #include "mcp/http_headers.h"
 
@@ -48,6 +51,7 @@ class UpstreamTools {
     std::function<Policy::Pins()> mode;
     std::function<void(std::string_view)> notice;  // for the person who runs the gateway
     std::function<void()> listed = {};             // a whole list is there
+    StateLane* lane = nullptr;                     // where pins are asked for; null: here and now
   };
   explicit UpstreamTools(Deps deps) : deps_(std::move(deps)) {}
 
@@ -71,13 +75,17 @@ class UpstreamTools {
     known_ = false;
     outdated_ = fetching_;
   }
-  // Pins were accepted, or the policy says otherwise of them. True: something is or is not in quarantine now.
-  bool check_pins();
+  // Pins were accepted, or the policy says otherwise of them. `then` is called once that is known, from within or
+  // later.
+  void check_pins(std::function<void()> then);
 
  private:
   void read_page(Json meta, std::shared_ptr<mcp::PageReader> reader);
   void take(Json result);
   void end(const Failure& failure);
+  void look_at_pins(std::function<void()> then);
+  void settle_pins(Policy::Pins mode, const Result<PinStore::Checked>& checked);
+  void bar(const std::set<std::string>& quarantined);
 
   Deps deps_;
   bool known_ = false, fetching_ = false, outdated_ = false;
@@ -87,8 +95,11 @@ class UpstreamTools {
   std::vector<std::function<void(const Failure&)>> waiting_;
   MonoTime fetched_{};
   Duration ttl_{};
-  std::vector<bool> listed_;  // of tools_, those in text_
-  std::string text_;          // empty: not written yet
+  std::vector<bool> listed_;                      // of tools_, those in text_
+  std::string text_;                              // empty: not written yet
+  std::uint64_t looks_ = 0;                       // at pins
+  std::optional<std::set<std::string>> settled_;  // what pins said of this list when they could be read last
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace sluice::gateway
