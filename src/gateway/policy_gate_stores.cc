@@ -51,12 +51,12 @@ PolicyGate::Case PolicyGate::open(const Subject& subject) const {
     one.answer = gate_closed();
     return one;
   }
-  const auto found = engine_for(subject.caller);
+  auto found = engine_for(subject.caller);
   if (!found) {
-    one.answer = found.error();
+    one.answer = std::move(found).error();
     return one;
   }
-  one.engine = *found;
+  one.engine = *std::move(found);
   const policy::Engine& engine = *one.engine;
   one.now = clock_.wall();
   one.risk = policy_risk(subject.risk);

@@ -12,7 +12,8 @@ import time
 import unittest
 
 from gateway_http_client import Client, HttpGateway
-from harness import PATIENCE, poll
+from harness import PATIENCE, free_port, poll
+from test_admin_api import Elsewhere
 from test_policy_gate import Gate, deny, limit
 from test_state_redis import Counted
 from test_state_shared import ECHO, Shared
@@ -202,6 +203,32 @@ class Hang(Gate):
 
 
 class HangOfGrants(Shared):
+    api = Elsewhere.api
+
+    def test_the_admin_api_decides_there_and_says_when_it_cannot(self):
+        redis = self.redis()
+        token = self.grant("bot", deny(proxy_list_traffic={"require_approval": {}}))
+        port = free_port()
+        serve = self.start("--admin-api", port)
+        approval = self.asked(serve, token)
+        status, rows = self.api(port, "GET", "/approvals")
+        self.assertEqual((status, [row["id"] for row in rows]), (200, [approval]))
+        self.assertEqual(self.api(port, "POST", f"/approvals/{approval}/approve")[1]["status"], "approved")
+        self.assertEqual(self.api(port, "POST", f"/approvals/{approval}/deny")[0], 409)
+        self.assertIn("exchanges", self.call(serve, token, "proxy_list_traffic")[1])
+        self.assertEqual(self.api(port, "GET", f"/approvals/{approval}")[1]["status"], "used")
+        self.assertEqual(self.api(port, "GET", "/approvals", credential="wrong")[0], 401)
+        redis.process.send_signal(signal.SIGSTOP)
+        self.addCleanup(redis.process.send_signal, signal.SIGCONT)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            waits, worst = pool.submit(self.api, port, "GET", "/approvals"), 0
+            while not waits.done():
+                began = time.monotonic()
+                serve.call("proxy_status")
+                worst = max(worst, time.monotonic() - began)
+            self.assertEqual(waits.result()[0], 503)
+        self.assertLess(worst, QUICK)
+
     def test_a_grant_is_looked_for_without_anybody_else_waiting(self):
         redis = self.redis()
         self.say(ECHO)
@@ -230,7 +257,7 @@ class HangOfGrants(Shared):
         poll(lambda: self.knock(gateway, token) == 200, 20, "Redis is used again")
 
 
-del Counted, Gate, Shared  # what they test is theirs
+del Counted, Elsewhere, Gate, Shared  # what they test is theirs
 
 if __name__ == "__main__":
     unittest.main()
