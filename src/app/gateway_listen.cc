@@ -11,7 +11,6 @@
 #include "app/gateway_core.h"
 #include "app/gateway_many.h"
 #include "app/wiring.h"
-#include "base/short_turns.h"
 #include "base/url.h"
 #include "gateway/relay_http.h"
 #include "net/listener.h"
@@ -110,7 +109,6 @@ void HttpGateway::leave() {
 
 int HttpGateway::run() {
   wait_for_signals();
-  take_short_turns();
   control_->run();
   return 0;
 }

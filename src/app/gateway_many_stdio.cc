@@ -7,7 +7,6 @@
 
 #include "app/commands.h"
 #include "app/gateway_many.h"
-#include "base/short_turns.h"
 #include "gateway/stdio_transport.h"
 
 namespace sluice::app {
@@ -105,7 +104,6 @@ void ManyGateway::wait_for_signals() {
 
 int ManyGateway::run() {
   wait_for_signals();
-  take_short_turns();
   control_.run();
   backend_->stop();
   client_->stop();

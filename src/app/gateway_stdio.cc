@@ -8,7 +8,6 @@
 
 #include "app/commands.h"
 #include "app/gateway_core.h"
-#include "base/short_turns.h"
 #include "gateway/stdio_transport.h"
 
 namespace sluice::app {
@@ -175,7 +174,6 @@ void StdioGateway::wait_for_signals() {
 
 int StdioGateway::run() {
   wait_for_signals();
-  take_short_turns();
   core_.control().run();
   relay_->close();
   if (client_) client_->stop();

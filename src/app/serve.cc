@@ -10,7 +10,6 @@
 #include "app/commands.h"
 #include "app/traffic_lines.h"
 #include "app/wiring.h"
-#include "base/short_turns.h"
 #include "base/text.h"
 #include "base/url.h"
 #include "gateway/control_server.h"
@@ -225,7 +224,6 @@ int run_serve(const Config& config) {
   greet(program, config, ready, *token);
   std::optional<TrafficLines> lines;
   if (!config.quiet && ::isatty(STDOUT_FILENO) == 1) lines.emplace(program.control(), program.ring());
-  take_short_turns();
   program.control().run();
   lines.reset();
   shut_down(program);
@@ -332,7 +330,6 @@ int run_mcp(const Config& config) {
       program.control().get_executor(), *who->profile, program.dispatcher(),
       {STDIN_FILENO, STDOUT_FILENO, program.mcp_limits(), who->caller}, [&program] { program.control().stop(); });
   if (!transport) return report(transport.error());
-  take_short_turns();
   program.control().run();
   (*transport)->stop();
   shut_down(program);

@@ -8,7 +8,6 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include "base/memory.h"
-#include "base/short_turns.h"
 #include "base/text.h"
 #include "gateway/job.h"
 
@@ -361,11 +360,7 @@ void Dispatcher::run(const JobPtr& job) {
   state_->begin(job);
   switch (job->callee->place()) {
     case Callee::Place::kPool:
-      boost::asio::post(state_->pool, [state = state_, job] {
-        static thread_local const bool once = (take_short_turns(), true);
-        (void)once;
-        state->work(job);
-      });
+      boost::asio::post(state_->pool, [state = state_, job] { state->work(job); });
       break;
     case Callee::Place::kHere:
       state_->work(job);
