@@ -278,18 +278,29 @@ void Dispatcher::ask_within(const JobPtr& job, const PendingApproval& pending) {
 // Whatever it says, nobody is asked again: what is still undecided waits as if there were no user to ask.
 void Dispatcher::take_answer(const JobPtr& job, const std::string& state, Json result, MonoTime waits_until) {
   job->withdraw = nullptr;
-  if (!state_->held.contains(job)) return;  // decided meanwhile
-  state_->let_go(job);
+  const bool is_held = state_->held.contains(job);
+  if (!is_held && !state_->deciding.contains(job)) return;  // decided meanwhile
   job->waits_until = waits_until;
-  if (result.is_object()) {
-    Json responses = Json::object();
-    responses[std::string(kQuestion)] = std::move(result);
-    (void)state_->deps.policy.take_answer(state_->subject_of(*job), state, responses);
-  }
+  job->users_answer.emplace(state, std::move(result));
+  if (!is_held) return;  // stores are being asked, and do not know of it: wait_for_person() will
+  state_->let_go(job);
+  hand_in_answer(*job);
   decide(job);
 }
 
+void Dispatcher::hand_in_answer(Job& job) {
+  auto [state, result] = *std::exchange(job.users_answer, std::nullopt);
+  if (!result.is_object()) return;
+  Json responses = Json::object();
+  responses[std::string(kQuestion)] = std::move(result);
+  (void)state_->deps.policy.take_answer(state_->subject_of(job), state, responses);
+}
+
 void Dispatcher::wait_for_person(const JobPtr& job, const Decision& decision) {
+  if (job->users_answer) {
+    hand_in_answer(*job);
+    return decide(job);
+  }
   const PendingApproval& pending = *decision.pending;
   job->looked = state_->deps.clock.mono();
   job->decisions = pending.decisions;

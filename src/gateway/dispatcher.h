@@ -138,6 +138,7 @@ class Dispatcher {
   // Within the call: while it is held.
   void ask_within(const JobPtr& job, const PendingApproval& pending);
   void take_answer(const JobPtr& job, const std::string& state, Json result, MonoTime waits_until);
+  void hand_in_answer(Job& job);
   void wait_for_person(const JobPtr& job, const Decision& decision);
   void read_resource(const JobPtr& job, const mcp::ReadResource& read);
   void begin_request(const JobPtr& job);  // of no tool

@@ -332,6 +332,37 @@ TEST(Dispatcher, ACallThatIsCancelledWhileItIsDecidedIsTakenBackAndAnsweredOnce)
   EXPECT_EQ(traces().runs, 0);
 }
 
+// Stores that are asked meanwhile do not know of it yet.
+TEST(Dispatcher, WhatACallersUserSaysWhileItIsDecidedCounts) {
+  TestGate gate;
+  gate.policy.asked = "echo";
+  gate.policy.question = "state-1";
+  gate.policy.decided = 1;
+  std::function<void(Json)> say;
+  std::optional<Result<Json>> answer;
+  Caller caller;
+  caller.ask_user = [&](const Json&, std::function<void(Json)> told) {
+    say = std::move(told);
+    return [] {};
+  };
+  gate.dispatcher->call(caller, mcp::CallTool{"echo", {{"text", "x"}}, {}}, {},
+                        [&](Result<Json> got) { answer = std::move(got); });
+  ASSERT_TRUE(say);
+  gate.policy.later = true;
+  gate.policy.decided = 2;  // something else was decided: the call looks again
+  ASSERT_TRUE(gate.run_until([&] { return !gate.policy.undecided.empty(); }));
+  const auto look = std::exchange(gate.policy.undecided, {});
+  say({{"action", "accept"}});
+  EXPECT_EQ(gate.policy.taken.first, "") << "the stores that are being asked come first";
+  look.front()();
+  EXPECT_EQ(gate.policy.taken.first, "state-1");
+  EXPECT_EQ(gate.policy.taken.second.begin()->at("action"), "accept");
+  ASSERT_EQ(gate.policy.undecided.size(), 1u);
+  std::exchange(gate.policy.undecided, {}).front()();
+  EXPECT_TRUE(gate.run_until([&] { return answer.has_value(); }));
+  EXPECT_EQ(traces().runs, 1);
+}
+
 TEST(Dispatcher, TheEndTakesBackWhatIsBeingDecided) {
   TestGate gate;
   gate.policy.later = true;

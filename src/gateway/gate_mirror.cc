@@ -7,6 +7,7 @@ namespace sluice::gateway {
 namespace {
 
 constexpr Duration kLeastPause = std::chrono::milliseconds(5), kMostPause = std::chrono::milliseconds(250);
+constexpr Duration kLate = 2 * GateMirror::kEach;  // of the timer
 
 }  // namespace
 
@@ -41,12 +42,18 @@ void GateMirror::prime() {
   take(read(rows_, {}, unix_ms(clock_.wall())), began);
 }
 
-void GateMirror::start() { wait(); }
+void GateMirror::start() {
+  ticked_ = clock_.mono();
+  wait();
+}
 
 void GateMirror::wait() {
   timer_.expires_after(kEach);
   timer_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
+    const MonoTime now = clock_.mono();
+    if (now - *ticked_ > kLate) woke_ = now;
+    ticked_ = now;
     if (!looking_) begin();
     wait();
   });
@@ -95,7 +102,9 @@ void GateMirror::look_soon(std::function<void()> then) {
 
 Status GateMirror::usable() const {
   if (!readable_) return readable_;
-  if (clock_.mono() - began_ < kMostAge) return {};
+  const MonoTime now = clock_.mono();
+  const bool stands_still = ticked_ && now - *ticked_ > kLate;
+  if (stands_still || now - std::max(began_, woke_) < kMostAge) return {};
   return fail(Code::kUnavailable, "Redis cannot be used: it answers too slowly");
 }
 

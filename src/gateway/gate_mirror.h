@@ -65,6 +65,9 @@ class GateMirror {
   Known known_;
   Status readable_;
   MonoTime began_{};  // when the look began that is known
+  // When the timer came last; and when it came late, since this thread stood still, which says nothing of the store.
+  std::optional<MonoTime> ticked_;
+  MonoTime woke_{};
   Duration pause_{};
   bool looking_ = false;
   std::vector<std::function<void()>> waiting_, later_;  // for the look under way; for the one behind it

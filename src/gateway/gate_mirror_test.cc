@@ -127,6 +127,18 @@ TEST_F(GateMirrorTest, WhatIsOlderThanASecondIsNotUsed) {
   EXPECT_EQ(who(one), "one");
 }
 
+// Nobody's session ends because this process was stopped, or its disk was slow.
+TEST_F(GateMirrorTest, AfterAStandstillItIsLookedAgainBeforeAnythingEnds) {
+  const std::string one = create("one");
+  remote_->mirror.prime();
+  remote_->mirror.start();
+  clock_.advance(std::chrono::seconds(3));
+  EXPECT_EQ(who(one), "one");
+  ASSERT_TRUE(others_.revoke("one", 1));
+  EXPECT_TRUE(run_until([&] { return who(one).empty(); }));
+  EXPECT_EQ(grants_.unusable(), "") << "revoked, and that is known";
+}
+
 TEST_F(GateMirrorTest, ALookThatBeganBeforeTheQuestionIsNoAnswerToIt) {
   remote_->mirror.prime();
   std::string heard, one;

@@ -38,7 +38,9 @@ struct Dispatcher::Job {
   std::string waits_for;           // the approval's id
   bool asked = false;              // the caller's user, once in a call
   std::function<void()> withdraw;  // the question, while there is no answer
-  Policy::Withdraw undecide;       // while stores elsewhere are asked
+  // What was asked, and what its user said; until it is handed in.
+  std::optional<std::pair<std::string, Json>> users_answer;
+  Policy::Withdraw undecide;  // while stores elsewhere are asked
   MonoTime held_since, waits_until;
   MonoTime looked;                        // when it was judged last
   std::optional<std::int64_t> decisions;  // PendingApproval's of then

@@ -1,6 +1,8 @@
 #include "gateway/mcp_answers.h"
 
+#include "base/limits.h"
 #include "base/url.h"
+#include "http/framing.h"
 
 namespace sluice::gateway {
 
@@ -27,6 +29,13 @@ std::vector<mcp::HeaderField> fields_of(const http::RequestHead& head) {
   std::vector<mcp::HeaderField> fields;
   for (std::size_t i = 0; i < head.fields.size(); ++i) fields.push_back({head.fields.name(i), head.fields.value(i)});
   return fields;
+}
+
+bool is_brief(const http::RequestHead& head) {
+  const auto framing = http::request_framing(head);
+  if (!framing) return false;
+  return framing->kind == http::Framing::kNone ||
+         (framing->kind == http::Framing::kLength && framing->length <= 64 * kKiB);
 }
 
 mcp::HttpResult<mcp::HttpHead> mcp_head(const http::RequestHead& head) {

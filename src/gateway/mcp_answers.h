@@ -20,5 +20,7 @@ std::string path_of(const http::RequestHead& head);
 // Views into `head`.
 std::vector<mcp::HeaderField> fields_of(const http::RequestHead& head);
 mcp::HttpResult<mcp::HttpHead> mcp_head(const http::RequestHead& head);
+// Its body has at most 64 KiB, and says so.
+bool is_brief(const http::RequestHead& head);
 
 }  // namespace sluice::gateway

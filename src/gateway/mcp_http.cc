@@ -77,7 +77,10 @@ std::optional<HttpAnswer> McpHttp::judge(const HttpRequest& request) {
     return text_answer(404, "There is nothing here. MCP is at /mcp.");
   }
   const auto token = bearer_token(request.head);
-  if (!identities_.identify(token) && !identities_.may_be_new(token)) return unrecognised(identities_.unusable());
+  // Nobody fills memory who is not known: whether a token is new is asked behind the body.
+  if (!identities_.identify(token) && !(is_brief(request.head) && identities_.may_be_new(token))) {
+    return unrecognised(identities_.unusable());
+  }
   const auto head = mcp_head(request.head);
   if (!head) return refusal_answer(head.error());
   return std::nullopt;

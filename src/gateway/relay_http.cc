@@ -29,7 +29,8 @@ std::optional<HttpAnswer> RelayHttp::judge(const HttpRequest& request) {
   // gate.md 10: also /.well-known/oauth-*, so that clients do not begin OAuth.
   if (path_of(request.head) != kMcpPath) return text_answer(404, "There is nothing here. MCP is at /mcp.");
   const auto token = bearer_token(request.head);
-  if (!deps_.identities.identify(token) && !deps_.identities.may_be_new(token))
+  // Nobody fills memory who is not known: whether a token is new is asked behind the body.
+  if (!deps_.identities.identify(token) && !(is_brief(request.head) && deps_.identities.may_be_new(token)))
     return unrecognised(deps_.identities.unusable());
   const auto head = mcp_head(request.head);
   if (!head) return refusal_answer(head.error());

@@ -43,7 +43,7 @@ class TestPolicy final : public Policy {
     if (subject.name == asked) {
       ++asks;
       decision.allow = false;
-      decision.pending = PendingApproval{"apr_1", 0, std::chrono::seconds(60), "waits", "", "", decided};
+      decision.pending = PendingApproval{"apr_1", 0, std::chrono::seconds(60), "waits", "may it?", question, decided};
       return decision;
     }
     decision.reserved.parts.push_back({"key", 0, 1, 1, 1});
@@ -58,6 +58,11 @@ class TestPolicy final : public Policy {
       undecided.clear();
     };
   }
+  bool take_answer(const Subject&, std::string_view state, const Json& responses) override {
+    taken = {std::string(state), responses};
+    asked.clear();
+    return true;
+  }
   void give_back(policy::Reservation& reserved) override {
     given_back += !reserved.parts.empty();
     reserved.parts.clear();
@@ -65,7 +70,9 @@ class TestPolicy final : public Policy {
   std::optional<std::int64_t> decisions() override { return decided; }
   Pins pins(const Caller&) const override { return pinned; }
   std::string hidden, denied, closed, asked;
-  std::string observed;  // a method that passes only because nothing is enforced
+  std::string observed;                // a method that passes only because nothing is enforced
+  std::string question;                // the state of what the caller's user is asked; empty: it is not
+  std::pair<std::string, Json> taken;  // that, and what the user said
   int given_back = 0, asks = 0;
   std::optional<std::int64_t> decided;
   Pins pinned = Pins::kOff;

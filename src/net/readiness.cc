@@ -1,5 +1,6 @@
 #include "net/readiness.h"
 
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -42,6 +43,20 @@ void Readiness::remove(int fd, Node& node) {
     std::replace(list->begin(), list->end(), &node, static_cast<Node*>(nullptr));
 }
 
+namespace {
+
+std::chrono::nanoseconds thread_time() {
+  timespec now{};
+  (void)::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+}
+
+}  // namespace
+
+std::chrono::nanoseconds Readiness::deferred_turn_cost() const {
+  return deferred_began_.count() == 0 ? deferred_began_ : thread_time() - deferred_began_;
+}
+
 // Posted, so that the loop looks at its timers and descriptors, and delivers, in between.
 void Readiness::defer(Node& node) {
   deferred_.push_back(&node);
@@ -56,9 +71,11 @@ void Readiness::deliver_deferred() {
   for (std::size_t i = 0; i < due_.size(); ++i) {
     ++turn_;
     turn_began_ = std::chrono::steady_clock::now();
+    deferred_began_ = thread_time();
     if (Node* const node = std::exchange(due_[i], nullptr)) node->on_turn();
   }
   due_.clear();
+  deferred_began_ = {};
 }
 
 void Readiness::wait() {

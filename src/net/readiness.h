@@ -43,6 +43,8 @@ class Readiness {
   std::uint64_t turn() const { return turn_; }
   // and what is delivered at once began here.
   std::chrono::steady_clock::time_point turn_began() const { return turn_began_; }
+  // The processor's time that a turn took which defer() asked for, so far; zero in others.
+  std::chrono::nanoseconds deferred_turn_cost() const;
   // on_turn() once all others that wait for this thread have had theirs; at most once for each time it is called.
   void defer(Node& node);
 
@@ -56,6 +58,7 @@ class Readiness {
   asio::io_context& io_;
   std::uint64_t turn_ = 0;
   std::chrono::steady_clock::time_point turn_began_;
+  std::chrono::nanoseconds deferred_began_{0};  // of this thread's time; zero: this turn is none
   int epoll_;
   std::optional<asio::posix::stream_descriptor> watch_;
   std::array<epoll_event, kBatch> batch_{};

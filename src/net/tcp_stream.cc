@@ -52,9 +52,13 @@ tls::IoResult TcpStream::read(MutableBytes out) {
   if (drained_ || resting_ || has_had_its_turn()) return {tls::IoStatus::kWouldBlock, 0};
   reading_.ready = false;  // what comes after this call makes a new event
   for (;;) {
-    const ssize_t got = ::recv(fd_, out.data(), out.size(), 0);
+    const std::size_t want = std::min<std::size_t>(out.size(), most_read_);
+    const ssize_t got = ::recv(fd_, out.data(), want, 0);
     if (got > 0) {
-      drained_ = static_cast<std::size_t>(got) < out.size() && !peer_ended_;
+      drained_ = static_cast<std::size_t>(got) < want && !peer_ended_;
+      // TLS above takes this for all there is, and waits.
+      if (static_cast<std::size_t>(got) == want && want < out.size()) reading_.ready = true;
+      if (drained_) most_read_ = std::min(2 * most_read_, kMostRead);
       return {tls::IoStatus::kOk, static_cast<std::size_t>(got)};
     }
     if (got == 0) return {tls::IoStatus::kEof, 0};
@@ -71,14 +75,26 @@ tls::IoResult TcpStream::read(MutableBytes out) {
 bool TcpStream::has_had_its_turn() {
   if (std::exchange(turn_, readiness_.turn()) != readiness_.turn()) return false;  // the first read of a turn
   if (std::chrono::steady_clock::now() - readiness_.turn_began() < kTurn) return false;
+  adapt_reads();
   resting_ = true;
   reading_.ready = false;
   readiness_.defer(*this);
   return true;
 }
 
+// What one read brings may take long: a body in chunks of one octet is 10,000 of them in 64 KiB. Judged by this
+// thread's own time, since on a busy machine everything takes long.
+void TcpStream::adapt_reads() {
+  const auto cost = readiness_.deferred_turn_cost();
+  if (cost > 2 * kTurn)
+    most_read_ = std::max(most_read_ == kMostRead ? kMostRead / 8 : most_read_ / 2, kLeastRead);
+  else if (cost.count() > 0 && cost < kTurn)
+    most_read_ = std::min(2 * most_read_, kMostRead);
+}
+
 void TcpStream::on_turn() {
-  if (resting_) on_ready(EPOLLIN);
+  if (!std::exchange(resting_, false)) return;
+  on_ready(EPOLLIN);
 }
 
 tls::IoResult TcpStream::write(Bytes octets) {
@@ -108,9 +124,9 @@ void TcpStream::on_ready(std::uint32_t events) {
   if (events & (EPOLLHUP | EPOLLERR)) dead_ = true;
   const bool ended = (events & (EPOLLHUP | EPOLLERR)) != 0;
   if (ended || (events & EPOLLOUT)) writing_.ready = true;
-  if (ended || (events & (EPOLLIN | EPOLLRDHUP))) {
+  if (!resting_ && (ended || (events & (EPOLLIN | EPOLLRDHUP)))) {  // a rest ends in on_turn()
     reading_.ready = true;
-    drained_ = resting_ = false;
+    drained_ = false;
   }
   for (Side* const side : {&reading_, &writing_}) {
     if (side->ready && side->watcher) std::exchange(side->watcher, nullptr)->on_wait_over({});
@@ -213,6 +229,7 @@ void TcpStream::cancel(Code why) {
 bool TcpStream::is_quiet(Look look) {
   if (fd_ < 0 || !prefix_.empty() || peer_ended_ || reading_.ready || resting_) return false;
   if (look == Look::kTold) return true;
+  turn_ = kNoTurn;  // who looks reads what there is
   char octet;
   if (::recv(fd_, &octet, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return true;
   drained_ = false;

@@ -55,6 +55,7 @@ class TcpStream final : public Stream, private Deadlines::Node, private Readines
 
  private:
   static constexpr std::uint64_t kNoTurn = UINT64_MAX;
+  static constexpr std::uint32_t kMostRead = 256 * 1024, kLeastRead = 4 * 1024;  // octets
   using Handler = asio::async_result<asio::use_awaitable_t<>, void(Status)>::handler_type;
   // One direction: what epoll has said since the last system call, and the coroutine or the watcher that waits for it.
   struct Side {
@@ -71,6 +72,7 @@ class TcpStream final : public Stream, private Deadlines::Node, private Readines
   void on_ready(std::uint32_t events) override;
   void on_turn() override;
   bool has_had_its_turn();
+  void adapt_reads();
   void on_deadline() override {
     expired_ = true;  // also for a wait that begins later
     cancel(Code::kTimeout);
@@ -82,11 +84,12 @@ class TcpStream final : public Stream, private Deadlines::Node, private Readines
   Side reading_, writing_;
   std::string prefix_;
   int error_ = 0;
-  bool drained_ = false;          // the last read was short, and epoll has told of nothing since
-  bool peer_ended_ = false;       // FIN or worse has come: a short read does not mean that nothing more is to be had
-  bool dead_ = false;             // both directions
-  bool expired_ = false;          // the deadline has passed
-  bool resting_ = false;          // there may be more to read, once the others have had their turn
+  bool drained_ = false;     // the last read was short, and epoll has told of nothing since
+  bool peer_ended_ = false;  // FIN or worse has come: a short read does not mean that nothing more is to be had
+  bool dead_ = false;        // both directions
+  bool expired_ = false;     // the deadline has passed
+  bool resting_ = false;     // there may be more to read, once the others have had their turn
+  std::uint32_t most_read_ = kMostRead;
   std::uint64_t turn_ = kNoTurn;  // Readiness's, in which was read last
 };
 

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <time.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
@@ -112,6 +114,37 @@ TEST_F(TcpStreamTest, ARestEndsWithTheConnectionOrTheStream) {
   hear_of_events();
   EXPECT_EQ(rest, 64u * 9);
   EXPECT_TRUE(ended);
+}
+
+// A read whose octets take long to go through costs the others as much: less is read at a time.
+TEST_F(TcpStreamTest, ReadsGetSmallerWhereWhatTheyBringTakesLong) {
+  constexpr std::size_t kAll = 1'000'000;
+  std::thread sender([&] { say(std::string(kAll, 'x')); });
+  std::this_thread::sleep_for(50ms);  // as much as the system takes
+  std::string space(64 * 1024, '\0');
+  std::vector<std::size_t> reads;
+  std::size_t all = 0;
+  asio::co_spawn(
+      io_,
+      [&]() -> Task<void> {
+        while (all < kAll) {
+          const auto got = co_await stream_->read_some(MutableBytes(space));
+          if (!got || *got == 0) co_return;
+          reads.push_back(*got);
+          all += *got;
+          // As TLS does: less than there is room for is all there is.
+          if (*got < space.size() && all < kAll) (void)co_await stream_->wait_readable();
+          timespec now{}, begin{};
+          (void)::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
+          do (void)::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+          while ((now.tv_sec - begin.tv_sec) * 1'000'000'000L + now.tv_nsec - begin.tv_nsec < 6'000'000);
+        }
+      },
+      asio::detached);
+  for (int i = 0; i < 200 && all < kAll; ++i) hear_of_events();
+  sender.join();
+  EXPECT_EQ(all, kAll);
+  EXPECT_GE(std::ranges::count_if(reads, [](std::size_t size) { return size == 32'768 || size == 16'384; }), 1);
 }
 
 TEST_F(TcpStreamTest, NobodyIsResumedWhoseStreamIsGone) {

@@ -38,7 +38,7 @@ bool TlsStream::is_quiet(Look look) {
   // Records may lie in OpenSSL's own buffer, behind the last one that was asked for. Tickets are quiet, data and ends
   // are not.
   char octet;
-  return session_->read(MutableBytes(&octet, 1)).status == tls::IoStatus::kWouldBlock;
+  return session_->read(MutableBytes(&octet, 1)).status == tls::IoStatus::kWouldBlock && lower_->is_quiet(Look::kTold);
 }
 
 }  // namespace sluice::net

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <utility>
 
 #include "base/bytes.h"
 
@@ -31,7 +32,7 @@ class BodyBudget {
 class BodyShare {
  public:
   explicit BodyShare(BodyBudget& budget) : budget_(budget) {}
-  ~BodyShare() { budget_.give_back(taken_); }
+  ~BodyShare() { give_back(); }
   BodyShare(const BodyShare&) = delete;
   BodyShare& operator=(const BodyShare&) = delete;
   // False: there is no more to be had.
@@ -40,6 +41,8 @@ class BodyShare {
     taken_ += octets;
     return !budget_.is_spent();
   }
+
+  void give_back() { budget_.give_back(std::exchange(taken_, 0)); }
 
  private:
   BodyBudget& budget_;

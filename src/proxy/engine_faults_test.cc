@@ -294,6 +294,22 @@ TEST_F(SmallRuleBody, ChunkLinesCountAgainstWhatIsGathered) {
   EXPECT_NE(records().at(0).anomalies & http::bit(http::Anomaly::kRuleBodyLimit), 0u);
 }
 
+// Whoever looks for an attack finds it by what it asked for.
+TEST_F(EngineTest, ARequestThatIsRefusedIsListedByItsFirstLine) {
+  const std::string both = " HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n";
+  EXPECT_TRUE(ask("POST http://victim.example:8080/admin?x" + both).starts_with("HTTP/1.1 400 "));
+  EXPECT_TRUE(ask("POST /only/a/path" + both).starts_with("HTTP/1.1 400 "));
+  EXPECT_TRUE(ask("\1\2 http://victim.example/" + both).starts_with("HTTP/1.1 400 "));
+  ASSERT_EQ(records().size(), 3u);
+  EXPECT_EQ(sink_.records[0].method, "POST");
+  EXPECT_EQ(sink_.records[0].host, "victim.example");
+  EXPECT_EQ(sink_.records[0].target, "/admin?x");
+  EXPECT_TRUE(sink_.records[0].head.starts_with("POST http://victim.example:8080/admin?x HTTP/1.1\r\nHost: a"));
+  EXPECT_EQ(sink_.records[1].method, "POST");
+  EXPECT_EQ(sink_.records[1].target, "/only/a/path");
+  EXPECT_EQ(sink_.records[2].method, "");
+}
+
 class SmallBudget : public EngineTest {
   void configure(EngineOptions& options) override { options.limits.bodies_held = 4000; }
 };

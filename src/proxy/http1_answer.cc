@@ -20,7 +20,7 @@ net::Task<Http1Server::Result> Http1Server::relay_answer(Conversation& talk) {
       case Answer::kGather:
         co_return co_await gather_response(talk);
       case Answer::kHold:
-        co_return co_await hold_answer(talk, "");
+        co_return co_await hold_answer(talk, nullptr, "");
       case Answer::kTunnel:
         talk.watch.reset();  // in a tunnel both directions end on their own
         upgraded_ = std::make_unique<Upgraded>();

@@ -121,13 +121,17 @@ net::Task<Http1Server::Result> Http1Server::gather_response(Conversation& talk) 
     exchange.gathered_response(std::nullopt);
   if (talk.plan.hold) {
     if (!whole) exchange.response_body(content);
-    co_return co_await hold_answer(talk, std::move(wire));
+    std::string().swap(content);
+    co_return co_await hold_answer(talk, &share, std::move(wire));
   }
   if (whole) co_return co_await send_gathered(talk);
   talk.in_body = true;
   exchange.response_body(content);
   talk.to_client.add_made(exchange.response_octets());
   talk.to_client.add_made(wire);
+  std::string().swap(content);  // it may go on for hours
+  std::string().swap(wire);
+  share.give_back();
   co_return co_await relay_answer(talk);
 }
 

@@ -8,7 +8,7 @@ net::Task<std::optional<Exchange::Next>> Http1Server::hold_request(Exchange& exc
   co_return co_await holding_.hold_request(exchange, [this] { return client_.has_ended(); });
 }
 
-net::Task<Http1Server::Result> Http1Server::hold_answer(Conversation& talk, std::string begun) {
+net::Task<Http1Server::Result> Http1Server::hold_answer(Conversation& talk, BodyShare* share, std::string begun) {
   Exchange& exchange = talk.exchange;
   talk.kept = response_reader_.take_rest();
   response_reader_.feed(talk.kept);
@@ -30,6 +30,8 @@ net::Task<Http1Server::Result> Http1Server::hold_answer(Conversation& talk, std:
   talk.in_body = true;
   talk.to_client.add_made(exchange.response_octets());
   talk.to_client.add_made(begun);
+  std::string().swap(begun);
+  if (share) share->give_back();
   co_return co_await relay_answer(talk);
 }
 

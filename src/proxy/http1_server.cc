@@ -19,6 +19,21 @@ constexpr ByteCount kLingerAtMost = 8 * kMiB;        // taken in while a client 
 constexpr int kMostChallenges = 3;                   // of an upstream proxy, answered for one request
 constexpr std::chrono::milliseconds kLinger{1'000};  // for a client to take the last answer
 
+// A head that was refused, as it stood, with what its first line says if that is one: records are found by it.
+http::RequestHead guess_refused(Bytes octets) {
+  http::RequestHead shown;
+  shown.start_line = octets;
+  const Bytes line = octets.substr(0, octets.find_first_of("\r\n"));
+  const std::size_t first = line.find(' '), last = line.rfind(' ');
+  if (first == line.npos || first == last || !line.substr(last + 1).starts_with("HTTP/")) return shown;
+  const Bytes method = line.substr(0, first), target = line.substr(first + 1, last - first - 1);
+  const auto is_visible = [](char c) { return c > ' ' && c < '\x7f'; };
+  if (!http::is_token(method) || target.empty() || !std::ranges::all_of(target, is_visible)) return shown;
+  shown.method = method;
+  shown.target = target;
+  return shown;
+}
+
 }  // namespace
 
 Http1Server::Http1Server(Worker& worker, net::Stream& client, ClientFacts facts, flow::ConnectionPtr connection,
@@ -142,12 +157,10 @@ Http1Server::HeadStep Http1Server::next_head(Complaint& complaint) {
   }
 }
 
-// Within TLS a head may have begun of which nothing can be read before its record is whole.
+// Within TLS a head may have begun of which nothing can be read before its record is whole. OpenSSL says of five
+// octets, a record's header, that there are none: what has begun stays begun.
 void Http1Server::note_partial_record() {
-  if (!client_.has_partial_record())
-    head_started_ = {};
-  else if (head_started_ == MonoTime{})
-    head_started_ = worker_.clock().mono();
+  if (head_started_ == MonoTime{} && client_.has_partial_record()) head_started_ = worker_.clock().mono();
 }
 
 void Http1Server::arm_head() {
@@ -157,18 +170,21 @@ void Http1Server::arm_head() {
 
 // Records a request that never became an exchange, tells the client, and ends the connection.
 net::Task<void> Http1Server::refuse(Complaint complaint, const http::RequestHead* head) {
-  const auto [sink, settings] = worker_.handling(facts_.destination_host, facts_.destination_port, facts_.sni);
-  Exchange exchange(sink, worker_.clock(), settings);
   http::RequestHead shown;
   if (head)
     shown = *head;
   else
-    shown.start_line = reader_.refused_head().substr(0, kShownOfRefused);
+    shown = guess_refused(reader_.refused_head().substr(0, kShownOfRefused));
   ResolvedTarget target;
   target.target.scheme = facts_.tls ? "https" : "http";
   target.target.host = facts_.destination_host;
   target.target.port = facts_.destination_port;
   target.target.path = shown.target;
+  if (!head && !shown.target.empty()) {
+    if (auto meant = targets_.resolve(shown, facts_)) target = *std::move(meant);
+  }
+  const auto [sink, settings] = worker_.handling(target.target.host, target.target.port, facts_.sni);
+  Exchange exchange(sink, worker_.clock(), settings);
   static const rules::RuleBook kNoRules;
   exchange.receive_request(std::move(shown), {}, std::move(target), connection_,
                            head_started_ == MonoTime{} ? worker_.clock().mono() : head_started_, kNoRules);

@@ -107,7 +107,7 @@ class Http1Server {
   net::Task<Result> gather_response(Conversation& talk);
   net::Task<Result> send_gathered(Conversation& talk);
   // `begun`: what was read of a body that is too large to be gathered.
-  net::Task<Result> hold_answer(Conversation& talk, std::string begun);
+  net::Task<Result> hold_answer(Conversation& talk, BodyShare* share, std::string begun);
   net::Task<Result> replace_answer(Conversation& talk);
   Result end_of_answer(Conversation& talk);
   net::Task<Result> fail_answer(Conversation& talk, FailureKind kind, std::string message);

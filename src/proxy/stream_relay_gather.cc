@@ -26,6 +26,8 @@ net::Task<StreamRelay::Result> StreamRelay::gather_answer(const Exchange::Respon
       client_.offer_head(exchange_.response(), true);
       client_.offer(Bytes(content));
       if (!co_await room(client_)) co_return client_left();
+      std::string().swap(content);  // it may go on for hours
+      gathered_.give_back();
       co_return co_await relay_body(plan.drop_body);
     }
     if (read.step == BodyStep::kEnd) {
@@ -79,6 +81,8 @@ net::Task<StreamRelay::Result> StreamRelay::hold_answer(const Exchange::Response
   client_.offer_head(exchange_.response(), content && !plan.drop_body);
   if (!begun.empty() && !plan.drop_body) client_.offer(Bytes(begun));
   if (!co_await room(client_)) co_return client_left();
+  std::string().swap(begun);
+  gathered_.give_back();
   co_return co_await relay_body(plan.drop_body);
 }
 
