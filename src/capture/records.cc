@@ -220,7 +220,7 @@ void write_ended(OctetWriter out, const flow::Ended& ended, const Cuts& cuts) {
   out.number(static_cast<std::uint8_t>(flags));
   out.number(static_cast<std::uint8_t>(ended.protocol));
   out.number(std::uint8_t{0});
-  out.number(ended.anomalies);
+  out.number(ended.anomalies | (cuts.a_message ? http::bit(http::Anomaly::kCaptureCut) : 0));
   out.number(ended.matched_rule);
   const flow::Timings& t = ended.timings;
   for (const std::int64_t us : {t.request_head, t.request_end, t.resolved, t.connected, t.upstream_tls, t.sent,

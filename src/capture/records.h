@@ -58,6 +58,7 @@ RespondedBrief parse_responded_brief(Bytes payload);
 // --- kEnded
 struct Cuts {
   ByteCount request = 0, response = 0;  // octets of content that passed and were not handed over
+  bool a_message = false;               // nor was one of a socket's messages: kCaptureCut says so
 };
 std::size_t ended_size(const flow::Ended& ended);
 void write_ended(OctetWriter out, const flow::Ended& ended, const Cuts& cuts);

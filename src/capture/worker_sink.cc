@@ -124,7 +124,7 @@ void WorkerSink::trailers(ExchangeSeq seq, flow::Direction direction, Bytes raw)
 void WorkerSink::message(ExchangeSeq seq, const flow::MessageSeen& message) {
   char* at = nullptr;
   if (!begin_record(RecordType::kMessage, seq, message_size(message), message_reserve(), at)) {
-    cuts_[seq.value].a_message = true;
+    cuts_[seq.value].cuts.a_message = true;
     return;
   }
   // A socket lives long: what was cut is a gap between messages, not the end of what is kept.
@@ -168,13 +168,12 @@ void WorkerSink::body(ExchangeSeq seq, flow::Direction direction, Bytes content)
 bool WorkerSink::is_cut(ExchangeSeq seq, flow::Direction direction) const {
   const auto found = cuts_.find(seq.value);
   if (found == cuts_.end()) return false;
-  const Cuts& cuts = found->second.octets;
+  const Cuts& cuts = found->second.cuts;
   return (direction == flow::Direction::kRequest ? cuts.request : cuts.response) > 0;
 }
 
 void WorkerSink::cut(ExchangeSeq seq, flow::Direction direction, ByteCount octets) {
-  LeftOut& left = cuts_[seq.value];
-  Cuts& cuts = left.octets;
+  Cuts& cuts = cuts_[seq.value].cuts;
   (direction == flow::Direction::kRequest ? cuts.request : cuts.response) += octets;
 }
 
@@ -188,28 +187,26 @@ bool WorkerSink::goes_on(ExchangeSeq seq) {
   return true;
 }
 
-void WorkerSink::forget_if_whole(std::unordered_map<std::uint64_t, LeftOut>::iterator of) {
-  const LeftOut& left = of->second;
-  if (left.octets.request == 0 && left.octets.response == 0 && !left.a_message && !left.after_a_gap) cuts_.erase(of);
+void WorkerSink::forget_if_whole(LeftOut::iterator of) {
+  const auto& [cuts, after_a_gap] = of->second;
+  if (cuts.request == 0 && cuts.response == 0 && !cuts.a_message && !after_a_gap) cuts_.erase(of);
 }
 
 ByteCount WorkerSink::end_cut(ExchangeSeq seq, flow::Direction direction) {
   const auto found = cuts_.find(seq.value);
   if (found == cuts_.end()) return 0;
-  Cuts& cuts = found->second.octets;
+  Cuts& cuts = found->second.cuts;
   const ByteCount octets = std::exchange(direction == flow::Direction::kRequest ? cuts.request : cuts.response, 0);
   if (octets > 0) found->second.after_a_gap = true;
   forget_if_whole(found);
   return octets;
 }
 
-void WorkerSink::ended(ExchangeSeq seq, const flow::Ended& as_it_ended) {
-  flow::Ended ended = as_it_ended;
+void WorkerSink::ended(ExchangeSeq seq, const flow::Ended& ended) {
   Cuts cuts;
   if (!cuts_.empty()) {
     if (const auto found = cuts_.find(seq.value); found != cuts_.end()) {
-      cuts = found->second.octets;
-      if (found->second.a_message) ended.anomalies |= http::bit(http::Anomaly::kCaptureCut);
+      cuts = found->second.cuts;
       cuts_.erase(found);
     }
   }

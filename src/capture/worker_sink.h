@@ -56,6 +56,13 @@ class WorkerSink final : public flow::Sink {
   std::size_t opened_reserve() const { return queue_.capacity() / 8; }
   std::size_t head_reserve() const { return queue_.capacity() / 16; }
 
+  // What the records of open exchanges lack.
+  struct Lacks {
+    Cuts cuts;
+    bool after_a_gap = false;  // of a socket's content: nothing was handed over since
+  };
+  using LeftOut = std::unordered_map<std::uint64_t, Lacks>;
+
   // The next slot of the queue, with room for a payload at `at`. nullptr: there is none; counted as lost.
   QueuedRecord* begin_record(RecordType type, ExchangeSeq seq, std::size_t size, std::size_t reserve, char*& at);
   // Room for a payload that is not in the read space: in the copy chunk, else on the heap. nullptr: neither.
@@ -65,6 +72,8 @@ class WorkerSink final : public flow::Sink {
   bool is_cut(ExchangeSeq seq, flow::Direction direction) const;
   void cut(ExchangeSeq seq, flow::Direction direction, ByteCount octets);
   ByteCount end_cut(ExchangeSeq seq, flow::Direction direction);
+  bool goes_on(ExchangeSeq seq);
+  void forget_if_whole(LeftOut::iterator of);
   void push_body(RecordType type, ExchangeSeq seq, flow::Chunk* chunk, Bytes content);
   void count_lost() { lost_.store(lost_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
 
@@ -74,16 +83,8 @@ class WorkerSink final : public flow::Sink {
   ChunkCursor read_, copy_;
   MutableBytes space_;  // handed out last; empty if it was scratch
   std::unique_ptr<char[]> scratch_;
-  // What an open exchange's records lack.
-  struct LeftOut {
-    Cuts octets;
-    bool a_message = false;    // at some time
-    bool after_a_gap = false;  // nothing was handed over since
-  };
-  bool goes_on(ExchangeSeq seq);
-  void forget_if_whole(std::unordered_map<std::uint64_t, LeftOut>::iterator of);
-  std::unordered_map<std::uint64_t, LeftOut> cuts_;  // empty as long as all is well
-  std::atomic<std::size_t> heap_{0};                 // octets of heap copies in the queue
+  LeftOut cuts_;                      // empty as long as all is well
+  std::atomic<std::size_t> heap_{0};  // octets of heap copies in the queue
   std::atomic<std::uint64_t> lost_{0};
   std::atomic<bool> has_late_{false};
   std::mutex late_mutex_;  // only when even the ends find no room

@@ -10,6 +10,7 @@
 #include "gateway/grants.h"
 #include "gateway/remote_state.h"
 #include "gateway/test_redis.h"
+#include "gateway/test_run.h"
 
 namespace sluice::gateway {
 namespace {
@@ -43,12 +44,7 @@ class GateMirrorTest : public ::testing::Test {
   }
   template <class Condition>
   bool run_until(Condition condition) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (!condition() && std::chrono::steady_clock::now() < end) {
-      io_.restart();
-      io_.run_one_for(std::chrono::milliseconds(5));
-    }
-    return condition();
+    return gateway::run_until(io_, std::move(condition));
   }
   void look() {
     bool looked = false;

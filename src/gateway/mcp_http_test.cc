@@ -1,4 +1,5 @@
 // Streamable HTTP, both eras, over loopback.
+#include "gateway/mcp_answers.h"
 #include "gateway/test_client.h"
 
 namespace sluice::gateway {
@@ -78,6 +79,20 @@ TEST(McpHttp, WhatIsNoRequestOrNamesNothingIsCountedInTheAudit) {
     EXPECT_EQ(server.gate.counted("(malformed)"), 2u);
     EXPECT_EQ(server.gate.counted("(unknown)"), 2u);
   });
+}
+
+// Whose token is looked for behind the body may not fill memory with it.
+TEST(McpHttp, OnlyWhatSaysThatItIsShortIsBrief) {
+  const auto brief = [](std::string_view name, std::string_view value) {
+    http::RequestHead head = http::make_request("POST", "/mcp");
+    if (!name.empty()) head.fields.append(name, value);
+    return is_brief(head);
+  };
+  EXPECT_TRUE(brief("", ""));
+  EXPECT_TRUE(brief("Content-Length", "65536"));
+  EXPECT_FALSE(brief("Content-Length", "65537"));
+  EXPECT_FALSE(brief("Content-Length", "1x"));
+  EXPECT_FALSE(brief("Transfer-Encoding", "chunked"));
 }
 
 TEST(McpHttp, ProgressTurnsTheAnswerIntoEvents) {

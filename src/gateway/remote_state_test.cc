@@ -8,6 +8,7 @@
 #include "gateway/policy_gate.h"
 #include "gateway/redis_store.h"
 #include "gateway/test_fake_redis.h"
+#include "gateway/test_run.h"
 
 namespace sluice::gateway {
 namespace {
@@ -33,12 +34,7 @@ class RemoteStateTest : public ::testing::Test {
   }
   template <class Condition>
   bool run_until(Condition condition) {
-    const auto end = std::chrono::steady_clock::now() + 20s;
-    while (!condition() && std::chrono::steady_clock::now() < end) {
-      io_.restart();
-      io_.run_one_for(5ms);
-    }
-    return condition();
+    return gateway::run_until(io_, std::move(condition));
   }
   Policy::Withdraw begin(std::string_view tool, std::function<void(Decision)> decided) {
     return gate_.decide_later({caller_, "sluice", "tools/call", tool, tools::Risk::kWrite, none_}, std::move(decided));

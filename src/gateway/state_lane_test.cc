@@ -9,6 +9,8 @@
 #include <mutex>
 #include <thread>
 
+#include "gateway/test_run.h"
+
 namespace sluice::gateway {
 namespace {
 
@@ -57,12 +59,7 @@ class StateLaneTest : public ::testing::Test {
   }
   template <class Condition>
   bool run_until(Condition condition) {
-    const auto end = std::chrono::steady_clock::now() + 20s;
-    while (!condition() && std::chrono::steady_clock::now() < end) {
-      io_.restart();
-      io_.run_one_for(5ms);
-    }
-    return condition();
+    return gateway::run_until(io_, std::move(condition));
   }
   bool hears(std::size_t count) {
     return run_until([&] { return heard_.size() == count; });

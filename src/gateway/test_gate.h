@@ -10,6 +10,7 @@
 #include "base/fake_file.h"
 #include "base/text.h"
 #include "gateway/dispatcher.h"
+#include "gateway/test_run.h"
 #include "tools/fake_engine.h"
 
 namespace sluice::gateway {
@@ -170,12 +171,7 @@ class TestGate {
   // Runs the control thread until the condition holds.
   template <class Condition>
   bool run_until(Condition condition) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (!condition() && std::chrono::steady_clock::now() < end) {
-      io.restart();
-      io.run_one_for(std::chrono::milliseconds(20));
-    }
-    return condition();
+    return gateway::run_until(io, std::move(condition));
   }
 
   Result<Json> call(mcp::OperationBody operation, Caller caller = {}) {

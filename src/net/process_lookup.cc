@@ -60,25 +60,6 @@ void read_table(const char* path, std::unordered_map<std::string, std::uint64_t>
   }
 }
 
-// By inode, those that are in the kernel's tables.
-template <class Pending>
-auto read_tables(const std::vector<Pending>& batch) {
-  std::unordered_map<std::string, std::uint64_t> v4, v6;
-  for (const Pending& pending : batch) {
-    v4.emplace(proc_spelling(pending.client, false), 0);
-    v6.emplace(proc_spelling(pending.client, true), 0);
-  }
-  read_table("/proc/net/tcp", v4);
-  read_table("/proc/net/tcp6", v6);
-  std::unordered_map<std::uint64_t, std::vector<const Pending*>> wanted;
-  for (const Pending& pending : batch) {
-    std::uint64_t inode = v4[proc_spelling(pending.client, false)];
-    if (inode == 0) inode = v6[proc_spelling(pending.client, true)];
-    if (inode != 0) wanted[inode].push_back(&pending);
-  }
-  return wanted;
-}
-
 }  // namespace
 
 void ProcessLookup::add(Endpoint client, Endpoint server, std::function<void(FoundProcess)> done) {
@@ -98,6 +79,23 @@ void ProcessLookup::poll() {
   }
   resolve(batch);
   allowance_ -= clock_.mono() - begin;
+}
+
+ProcessLookup::Wanted ProcessLookup::read_tables(const std::vector<Pending>& batch) {
+  std::unordered_map<std::string, std::uint64_t> v4, v6;
+  for (const Pending& pending : batch) {
+    v4.emplace(proc_spelling(pending.client, false), 0);
+    v6.emplace(proc_spelling(pending.client, true), 0);
+  }
+  read_table("/proc/net/tcp", v4);
+  read_table("/proc/net/tcp6", v6);
+  Wanted wanted;
+  for (const Pending& pending : batch) {
+    std::uint64_t inode = v4[proc_spelling(pending.client, false)];
+    if (inode == 0) inode = v6[proc_spelling(pending.client, true)];
+    if (inode != 0) wanted[inode].push_back(&pending);
+  }
+  return wanted;
 }
 
 ProcessLookup::Wanted ProcessLookup::ask_kernel(const std::vector<Pending>& batch) {

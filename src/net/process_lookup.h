@@ -44,6 +44,7 @@ class ProcessLookup {
 
   void resolve(const std::vector<Pending>& batch);
   Wanted ask_kernel(const std::vector<Pending>& batch);
+  static Wanted read_tables(const std::vector<Pending>& batch);
   void drop_hopeless(Wanted& wanted);
   bool look_in(int pid, Wanted& wanted);
 

@@ -49,7 +49,7 @@ tls::IoResult TcpStream::read(MutableBytes out) {
     return {tls::IoStatus::kOk, count};
   }
   if (fd_ < 0) return {tls::IoStatus::kError, 0};
-  if (drained_ || resting_ || has_had_its_turn()) return {tls::IoStatus::kWouldBlock, 0};
+  if (drained_ || resting_ || takes_a_rest()) return {tls::IoStatus::kWouldBlock, 0};
   reading_.ready = false;  // what comes after this call makes a new event
   for (;;) {
     const std::size_t want = std::min<std::size_t>(out.size(), most_read_);
@@ -72,7 +72,8 @@ tls::IoResult TcpStream::read(MutableBytes out) {
   }
 }
 
-bool TcpStream::has_had_its_turn() {
+// True where its turn is over.
+bool TcpStream::takes_a_rest() {
   if (std::exchange(turn_, readiness_.turn()) != readiness_.turn()) return false;  // the first read of a turn
   if (std::chrono::steady_clock::now() - readiness_.turn_began() < kTurn) return false;
   adapt_reads();
@@ -87,7 +88,7 @@ bool TcpStream::has_had_its_turn() {
 void TcpStream::adapt_reads() {
   const auto cost = readiness_.deferred_turn_cost();
   if (cost > 2 * kTurn)
-    most_read_ = std::max(most_read_ == kMostRead ? kMostRead / 8 : most_read_ / 2, kLeastRead);
+    most_read_ = std::max(most_read_ / 2, kLeastRead);
   else if (cost.count() > 0 && cost < kTurn)
     most_read_ = std::min(2 * most_read_, kMostRead);
 }

@@ -55,7 +55,7 @@ class TcpStream final : public Stream, private Deadlines::Node, private Readines
 
  private:
   static constexpr std::uint64_t kNoTurn = UINT64_MAX;
-  static constexpr std::uint32_t kMostRead = 256 * 1024, kLeastRead = 4 * 1024;  // octets
+  static constexpr std::uint32_t kMostRead = 80 * 1024, kLeastRead = 4 * 1024;  // nobody has room for more
   using Handler = asio::async_result<asio::use_awaitable_t<>, void(Status)>::handler_type;
   // One direction: what epoll has said since the last system call, and the coroutine or the watcher that waits for it.
   struct Side {
@@ -71,7 +71,7 @@ class TcpStream final : public Stream, private Deadlines::Node, private Readines
   void wake_later(Side& side, Status how);
   void on_ready(std::uint32_t events) override;
   void on_turn() override;
-  bool has_had_its_turn();
+  bool takes_a_rest();
   void adapt_reads();
   void on_deadline() override {
     expired_ = true;  // also for a wait that begins later

@@ -59,33 +59,32 @@ class EngineImpl final : public Engine {
     guard_.set_egress(deps_.egress);
     pac_.emplace(PacDeps{deps_.clock, resolver_, guard_, client, options_.allow_roots, options_.outgoing_mark, bugs(),
                          deps_.on_alert, options_.home, options_.sessions, options_.policy_folder});
-    Shared shared{
-        options_,
-        deps_.clock,
-        deps_.rules,
-        deps_.authority,
-        std::move(server),
-        std::move(client),
-        hosts_,
-        passthrough_,
-        resolver_,
-        guard_,
-        remote_guard_,
-        admission_,
-        population_,
-        bodies_,
-        holds_,
-        files_,
-        *pac_,
-        next_connection_,
-        next_upstream_,
-        transparent_exchanges_,
-        refused_,
-        unrecorded_,
-        bugs(),
-        deps_.on_connection ? deps_.on_connection : [](const flow::ConnectionPtr&, const auto&, const auto&) {},
-        deps_.entropy,
-        deps_.upstreams ? *deps_.upstreams : no_upstreams_};
+    Shared shared{options_,
+                  deps_.clock,
+                  deps_.rules,
+                  deps_.authority,
+                  std::move(server),
+                  std::move(client),
+                  hosts_,
+                  passthrough_,
+                  resolver_,
+                  guard_,
+                  remote_guard_,
+                  admission_,
+                  population_,
+                  bodies_,
+                  holds_,
+                  files_,
+                  *pac_,
+                  next_connection_,
+                  next_upstream_,
+                  transparent_exchanges_,
+                  refused_,
+                  unrecorded_,
+                  bugs(),
+                  connection_watch(),
+                  deps_.entropy,
+                  deps_.upstreams ? *deps_.upstreams : no_upstreams_};
     for (std::size_t i = 0; i < std::max<std::size_t>(options_.workers, 1); ++i) {
       workers_.push_back(std::make_unique<Worker>(shared, i, deps_.sink(i)));
       workers_.back()->start();
@@ -201,6 +200,9 @@ class EngineImpl final : public Engine {
  private:
   std::function<void(std::string_view)> bugs() const {
     return deps_.on_bug ? deps_.on_bug : [](std::string_view) {};
+  }
+  ConnectionWatch connection_watch() const {
+    return deps_.on_connection ? deps_.on_connection : [](const flow::ConnectionPtr&, const auto&, const auto&) {};
   }
   Door::Accepted receive_at(flow::Source source) {
     return [this, source](Tcp::socket socket, const ListenAddress& listener) {

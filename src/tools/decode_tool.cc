@@ -104,20 +104,8 @@ bool wants(const Json& arguments, std::string_view side) {
 
 ToolResult decode_exchange(const Json& arguments, CallContext& context) {
   const std::string id = *text_argument(arguments, "exchange_id");
-  std::unique_ptr<session::Reader> reader;
-  const capture::BodySource* bodies = &context.services->ring;
-  std::optional<flow::Exchange> exchange;
-  if (find_member(arguments, "session_id")) {
-    SLUICE_TRY(reader, open_session(arguments, context));
-    SLUICE_TRY(const session::Row row, reader->find(id));
-    SLUICE_TRY(exchange, reader->exchange(row));
-    bodies = reader.get();
-  } else {
-    context.services->ring.sync();
-    exchange = context.services->ring.find(id);
-    if (!exchange) return fail(Code::kNotFound, "Exchange '" + id + "' not found");
-  }
-  if (exchange->protocol == flow::Protocol::kWebSocket) {
+  SLUICE_TRY(const OpenExchange open, open_exchange(arguments, context));
+  if (open.exchange.protocol == flow::Protocol::kWebSocket) {
     return fail(Code::kInvalid,
                 "A WebSocket has messages and no body: proxy_get_exchange with include: [\"messages\"].");
   }
@@ -130,7 +118,7 @@ ToolResult decode_exchange(const Json& arguments, CallContext& context) {
   for (const Direction direction : {Direction::kRequest, Direction::kResponse}) {
     const std::string side(flow::to_string(direction));
     if (!wants(arguments, side)) continue;
-    SLUICE_TRY(answer[side], side_json(*bodies, *exchange, direction, wanted, context));
+    SLUICE_TRY(answer[side], side_json(*open.bodies, open.exchange, direction, wanted, context));
   }
   return answer;
 }

@@ -247,6 +247,25 @@ Result<std::unique_ptr<session::Reader>> open_session(const Json& arguments, Cal
   return context.services->sessions->open(*text_argument(arguments, "session_id"));
 }
 
+Result<OpenExchange> open_exchange(const Json& arguments, CallContext& context) {
+  const std::string id = *text_argument(arguments, "exchange_id");
+  OpenExchange open;
+  if (find_member(arguments, "session_id")) {
+    SLUICE_TRY(open.reader, open_session(arguments, context));
+    SLUICE_TRY(const session::Row row, open.reader->find(id));
+    SLUICE_TRY(open.exchange, open.reader->exchange(row));
+    open.bodies = open.reader.get();
+    return open;
+  }
+  const capture::Ring& ring = context.services->ring;
+  context.services->ring.sync();
+  auto found = ring.find(id);
+  if (!found) return fail(Code::kNotFound, fmt::format("Exchange '{}' not found", id.substr(0, 80)));
+  open.exchange = *std::move(found);
+  open.bodies = &ring;
+  return open;
+}
+
 Json sessions_resource(const Services& services) {
   Json resource = {{"runtime", persistence_json(services)}, {"count", 0}, {"sessions", Json::array()}};
   if (!services.sessions) return resource;

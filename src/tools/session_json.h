@@ -34,6 +34,13 @@ bool is_visible(const session::Query& query, const session::RowBrief& row, const
 bool is_visible(const session::Query& query, const session::Row& row, const Redactor* redactor);
 // kNotFound, or the reason why there are no recordings here.
 Result<std::unique_ptr<session::Reader>> open_session(const Json& arguments, CallContext& context);
+// `exchange_id` of the recording that `session_id` names, or of what was captured last.
+struct OpenExchange {
+  flow::Exchange exchange;
+  const capture::BodySource* bodies = nullptr;
+  std::unique_ptr<session::Reader> reader;  // whose bodies they are; null: the ring's
+};
+Result<OpenExchange> open_exchange(const Json& arguments, CallContext& context);
 
 Tool search_session_tool();
 Tool replay_session_tool();

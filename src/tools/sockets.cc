@@ -58,29 +58,16 @@ ToolResult list_streams(const Json& arguments, CallContext& context) {
 }
 
 ToolResult get_frames(const Json& arguments, CallContext& context) {
-  const std::string id = *text_argument(arguments, "exchange_id");
   analysis::MessageQuery query;
   query.offset = static_cast<std::uint64_t>(*integer_argument(arguments, "offset"));
   query.limit = static_cast<std::size_t>(*integer_argument(arguments, "limit"));
   query.budget = static_cast<ByteCount>(*integer_argument(arguments, "bytes"));
   query.redactor = context.redactor;
   query.stop = context.stop;
-  std::unique_ptr<session::Reader> reader;
-  const capture::BodySource* source = &context.services->ring;
-  flow::Exchange exchange;
-  if (find_member(arguments, "session_id")) {
-    SLUICE_TRY(reader, open_session(arguments, context));
-    SLUICE_TRY(const session::Row row, reader->find(id));
-    SLUICE_TRY(exchange, reader->exchange(row));
-    source = reader.get();
-  } else {
-    context.services->ring.sync();
-    auto found = context.services->ring.find(id);
-    if (!found) return fail(Code::kNotFound, fmt::format("There is no exchange \"{}\".", id.substr(0, 80)));
-    exchange = *std::move(found);
-  }
+  SLUICE_TRY(const OpenExchange open, open_exchange(arguments, context));
+  const flow::Exchange& exchange = open.exchange;
   if (exchange.protocol != flow::Protocol::kWebSocket) return fail(Code::kInvalid, "This exchange is no WebSocket.");
-  SLUICE_TRY(Json messages, messages_json(*source, exchange, query));
+  SLUICE_TRY(Json messages, messages_json(*open.bodies, exchange, query));
   messages["exchangeId"] = exchange.id;
   return messages;
 }

@@ -80,6 +80,20 @@ class Hang(Gate):
                 took.append(time.monotonic() - began)
         return took
 
+    def beside_limited_calls(self, clients, seconds=3):
+        """What the first client's lists and calls without a limit took, and what all others were told, who call what has one."""
+        end = time.monotonic() + seconds
+
+        def hammer(client):
+            texts = []
+            while time.monotonic() < end:
+                texts.append(client.text("echo", text="x"))
+            return texts
+        with concurrent.futures.ThreadPoolExecutor(len(clients) - 1) as pool:
+            limited = [pool.submit(hammer, client) for client in clients[1:]]
+            took = self.others(clients[0], seconds)
+            return took, [text for one in limited for text in one.result()]
+
     def nobody_waited(self, took):
         self.assertLess(statistics.median(took), QUICK)
         self.assertLess(max(took), WORST)
@@ -92,17 +106,7 @@ class Hang(Gate):
             client.initialize()
             client.text("echo", text="x")
         self.stopped(redis)
-        with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            end = time.monotonic() + 3
-
-            def hammer(client):
-                texts = []
-                while time.monotonic() < end:
-                    texts.append(client.text("echo", text="x"))
-                return texts
-            limited = [pool.submit(hammer, client) for client in clients[1:]]
-            took = self.others(clients[0], 3)
-            texts = [text for one in limited for text in one.result()]
+        took, texts = self.beside_limited_calls(clients)
         self.nobody_waited(took)
         self.assertGreater(len(took), 20)
         self.assertEqual({"the counters cannot be used" in text for text in texts}, {True}, set(texts))
@@ -120,17 +124,7 @@ class Hang(Gate):
             client.initialize()
             client.ask("tools/list")  # where pins count, a list that is new is not used before Redis has answered
         relay.late = 0.2
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            end = time.monotonic() + 3
-
-            def hammer(client):
-                texts = []
-                while time.monotonic() < end:
-                    texts.append(client.text("echo", text="x"))
-                return texts
-            limited = [pool.submit(hammer, client) for client in clients[1:]]
-            took = self.others(clients[0], 3)
-            texts = [text for one in limited for text in one.result()]
+        took, texts = self.beside_limited_calls(clients)
         self.nobody_waited(took)
         self.assertTrue(any("arguments" in text for text in texts), texts)
 
